@@ -1,0 +1,6 @@
+//! CloudTrail logs to partitioned Parquet.
+pub mod decode;
+pub mod error;
+pub mod parse;
+pub mod schema;
+pub mod units;

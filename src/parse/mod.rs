@@ -1,0 +1,23 @@
+//! Bytes of one object to records: which container it is, where its records are, and a cursor over
+//! each record's values.
+//!
+//! simd-json builds a tape in place over a scratch copy; the untouched bytes stay where they are.
+//! [`Cursor`] walks the tape and simd-json's structural marks in lock-step, so every value's exact
+//! source text is known without a scan and without a value tree. Chunks of a Records array stay
+//! inside the cache (SPIKE.md: a whole object's tape falls out of it). What simd-json refuses is
+//! split record by record, so that a bad record costs only itself.
+
+mod container;
+mod cursor;
+mod minify;
+mod split;
+
+pub use container::{Container, Foreign, array_end, detect};
+pub use cursor::{Cursor, Parser, Scalar, ScalarKind};
+pub use minify::{escape_json, minify_json};
+pub use split::{Chunk, Chunks, RecordSpans};
+
+/// The deepest nesting of a record that is parsed; deeper records are set aside.
+///
+/// CloudTrail's deepest seen record has 12 levels; simd-json's own limit is 1024.
+pub const MAX_DEPTH: usize = 1000;

@@ -1,0 +1,211 @@
+//! Where the records of an array or of a line-delimited text are.
+//!
+//! The fast path cuts a Records array at `},{"eventVersion":` past the target size. Such a cut can
+//! only be wrong inside a nested array (in a string the quotes would be escaped); the chunk then
+//! does not parse and the exact splitter, which tracks strings and brackets, takes over.
+
+use std::ops::Range;
+
+/// The size at which a chunk is cut: its tape stays in the second-level cache (SPIKE.md).
+pub const CHUNK_BYTES: usize = 128 << 10;
+
+/// A run of records that is parsed at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// The bytes, without the separators around them.
+    pub range: Range<usize>,
+    /// Whether the rest of the records follows in another chunk.
+    pub is_last: bool,
+}
+
+/// Cuts the inside of an array, from just after its `[`, into chunks.
+#[derive(Debug)]
+pub struct Chunks<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    end: usize,
+    done: bool,
+}
+
+const BOUNDARY: &[u8] = br#"},{"eventVersion":"#;
+
+impl<'a> Chunks<'a> {
+    /// `inside` spans the array's elements, brackets not included.
+    pub fn new(bytes: &'a [u8], inside: Range<usize>) -> Self {
+        Self { bytes, at: inside.start, end: inside.end, done: inside.is_empty() }
+    }
+
+    /// Returns what no chunk has covered yet, for the exact splitter to go on with.
+    pub fn rest_from(&self, start: usize) -> Range<usize> {
+        start..self.end
+    }
+}
+
+impl Iterator for Chunks<'_> {
+    type Item = Chunk;
+
+    fn next(&mut self) -> Option<Chunk> {
+        if self.done {
+            return None;
+        }
+        let start = self.at;
+        let search = start.saturating_add(CHUNK_BYTES).min(self.end);
+        let cut = memchr::memmem::find(&self.bytes[search..self.end], BOUNDARY);
+        Some(match cut {
+            Some(at) => {
+                let close = search + at;
+                self.at = close + 2;
+                Chunk { range: start..close + 1, is_last: false }
+            }
+            None => {
+                self.done = true;
+                Chunk { range: start..self.end, is_last: true }
+            }
+        })
+    }
+}
+
+/// Splits values one by one, by brackets and strings only: it needs no valid JSON inside them.
+///
+/// Yields the span of every value; separators (commas, whitespace) are passed over. A value whose
+/// brackets never close spans to the end, and `is_complete` tells.
+#[derive(Debug)]
+pub struct RecordSpans<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    end: usize,
+}
+
+impl<'a> RecordSpans<'a> {
+    /// Splits the values in `inside`.
+    pub fn new(bytes: &'a [u8], inside: Range<usize>) -> Self {
+        Self { bytes, at: inside.start, end: inside.end }
+    }
+
+    /// Returns the position after the last value that was yielded.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Moves over separators; returns the byte that follows.
+    fn skip_separators(&mut self) -> Option<u8> {
+        while self.at < self.end {
+            match self.bytes[self.at] {
+                b' ' | b'\n' | b'\r' | b'\t' | b',' => self.at += 1,
+                byte => return Some(byte),
+            }
+        }
+        None
+    }
+}
+
+impl Iterator for RecordSpans<'_> {
+    /// The span, and whether the value is complete.
+    type Item = (Range<usize>, bool);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let first = self.skip_separators()?;
+        let start = self.at;
+        if first == b']' || first == b'}' {
+            // A stray closing bracket: everything from here on is one damaged value.
+            self.at = self.end;
+            return Some((start..self.end, false));
+        }
+        if first != b'{' && first != b'[' {
+            let (end, complete) = scalar_end(self.bytes, start, self.end);
+            self.at = end;
+            return Some((start..end, complete));
+        }
+        let (end, complete) = container_end(self.bytes, start, self.end);
+        self.at = end;
+        Some((start..end, complete))
+    }
+}
+
+/// Returns where the string that opens at `start` ends, after its quote, and whether it does.
+fn string_end(bytes: &[u8], start: usize, end: usize) -> (usize, bool) {
+    let mut at = start + 1;
+    while at < end {
+        match memchr::memchr2(b'"', b'\\', &bytes[at..end]) {
+            Some(offset) if bytes[at + offset] == b'"' => return (at + offset + 1, true),
+            Some(offset) => at += offset + 2,
+            None => break,
+        }
+    }
+    (end, false)
+}
+
+fn scalar_end(bytes: &[u8], start: usize, end: usize) -> (usize, bool) {
+    if bytes[start] == b'"' {
+        return string_end(bytes, start, end);
+    }
+    let stop = bytes[start..end].iter().position(|b| {
+        matches!(b, b',' | b']' | b'}' | b'{' | b'[' | b' ' | b'\n' | b'\r' | b'\t')
+    });
+    (stop.map_or(end, |offset| start + offset.max(1)), true)
+}
+
+/// Returns where the object or array that opens at `start` ends, and whether it does.
+pub fn container_end(bytes: &[u8], start: usize, end: usize) -> (usize, bool) {
+    let mut depth = 0_usize;
+    let mut at = start;
+    while at < end {
+        match bytes[at] {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth -= 1;
+                if depth == 0 {
+                    return (at + 1, true);
+                }
+            }
+            b'"' => {
+                at = string_end(bytes, at, end).0;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    (end, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(text: &str) -> Vec<(String, bool)> {
+        RecordSpans::new(text.as_bytes(), 0..text.len())
+            .map(|(range, complete)| (text[range].to_owned(), complete))
+            .collect()
+    }
+
+    #[test]
+    fn values_are_split_by_brackets_and_strings() {
+        let found = spans(r#" {"a":"}\"{"} , 5,"x,y" {"b":[{}]}"#);
+
+        let texts: Vec<_> = found.iter().map(|(text, _)| text.as_str()).collect();
+        assert_eq!(texts, [r#"{"a":"}\"{"}"#, "5", r#""x,y""#, r#"{"b":[{}]}"#]);
+        assert!(found.iter().all(|(_, complete)| *complete));
+    }
+
+    #[test]
+    fn a_truncated_record_is_the_last_and_incomplete() {
+        assert_eq!(spans(r#"{"a":1},{"b":"#), [
+            (r#"{"a":1}"#.to_owned(), true),
+            (r#"{"b":"#.to_owned(), false)
+        ]);
+        assert_eq!(spans(r#"{"a":1}} {"b":2}"#)[1], (r#"} {"b":2}"#.to_owned(), false));
+    }
+
+    #[test]
+    fn chunks_cover_all_records_once() {
+        let record = format!(r#"{{"eventVersion":"1.08","x":"{}"}}"#, "y".repeat(5000));
+        let text = vec![record.clone(); 100].join(",");
+
+        let chunks: Vec<_> = Chunks::new(text.as_bytes(), 0..text.len()).collect();
+
+        assert!(chunks.len() > 2 && chunks.last().unwrap().is_last);
+        let joined: Vec<_> = chunks.iter().map(|c| &text[c.range.clone()]).collect();
+        assert_eq!(joined.join(","), text);
+    }
+}

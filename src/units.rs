@@ -1,0 +1,201 @@
+//! Quantities with a unit: byte counts as people write them, and event times as CloudTrail does.
+
+use crate::error::{Error, Result};
+use std::fmt;
+use std::str::FromStr;
+
+/// A number of bytes; written `128MiB`, `500MB`, `64k` or plain `1048576`.
+///
+/// `KB`, `MB`, `GB`, `TB` are powers of 1000; `KiB`, `MiB`, `GiB`, `TiB` and a bare `k`, `m`, `g`,
+/// `t` are powers of 1024.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ByteCount(pub u64);
+
+impl ByteCount {
+    /// Returns `count` times 1,048,576 bytes.
+    pub const fn mib(count: u64) -> Self {
+        Self(count << 20)
+    }
+}
+
+impl FromStr for ByteCount {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let (number, unit) = text.split_at(split);
+        let wrong = || Error::config(format!("`{text}` is not a byte count such as `128MiB`"));
+        let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "kb" => 1_000,
+            "mb" => 1_000_000,
+            "gb" => 1_000_000_000,
+            "tb" => 1_000_000_000_000,
+            "k" | "kib" => 1 << 10,
+            "m" | "mib" => 1 << 20,
+            "g" | "gib" => 1 << 30,
+            "t" | "tib" => 1 << 40,
+            _ => return Err(wrong()),
+        };
+        if let Ok(whole) = number.parse::<u64>() {
+            return whole.checked_mul(factor).map(Self).ok_or_else(wrong);
+        }
+        let value = number.parse::<f64>().map_err(|_| wrong())? * factor as f64;
+        if value.is_finite() && value < u64::MAX as f64 { Ok(Self(value as u64)) } else { Err(wrong()) }
+    }
+}
+
+impl fmt::Display for ByteCount {
+    /// Writes three significant digits in powers of 1000: `1.25 GB`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+        if self.0 < 1000 {
+            return write!(f, "{} B", self.0);
+        }
+        let mut value = self.0 as f64 / 1000.0;
+        let mut unit = 0;
+        while value >= 999.5 && unit + 1 < UNITS.len() {
+            value /= 1000.0;
+            unit += 1;
+        }
+        let decimals = if value >= 99.95 { 0 } else { usize::from(value < 9.995) + 1 };
+        write!(f, "{value:.decimals$} {}", UNITS[unit])
+    }
+}
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub type EpochMillis = i64;
+
+/// Parses an ISO 8601 instant as CloudTrail writes `eventTime`: `2024-05-01T12:00:00Z`, with an
+/// optional fraction (cut to milliseconds) and `Z` or a numeric offset.
+///
+/// Returns `None` for anything else, and for dates that do not exist.
+pub fn parse_event_time(text: &[u8]) -> Option<EpochMillis> {
+    let digits = |range: std::ops::Range<usize>| -> Option<i64> {
+        text.get(range)?.iter().try_fold(0_i64, |sum, byte| {
+            byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0'))
+        })
+    };
+    let is = |at: usize, byte: u8| text.get(at) == Some(&byte);
+    if !(is(4, b'-') && is(7, b'-') && is(10, b'T') && is(13, b':') && is(16, b':')) {
+        return None;
+    }
+    let (year, month, day) = (digits(0..4)?, digits(5..7)?, digits(8..10)?);
+    let (hour, minute, second) = (digits(11..13)?, digits(14..16)?, digits(17..19)?);
+    if year == 0 || !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
+        return None;
+    }
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let mut at = 19;
+    let mut millis = 0;
+    if is(at, b'.') {
+        at += 1;
+        let start = at;
+        while text.get(at).is_some_and(u8::is_ascii_digit) {
+            if at - start < 3 {
+                millis += i64::from(text[at] - b'0') * [100, 10, 1][at - start];
+            }
+            at += 1;
+        }
+        if at == start {
+            return None;
+        }
+    }
+    let offset_minutes = match (text.get(at)?, text.len() - at) {
+        (b'Z', 1) => 0,
+        (sign @ (b'+' | b'-'), 6) if is(at + 3, b':') => {
+            let (hours, minutes) = (digits(at + 1..at + 3)?, digits(at + 4..at + 6)?);
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            let total = hours * 60 + minutes;
+            if *sign == b'-' { -total } else { total }
+        }
+        _ => return None,
+    };
+    let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    Some((seconds - offset_minutes * 60) * 1000 + millis)
+}
+
+/// Returns `(year, month, day, hour)` of an instant, in UTC.
+pub fn civil(millis: EpochMillis) -> (i64, u8, u8, u8) {
+    let days = millis.div_euclid(86_400_000);
+    let hour = millis.rem_euclid(86_400_000) / 3_600_000;
+    // Howard Hinnant's civil_from_days.
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    (yoe + era * 400 + i64::from(month <= 2), month as u8, day as u8, hour as u8)
+}
+
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y.div_euclid(400);
+    let yoe = y.rem_euclid(400);
+    let doy = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719_468
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn byte_counts_are_read_as_people_write_them() {
+        for (text, bytes) in
+            [("500MB", 500_000_000), ("128MiB", 128 << 20), ("1.5k", 1536), ("7", 7), ("2 GB", 2_000_000_000)]
+        {
+            assert_eq!(text.parse::<ByteCount>().unwrap().0, bytes, "{text}");
+        }
+        for text in ["", "MB", "-1", "1XB", "99999999TB"] {
+            assert!(text.parse::<ByteCount>().is_err(), "{text}");
+        }
+        assert_eq!(ByteCount(1_253_000_000).to_string(), "1.25 GB");
+        assert_eq!(ByteCount(999_999).to_string(), "1.00 MB");
+    }
+
+    #[test]
+    fn event_times_that_are_not_instants_are_refused() {
+        for text in [
+            "", "2024-05-01", "2024-05-01T12:00:00", "2024-02-30T00:00:00Z", "2024-13-01T00:00:00Z",
+            "2024-05-01 12:00:00Z", "2024-05-01T25:00:00Z", "2024-05-01T12:00:00.Z", "../../etc/passwd....",
+        ] {
+            assert_eq!(parse_event_time(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(parse_event_time(b"2024-05-01T12:00:00.1239Z"), Some(1_714_564_800_123));
+        assert_eq!(parse_event_time(b"2024-05-01T14:00:00+02:00"), Some(1_714_564_800_000));
+    }
+
+    proptest! {
+        #[test]
+        fn event_times_agree_with_jiff(seconds in -62_000_000_000_i64..250_000_000_000) {
+            let instant = jiff::Timestamp::from_second(seconds).unwrap();
+            let text = instant.to_string();
+            prop_assert_eq!(parse_event_time(text.as_bytes()), Some(seconds * 1000));
+            let zoned = instant.to_zoned(jiff::tz::TimeZone::UTC);
+            let (year, month, day, hour) = civil(seconds * 1000);
+            prop_assert_eq!(
+                (year, month as i8, day as i8, hour as i8),
+                (i64::from(zoned.year()), zoned.month(), zoned.day(), zoned.hour())
+            );
+        }
+    }
+}
