@@ -1,0 +1,419 @@
+//! The difference between what the lake wants a catalog to say and what it says.
+//!
+//! [`plan()`] is a pure function, the same for every catalog. What is wanted is laid over what exists
+//! (see `merged_over` in `input.rs`); whatever is then equal to what exists needs no call. A table
+//! that is not ours to change (an Iceberg table, a view, a CloudTrail-serde table of the same name,
+//! other partition columns) is refused rather than overwritten. A [`Plan`] prints one line per
+//! difference; [`Plan::report`] is the same for machines, without the documents themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+
+use super::definition::{SCHEMA_VERSION, SERDE};
+use super::hive_type::type_change_is_additive;
+use super::{
+    Column, Parameters, PartitionDefinition, PartitionInput, StorageDescriptor, TableDefinition,
+    TableInput,
+};
+use crate::error::{Error, Result};
+
+/// What to do with partitions that exist and are not wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnExtraPartition {
+    /// Leave them: the wanted list is only what a run touched.
+    Keep,
+    /// Delete them: the wanted list is the whole lake.
+    Delete,
+}
+
+/// What a catalog says about a table now.
+#[derive(Clone, Debug, Default)]
+pub struct Existing {
+    /// Whether the database exists.
+    pub database: bool,
+    /// The table, if it exists.
+    pub table: Option<TableInput>,
+    /// Its partitions: all of them, or those that [`plan()`] is asked about.
+    pub partitions: Vec<PartitionInput>,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants' docs say it")]
+pub enum Change {
+    /// A column is new at its place.
+    ColumnAdded { column: String },
+    /// A column is gone.
+    ColumnRemoved { column: String },
+    /// The columns both have stand in another order.
+    ColumnsReordered,
+    /// A column's type differs; additive: it only grew at the end of structs.
+    ColumnType { column: String, additive: bool },
+    /// A column, partition column or table got a description it lacked.
+    Comment { on: String },
+    /// A parameter of the table, partition, storage or serde differs.
+    Parameter { name: String, from: Option<String>, to: String },
+    /// The folder differs.
+    Location { from: String, to: String },
+    /// Formats, table type or bucketing differ from those of a Parquet table.
+    Format,
+}
+
+/// A table to update.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableUpdate {
+    /// The whole document to write.
+    pub input: TableInput,
+    /// What differs.
+    pub changes: Vec<Change>,
+    /// Whether every partition registered so far can still be read.
+    pub additive: bool,
+}
+
+/// A partition to update.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartitionUpdate {
+    /// The whole document to write.
+    pub input: PartitionInput,
+    /// What differs.
+    pub changes: Vec<Change>,
+}
+
+/// What to do to a catalog, in this order: database, table, partitions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The database.
+    pub database: String,
+    /// The table.
+    pub table: String,
+    /// Whether the database is to be created.
+    pub create_database: bool,
+    /// The table to create.
+    pub create_table: Option<TableInput>,
+    /// The table to update.
+    pub update_table: Option<TableUpdate>,
+    /// Partitions to create, sorted by values.
+    pub create_partitions: Vec<PartitionInput>,
+    /// Partitions to update, sorted by values.
+    pub update_partitions: Vec<PartitionUpdate>,
+    /// Values of partitions to delete, sorted.
+    pub delete_partitions: Vec<Vec<String>>,
+    /// What a person should know; nothing is done about it.
+    pub warnings: Vec<String>,
+    /// The names of the partition columns, to print partitions with.
+    keys: TableInput,
+}
+
+/// A plan for machines: names and changes, without the documents.
+#[expect(clippy::struct_excessive_bools, reason = "a report, not a state")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlanReport {
+    /// The database.
+    pub database: String,
+    /// The table.
+    pub table: String,
+    /// Whether nothing is to be done.
+    pub in_sync: bool,
+    /// Whether the database is to be created.
+    pub create_database: bool,
+    /// Whether the table is to be created.
+    pub create_table: bool,
+    /// What differs in the table.
+    pub table_changes: Vec<Change>,
+    /// Whether the change of the table leaves registered partitions readable.
+    pub additive: bool,
+    /// `key=value/…` of partitions to create.
+    pub create_partitions: Vec<String>,
+    /// `key=value/…` of partitions to update, and what differs.
+    pub update_partitions: BTreeMap<String, Vec<Change>>,
+    /// `key=value/…` of partitions to delete.
+    pub delete_partitions: Vec<String>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// Compares what is wanted with what exists.
+///
+/// # Errors
+/// `Config` if a service would refuse what is wanted, if a partition is wanted twice, or if the
+/// existing table is not a Parquet table with the same partition columns.
+pub fn plan(
+    table: &TableDefinition,
+    partitions: &[PartitionDefinition],
+    existing: &Existing,
+    on_extra: OnExtraPartition,
+) -> Result<Plan> {
+    table.validate()?;
+    let wanted = table.table_input();
+    let mut plan = Plan {
+        database: table.database.clone(),
+        table: table.name.clone(),
+        create_database: !existing.database,
+        keys: TableInput { partition_keys: wanted.partition_keys.clone(), ..TableInput::default() },
+        ..Plan::default()
+    };
+    match &existing.table {
+        None => plan.create_table = Some(wanted),
+        Some(found) => {
+            refuse_foreign(&wanted, found)?;
+            plan.warnings = warnings(&wanted, found);
+            let input = wanted.merged_over(found);
+            if input != *found {
+                let changes = table_changes(found, &input);
+                let additive = super::is_additive(found.columns(), input.columns());
+                plan.update_table = Some(TableUpdate { input, changes, additive });
+            }
+        }
+    }
+    plan.compare_partitions(table, partitions, &existing.partitions, on_extra)?;
+    Ok(plan)
+}
+
+impl Plan {
+    /// Returns whether the catalog already says what the lake holds.
+    pub fn is_empty(&self) -> bool {
+        !self.create_database
+            && self.create_table.is_none()
+            && self.update_table.is_none()
+            && self.create_partitions.is_empty()
+            && self.update_partitions.is_empty()
+            && self.delete_partitions.is_empty()
+    }
+
+    /// Returns the plan for `--report json`.
+    pub fn report(&self) -> PlanReport {
+        let name = |values: &[String]| self.keys.partition_name(values);
+        PlanReport {
+            database: self.database.clone(),
+            table: self.table.clone(),
+            in_sync: self.is_empty(),
+            create_database: self.create_database,
+            create_table: self.create_table.is_some(),
+            table_changes: self.update_table.iter().flat_map(|u| u.changes.clone()).collect(),
+            additive: self.update_table.as_ref().is_none_or(|u| u.additive),
+            create_partitions: self.create_partitions.iter().map(|p| name(&p.values)).collect(),
+            update_partitions: self
+                .update_partitions
+                .iter()
+                .map(|u| (name(&u.input.values), u.changes.clone()))
+                .collect(),
+            delete_partitions: self.delete_partitions.iter().map(|v| name(v)).collect(),
+            warnings: self.warnings.clone(),
+        }
+    }
+
+    fn compare_partitions(
+        &mut self,
+        table: &TableDefinition,
+        wanted: &[PartitionDefinition],
+        existing: &[PartitionInput],
+        on_extra: OnExtraPartition,
+    ) -> Result<()> {
+        let found: BTreeMap<&[String], &PartitionInput> =
+            existing.iter().map(|p| (p.values.as_slice(), p)).collect();
+        let mut seen = BTreeSet::new();
+        for (definition, input) in wanted.iter().zip(table.partition_inputs(wanted)) {
+            table.validate_partition(definition)?;
+            if !seen.insert(definition.values.as_slice()) {
+                let name = self.keys.partition_name(&definition.values);
+                return Err(Error::config("a partition is wanted twice").at("partition", name));
+            }
+            let Some(found) = found.get(definition.values.as_slice()) else {
+                self.create_partitions.push(input);
+                continue;
+            };
+            let input = input.merged_over(found);
+            if input != **found {
+                let mut changes = parameter_changes(&found.parameters, &input.parameters);
+                let (old, new) = (&found.storage_descriptor, &input.storage_descriptor);
+                changes.splice(0..0, storage_changes(old, new));
+                self.update_partitions.push(PartitionUpdate { input, changes });
+            }
+        }
+        if on_extra == OnExtraPartition::Delete {
+            let extra = found.keys().filter(|values| !seen.contains(*values));
+            self.delete_partitions = extra.map(|values| values.to_vec()).collect();
+        }
+        self.create_partitions.sort_by(|a, b| a.values.cmp(&b.values));
+        self.update_partitions.sort_by(|a, b| a.input.values.cmp(&b.input.values));
+        Ok(())
+    }
+}
+
+/// Refuses to turn a table that someone else made into ours.
+fn refuse_foreign(wanted: &TableInput, found: &TableInput) -> Result<()> {
+    let names = |table: &TableInput| -> Vec<String> {
+        table.partition_keys.iter().map(|k| k.name.clone()).collect()
+    };
+    let is_ours = found.parameters.contains_key(SCHEMA_VERSION);
+    let why = if found.storage_descriptor.serde_info.serialization_library != SERDE
+        || found.table_type != wanted.table_type
+        || found.parameters.contains_key("table_type")
+    {
+        "a table of this name exists and is not an external Parquet table"
+    } else if names(wanted) != names(found) {
+        "the existing table has other partition columns; drop it or choose another name"
+    } else if !is_ours && wanted.location() != found.location() {
+        "a table of this name exists and belongs to other data"
+    } else {
+        return Ok(());
+    };
+    Err(Error::config(why).at("table", &found.name))
+}
+
+fn warnings(wanted: &TableInput, found: &TableInput) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let is_on = |table: &TableInput| {
+        table.parameters.get("projection.enabled").is_some_and(|v| v.eq_ignore_ascii_case("true"))
+    };
+    if is_on(found) && !is_on(wanted) {
+        warnings.push(
+            "`projection.enabled` is set on the table: Athena ignores registered partitions".into(),
+        );
+    }
+    let version = |table: &TableInput| -> Option<u32> {
+        table.parameters.get(SCHEMA_VERSION).and_then(|v| v.parse().ok())
+    };
+    if version(found) > version(wanted) {
+        warnings.push("the catalog has a newer schema version than the lake".into());
+    }
+    warnings
+}
+
+fn table_changes(old: &TableInput, new: &TableInput) -> Vec<Change> {
+    let mut changes = storage_changes(&old.storage_descriptor, &new.storage_descriptor);
+    for (old, new) in old.partition_keys.iter().zip(&new.partition_keys) {
+        changes.extend(column_change(old, new));
+    }
+    if old.description != new.description {
+        changes.push(Change::Comment { on: new.name.clone() });
+    }
+    changes.extend(parameter_changes(&old.parameters, &new.parameters));
+    changes
+}
+
+fn storage_changes(old: &StorageDescriptor, new: &StorageDescriptor) -> Vec<Change> {
+    let mut changes = column_changes(&old.columns, &new.columns);
+    if old.location != new.location {
+        changes.push(Change::Location { from: old.location.clone(), to: new.location.clone() });
+    }
+    changes.extend(parameter_changes(&old.parameters, &new.parameters));
+    let (old_serde, new_serde) = (&old.serde_info, &new.serde_info);
+    changes.extend(parameter_changes(&old_serde.parameters, &new_serde.parameters));
+    // What is left can only be a format, a class or a flag.
+    let rest = StorageDescriptor {
+        columns: new.columns.clone(),
+        location: new.location.clone(),
+        parameters: new.parameters.clone(),
+        serde_info: super::SerdeInfo {
+            parameters: new_serde.parameters.clone(),
+            ..old_serde.clone()
+        },
+        ..old.clone()
+    };
+    if rest != *new {
+        changes.push(Change::Format);
+    }
+    changes
+}
+
+fn column_changes(old: &[Column], new: &[Column]) -> Vec<Change> {
+    let by_name = |columns: &[Column]| -> BTreeMap<String, usize> {
+        columns.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect()
+    };
+    let (old_places, new_places) = (by_name(old), by_name(new));
+    let gone = old.iter().filter(|c| !new_places.contains_key(&c.name));
+    let mut changes: Vec<Change> =
+        gone.map(|c| Change::ColumnRemoved { column: c.name.clone() }).collect();
+    let mut places = Vec::new();
+    for column in new {
+        match old_places.get(&column.name).and_then(|&place| Some((place, old.get(place)?))) {
+            None => changes.push(Change::ColumnAdded { column: column.name.clone() }),
+            Some((place, before)) => {
+                places.push(place);
+                changes.extend(column_change(before, column));
+            }
+        }
+    }
+    if !places.is_sorted() {
+        changes.push(Change::ColumnsReordered);
+    }
+    changes
+}
+
+fn column_change(old: &Column, new: &Column) -> Option<Change> {
+    if old.hive_type != new.hive_type {
+        let additive = type_change_is_additive(&old.hive_type, &new.hive_type);
+        return Some(Change::ColumnType { column: new.name.clone(), additive });
+    }
+    (old.comment != new.comment).then(|| Change::Comment { on: new.name.clone() })
+}
+
+fn parameter_changes(old: &Parameters, new: &Parameters) -> Vec<Change> {
+    let differs = new.iter().filter(|(name, value)| old.get(*name) != Some(value));
+    differs
+        .map(|(name, value)| Change::Parameter {
+            name: name.clone(),
+            from: old.get(name).cloned(),
+            to: value.clone(),
+        })
+        .collect()
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ColumnAdded { column } => write!(f, "column {column} added"),
+            Self::ColumnRemoved { column } => write!(f, "column {column} removed"),
+            Self::ColumnsReordered => f.write_str("columns reordered"),
+            Self::ColumnType { column, additive: true } => write!(f, "column {column} grew"),
+            Self::ColumnType { column, additive: false } => {
+                write!(f, "column {column} changed type, not additive")
+            }
+            Self::Comment { on } => write!(f, "description of {on}"),
+            Self::Parameter { name, from: None, to } => write!(f, "parameter {name} set to {to}"),
+            Self::Parameter { name, from: Some(from), to } => {
+                write!(f, "parameter {name} {from} -> {to}")
+            }
+            Self::Location { from, to } => write!(f, "location {from} -> {to}"),
+            Self::Format => f.write_str("storage format"),
+        }
+    }
+}
+
+/// One line per difference, then one per warning; nothing to do is one line, too.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { database, table, .. } = self;
+        if self.is_empty() {
+            writeln!(f, "= table {database}.{table} is in sync")?;
+        }
+        if self.create_database {
+            writeln!(f, "+ database {database}")?;
+        }
+        if let Some(input) = &self.create_table {
+            writeln!(f, "+ table {table}: {} columns", input.columns().len())?;
+        }
+        for change in self.update_table.iter().flat_map(|u| &u.changes) {
+            writeln!(f, "~ table {table}: {change}")?;
+        }
+        for partition in &self.create_partitions {
+            writeln!(f, "+ partition {}", self.keys.partition_name(&partition.values))?;
+        }
+        for PartitionUpdate { input, changes } in &self.update_partitions {
+            let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            let name = self.keys.partition_name(&input.values);
+            writeln!(f, "~ partition {name}: {}", changes.join("; "))?;
+        }
+        for values in &self.delete_partitions {
+            writeln!(f, "- partition {}", self.keys.partition_name(values))?;
+        }
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "! {warning}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

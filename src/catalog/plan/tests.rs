@@ -1,0 +1,212 @@
+//! What a plan says, and what it refuses.
+
+use super::{Change, Existing, OnExtraPartition, Plan, plan};
+use crate::catalog::fixtures::{definition, partition};
+use crate::catalog::{Column, PartitionDefinition, TableDefinition};
+
+fn existing(table: &TableDefinition, partitions: &[PartitionDefinition]) -> Existing {
+    Existing {
+        database: true,
+        table: Some(table.table_input()),
+        partitions: table.partition_inputs(partitions),
+    }
+}
+
+fn planned(table: &TableDefinition, wanted: &[PartitionDefinition], existing: &Existing) -> Plan {
+    plan(table, wanted, existing, OnExtraPartition::Delete).expect("a plan")
+}
+
+#[test]
+fn a_new_lake_creates_everything_in_order() {
+    let wanted = [partition("us-east-1", "2026-01-02"), partition("eu-west-1", "2026-01-02")];
+
+    let plan = planned(&definition(), &wanted, &Existing::default());
+
+    assert_eq!(
+        plan.to_string(),
+        "+ database lake\n\
+         + table cloudtrail: 35 columns\n\
+         + partition account=111122223333/region=eu-west-1/event_date=2026-01-02\n\
+         + partition account=111122223333/region=us-east-1/event_date=2026-01-02\n"
+    );
+}
+
+#[test]
+fn what_is_in_sync_needs_nothing() {
+    let wanted = [partition("eu-west-1", "2026-01-02")];
+
+    let plan = planned(&definition(), &wanted, &existing(&definition(), &wanted));
+
+    assert!(plan.is_empty());
+    assert!(plan.report().in_sync);
+    assert_eq!(plan.to_string(), "= table lake.cloudtrail is in sync\n");
+}
+
+#[test]
+fn what_is_not_ours_is_no_difference_and_is_kept() {
+    let wanted = [partition("eu-west-1", "2026-01-02")];
+    let mut table = definition();
+    let mut found = existing(&table, &wanted);
+    let input = found.table.as_mut().expect("a table");
+    input.parameters.insert("transient_lastDdlTime".into(), "1700000000".into());
+    input.other.insert("Owner".into(), "hadoop".into());
+    found.partitions[0].parameters.insert("team".into(), "soc".into());
+    assert!(planned(&table, &wanted, &found).is_empty());
+
+    table.rows += 1;
+    let mut more = wanted.clone();
+    more[0].rows += 1;
+    let plan = planned(&table, &more, &found);
+
+    let update = plan.update_table.as_ref().expect("an update");
+    assert_eq!(update.input.parameters["transient_lastDdlTime"], "1700000000");
+    assert_eq!(update.input.parameters["recordCount"], "1001");
+    assert_eq!(update.input.other["Owner"], "hadoop");
+    assert_eq!(plan.update_partitions[0].input.parameters["team"], "soc");
+}
+
+#[test]
+fn growth_is_cascaded_to_partitions_and_called_additive() {
+    let wanted = [partition("eu-west-1", "2026-01-02")];
+    let old = definition();
+    let mut new = definition();
+    new.columns.push(Column::new("request", "struct<a:string>"));
+    let tls = new.columns.iter_mut().find(|c| c.name == "tlsdetails").expect("a column");
+    tls.hive_type = tls.hive_type.replace('>', ",keyexchange:string>");
+
+    let plan = planned(&new, &wanted, &existing(&old, &wanted));
+
+    assert!(plan.update_table.as_ref().is_some_and(|u| u.additive));
+    assert_eq!(
+        plan.to_string(),
+        "~ table cloudtrail: column tlsdetails grew\n\
+         ~ table cloudtrail: column request added\n\
+         ~ partition account=111122223333/region=eu-west-1/event_date=2026-01-02: \
+         column tlsdetails grew; column request added\n"
+    );
+}
+
+#[test]
+fn other_changes_of_columns_are_told_apart() {
+    let old = definition();
+    let mut new = definition();
+    new.columns.swap(3, 4);
+    new.columns[0].hive_type = "bigint".into();
+    new.columns[2].comment = "ISO 8601".into();
+    new.columns.pop();
+
+    let plan = planned(&new, &[], &existing(&old, &[]));
+
+    let update = plan.update_table.expect("an update");
+    assert!(!update.additive);
+    assert_eq!(
+        update.changes,
+        [
+            Change::ColumnRemoved { column: "extra_fields".into() },
+            Change::ColumnType { column: "eventversion".into(), additive: false },
+            Change::Comment { on: "eventtime".into() },
+            Change::ColumnsReordered,
+        ]
+    );
+}
+
+#[test]
+fn extra_partitions_are_deleted_only_when_the_whole_lake_is_wanted() {
+    let all = [partition("eu-west-1", "2026-01-02"), partition("eu-west-1", "2026-01-03")];
+    let found = existing(&definition(), &all);
+
+    let kept = plan(&definition(), &all[..1], &found, OnExtraPartition::Keep).expect("a plan");
+    let deleted = planned(&definition(), &all[..1], &found);
+
+    assert!(kept.is_empty());
+    assert_eq!(
+        deleted.to_string(),
+        "- partition account=111122223333/region=eu-west-1/event_date=2026-01-03\n"
+    );
+}
+
+#[test]
+fn a_moved_partition_and_a_changed_format_are_named() {
+    let wanted = [partition("eu-west-1", "2026-01-02")];
+    let mut found = existing(&definition(), &wanted);
+    found.partitions[0].storage_descriptor.location = "s3://old/".into();
+    found.partitions[0].storage_descriptor.number_of_buckets = 0;
+
+    let plan = planned(&definition(), &wanted, &found);
+
+    let changes = &plan.update_partitions[0].changes;
+    assert_eq!(changes.len(), 2);
+    assert!(changes[0].to_string().starts_with("location s3://old/ -> s3://bucket/"));
+    assert_eq!(changes[1], Change::Format);
+}
+
+#[test]
+fn a_table_that_is_not_ours_is_refused() {
+    let refusal = |change: &dyn Fn(&mut Existing)| {
+        let mut found = existing(&definition(), &[]);
+        change(&mut found);
+        let result = plan(&definition(), &[], &found, OnExtraPartition::Keep);
+        result.expect_err("refused").to_string()
+    };
+    let set = |found: &mut Existing, f: &dyn Fn(&mut crate::catalog::TableInput)| {
+        f(found.table.as_mut().expect("a table"));
+    };
+
+    let iceberg = refusal(&|e| {
+        set(e, &|t| drop(t.parameters.insert("table_type".into(), "ICEBERG".into())));
+    });
+    let view = refusal(&|e| set(e, &|t| t.table_type = "VIRTUAL_VIEW".into()));
+    let keys = refusal(&|e| set(e, &|t| drop(t.partition_keys.pop())));
+    let other = refusal(&|e| {
+        set(e, &|t| {
+            t.parameters.remove("trailmill.schema_version");
+            t.storage_descriptor.location = "s3://someone/".into();
+        });
+    });
+
+    assert!(iceberg.contains("not an external Parquet table"), "{iceberg}");
+    assert!(view.contains("not an external Parquet table"), "{view}");
+    assert!(keys.contains("other partition columns"), "{keys}");
+    assert!(other.contains("belongs to other data"), "{other}");
+}
+
+#[test]
+fn projection_and_a_newer_schema_are_warned_about() {
+    let mut found = existing(&definition(), &[]);
+    let parameters = &mut found.table.as_mut().expect("a table").parameters;
+    parameters.insert("projection.enabled".into(), "true".into());
+    parameters.insert("trailmill.schema_version".into(), "2".into());
+
+    let plan = planned(&definition(), &[], &found);
+
+    assert_eq!(plan.warnings.len(), 2);
+    assert!(plan.to_string().contains("! `projection.enabled`"));
+}
+
+#[test]
+fn a_partition_wanted_twice_is_refused() {
+    let twice = [partition("eu-west-1", "2026-01-02"), partition("eu-west-1", "2026-01-02")];
+
+    let result = plan(&definition(), &twice, &Existing::default(), OnExtraPartition::Keep);
+
+    assert!(result.is_err());
+}
+
+#[test]
+fn the_report_names_differences_without_the_documents() {
+    let wanted = [partition("eu-west-1", "2026-01-02")];
+    let mut found = existing(&definition(), &wanted);
+    found.partitions[0].parameters.insert("recordCount".into(), "9".into());
+
+    let report = planned(&definition(), &wanted, &found).report();
+
+    let json = serde_json::to_value(report).expect("serializable");
+    let name = "account=111122223333/region=eu-west-1/event_date=2026-01-02";
+    assert_eq!(json["in_sync"], false);
+    assert_eq!(
+        json["update_partitions"][name],
+        serde_json::json!([
+            {"change": "parameter", "name": "recordCount", "from": "9", "to": "10"}
+        ])
+    );
+}

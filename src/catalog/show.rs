@@ -1,0 +1,252 @@
+//! What a catalog holds, as text for people.
+//!
+//! Pure: takes documents, returns a `String`. Counts are those in the parameters of the partitions,
+//! or of the table where it has none; a count that is missing or no number is shown as 0, as foreign
+//! catalogs need not have it. Nested types are drawn as a tree and cut at a depth, because an inferred
+//! struct can have thousands of members.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::{HiveType, Parameters, PartitionInput, StructField, TableInput};
+
+/// How deep nested types are drawn by default.
+pub const DEFAULT_DEPTH: usize = 2;
+
+/// What is said about a table in one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TableSummary {
+    /// The database.
+    pub database: String,
+    /// The table.
+    pub table: String,
+    /// Data columns.
+    pub columns: usize,
+    /// Registered partitions.
+    pub partitions: usize,
+    /// Records.
+    pub rows: u64,
+    /// Bytes of data files.
+    pub bytes: u64,
+    /// Data files.
+    pub files: u64,
+    /// The folder.
+    pub location: String,
+}
+
+impl TableSummary {
+    /// Sums up a table.
+    pub fn new(database: &str, table: &TableInput, partitions: &[PartitionInput]) -> Self {
+        let sum = |name| match partitions {
+            [] => count(&table.parameters, name),
+            _ => partitions
+                .iter()
+                .fold(0, |sum: u64, p| sum.saturating_add(count(&p.parameters, name))),
+        };
+        Self {
+            database: database.to_owned(),
+            table: table.name.clone(),
+            columns: table.columns().len(),
+            partitions: partitions.len(),
+            rows: sum("recordCount"),
+            bytes: sum("sizeKey"),
+            files: sum("objectCount"),
+            location: table.location().to_owned(),
+        }
+    }
+}
+
+/// Returns one line per table, in aligned columns.
+pub fn tables(summaries: &[TableSummary]) -> String {
+    let head = ["TABLE", "COLUMNS", "PARTITIONS", "ROWS", "SIZE", "FILES", "LOCATION"];
+    let mut lines = vec![head.map(str::to_owned)];
+    lines.extend(summaries.iter().map(|s| {
+        [
+            format!("{}.{}", s.database, s.table),
+            s.columns.to_string(),
+            grouped(s.partitions as u64),
+            grouped(s.rows),
+            size(s.bytes),
+            grouped(s.files),
+            s.location.clone(),
+        ]
+    }));
+    let mut text = String::new();
+    for line in &lines {
+        let mut row = String::new();
+        for (i, cell) in line.iter().enumerate() {
+            let width = lines.iter().filter_map(|l| l.get(i)).map(|c| c.chars().count()).max();
+            let width = width.unwrap_or_default();
+            // Names to the left, numbers to the right.
+            let _ = match i {
+                0 | 6 => write!(row, "{cell:<width$}  "),
+                _ => write!(row, "{cell:>width$}  "),
+            };
+        }
+        text.push_str(row.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Returns a table with its columns; nested types are drawn `depth` levels deep.
+pub fn table(
+    database: &str,
+    table: &TableInput,
+    partitions: &[PartitionInput],
+    depth: usize,
+) -> String {
+    let summary = TableSummary::new(database, table, partitions);
+    let mut text = format!("{}.{}\n", summary.database, summary.table);
+    let keys: Vec<&str> = table.partition_keys.iter().map(|k| k.name.as_str()).collect();
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "  {name:<13}{value}");
+        }
+    };
+    line("description", &table.description);
+    line("location", &summary.location);
+    line("partitioned", &keys.join(", "));
+    line("partitions", &grouped(summary.partitions as u64));
+    line("rows", &grouped(summary.rows));
+    line("size", &size(summary.bytes));
+    line("files", &grouped(summary.files));
+    line("columns", &summary.columns.to_string());
+    let mut tree = Tree { lines: Vec::new(), depth };
+    for column in table.columns() {
+        if let Ok(hive_type) = HiveType::parse(&column.hive_type) {
+            tree.push(&column.name, &hive_type, &column.comment, 0);
+        } else {
+            // A foreign table may hold types this crate does not write.
+            let shown: String = column.hive_type.chars().take(80).collect();
+            tree.lines.push((format!("    {}", column.name), shown));
+        }
+    }
+    let width = tree.lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    for (name, hive_type) in tree.lines {
+        let _ = writeln!(text, "{name:<width$}  {hive_type}");
+    }
+    text
+}
+
+struct Tree {
+    lines: Vec<(String, String)>,
+    depth: usize,
+}
+
+impl Tree {
+    fn push(&mut self, name: &str, hive_type: &HiveType, comment: &str, level: usize) {
+        let members = hive_type.members();
+        let is_cut = level >= self.depth && !members.is_empty();
+        let mut shown = outline(hive_type);
+        if is_cut {
+            let _ = write!(shown, " of {} fields", members.len());
+        }
+        if !comment.is_empty() {
+            let _ = write!(shown, "  -- {comment}");
+        }
+        self.lines.push((format!("{}{name}", " ".repeat(4 + 2 * level)), shown));
+        if !is_cut {
+            for StructField { name, hive_type } in members {
+                self.push(name, hive_type, "", level + 1);
+            }
+        }
+    }
+}
+
+/// A type without its members: `array<struct>`.
+fn outline(hive_type: &HiveType) -> String {
+    match hive_type {
+        HiveType::Primitive(name) => name.clone(),
+        HiveType::Array(element) => format!("array<{}>", outline(element)),
+        HiveType::Map(key, value) => format!("map<{key},{}>", outline(value)),
+        HiveType::Struct(_) => "struct".to_owned(),
+    }
+}
+
+fn count(parameters: &Parameters, name: &str) -> u64 {
+    parameters.get(name).and_then(|value| value.parse().ok()).unwrap_or_default()
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes with one decimal in the largest binary unit: `1.5 GiB`.
+fn size(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let Some(power) = bytes.checked_ilog2().map(|log| log / 10).filter(|power| *power > 0) else {
+        return format!("{bytes} B");
+    };
+    let unit = 1_u128 << (10 * power);
+    let tenths = u128::from(bytes) * 10 / unit;
+    let name = units.get(power as usize - 1).copied().unwrap_or_default();
+    format!("{}.{} {name}", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TableSummary, grouped, size, table, tables};
+    use crate::catalog::fixtures::{definition, partition};
+    use crate::catalog::{Column, PartitionInput};
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 1_023, 1_024, 1_610_612_736, u64::MAX].map(size),
+            ["0 B", "1023 B", "1.0 KiB", "1.5 GiB", "15.9 EiB"]
+        );
+    }
+
+    #[test]
+    fn tables_are_one_aligned_line_each_and_counts_come_from_partitions() {
+        let definition = definition();
+        let partitions: Vec<PartitionInput> =
+            ["d1", "d2"].map(|d| definition.partition_input(&partition("eu-west-1", d))).into();
+        let input = definition.table_input();
+
+        let text = tables(&[
+            TableSummary::new("lake", &input, &partitions),
+            TableSummary::new("lake2", &input, &[]),
+        ]);
+
+        assert_eq!(
+            text,
+            "TABLE             COLUMNS  PARTITIONS   ROWS      SIZE  FILES  LOCATION\n\
+             lake.cloudtrail        35           2     20   1.9 KiB      2  \
+             s3://bucket/lake/cloudtrail/\n\
+             lake2.cloudtrail       35           0  1,000  48.8 KiB      3  \
+             s3://bucket/lake/cloudtrail/\n"
+        );
+    }
+
+    #[test]
+    fn nested_types_are_drawn_as_a_tree_and_cut_at_the_depth() {
+        let mut definition = definition();
+        definition.columns = vec![
+            Column::new("a", "array<struct<b:struct<c:int,d:int>,e:string>>")
+                .with_comment("nested"),
+            Column::new("f", "uniontype<int>"),
+        ];
+
+        let text = table("lake", &definition.table_input(), &[], 1);
+
+        let tree = text.split_once("columns      2\n").expect("a list of columns").1;
+        assert_eq!(
+            tree,
+            "    a    array<struct>  -- nested\n      b  struct of 2 fields\n      \
+             e  string\n    f    uniontype<int>\n"
+        );
+    }
+}

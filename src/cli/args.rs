@@ -1,0 +1,395 @@
+//! What can be typed. Parsing does no work; defaults are the rooms' constants.
+
+use crate::decode::{DEFAULT_MAX_OBJECT_BYTES, DEFAULT_MAX_RATIO};
+use crate::partition::{DEFAULT_PARTITION_BY, PartitionBy};
+use crate::pipeline::{
+    DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, SchemaMode,
+};
+use crate::sample::{DEFAULT_ACCOUNTS, DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_SIZE};
+use crate::units::ByteCount;
+use crate::verify::{DEFAULT_MAX_DIFFERENCES, DuplicateRule};
+use crate::write::{Compression, DEFAULT_COMPRESSION};
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  trailmill sample logs --size 100MB        make an archive to try things on
+  trailmill convert logs lake               convert it, and again whenever logs grew
+  trailmill catalog show lake               see tables, partitions and columns
+  trailmill catalog ddl lake --dialect duckdb | duckdb
+  trailmill verify logs lake                prove that nothing is lost or doubled
+
+Exit codes:
+  0  all done                     1  done, but some input was set aside, or something differs
+  2  wrong usage                  3  stopped by an error that will not pass
+  75 try again later: another run holds the lake, or this one was interrupted";
+
+/// Convert AWS CloudTrail logs to partitioned Parquet with its own catalog, no crawler.
+///
+/// Reads folders, files and archives of CloudTrail objects in any of their layouts, infers the
+/// nested schema, and writes a lake that Athena, Spark, DuckDB and Polars read. Nothing is lost,
+/// nothing is doubled, and a run that was killed is finished by the next one.
+#[derive(Debug, Parser)]
+#[command(name = "trailmill", version, max_term_width = 100, after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Convert(Box<ConvertArgs>),
+    Plan(Box<PlanArgs>),
+    Catalog(CatalogArgs),
+    Schema(SchemaArgs),
+    Verify(VerifyArgs),
+    Quarantine(QuarantineArgs),
+    Sample(SampleArgs),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder.
+    Man {
+        /// Folder to write into
+        folder: PathBuf,
+    },
+}
+
+/// How a report is written to stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Group)]
+pub(super) struct OutputArgs {
+    /// How the report is written to stdout
+    #[arg(long, value_enum, default_value = "text", help_heading = "Output")]
+    pub report: Format,
+
+    /// Show no progress
+    #[arg(long, short, help_heading = "Output")]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Group)]
+pub(super) struct PlaceArgs {
+    /// Sources, then the lake: folders, files or archives (.json, .json.gz, .tar, .tar.gz, .zip)
+    #[arg(required = true, num_args = 2.., value_names = ["SOURCE", "LAKE"])]
+    pub places: Vec<PathBuf>,
+}
+
+impl PlaceArgs {
+    /// Splits what was typed into the sources and the lake.
+    pub fn split(&self) -> (Vec<PathBuf>, PathBuf) {
+        let (lake, sources) = match self.places.split_last() {
+            Some((lake, sources)) => (lake.clone(), sources.to_vec()),
+            None => Default::default(),
+        };
+        (sources, lake)
+    }
+}
+
+/// Convert what is new in the sources into the lake.
+///
+/// Lists the sources, passes over what the lake's ledger knows, converts the rest and brings the
+/// lake's catalog in line. Run it as often as you like: with nothing new it writes nothing. A run
+/// that was killed is finished by the next one, to the same lake as if it had not been killed.
+///
+/// What cannot be converted is set aside in the lake's quarantine with its raw bytes and the reason
+/// (`trailmill quarantine LAKE`), and the rest goes on.
+#[derive(Debug, Group)]
+pub(super) struct ConvertArgs {
+    #[command(flatten)]
+    pub places: PlaceArgs,
+    #[command(flatten)]
+    pub lake: LakeArgs,
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub work: WorkArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Say what a conversion would read and make, and write nothing.
+#[derive(Debug, Group)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub convert: ConvertArgs,
+}
+
+#[derive(Debug, Group)]
+pub(super) struct LakeArgs {
+    /// Partition keys in order: account, region, event_date, year, month, day, hour, event_source,
+    /// organization; a lake keeps those it began with
+    #[arg(long, value_name = "KEYS", default_value = DEFAULT_PARTITION_BY, help_heading = "Lake")]
+    pub partition_by: PartitionBy,
+
+    /// Write only the documented columns with their JSON text, no inferred nested ones
+    #[arg(long, help_heading = "Lake")]
+    pub no_nested: bool,
+
+    /// Whether new fields are added to the nested columns: evolve or frozen
+    #[arg(long, value_name = "MODE", default_value = "evolve", help_heading = "Lake")]
+    pub schema: SchemaMode,
+
+    /// Codec of the Parquet files: zstd, zstd:LEVEL (1 to 22), snappy, gzip, lz4 or none
+    #[arg(long, value_name = "CODEC", default_value_t = DEFAULT_COMPRESSION, help_heading = "Lake")]
+    pub compression: Compression,
+
+    /// Size at which a data file ends; files get there only with a large --unit-size
+    #[arg(long, value_name = "BYTES", default_value = mib(DEFAULT_TARGET_FILE_SIZE), help_heading = "Lake")]
+    pub target_file_size: ByteCount,
+
+    /// JSON bytes converted as one unit, into one file per partition: larger units make fewer and
+    /// larger files and take more memory
+    #[arg(long, value_name = "BYTES", default_value = mib(DEFAULT_UNIT_SIZE), help_heading = "Lake")]
+    pub unit_size: ByteCount,
+
+    /// Database in the catalog
+    #[arg(long, value_name = "NAME", help_heading = "Catalog")]
+    pub database: Option<String>,
+
+    /// Base name of the tables; families add _insight, _network_activity, _aggregated
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE, help_heading = "Catalog")]
+    pub table: String,
+}
+
+#[derive(Debug, Group)]
+pub(super) struct InputArgs {
+    /// Stop with exit code 3, before anything is committed, if anything would be set aside
+    #[arg(long, help_heading = "Input")]
+    pub strict: bool,
+
+    /// Exact copies of records in the lake: drop (count and leave out) or keep
+    #[arg(long, value_name = "RULE", default_value = "drop", help_heading = "Input")]
+    pub duplicates: Duplicates,
+
+    /// Largest decoded object; larger ones are set aside
+    #[arg(long, value_name = "BYTES", default_value = mib(ByteCount(DEFAULT_MAX_OBJECT_BYTES)), help_heading = "Input")]
+    pub max_object_size: ByteCount,
+
+    /// Largest ratio of decoded to compressed bytes; objects above it are set aside as bombs
+    #[arg(long, value_name = "RATIO", default_value_t = DEFAULT_MAX_RATIO, help_heading = "Input")]
+    pub max_ratio: u64,
+}
+
+#[derive(Debug, Group)]
+pub(super) struct WorkArgs {
+    /// Worker threads [default: one per processor]; the output does not depend on them
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Work")]
+    pub threads: Option<u16>,
+
+    /// Memory for what is in flight [default: 256MiB per thread, 512MiB at least]
+    #[arg(long, value_name = "BYTES", help_heading = "Work")]
+    pub memory: Option<ByteCount>,
+}
+
+/// Show, compare and repair the lake's catalog; print it as SQL.
+#[derive(Debug, Group)]
+pub(super) struct CatalogArgs {
+    #[command(subcommand)]
+    pub command: CatalogCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CatalogCommand {
+    /// Show the tables, or one of them with its columns.
+    Show {
+        /// The lake
+        lake: PathBuf,
+        /// A table to show with its columns
+        table: Option<String>,
+        /// How deep nested types are drawn
+        #[arg(long, default_value_t = crate::catalog::show::DEFAULT_DEPTH)]
+        depth: usize,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Print the SQL that creates the tables, their partitions and views for BI tools.
+    Ddl {
+        /// The lake
+        lake: PathBuf,
+        /// SQL dialect
+        #[arg(long, value_enum, default_value = "athena")]
+        dialect: DialectName,
+        /// Leave out the views
+        #[arg(long)]
+        no_views: bool,
+    },
+    /// Print what differs between the lake and its catalog; exit code 1 if anything does.
+    Diff {
+        /// The lake
+        lake: PathBuf,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Bring the catalog in line with the lake.
+    Sync {
+        /// The lake
+        lake: PathBuf,
+        /// Only print what would be done
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+/// An SQL dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DialectName {
+    /// Athena engine version 3
+    Athena,
+    /// Spark SQL
+    Spark,
+    /// DuckDB: views over the files
+    Duckdb,
+}
+
+/// Show, infer and compare schemas of the nested columns.
+#[derive(Debug, Group)]
+pub(super) struct SchemaArgs {
+    #[command(subcommand)]
+    pub command: SchemaCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SchemaCommand {
+    /// Show a lake's schema lock, or without a lake the one every lake starts from.
+    Show {
+        /// The lake
+        lake: Option<PathBuf>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Infer the schema of sources and write nothing.
+    Infer {
+        /// Files and folders to read
+        #[arg(required = true)]
+        sources: Vec<PathBuf>,
+        /// Show only what the sources hold, without the fields every lake starts from
+        #[arg(long)]
+        bare: bool,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Compare two schemas; each is a lake, a schema file or `seed`. Exit code 1 if they differ.
+    Diff {
+        /// The first
+        old: PathBuf,
+        /// The second
+        new: PathBuf,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+/// Prove that the lake holds exactly the records of the sources.
+///
+/// Reads both sides with code that shares nothing with the converter, compares every documented
+/// column and every free-form text of every record, and names what differs. Exit code 1 if anything
+/// does.
+#[derive(Debug, Group)]
+pub(super) struct VerifyArgs {
+    #[command(flatten)]
+    pub places: PlaceArgs,
+
+    /// Base name of the tables
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE)]
+    pub table: String,
+
+    /// Whether the lake was made with copies dropped or kept
+    #[arg(long, value_name = "RULE", default_value = "drop")]
+    pub duplicates: Duplicates,
+
+    /// Largest decoded object, as the lake was made with
+    #[arg(long, value_name = "BYTES", default_value = mib(ByteCount(DEFAULT_MAX_OBJECT_BYTES)))]
+    pub max_object_size: ByteCount,
+
+    /// Differences to name; all are counted
+    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_MAX_DIFFERENCES)]
+    pub max_differences: usize,
+
+    /// Worker threads [default: one per processor]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// List what was set aside, or write one entry's raw bytes to stdout.
+#[derive(Debug, Group)]
+pub(super) struct QuarantineArgs {
+    /// The lake
+    pub lake: PathBuf,
+
+    /// Number of the entry whose raw bytes are written
+    #[arg(long, value_name = "NUMBER")]
+    pub raw: Option<usize>,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Write a realistic archive of made-up CloudTrail logs in the real key layout.
+///
+/// The same options write the same bytes. Accounts, regions, services, odd keys, polymorphic
+/// fields, late events and duplicates are all there; nothing in it is real.
+#[derive(Debug, Group)]
+pub(super) struct SampleArgs {
+    /// Folder to write into; it must be empty or absent
+    pub folder: PathBuf,
+
+    /// JSON bytes of the archive, before compression
+    #[arg(long, value_name = "BYTES", default_value = bytes(DEFAULT_SIZE))]
+    pub size: ByteCount,
+
+    /// Seed of everything that looks random
+    #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_SEED)]
+    pub seed: u64,
+
+    /// Accounts
+    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_ACCOUNTS)]
+    pub accounts: usize,
+
+    /// Days of delivery
+    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_DAYS)]
+    pub days: u32,
+
+    /// Write this many objects of under 1 kB instead of --size
+    #[arg(long, value_name = "COUNT")]
+    pub small_objects: Option<u64>,
+
+    /// Worker threads [default: one per processor]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+fn mib(count: ByteCount) -> clap::builder::Resettable<clap::builder::OsStr> {
+    clap::builder::Resettable::Value(format!("{}MiB", count.0 >> 20).into())
+}
+
+fn bytes(count: u64) -> clap::builder::Resettable<clap::builder::OsStr> {
+    clap::builder::Resettable::Value(format!("{}MB", count / 1_000_000).into())
+}
+
+impl From<Duplicates> for DuplicateRule {
+    fn from(rule: Duplicates) -> Self {
+        match rule {
+            Duplicates::Drop => Self::Drop,
+            Duplicates::Keep => Self::Keep,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What a run shows while it goes on: a bar on a terminal, JSON lines elsewhere; and errors.
+
+use crate::error::Error;
+use crate::pipeline::Progress;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use std::error::Error as _;
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often a terminal is redrawn.
+const REDRAW: Duration = Duration::from_millis(100);
+
+/// How often a JSON line is written.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Runs `work` while its progress is shown.
+pub(super) fn shown<T>(quiet: bool, progress: &Progress, work: impl FnOnce() -> T) -> T {
+    if quiet {
+        return work();
+    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            if std::io::stderr().is_terminal() { bar(progress, &done) } else { lines(progress, &done) }
+        });
+        let outcome = work();
+        done.store(true, Ordering::Relaxed);
+        outcome
+    })
+}
+
+fn bar(progress: &Progress, done: &AtomicBool) {
+    let started = Instant::now();
+    let bar = ProgressBar::no_length();
+    let template = "{spinner} {wide_bar} {bytes}/{total_bytes}  {msg}  {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    while !done.load(Ordering::Relaxed) {
+        let total = progress.bytes_total.load(Ordering::Relaxed);
+        if total > 0 {
+            bar.set_length(total);
+            bar.set_position(progress.bytes.load(Ordering::Relaxed));
+            let records = progress.records.load(Ordering::Relaxed);
+            let rate = records as f64 / started.elapsed().as_secs_f64().max(0.001);
+            bar.set_message(format!(
+                "{}/{} objects, {}/s",
+                super::report::grouped(progress.objects.load(Ordering::Relaxed)),
+                super::report::grouped(progress.objects_total.load(Ordering::Relaxed)),
+                plural(rate as u64, "record"),
+            ));
+        } else {
+            bar.set_message("listing");
+            bar.tick();
+        }
+        std::thread::sleep(REDRAW);
+    }
+    bar.finish_and_clear();
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", super::report::grouped(count))
+}
+
+fn lines(progress: &Progress, done: &AtomicBool) {
+    let started = Instant::now();
+    let mut last = Instant::now();
+    while !done.load(Ordering::Relaxed) {
+        std::thread::sleep(REDRAW);
+        if last.elapsed() >= LINE_EVERY {
+            last = Instant::now();
+            let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+            event(&json!({
+                "event": "progress",
+                "objects": load(&progress.objects),
+                "objects_total": load(&progress.objects_total),
+                "bytes": load(&progress.bytes),
+                "bytes_total": load(&progress.bytes_total),
+                "records": load(&progress.records),
+                "units": load(&progress.units),
+                "seconds": (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
+            }));
+        }
+    }
+}
+
+/// Writes one JSON line to stderr.
+pub(super) fn event(value: &serde_json::Value) {
+    let _ = writeln!(std::io::stderr(), "{value}");
+}
+
+/// Says something to people; a JSON line where nobody looks at a terminal.
+pub(super) fn say(quiet: bool, message: &str) {
+    if quiet {
+        return;
+    }
+    if std::io::stderr().is_terminal() {
+        let _ = writeln!(std::io::stderr(), "{}", clean(message));
+    } else {
+        event(&json!({ "event": "message", "message": message }));
+    }
+}
+
+/// Prints an error with its causes.
+pub(super) fn say_error(err: &Error) {
+    let mut causes = Vec::new();
+    let mut cause = err.source();
+    while let Some(err) = cause {
+        causes.push(err.to_string());
+        cause = err.source();
+    }
+    if std::io::stderr().is_terminal() {
+        let mut stderr = std::io::stderr().lock();
+        let _ = writeln!(stderr, "error: {}", clean(&err.to_string()));
+        for cause in causes {
+            let _ = writeln!(stderr, "  because {}", clean(&cause));
+        }
+    } else {
+        let message = err.to_string();
+        event(&json!({ "event": "error", "message": message, "causes": causes }));
+    }
+}
+
+/// Names come from the input: no terminal escapes reach a terminal.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}

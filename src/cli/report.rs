@@ -1,0 +1,224 @@
+//! Reports for people, and writing to stdout.
+
+use crate::cli::progress::clean;
+use crate::error::{Error, Result};
+use crate::pipeline::{PlanReport, Report};
+use crate::units::ByteCount;
+use crate::verify::VerifyReport;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+/// Writes data to stdout.
+pub(super) fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|err| Error::io("cannot write to stdout", err))
+}
+
+/// Writes a report as JSON.
+pub(super) fn print_json(report: &impl serde::Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(report)
+        .map_err(|err| Error::io("cannot render the report", err))?;
+    text.push('\n');
+    print(&text)
+}
+
+/// `1234567` as `1,234,567`.
+pub(super) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn counted(counts: &std::collections::BTreeMap<String, u64>) -> Vec<(&str, u64)> {
+    let mut counts: Vec<_> = counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    counts
+}
+
+/// A conversion, for people.
+pub(super) fn conversion(report: &Report, lake: &str) -> String {
+    let mut out = String::new();
+    let seconds = report.seconds.max(0.001);
+    if report.units == 0 && !report.interrupted {
+        let _ = writeln!(
+            out,
+            "Nothing new: {} objects are in the lake already, {} are of other kinds.",
+            grouped(report.objects_known),
+            grouped(report.objects_ignored),
+        );
+        if report.catalog_changes > 0 {
+            let _ = writeln!(out, "Catalog: {} changes made.", grouped(report.catalog_changes));
+        }
+        return out;
+    }
+    let _ = writeln!(
+        out,
+        "Converted {} records of {} objects in {seconds:.2} s ({} of JSON a second)",
+        grouped(report.records_written),
+        grouped(report.objects_read),
+        ByteCount((report.bytes_json as f64 / seconds) as u64),
+    );
+    let mut line = |name: &str, text: String| {
+        let _ = writeln!(out, "  {name:<11} {text}");
+    };
+    line(
+        "records",
+        format!(
+            "{} read = {} written + {} duplicate + {} filtered + {} quarantined",
+            grouped(report.records_read),
+            grouped(report.records_written),
+            grouped(report.records_duplicate),
+            grouped(report.records_filtered),
+            grouped(report.records_quarantined),
+        ),
+    );
+    line(
+        "objects",
+        format!(
+            "{} read, {} ignored, {} quarantined, {} known from before",
+            grouped(report.objects_read),
+            grouped(report.objects_ignored),
+            grouped(report.objects_quarantined),
+            grouped(report.objects_known),
+        ),
+    );
+    let share = 100.0 * report.bytes_parquet as f64 / (report.bytes_json as f64).max(1.0);
+    line(
+        "bytes",
+        format!(
+            "{} compressed, {} of JSON, {} of Parquet ({share:.1} %)",
+            ByteCount(report.bytes_compressed),
+            ByteCount(report.bytes_json),
+            ByteCount(report.bytes_parquet),
+        ),
+    );
+    line(
+        "files",
+        format!("{} in {} partitions", grouped(report.files), grouped(report.partitions)),
+    );
+    for (i, (table, rows)) in counted(&report.rows_by_table).into_iter().enumerate() {
+        line(if i == 0 { "tables" } else { "" }, format!("{table} {} rows", grouped(rows)));
+    }
+    line(
+        "schema",
+        format!(
+            "version {}, {} new fields, {} nested values kept as text only",
+            report.schema_version,
+            grouped(report.new_fields.len() as u64),
+            grouped(report.nested_values_unfit),
+        ),
+    );
+    line("catalog", format!("{} changes", grouped(report.catalog_changes)));
+    if report.units_resumed > 0 {
+        line("resumed", format!("{} units of an earlier run", grouped(report.units_resumed)));
+    }
+    for (i, (kind, count)) in counted(&report.ignored_by_kind).into_iter().enumerate() {
+        line(if i == 0 { "ignored" } else { "" }, format!("{} {}", grouped(count), clean(kind)));
+    }
+    for (i, (reason, count)) in counted(&report.quarantined_by_reason).into_iter().take(10).enumerate() {
+        line(if i == 0 { "set aside" } else { "" }, format!("{} {}", grouped(count), clean(reason)));
+    }
+    if report.has_quarantine() {
+        let _ = writeln!(out, "\nSee what was set aside with: trailmill quarantine {lake}");
+    }
+    if report.interrupted {
+        let _ = writeln!(
+            out,
+            "\nStopped before the end. What is converted is committed; run the same command to go on."
+        );
+    }
+    out
+}
+
+/// A plan, for people.
+pub(super) fn plan(report: &PlanReport) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{} objects to read, {} (about {} of JSON), in {} units",
+        grouped(report.objects),
+        ByteCount(report.bytes),
+        ByteCount(report.bytes_json_estimate),
+        grouped(report.units),
+    );
+    let _ = writeln!(
+        out,
+        "  {} in the lake already, {} of other kinds, {} units begun by an earlier run",
+        grouped(report.objects_known),
+        grouped(report.objects_ignored),
+        grouped(report.units_resumed),
+    );
+    if !report.by_delivery.is_empty() {
+        let _ = writeln!(out, "\n  account       region          delivered    objects");
+    }
+    for (key, count) in &report.by_delivery {
+        let mut parts = key.split(' ');
+        let mut part = || clean(parts.next().unwrap_or("?"));
+        let (account, region, date) = (part(), part(), part());
+        let _ = writeln!(out, "  {account:<13} {region:<15} {date:<12} {:>7}", grouped(*count));
+    }
+    out
+}
+
+/// A comparison, for people.
+pub(super) fn verification(report: &VerifyReport) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{}: {} source records of {} objects against {} rows of {} files",
+        if report.proves() { "Equal" } else { "DIFFERENT" },
+        grouped(report.records_expected),
+        grouped(report.objects_read),
+        grouped(report.rows_checked),
+        grouped(report.files_read),
+    );
+    let _ = writeln!(
+        out,
+        "  {} missing, {} unexpected, {} file problems, {} duplicates and {} set aside in the source",
+        grouped(report.records_missing),
+        grouped(report.records_unexpected),
+        grouped(report.file_problems),
+        grouped(report.records_duplicate),
+        grouped(report.records_set_aside),
+    );
+    for difference in &report.differences {
+        let kind = format!("{:?}", difference.kind).to_lowercase();
+        let mut parts = vec![kind, difference.table.clone()];
+        let mut part = |name: &str, value: Option<String>| {
+            parts.extend(value.map(|value| format!("{name} {}", clean(&value))));
+        };
+        part("column", difference.column.clone());
+        part("event", difference.event_id.clone());
+        part("object", difference.object.clone());
+        part("record", difference.record.map(|n| n.to_string()));
+        part("file", difference.file.clone());
+        let _ = writeln!(out, "  {}", parts.join("  "));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn a_run_with_nothing_new_says_so() {
+        let report = Report { objects_known: 1200, ..Report::default() };
+        assert!(conversion(&report, "lake").starts_with("Nothing new: 1,200 objects"));
+    }
+}

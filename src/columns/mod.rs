@@ -1,0 +1,17 @@
+//! Records to columns: texts by reference, documented shapes, and sparse trees for what is
+//! inferred. Nothing here allocates per record once its buffers are warm, and nothing recurses
+//! past the parser's depth limit.
+
+mod extra;
+mod record;
+mod text;
+mod tree;
+mod typed;
+
+pub use record::{
+    MAX_RECORD_BYTES, ObjectFacts, Row, Scratch, TableRows, Values, family_of, is_cloudtrail,
+    typed_kind,
+};
+pub use text::{Cell, MAX_UNIT_BYTES, SideText};
+pub use tree::{MAX_KEYS, MAX_LEVELS, Tree};
+pub(crate) use tree::{ListAt, NONE, Node, ObjectAt, ScalarAt, as_bigint};

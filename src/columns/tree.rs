@@ -1,0 +1,422 @@
+//! Shredding: values below a column, taken apart into one sparse list per path.
+//!
+//! A node is a path. It lists where objects, arrays and scalars occur, by slot: the row, or below
+//! an array the element's number. Nothing is typed here and nothing is dropped, so that a unit can
+//! be shredded before the schema is known, in one pass, and laid out once units before it have
+//! merged theirs. Costs follow the values present, not the width of the schema.
+
+use crate::columns::text::{Cell, SideText};
+use crate::parse::{Cursor, ScalarKind};
+use crate::schema::{Field, Kind, Observed, ObservedField, column_name};
+use hashbrown::HashMap;
+
+/// Objects nested deeper below a column stay text.
+pub const MAX_LEVELS: usize = 12;
+
+/// An object with more distinct keys in one unit is taken for a map whose keys are data.
+pub const MAX_KEYS: usize = 200;
+
+/// The most distinct keys directly below a column in one unit.
+const MAX_ROOT_KEYS: usize = 4000;
+
+/// No node, no slot.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// A scalar at a slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ScalarAt {
+    pub slot: u32,
+    pub kind: ScalarKind,
+    pub text: Cell,
+}
+
+/// An object at a slot, with its JSON text as it stands in the source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ObjectAt {
+    pub slot: u32,
+    pub text: Cell,
+}
+
+/// An array at a slot: its elements' slots are `first .. first + count` of the element node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ListAt {
+    pub slot: u32,
+    pub first: u32,
+    pub count: u32,
+    pub text: Cell,
+}
+
+/// One path.
+#[derive(Debug, Default)]
+pub(crate) struct Node {
+    pub name: Box<str>,
+    pub scalars: Vec<ScalarAt>,
+    pub objects: Vec<ObjectAt>,
+    pub lists: Vec<ListAt>,
+    pub children: Vec<u32>,
+    /// The node of the elements, or [`NONE`].
+    pub element: u32,
+    /// How many slots the element node has.
+    pub element_slots: u32,
+    /// Values that another spelling of the same name had already filled.
+    pub displaced: u64,
+    /// The raw keys that lead to each child, in the order first seen.
+    keys: HashMap<Box<[u8]>, u32>,
+    /// The raw key that led to each child last; index as in `children`.
+    spelled: Vec<Box<[u8]>>,
+    /// The child expected next: keys come in the same order from record to record.
+    hint: usize,
+    /// The slot that was filled last.
+    last_slot: u32,
+    opaque: Option<&'static str>,
+}
+
+/// All paths below one column; node 0 is the column itself.
+#[derive(Debug)]
+pub struct Tree {
+    pub(crate) nodes: Vec<Node>,
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        let mut tree = Self { nodes: Vec::new() };
+        tree.add_node("");
+        tree
+    }
+}
+
+impl Tree {
+    /// Creates a tree with a node for everything in `kind`, for a column of a documented shape.
+    pub fn of_kind(kind: &Kind) -> Self {
+        let mut tree = Self::default();
+        tree.grow(0, kind);
+        tree
+    }
+
+    fn grow(&mut self, node: u32, kind: &Kind) {
+        match kind {
+            Kind::Struct(fields) => {
+                for Field { name, kind, .. } in fields {
+                    let child = self.add_child(node, name);
+                    self.grow(child, kind);
+                }
+            }
+            Kind::List(element) => {
+                let child = self.element_of(node);
+                self.grow(child, element);
+            }
+            Kind::Map => {
+                let entry = self.element_of(node);
+                self.add_child(entry, "key");
+                self.add_child(entry, "value");
+            }
+            _ => {}
+        }
+    }
+
+    fn add_node(&mut self, name: &str) -> u32 {
+        let id = self.nodes.len() as u32;
+        self.nodes.push(Node {
+            name: name.into(),
+            element: NONE,
+            last_slot: NONE,
+            ..Node::default()
+        });
+        id
+    }
+
+    fn add_child(&mut self, node: u32, name: &str) -> u32 {
+        let child = self.add_node(name);
+        let parent = &mut self.nodes[node as usize];
+        parent.children.push(child);
+        parent.spelled.push(name.as_bytes().into());
+        child
+    }
+
+    pub(crate) fn element_of(&mut self, node: u32) -> u32 {
+        if self.nodes[node as usize].element == NONE {
+            let element = self.add_node("");
+            self.nodes[node as usize].element = element;
+        }
+        self.nodes[node as usize].element
+    }
+
+    pub(crate) fn child(&self, node: u32, name: &str) -> Option<u32> {
+        let node = &self.nodes[node as usize];
+        node.children.iter().copied().find(|child| &*self.nodes[*child as usize].name == name)
+    }
+
+    /// Finds a child by the raw key, fast when keys come in the usual order.
+    pub(crate) fn find_key(&mut self, node: u32, key: &[u8]) -> Option<u32> {
+        let node = &mut self.nodes[node as usize];
+        if let Some(spelled) = node.spelled.get(node.hint)
+            && **spelled == *key
+        {
+            node.hint += 1;
+            return Some(node.children[node.hint - 1]);
+        }
+        let child = *node.keys.get(key)?;
+        if let Some(at) = node.children.iter().position(|c| *c == child) {
+            node.hint = at + 1;
+        }
+        Some(child)
+    }
+
+    /// Remembers that `key` leads to `child`.
+    pub(crate) fn learn_key(&mut self, node: u32, key: &[u8], child: u32) {
+        let node = &mut self.nodes[node as usize];
+        node.keys.insert(key.into(), child);
+        if let Some(at) = node.children.iter().position(|c| *c == child) {
+            node.spelled[at] = key.into();
+            node.hint = at + 1;
+        }
+    }
+
+    /// Marks the slot of a node filled; returns whether it was filled before.
+    pub(crate) fn fill(&mut self, node: u32, slot: u32) -> bool {
+        let node = &mut self.nodes[node as usize];
+        let was_filled = node.last_slot == slot;
+        node.last_slot = slot;
+        was_filled
+    }
+
+    /// Finds or makes the child for a key; `None` for a key that is data or over a limit.
+    fn child_for_key(&mut self, node: u32, key: &str, level: usize) -> Option<u32> {
+        if let Some(child) = self.find_key(node, key.as_bytes()) {
+            return Some(child);
+        }
+        let name = column_name(key);
+        let child = self.child(node, &name);
+        let parent = &mut self.nodes[node as usize];
+        if child.is_none() {
+            if level > 0 && is_data(key) {
+                parent.opaque = Some("keys are data");
+                return None;
+            }
+            if parent.children.len() >= if level == 0 { MAX_ROOT_KEYS } else { MAX_KEYS } {
+                parent.opaque = Some("more than 200 different keys");
+                return None;
+            }
+        }
+        let child = child.unwrap_or_else(|| self.add_child(node, &name));
+        self.learn_key(node, key.as_bytes(), child);
+        Some(child)
+    }
+
+    /// Shreds the value the cursor stands on into `node` at `slot`, and moves past it.
+    pub fn shred(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        side: &mut SideText,
+        node: u32,
+        slot: u32,
+        level: usize,
+    ) {
+        if cursor.is_null() {
+            cursor.scalar();
+            return;
+        }
+        if self.fill(node, slot) {
+            self.nodes[node as usize].displaced += 1;
+            cursor.skip();
+            return;
+        }
+        if let Some(len) = cursor.object_len() {
+            self.shred_object(cursor, side, node, slot, level, len);
+        } else if let Some(len) = cursor.array_len() {
+            self.shred_list(cursor, side, node, slot, level, len);
+        } else {
+            let scalar = cursor.scalar();
+            let text = side.content(&scalar, cursor.bytes());
+            self.nodes[node as usize].scalars.push(ScalarAt { slot, kind: scalar.kind, text });
+        }
+    }
+
+    fn shred_object(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        side: &mut SideText,
+        node: u32,
+        slot: u32,
+        level: usize,
+        len: usize,
+    ) {
+        let start = cursor.start();
+        let at = self.nodes[node as usize].objects.len();
+        self.nodes[node as usize].objects.push(ObjectAt { slot, text: Cell::NULL });
+        if level >= MAX_LEVELS {
+            self.nodes[node as usize].opaque = Some("nested deeper than 12 levels");
+            self.nodes[node as usize].objects[at].text = Cell::source(cursor.skip());
+            return;
+        }
+        self.nodes[node as usize].hint = 0;
+        cursor.enter(len);
+        for _ in 0..len {
+            let key = cursor.key();
+            match self.child_for_key(node, key.text, level) {
+                Some(child) => self.shred(cursor, side, child, slot, level + 1),
+                None => {
+                    cursor.skip();
+                }
+            }
+            cursor.end_entry();
+        }
+        let text = Cell::source(start..cursor.container_end());
+        self.nodes[node as usize].objects[at].text = text;
+    }
+
+    fn shred_list(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        side: &mut SideText,
+        node: u32,
+        slot: u32,
+        level: usize,
+        len: usize,
+    ) {
+        let start = cursor.start();
+        let this = &mut self.nodes[node as usize];
+        let (at, first) = (this.lists.len(), this.element_slots);
+        this.lists.push(ListAt { slot, first, count: len as u32, text: Cell::NULL });
+        this.element_slots += len as u32;
+        if level >= MAX_LEVELS {
+            this.opaque = Some("nested deeper than 12 levels");
+            this.lists[at].text = Cell::source(cursor.skip());
+            return;
+        }
+        let element = self.element_of(node);
+        cursor.enter(len);
+        for i in 0..len as u32 {
+            self.shred(cursor, side, element, first + i, level + 1);
+            cursor.end_entry();
+        }
+        self.nodes[node as usize].lists[at].text = Cell::source(start..cursor.container_end());
+    }
+
+    /// Returns what was seen below the column, for the schema merge.
+    pub fn observed(&self, source: &[u8], side: &SideText) -> Observed {
+        self.observe(0, source, side)
+    }
+
+    fn observe(&self, node: u32, source: &[u8], side: &SideText) -> Observed {
+        let node = &self.nodes[node as usize];
+        let mut seen = Observed {
+            object: !node.objects.is_empty(),
+            list: !node.lists.is_empty(),
+            opaque: node.opaque,
+            ..Observed::default()
+        };
+        for scalar in &node.scalars {
+            match scalar.kind {
+                ScalarKind::Null => {}
+                ScalarKind::Bool => seen.boolean = true,
+                ScalarKind::String => seen.string = true,
+                ScalarKind::Integer | ScalarKind::Float if seen.integer && seen.float => {}
+                ScalarKind::Integer | ScalarKind::Float => {
+                    let is_integer = as_bigint(scalar.text.bytes(source, side)).is_some();
+                    seen.integer |= is_integer;
+                    seen.float |= !is_integer;
+                }
+            }
+        }
+        for child in &node.children {
+            let value = self.observe(*child, source, side);
+            if value == Observed::default() {
+                continue;
+            }
+            let mut spellings: Vec<String> = node
+                .keys
+                .iter()
+                .filter(|(_, to)| *to == child)
+                .map(|(key, _)| String::from_utf8_lossy(key).into_owned())
+                .collect();
+            spellings.sort();
+            let name = self.nodes[*child as usize].name.to_string();
+            seen.fields.push(ObservedField { name, spellings, value });
+        }
+        seen.fields.sort_by(|a, b| a.name.cmp(&b.name));
+        if node.element != NONE {
+            let element = self.observe(node.element, source, side);
+            seen.element = (element != Observed::default()).then(|| Box::new(element));
+        }
+        seen
+    }
+}
+
+/// Reads a number's text as a 64-bit integer; `243.0` is one too.
+pub(crate) fn as_bigint(text: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    if let Ok(integer) = text.parse::<i64>() {
+        return Some(integer);
+    }
+    let value = text.parse::<f64>().ok()?;
+    // Beyond 2^53 a double names several integers.
+    (value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0).then_some(value as i64)
+}
+
+/// Returns whether an object key looks like data (an id, a tag, a path) and not like a field name.
+fn is_data(key: &str) -> bool {
+    key.len() > 64
+        || key.bytes().filter(u8::is_ascii_digit).count() >= 5
+        || key.bytes().any(|b| matches!(b, b'/' | b'@' | b' ' | b'*' | b'$' | b'{' | b'=' | b'%'))
+        || key.starts_with("arn:")
+        || !key.is_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::Parser;
+
+    fn observe(records: &str) -> Observed {
+        let mut tree = Tree::default();
+        let mut side = SideText::default();
+        Parser::default()
+            .parse(records.as_bytes(), 0..records.len(), |mut cursor, count| {
+                for row in 0..count {
+                    tree.shred(&mut cursor, &mut side, 0, row as u32, 0);
+                    cursor.end_entry();
+                }
+            })
+            .unwrap();
+        tree.observed(records.as_bytes(), &side)
+    }
+
+    fn hive(records: &str) -> String {
+        observe(records).resolve().map_or("nothing".to_owned(), |kind| kind.hive_type())
+    }
+
+    #[test]
+    fn the_oddities_of_real_data_get_a_kind() {
+        for (records, want) in [
+            (r#"{"bytesOut":0.0},{"bytesOut":931}"#, "struct<bytesout:bigint>"),
+            (r#"{"x":0.5},{"x":1}"#, "struct<x:double>"),
+            (r#"{"maxResults":5},{"maxResults":"5"}"#, "struct<maxresults:string>"),
+            (r#"{"policy":"{}"},{"policy":[]},{"policy":{"a":1}}"#, "struct<policy:string>"),
+            (r#"{"Tagging":{"a":"b"},"tagging":""}"#, "struct<tagging:struct<a:string>>"),
+            (r#"{"x-amz-acl":["private"]}"#, "struct<x_amz_acl:array<string>>"),
+            (r#"{"a":{}},{"b":[]},{"c":null}"#, "nothing"),
+            (r#"{"s":[{"i":[{"k":true}]},{}]}"#, "struct<s:array<struct<i:array<struct<k:boolean>>>>>"),
+            (r#"{"n":18446744073709551616}"#, "struct<n:double>"),
+            (r#"{"tags":{"arn:aws:s3:::b":"x"}}"#, "struct<tags:string>"),
+        ] {
+            assert_eq!(hive(records), want, "{records}");
+        }
+    }
+
+    #[test]
+    fn an_object_with_very_many_keys_is_taken_for_a_map() {
+        let keys: Vec<_> = (0..=MAX_KEYS).map(|i| format!(r#""key{i}":1"#)).collect();
+        let seen = observe(&format!(r#"{{"m":{{{}}}}}"#, keys.join(",")));
+        let field = seen.fields[0].resolve().unwrap();
+        assert_eq!(field.kind, Kind::Text);
+        assert_eq!(field.why.as_deref(), Some("more than 200 different keys"));
+    }
+
+    #[test]
+    fn spellings_that_share_a_column_are_kept() {
+        let seen = observe(r#"{"cIDRIP":"a"},{"cidrIp":"b"}"#);
+        assert_eq!(seen.fields[0].name, "cidrip");
+        assert_eq!(seen.fields[0].spellings, ["cIDRIP", "cidrIp"]);
+    }
+}

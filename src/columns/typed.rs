@@ -1,0 +1,175 @@
+//! Values of a documented shape (`userIdentity`, `resources`, …): every leaf is a string, and what
+//! the shape has no place for becomes a leftover.
+
+use crate::columns::extra::{Extra, Step};
+use crate::columns::text::{Cell, SideText};
+use crate::columns::tree::{ListAt, ObjectAt, ScalarAt, Tree};
+use crate::parse::{Cursor, ScalarKind, escape_json};
+use crate::schema::{Field, Kind};
+
+/// Where the values of one record go.
+pub(crate) struct Typed<'a> {
+    pub tree: &'a mut Tree,
+    pub side: &'a mut SideText,
+    pub extra: &'a mut Extra,
+}
+
+impl Typed<'_> {
+    /// Takes the value the cursor stands on into `node` at `slot`, and moves past it.
+    pub fn take(&mut self, cursor: &mut Cursor<'_>, kind: &Kind, node: u32, slot: u32) {
+        if cursor.is_null() {
+            cursor.scalar();
+            return;
+        }
+        match (kind, cursor.object_len(), cursor.array_len()) {
+            (Kind::Struct(fields), Some(len), _) => self.object(cursor, fields, node, slot, len),
+            (Kind::Map, Some(len), _) => self.map(cursor, node, slot, len),
+            (Kind::List(element), _, Some(len)) => self.list(cursor, element, node, slot, len),
+            (Kind::String, None, None) => self.scalar(cursor, node, slot),
+            _ => {
+                let text = self.side.json(cursor);
+                self.extra.add(text);
+            }
+        }
+    }
+
+    fn scalar(&mut self, cursor: &mut Cursor<'_>, node: u32, slot: u32) {
+        let scalar = cursor.scalar();
+        let text = self.side.content(&scalar, cursor.bytes());
+        let entry = ScalarAt { slot, kind: scalar.kind, text };
+        if !self.tree.fill(node, slot) {
+            self.tree.nodes[node as usize].scalars.push(entry);
+            return;
+        }
+        // The key came before in this object: the last value counts, the earlier one is kept.
+        if let Some(last) = self.tree.nodes[node as usize].scalars.last_mut() {
+            let earlier = std::mem::replace(last, entry);
+            let text = json_of(earlier, cursor.bytes(), self.side);
+            self.extra.add(text);
+        }
+    }
+
+    fn object(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        fields: &[Field],
+        node: u32,
+        slot: u32,
+        len: usize,
+    ) {
+        if self.tree.fill(node, slot) {
+            // A repeated key that holds an object again: the first is in place.
+            let text = self.side.json(cursor);
+            self.extra.add(text);
+            return;
+        }
+        self.tree.nodes[node as usize].objects.push(ObjectAt { slot, text: Cell::NULL });
+        cursor.enter(len);
+        for _ in 0..len {
+            let key = cursor.key();
+            self.extra.open.push(Step::Key(Cell::source(key.raw.clone())));
+            match self.member(node, key.text) {
+                Some((at, child)) => self.take(cursor, &fields[at].kind, child, slot),
+                None => {
+                    let text = self.json_or_null(cursor);
+                    self.extra.add(text);
+                }
+            }
+            self.extra.open.pop();
+            cursor.end_entry();
+        }
+    }
+
+    /// The member a key leads to, and its place: by its lower-cased name.
+    fn member(&mut self, node: u32, key: &str) -> Option<(usize, u32)> {
+        let child = match self.tree.find_key(node, key.as_bytes()) {
+            Some(child) => child,
+            None => {
+                let child = self.tree.child(node, &key.to_ascii_lowercase())?;
+                self.tree.learn_key(node, key.as_bytes(), child);
+                child
+            }
+        };
+        let at = self.tree.nodes[node as usize].children.iter().position(|c| *c == child)?;
+        Some((at, child))
+    }
+
+    fn list(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        kind: &Kind,
+        node: u32,
+        slot: u32,
+        len: usize,
+    ) {
+        if self.tree.fill(node, slot) {
+            let text = self.side.json(cursor);
+            self.extra.add(text);
+            return;
+        }
+        let (element, first) = self.open_list(node, slot, len);
+        cursor.enter(len);
+        for i in 0..len as u32 {
+            self.extra.open.push(Step::Index(i));
+            self.take(cursor, kind, element, first + i);
+            self.extra.open.pop();
+            cursor.end_entry();
+        }
+    }
+
+    fn map(&mut self, cursor: &mut Cursor<'_>, node: u32, slot: u32, len: usize) {
+        if self.tree.fill(node, slot) {
+            let text = self.side.json(cursor);
+            self.extra.add(text);
+            return;
+        }
+        let (entry, first) = self.open_list(node, slot, len);
+        let [key_node, value_node] = self.tree.nodes[entry as usize].children[..] else { return };
+        cursor.enter(len);
+        for i in 0..len as u32 {
+            let slot = first + i;
+            self.tree.nodes[entry as usize].objects.push(ObjectAt { slot, text: Cell::NULL });
+            let key = cursor.key();
+            let text = self.side.content(&key, cursor.bytes());
+            let key = ScalarAt { slot, kind: ScalarKind::String, text };
+            self.tree.nodes[key_node as usize].scalars.push(key);
+            let is_container = cursor.object_len().or(cursor.array_len()).is_some();
+            let text = if is_container {
+                self.side.json(cursor)
+            } else {
+                let scalar = cursor.scalar();
+                self.side.content(&scalar, cursor.bytes())
+            };
+            if !text.is_null() {
+                let value = ScalarAt { slot, kind: ScalarKind::String, text };
+                self.tree.nodes[value_node as usize].scalars.push(value);
+            }
+            cursor.end_entry();
+        }
+    }
+
+    fn open_list(&mut self, node: u32, slot: u32, len: usize) -> (u32, u32) {
+        let element = self.tree.element_of(node);
+        let node = &mut self.tree.nodes[node as usize];
+        let first = node.element_slots;
+        node.lists.push(ListAt { slot, first, count: len as u32, text: Cell::NULL });
+        node.element_slots += len as u32;
+        (element, first)
+    }
+
+    /// The JSON text of the value the cursor stands on, `null` included.
+    fn json_or_null(&mut self, cursor: &mut Cursor<'_>) -> Cell {
+        let raw = cursor.start()..cursor.start() + 4;
+        let text = self.side.json(cursor);
+        if text.is_null() { Cell::source(raw) } else { text }
+    }
+}
+
+/// A scalar as JSON text again.
+fn json_of(scalar: ScalarAt, source: &[u8], side: &mut SideText) -> Cell {
+    if scalar.kind != ScalarKind::String {
+        return scalar.text;
+    }
+    let content = scalar.text.bytes(source, side).to_vec();
+    side.keep_with(|out| escape_json(&content, out))
+}

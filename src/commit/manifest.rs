@@ -1,0 +1,295 @@
+//! The documents of a unit: its intent before, its manifest after.
+//!
+//! Both are gzipped JSON: they name every object of the unit.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::{OWN, Storage};
+use libdeflater::{CompressionLvl, Compressor};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// A unit's number and identity: `00000007-1f0c2a9be3d45678`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UnitId {
+    /// Units commit in the order of their numbers.
+    pub number: u64,
+    /// See [`unit_identity`].
+    pub identity: String,
+}
+
+impl std::fmt::Display for UnitId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:08}-{}", self.number, self.identity)
+    }
+}
+
+/// Returns 16 hexadecimal digits of a hash over the settings that change output and the (key, etag)
+/// list.
+pub fn unit_identity<'a>(
+    settings: &str,
+    objects: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> String {
+    let mut hash = Sha256::new();
+    hash.update(settings.as_bytes());
+    for (key, etag) in objects {
+        hash.update([0]);
+        hash.update(key.as_bytes());
+        hash.update([0]);
+        hash.update(etag.as_bytes());
+    }
+    hash.finalize()[..8].iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// What a unit is about to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The unit.
+    pub unit: UnitId,
+    /// The settings that change output; a run with others abandons the intent.
+    pub settings: String,
+    /// Key and etag of its objects, in order.
+    pub objects: Vec<(String, String)>,
+}
+
+/// Counts that balance: read = written + duplicate + filtered + quarantined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Records found.
+    pub read: u64,
+    /// Records in data files.
+    pub written: u64,
+    /// Records whose exact copy is in the lake already.
+    pub duplicate: u64,
+    /// Records that an option excludes.
+    pub filtered: u64,
+    /// Records set aside.
+    pub quarantined: u64,
+}
+
+impl Tally {
+    /// Returns whether every record is accounted for.
+    pub fn balances(&self) -> bool {
+        self.read == self.written + self.duplicate + self.filtered + self.quarantined
+    }
+
+    /// Adds another tally.
+    pub fn add(&mut self, other: &Self) {
+        self.read += other.read;
+        self.written += other.written;
+        self.duplicate += other.duplicate;
+        self.filtered += other.filtered;
+        self.quarantined += other.quarantined;
+    }
+}
+
+/// How an object ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectOutcome {
+    /// Its records were converted; some may have been set aside.
+    Converted,
+    /// It holds no CloudTrail log records; the reason.
+    Ignored(String),
+    /// It was set aside whole; the reason.
+    Quarantined(String),
+}
+
+/// One object's line in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRecord {
+    /// The key; members of archives are `archive!/member`.
+    pub key: String,
+    /// The etag that was converted; empty for members.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub etag: String,
+    /// Bytes as stored.
+    pub bytes: u64,
+    /// How it ended.
+    pub outcome: ObjectOutcome,
+    /// Its records.
+    pub tally: Tally,
+}
+
+/// One Parquet file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFile {
+    /// The key in the lake.
+    pub key: String,
+    /// The table's name.
+    pub table: String,
+    /// The partition's path below the table.
+    pub partition: String,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// The earliest event, milliseconds since 1970.
+    pub min_instant: i64,
+    /// The latest event.
+    pub max_instant: i64,
+}
+
+/// What a unit did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The unit.
+    pub unit: UnitId,
+    /// The settings that change output.
+    pub settings: String,
+    /// What the lake is partitioned by.
+    pub partition_by: String,
+    /// The codec of its files.
+    pub compression: String,
+    /// Whether its files have the inferred columns.
+    pub nested: bool,
+    /// The schema lock its files were written with.
+    pub schema_version: u32,
+    /// Its objects.
+    pub objects: Vec<ObjectRecord>,
+    /// Its files.
+    pub files: Vec<DataFile>,
+    /// The sum over its objects.
+    pub tally: Tally,
+    /// JSON bytes of its objects.
+    pub bytes_json: u64,
+    /// Values that the nested columns could not hold.
+    pub nested_values_unfit: u64,
+    /// Event days (since 1970) with the number of fingerprints kept for each.
+    pub days: BTreeMap<i32, u64>,
+    /// Object members and objects passed over inside archives.
+    #[serde(default)]
+    pub passed_over: u64,
+}
+
+fn intent_key(unit: &UnitId) -> String {
+    format!("{OWN}/intents/{unit}.json.gz")
+}
+
+fn manifest_key(unit: &UnitId) -> String {
+    format!("{OWN}/manifests/{unit}.json.gz")
+}
+
+fn pack(document: &impl Serialize) -> Result<Vec<u8>> {
+    let json = serde_json::to_vec(document)
+        .map_err(|err| Error::new(ErrorKind::Bug, "cannot render a document").because(err))?;
+    let mut compressor = Compressor::new(CompressionLvl::default());
+    let mut out = vec![0; compressor.gzip_compress_bound(json.len())];
+    let size = compressor
+        .gzip_compress(&json, &mut out)
+        .map_err(|err| Error::new(ErrorKind::Bug, "cannot compress a document").because(err))?;
+    out.truncate(size);
+    Ok(out)
+}
+
+fn unpack<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T> {
+    let damaged = || Error::new(ErrorKind::Damaged, "document of the lake is damaged").at("key", key);
+    let mut json = Vec::new();
+    let caps = crate::decode::Caps { max_object_bytes: 4 << 30, max_ratio: u64::MAX };
+    crate::decode::Decoder::new(caps)
+        .decode(bytes, &mut json)
+        .map_err(|err| damaged().because(err))?;
+    serde_json::from_slice(&json).map_err(|err| damaged().because(err))
+}
+
+async fn read_all<T: DeserializeOwned>(storage: &Storage, folder: &str) -> Result<Vec<T>> {
+    let mut out = Vec::new();
+    for listed in storage.list(&format!("{OWN}/{folder}")).await? {
+        let bytes = storage.read(&listed.key).await?.unwrap_or_default();
+        out.push(unpack(&listed.key, &bytes)?);
+    }
+    Ok(out)
+}
+
+impl Intent {
+    /// Writes the intent; one that is there already is the same, since its identity is its content.
+    ///
+    /// # Errors
+    /// `Io` when the store fails.
+    pub async fn write(&self, storage: &Storage) -> Result<()> {
+        storage.put_new(&intent_key(&self.unit), pack(self)?).await.map(|_| ())
+    }
+
+    /// Reads all intents, by unit number.
+    ///
+    /// # Errors
+    /// `Damaged` for one that cannot be read.
+    pub async fn read_all(storage: &Storage) -> Result<Vec<Self>> {
+        read_all(storage, "intents").await
+    }
+
+    /// Removes a unit's intent.
+    ///
+    /// # Errors
+    /// `Io` when the store fails.
+    pub async fn remove(storage: &Storage, unit: &UnitId) -> Result<()> {
+        storage.delete(&intent_key(unit)).await
+    }
+}
+
+impl Manifest {
+    /// Writes the manifest: the commit.
+    ///
+    /// # Errors
+    /// `Busy` when another run committed a unit of this number and identity.
+    pub async fn write(&self, storage: &Storage) -> Result<()> {
+        use crate::storage::Put;
+        match storage.put_new(&manifest_key(&self.unit), pack(self)?).await? {
+            Put::Created => Ok(()),
+            Put::Exists => Err(Error::new(ErrorKind::Busy, "another run committed this unit")
+                .at("unit", &self.unit)),
+        }
+    }
+
+    /// Reads all manifests, by unit number.
+    ///
+    /// # Errors
+    /// `Damaged` for one that cannot be read.
+    pub async fn read_all(storage: &Storage) -> Result<Vec<Self>> {
+        read_all(storage, "manifests").await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_depends_on_settings_keys_and_etags() {
+        let of = |settings, objects: &[(&'static str, &'static str)]| {
+            unit_identity(settings, objects.iter().copied())
+        };
+        let base = of("s", &[("a", "1"), ("b", "2")]);
+        assert_eq!(base, of("s", &[("a", "1"), ("b", "2")]));
+        assert_eq!(base.len(), 16);
+        for other in [
+            of("t", &[("a", "1"), ("b", "2")]),
+            of("s", &[("a", "1")]),
+            of("s", &[("a", "12"), ("b", "")]),
+            of("s", &[("b", "2"), ("a", "1")]),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_intent_reads_back_and_a_second_manifest_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::local(folder.path()).unwrap();
+        let unit = UnitId { number: 3, identity: "ab".into() };
+        let intent = Intent {
+            unit: unit.clone(),
+            settings: "s".into(),
+            objects: vec![("k".into(), "e".into())],
+        };
+        intent.write(&storage).await.unwrap();
+        assert_eq!(Intent::read_all(&storage).await.unwrap(), [intent]);
+        Intent::remove(&storage, &unit).await.unwrap();
+        assert!(Intent::read_all(&storage).await.unwrap().is_empty());
+    }
+}

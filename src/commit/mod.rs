@@ -1,0 +1,82 @@
+//! The commit protocol: intents, manifests, the ledger and the quarantine, all under `_trailmill/`.
+//!
+//! A unit is a list of objects that is committed as one. Its intent is written before its data; its
+//! files have names derived from its identity; its manifest is put if-absent when every file is in
+//! place. Units are numbered and commit in order. A restart finishes unfinished intents first, with
+//! the same objects, so that the same names are written again.
+
+mod copies;
+mod ledger;
+mod manifest;
+mod quarantine;
+
+pub use copies::{CopyIndex, encode_copies};
+pub use ledger::Ledger;
+pub use manifest::{
+    DataFile, Intent, Manifest, ObjectOutcome, ObjectRecord, Tally, UnitId, unit_identity,
+};
+pub use quarantine::{Quarantined, QuarantinedObject, read_quarantine, write_quarantine};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::Lock;
+use crate::storage::{OWN, Storage};
+
+fn lock_key(version: u32) -> String {
+    format!("{OWN}/schema/v{version:08}.json")
+}
+
+/// Reads the schema lock that the last committed unit was written with; the seed for a new lake.
+///
+/// Later versions may lie there: those of units that were killed before their manifest.
+///
+/// # Errors
+/// `Damaged` when the version is absent or cannot be read.
+pub async fn read_lock(storage: &Storage, manifests: &[Manifest]) -> Result<Lock> {
+    let Some(last) = manifests.last() else { return Lock::seed() };
+    let key = lock_key(last.schema_version);
+    let damaged = || Error::new(ErrorKind::Damaged, "schema lock is damaged").at("key", &key);
+    let bytes = storage.read(&key).await?.ok_or_else(damaged)?;
+    serde_json::from_slice(&bytes).map_err(|err| damaged().because(err))
+}
+
+/// Removes the versions after `committed`: units that are done again write them again, and if their
+/// objects are gone, others.
+///
+/// # Errors
+/// `Io` when the store fails.
+pub async fn drop_locks_after(storage: &Storage, committed: u32) -> Result<()> {
+    for listed in storage.list(&format!("{OWN}/schema")).await? {
+        if listed.key > lock_key(committed) {
+            storage.delete(&listed.key).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a version of the schema lock; the same version is never written with other bytes.
+///
+/// # Errors
+/// `Damaged` when the version is there and differs.
+pub async fn write_lock(storage: &Storage, lock: &Lock) -> Result<()> {
+    let key = lock_key(lock.version);
+    let bytes = to_json(lock)?;
+    if storage.put_new(&key, bytes.clone()).await? == crate::storage::Put::Exists {
+        let there = storage.read(&key).await?.unwrap_or_default();
+        if there != bytes {
+            return Err(Error::new(
+                ErrorKind::Damaged,
+                "another run wrote this version of the schema lock",
+            )
+            .at("key", key));
+        }
+    }
+    Ok(())
+}
+
+/// Renders a document of the lake: indented, so that a person can read it.
+pub(crate) fn to_json(document: &impl serde::Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(document)
+        .map_err(|err| Error::new(ErrorKind::Bug, "cannot render a document").because(err))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}

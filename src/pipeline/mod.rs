@@ -1,0 +1,135 @@
+//! The runs of the product: rooms joined into threads, in order, within a byte budget.
+
+mod budget;
+mod convert;
+mod finish;
+mod order;
+mod plan;
+mod publish;
+mod report;
+mod segment;
+
+pub use convert::{infer, convert};
+pub use plan::{PlanReport, plan};
+pub use publish::{CatalogOptions, catalog_plan, refresh_catalog};
+pub use report::{Progress, Report};
+
+use crate::decode::Caps;
+use crate::error::{Error, Result};
+use crate::partition::PartitionBy;
+use crate::units::ByteCount;
+use crate::write::Compression;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// JSON bytes that are converted as one unit, unless an option says otherwise. A unit becomes one
+/// file per partition; CloudTrail Parquet takes 5 to 10 % of its JSON.
+pub const DEFAULT_UNIT_SIZE: ByteCount = ByteCount::mib(64);
+
+/// The size at which a data file ends, unless an option says otherwise.
+pub const DEFAULT_TARGET_FILE_SIZE: ByteCount = ByteCount::mib(128);
+
+/// Memory per thread when no option says otherwise; 512 MiB at least.
+pub const MEMORY_PER_THREAD: ByteCount = ByteCount::mib(256);
+
+/// The database in the catalog, unless an option says otherwise.
+pub const DEFAULT_DATABASE: &str = "trailmill";
+
+/// The base name of the tables, unless an option says otherwise.
+pub const DEFAULT_TABLE: &str = "cloudtrail";
+
+/// Whether the schema lock may grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaMode {
+    /// New fields are added to the lock.
+    Evolve,
+    /// Only fields that are locked become nested columns.
+    Frozen,
+}
+
+impl FromStr for SchemaMode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "evolve" => Ok(Self::Evolve),
+            "frozen" => Ok(Self::Frozen),
+            _ => Err(Error::config(format!("`{text}` is neither evolve nor frozen"))),
+        }
+    }
+}
+
+/// What happens to exact copies of records that are in the lake already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicates {
+    /// They are counted and not written again.
+    Drop,
+    /// They are written.
+    Keep,
+}
+
+impl FromStr for Duplicates {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "drop" => Ok(Self::Drop),
+            "keep" => Ok(Self::Keep),
+            _ => Err(Error::config(format!("`{text}` is neither drop nor keep"))),
+        }
+    }
+}
+
+/// Everything that a conversion is told.
+#[derive(Clone, Debug)]
+pub struct ConvertOptions {
+    /// Files and folders to read.
+    pub sources: Vec<PathBuf>,
+    /// The lake's folder.
+    pub lake: PathBuf,
+    /// Worker threads.
+    pub threads: usize,
+    /// Bytes in flight.
+    pub memory: ByteCount,
+    /// JSON bytes of a unit.
+    pub unit_size: ByteCount,
+    /// The size at which a data file ends.
+    pub target_file_size: ByteCount,
+    /// Codec and level.
+    pub compression: Compression,
+    /// Partition keys, in order.
+    pub partition_by: PartitionBy,
+    /// Whether nested columns are written.
+    pub nested: bool,
+    /// Whether anything set aside stops the run before it commits.
+    pub strict: bool,
+    /// Whether the schema may grow.
+    pub schema: SchemaMode,
+    /// What happens to copies.
+    pub duplicates: Duplicates,
+    /// Limits of one object.
+    pub caps: Caps,
+    /// Names in the catalog.
+    pub catalog: CatalogOptions,
+}
+
+impl ConvertOptions {
+    /// Returns the settings that change output, as one line; part of every unit's identity.
+    fn settings(&self) -> String {
+        format!(
+            "trailmill {} partition_by={} nested={} frozen={} duplicates={} compression={} \
+             target={} unit={} max_object={} max_ratio={} table={}",
+            env!("CARGO_PKG_VERSION"),
+            self.partition_by,
+            self.nested,
+            self.schema == SchemaMode::Frozen,
+            self.duplicates == Duplicates::Drop,
+            self.compression,
+            self.target_file_size.0,
+            self.unit_size.0,
+            self.caps.max_object_bytes,
+            self.caps.max_ratio,
+            self.catalog.table,
+        )
+    }
+}

@@ -1,0 +1,211 @@
+//! Archives as people download them: members are streamed, nothing is unpacked to disk.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::layout::{Folder, parse};
+use flate2::bufread::MultiGzDecoder;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+/// How an archive is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArchiveKind {
+    /// `.tar`
+    Tar,
+    /// `.tar.gz`, `.tgz`
+    TarGz,
+    /// `.zip`
+    Zip,
+}
+
+impl ArchiveKind {
+    /// Decides by the file's name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
+            Some(Self::TarGz)
+        } else if name.ends_with(".tar") {
+            Some(Self::Tar)
+        } else if name.ends_with(".zip") {
+            Some(Self::Zip)
+        } else {
+            None
+        }
+    }
+}
+
+/// One member of an archive.
+#[derive(Debug)]
+pub struct Member {
+    /// The path inside the archive.
+    pub name: String,
+    /// Its bytes, or why they cannot be had.
+    pub bytes: Result<Vec<u8>>,
+}
+
+/// Calls `visit` with each member that may hold logs, in the archive's order; returns how many
+/// were passed over. Members over `max_bytes` are handed out as an error and not read.
+///
+/// # Errors
+/// `BadInput` when the archive itself is damaged; members before the damage have been visited.
+/// Whatever `visit` returns.
+pub fn members(
+    path: &Path,
+    kind: ArchiveKind,
+    max_bytes: u64,
+    visit: &mut dyn FnMut(Member) -> Result<()>,
+) -> Result<u64> {
+    let file = File::open(path).map_err(|err| Error::io("cannot open the archive", err))?;
+    let file = BufReader::with_capacity(1 << 20, file);
+    match kind {
+        ArchiveKind::Tar => tar_members(file, max_bytes, visit),
+        ArchiveKind::TarGz => tar_members(MultiGzDecoder::new(file), max_bytes, visit),
+        ArchiveKind::Zip => zip_members(file, max_bytes, visit),
+    }
+}
+
+fn damaged(err: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::bad_input("archive is damaged or truncated").because(err)
+}
+
+fn tar_members(
+    reader: impl Read,
+    max_bytes: u64,
+    visit: &mut dyn FnMut(Member) -> Result<()>,
+) -> Result<u64> {
+    let mut passed_over = 0;
+    let mut archive = tar::Archive::new(reader);
+    for entry in archive.entries().map_err(damaged)? {
+        let mut entry = entry.map_err(damaged)?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if is_passed_over(&name) {
+            passed_over += 1;
+            continue;
+        }
+        let size = entry.size();
+        let bytes = if size > max_bytes {
+            Err(over(max_bytes))
+        } else {
+            let mut bytes = Vec::with_capacity(size as usize);
+            entry.read_to_end(&mut bytes).map_err(damaged)?;
+            Ok(bytes)
+        };
+        visit(Member { name, bytes })?;
+    }
+    Ok(passed_over)
+}
+
+fn zip_members(
+    reader: impl Read + std::io::Seek,
+    max_bytes: u64,
+    visit: &mut dyn FnMut(Member) -> Result<()>,
+) -> Result<u64> {
+    let mut passed_over = 0;
+    let mut archive = zip::ZipArchive::new(reader).map_err(damaged)?;
+    for index in 0..archive.len() {
+        let name = archive.name_for_index(index).unwrap_or("?").to_owned();
+        let member = match archive.by_index(index) {
+            Ok(entry) if entry.is_dir() => continue,
+            Ok(entry) if is_passed_over(entry.name()) => {
+                passed_over += 1;
+                continue;
+            }
+            Ok(entry) => {
+                let mut bytes = Vec::new();
+                // The size in the directory is a claim; the cap holds for what comes out.
+                let outcome = entry.take(max_bytes + 1).read_to_end(&mut bytes);
+                let bytes = match outcome {
+                    Err(err) => Err(Error::bad_input("archive member is damaged").because(err)),
+                    Ok(_) if bytes.len() as u64 > max_bytes => Err(over(max_bytes)),
+                    Ok(_) => Ok(bytes),
+                };
+                Member { name, bytes }
+            }
+            Err(err) => Member {
+                name,
+                bytes: Err(Error::bad_input("archive member cannot be read").because(err)),
+            },
+        };
+        visit(member)?;
+    }
+    Ok(passed_over)
+}
+
+fn over(max_bytes: u64) -> Error {
+    Error::new(
+        ErrorKind::OverLimit,
+        format!("is over {max_bytes} bytes; `--max-object-size` raises it"),
+    )
+}
+
+/// Hidden names, digests and other services' objects.
+fn is_passed_over(name: &str) -> bool {
+    let is_hidden = name.split('/').any(|part| part.starts_with('_') || part.starts_with('.') && part.len() > 1);
+    is_hidden || matches!(parse(name).folder, Folder::Digest | Folder::Other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn tar() -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, text) in [
+            ("AWSLogs/111122223333/CloudTrail/us-east-1/2024/05/01/a.json", "{}"),
+            ("AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2024/05/01/d.json", "{}"),
+            ("./big.json", "0123456789"),
+        ] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(text.len() as u64);
+            header.set_cksum();
+            builder.append_data(&mut header, name, text.as_bytes()).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    fn visit(name: &str, bytes: &[u8]) -> Result<(Vec<(String, bool)>, u64)> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let mut seen = Vec::new();
+        let kind = ArchiveKind::of_name(name).unwrap();
+        let passed_over = members(&path, kind, 5, &mut |member| {
+            seen.push((member.name, member.bytes.is_ok()));
+            Ok(())
+        })?;
+        Ok((seen, passed_over))
+    }
+
+    #[test]
+    fn members_of_every_kind_are_streamed() {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(&tar()).unwrap();
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        zip.start_file("a.json", options).unwrap();
+        zip.write_all(b"{}").unwrap();
+        zip.start_file("big.json", options).unwrap();
+        zip.write_all(b"0123456789").unwrap();
+        let zip = zip.finish().unwrap().into_inner();
+
+        for (name, bytes, passed) in
+            [("x.tar", tar(), 1), ("x.tgz", gz.finish().unwrap(), 1), ("x.zip", zip, 0)]
+        {
+            let (seen, passed_over) = visit(name, &bytes).unwrap();
+            assert_eq!(seen.len(), 2, "{name}");
+            assert!(seen[0].1 && !seen[1].1, "the second is over the cap");
+            assert_eq!(passed_over, passed, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_archive_says_so() {
+        assert!(visit("x.zip", b"PK\x03\x04 not a zip").is_err());
+        let tar = tar();
+        assert!(visit("x.tar", &tar[..600]).is_err());
+    }
+}

@@ -1,0 +1,163 @@
+//! What an object's key says: family, account, region, organization, delivery date.
+//!
+//! `[prefix/]AWSLogs/[o-…/]<account>/<folder>/<region>/YYYY/MM/DD/<file>`, found anywhere in the
+//! path (FACTS.md C1): Control Tower puts the organization before `AWSLogs` as well, prefixes hold
+//! slashes, old file names lack the second underscore.
+
+use crate::schema::Family;
+
+/// The kind of objects in a folder of the layout.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Folder {
+    /// No layout: the record decides.
+    #[default]
+    Unknown,
+    /// Log objects of a family.
+    Logs(Family),
+    /// Digest files.
+    Digest,
+    /// Another service's objects.
+    Other,
+}
+
+/// What a key says; empty where it does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The kind of objects.
+    pub folder: Folder,
+    /// Twelve digits.
+    pub account: String,
+    /// As in the path.
+    pub region: String,
+    /// `o-…`
+    pub organization: String,
+    /// The delivery date, `YYYY/MM/DD`.
+    pub date: String,
+}
+
+/// Reads a key or a path with `/` separators.
+pub fn parse(key: &str) -> Layout {
+    let parts: Vec<&str> = key.split('/').collect();
+    let file = parts.last().copied().unwrap_or_default();
+    let mut layout = Layout::default();
+    let Some(root) = parts.iter().rposition(|part| *part == "AWSLogs") else {
+        from_file_name(file, &mut layout);
+        return layout;
+    };
+    let mut rest = parts[root + 1..].iter().copied().peekable();
+    if let Some(id) = rest.next_if(|part| is_organization(part)) {
+        id.clone_into(&mut layout.organization);
+    }
+    if let Some(id) = rest.next_if(|part| is_account(part)) {
+        id.clone_into(&mut layout.account);
+    } else {
+        from_file_name(file, &mut layout);
+        return layout;
+    }
+    let Some(folder) = rest.next().filter(|_| rest.peek().is_some()) else {
+        from_file_name(file, &mut layout);
+        return layout;
+    };
+    layout.folder = folder_of(folder);
+    if let Some(region) = rest.next_if(|part| is_region(part)) {
+        region.clone_into(&mut layout.region);
+    }
+    let date: Vec<&str> = rest.take(3).collect();
+    if let [year, month, day] = date[..]
+        && [(year, 4), (month, 2), (day, 2)].iter().all(|(part, len)| is_digits(part, *len))
+    {
+        layout.date = date.join("/");
+    }
+    layout
+}
+
+fn folder_of(name: &str) -> Folder {
+    match name {
+        "CloudTrail" => Folder::Logs(Family::Events),
+        "CloudTrail-NetworkActivity" => Folder::Logs(Family::NetworkActivity),
+        "CloudTrail-Insight" => Folder::Logs(Family::Insight),
+        "CloudTrail-Aggregated" => Folder::Logs(Family::Aggregated),
+        "CloudTrail-Digest" => Folder::Digest,
+        _ => Folder::Other,
+    }
+}
+
+/// `<account>_<folder>_<region>_<stamp>…`, for files that lost their folders.
+fn from_file_name(file: &str, layout: &mut Layout) {
+    let mut parts = file.split('_');
+    let (Some(account), Some(folder), Some(region)) = (parts.next(), parts.next(), parts.next())
+    else {
+        return;
+    };
+    if !is_account(account) || folder_of(folder) == Folder::Other {
+        return;
+    }
+    layout.folder = folder_of(folder);
+    account.clone_into(&mut layout.account);
+    if is_region(region) {
+        region.clone_into(&mut layout.region);
+    }
+}
+
+fn is_digits(text: &str, len: usize) -> bool {
+    text.len() == len && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_account(text: &str) -> bool {
+    is_digits(text, 12)
+}
+
+fn is_organization(text: &str) -> bool {
+    text.len() > 2
+        && text.starts_with("o-")
+        && text[2..].bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+/// `us-east-1`, `us-gov-west-1`, `us-iso-east-1`, and whatever comes next.
+fn is_region(text: &str) -> bool {
+    text.len() <= 32
+        && text.contains('-')
+        && text.ends_with(|c: char| c.is_ascii_digit())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_layout_is_read() {
+        let file = "111122223333_CloudTrail_us-gov-west-1_20240501T0000Z_Ab12.json.gz";
+        let tail = format!("111122223333/CloudTrail/us-gov-west-1/2024/05/01/{file}");
+        for (key, organization) in [
+            (format!("AWSLogs/{tail}"), ""),
+            (format!("a/b/AWSLogs/o-abc123/{tail}"), "o-abc123"),
+            (format!("o-abc123/AWSLogs/o-abc123/{tail}"), "o-abc123"),
+            (format!("/tmp/AWSLogs-copy/AWSLogs/{tail}"), ""),
+        ] {
+            let layout = parse(&key);
+            assert_eq!(layout.folder, Folder::Logs(Family::Events), "{key}");
+            assert_eq!(layout.account, "111122223333");
+            assert_eq!(layout.region, "us-gov-west-1");
+            assert_eq!(layout.organization, organization);
+            assert_eq!(layout.date, "2024/05/01");
+        }
+        assert_eq!(parse(&format!("x/{file}")).region, "us-gov-west-1");
+    }
+
+    #[test]
+    fn other_folders_are_told_apart() {
+        for (folder, want) in [
+            ("CloudTrail-Insight", Folder::Logs(Family::Insight)),
+            ("CloudTrail-NetworkActivity", Folder::Logs(Family::NetworkActivity)),
+            ("CloudTrail-Aggregated", Folder::Logs(Family::Aggregated)),
+            ("CloudTrail-Digest", Folder::Digest),
+            ("Config", Folder::Other),
+            ("elasticloadbalancing", Folder::Other),
+        ] {
+            let key = format!("AWSLogs/111122223333/{folder}/eu-west-1/2024/05/01/x.json.gz");
+            assert_eq!(parse(&key).folder, want);
+        }
+        assert_eq!(parse("logs/events.json"), Layout::default());
+    }
+}

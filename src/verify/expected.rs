@@ -1,0 +1,344 @@
+//! What the lake must hold for one source record.
+//!
+//! The rules of the contract, read from the record's own text: which table, which value in which
+//! column, what is left over for `extra_fields`, and whether the converter has to set the record
+//! aside. The row is hashed, never kept; nothing of it enters a message.
+
+use super::json::{self, Entry};
+use super::row::Row;
+use super::table::{Column, Family, Folder, Member, Shape};
+use crate::units::parse_event_time;
+use std::borrow::Cow;
+
+/// Records nested deeper than this are set aside.
+const MAX_DEPTH: usize = 1000;
+/// The longest account or region that may become part of a path.
+const MAX_PARTITION_BYTES: usize = 64;
+
+/// What becomes of a record.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Not a CloudTrail record; nothing is expected and nothing is lost.
+    Foreign,
+    /// Set aside; no row can exist.
+    Unreadable,
+    /// The row is filled in.
+    Row {
+        family: Family,
+        event_id: Option<String>,
+        /// Whether the converter has to set it aside. The row is filled in all the same.
+        is_set_aside: bool,
+    },
+}
+
+/// Fills in the row that a record must have become.
+pub(super) fn expect(
+    text: &[u8],
+    is_enveloped: bool,
+    folder: Folder<'_>,
+    row: &mut Row,
+) -> Outcome {
+    if !json::is_valid(text) {
+        return Outcome::Unreadable;
+    }
+    let Some(members) = json::entries(text) else { return Outcome::Unreadable };
+    if is_foreign(&members, is_enveloped) {
+        return Outcome::Foreign;
+    }
+    let (family, account) = match folder {
+        Folder::Of(family, account) => (family, account),
+        Folder::Ignored | Folder::Silent => (family_by_shape(&members), None),
+    };
+    let instant = event_time(family, &members);
+    fill(family, &members, instant, row);
+    Outcome::Row {
+        family,
+        event_id: event_id(&members),
+        is_set_aside: instant.is_none()
+            || !is_partitionable(family, &members, account)
+            || json::is_deeper(text, MAX_DEPTH),
+    }
+}
+
+/// Tells S3, SNS and SQS notifications, EventBridge events, digests, CloudWatch subscriptions and
+/// LookupEvents answers from records, and, outside an envelope, anything without a record's keys.
+fn is_foreign(members: &[Entry<'_>], is_enveloped: bool) -> bool {
+    const WRAPPERS: [&str; 7] =
+        ["logEvents", "CloudTrailEvent", "digestS3Bucket", "digestStartTime", "Sns", "s3", "body"];
+    const RECORDS: [&str; 7] = [
+        "eventVersion",
+        "eventTime",
+        "eventName",
+        "eventSource",
+        "eventID",
+        "timeWindow",
+        "userIdentity",
+    ];
+    let has = |name: &str| members.iter().any(|member| member.key == name);
+    let source = pick(members, "eventSource").and_then(json::content);
+    WRAPPERS.iter().any(|name| has(name))
+        || (has("detail") && !has("eventVersion"))
+        || source.is_some_and(|source| source.starts_with("aws:"))
+        || (!is_enveloped && RECORDS.iter().all(|name| pick(members, name).is_none()))
+}
+
+/// Returns the value of a top-level key: the last exact spelling, else the last in any case.
+fn pick<'a>(members: &[Entry<'a>], key: &str) -> Option<&'a [u8]> {
+    let last = |is: &dyn Fn(&str) -> bool| members.iter().rev().find(|member| is(&member.key));
+    last(&|own| own == key)
+        .or_else(|| last(&|own| own.eq_ignore_ascii_case(key)))
+        .map(|member| member.value)
+}
+
+fn family_by_shape(members: &[Entry<'_>]) -> Family {
+    let content = |key| pick(members, key).and_then(json::content);
+    match content("eventCategory").as_deref() {
+        Some("Insight") => return Family::Insight,
+        Some("NetworkActivity") => return Family::NetworkActivity,
+        Some("Aggregated") => return Family::Aggregated,
+        _ => {}
+    }
+    match content("eventType").as_deref() {
+        Some("AwsCloudTrailInsight") => Family::Insight,
+        Some("AwsVpceEvents") => Family::NetworkActivity,
+        Some("AwsAggregatedEvent") => Family::Aggregated,
+        _ => Family::Events,
+    }
+}
+
+fn event_time(family: Family, members: &[Entry<'_>]) -> Option<i64> {
+    let value = if family == Family::Aggregated {
+        let window = json::entries(pick(members, "timeWindow")?)?;
+        pick_member(&window, "windowstart")
+    } else {
+        pick(members, "eventTime")
+    };
+    parse_event_time(json::content(value?)?.as_bytes())
+}
+
+fn pick_member<'a>(members: &[Entry<'a>], name: &str) -> Option<&'a [u8]> {
+    members.iter().rev().find(|m| m.key.eq_ignore_ascii_case(name)).map(|m| m.value)
+}
+
+fn event_id(members: &[Entry<'_>]) -> Option<String> {
+    let id = json::content(pick(members, "eventID")?)?;
+    (!id.is_empty()).then(|| id.into_owned())
+}
+
+fn is_partitionable(family: Family, members: &[Entry<'_>], account: Option<&str>) -> bool {
+    let key = if family == Family::Aggregated { "accountId" } else { "recipientAccountId" };
+    let own = pick(members, key).and_then(plain_text).filter(|own| !own.is_empty());
+    let account = own.or(account.map(|account| Cow::Borrowed(account.as_bytes())));
+    let region = pick(members, "awsRegion").and_then(plain_text);
+    [account, region].into_iter().flatten().all(|value| {
+        value.len() <= MAX_PARTITION_BYTES
+            && value.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+    })
+}
+
+/// Returns a string's content, any other value's JSON text, and nothing for `null`.
+fn plain_text(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    match value {
+        b"null" => None,
+        [b'"', ..] => Some(match json::content(value)? {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        }),
+        _ => {
+            let mut text = Vec::with_capacity(value.len());
+            json::minify(value, &mut text);
+            Some(Cow::Owned(text))
+        }
+    }
+}
+
+fn fill(family: Family, members: &[Entry<'_>], instant: Option<i64>, row: &mut Row) {
+    row.clear();
+    let columns = family.columns();
+    let (chosen, unused) = assign(columns, members);
+    let mut left = Leftovers::default();
+    unused.iter().for_each(|member| left.add(members[*member].quoted, members[*member].value));
+    for (column, member) in columns.iter().zip(chosen) {
+        match column.shape {
+            Shape::Instant => row.number(instant),
+            Shape::Extra => extra(std::mem::take(&mut left).text().as_deref(), family, row),
+            shape => {
+                let member = member.map(|member| &members[member]);
+                if let Some(rest) = value(member.map(|member| member.value), shape, row) {
+                    left.add(member.map_or(b"", |member| member.quoted), &rest);
+                }
+            }
+        }
+        row.end_column();
+    }
+}
+
+/// Gives every column its member, and returns what is left: an exact spelling goes before any
+/// other, a later member before an earlier one.
+fn assign(columns: &[Column], members: &[Entry<'_>]) -> (Vec<Option<usize>>, Vec<usize>) {
+    let mut chosen: Vec<Option<(usize, bool)>> = vec![None; columns.len()];
+    let mut unused = Vec::new();
+    for (at, member) in members.iter().enumerate() {
+        let named = |column: &Column| column.key.eq_ignore_ascii_case(&member.key);
+        let Some(column) = columns.iter().position(named).filter(|_| !member.key.is_empty()) else {
+            unused.push(at);
+            continue;
+        };
+        let is_exact = columns[column].key == member.key;
+        match chosen[column] {
+            Some((_, true)) if !is_exact => unused.push(at),
+            before => {
+                unused.extend(before.map(|(before, _)| before));
+                chosen[column] = Some((at, is_exact));
+            }
+        }
+    }
+    (chosen.into_iter().map(|member| member.map(|(at, _)| at)).collect(), unused)
+}
+
+/// Adds a value to the row in a column's shape; returns the JSON text of what did not fit.
+fn value(value: Option<&[u8]>, shape: Shape, row: &mut Row) -> Option<Vec<u8>> {
+    let value = value.filter(|value| *value != b"null");
+    match shape {
+        Shape::FreeForm => match value {
+            Some(value) => row.json(value),
+            None => row.null(),
+        },
+        Shape::Flag => {
+            let flag = match value {
+                Some(b"true" | b"\"true\"") => Some(true),
+                Some(b"false" | b"\"false\"") => Some(false),
+                _ => None,
+            };
+            row.flag(flag);
+            return value.filter(|_| flag.is_none()).map(<[u8]>::to_vec);
+        }
+        Shape::Struct(members) => return structure(value, members, row),
+        Shape::List(members) => return list(value, members, row),
+        Shape::Map => return map(value, row),
+        Shape::Text | Shape::Instant | Shape::Extra => {
+            row.text(value.and_then(plain_text).as_deref());
+        }
+    }
+    None
+}
+
+fn structure(text: Option<&[u8]>, members: &'static [Member], row: &mut Row) -> Option<Vec<u8>> {
+    let entries = text.and_then(json::entries);
+    let mut left = Leftovers::default();
+    let mut chosen = vec![None; members.len()];
+    for (at, entry) in entries.iter().flatten().enumerate() {
+        let place = members.iter().position(|member| member.name.eq_ignore_ascii_case(&entry.key));
+        let spare = place.map_or(Some(at), |place| chosen[place].replace(at));
+        if let Some(spare) = spare.and_then(|spare| entries.as_ref()?.get(spare)) {
+            left.add(spare.quoted, spare.value);
+        }
+    }
+    for (member, at) in members.iter().zip(chosen) {
+        let entry = at.and_then(|at: usize| entries.as_ref()?.get(at));
+        if let Some(rest) = value(entry.map(|entry| entry.value), member.shape, row) {
+            left.add(entry.map_or(b"", |entry| entry.quoted), &rest);
+        }
+    }
+    if entries.is_none() { text.map(<[u8]>::to_vec) } else { left.text() }
+}
+
+fn list(text: Option<&[u8]>, members: &'static [Member], row: &mut Row) -> Option<Vec<u8>> {
+    let Some(items) = text.and_then(json::elements) else {
+        row.null();
+        return text.map(<[u8]>::to_vec);
+    };
+    row.count(items.len());
+    let rest = |item| value(Some(item), Shape::Struct(members), row);
+    let rests: Vec<_> = items.into_iter().map(rest).collect();
+    rests.iter().any(Option::is_some).then(|| {
+        let texts: Vec<_> = rests.iter().map(|rest| rest.as_deref().unwrap_or(b"{}")).collect();
+        [b"[", texts.join(b",".as_slice()).as_slice(), b"]"].concat()
+    })
+}
+
+fn map(text: Option<&[u8]>, row: &mut Row) -> Option<Vec<u8>> {
+    let Some(entries) = text.and_then(json::entries) else {
+        row.null();
+        return text.map(<[u8]>::to_vec);
+    };
+    let mut left = Leftovers::default();
+    let mut pairs = std::collections::BTreeMap::new();
+    for entry in &entries {
+        if let Some(earlier) = pairs.insert(entry.key.as_bytes(), entry) {
+            left.add(earlier.quoted, earlier.value);
+        }
+    }
+    row.count(pairs.len());
+    for (key, entry) in pairs {
+        row.text(Some(key));
+        value(Some(entry.value), Shape::Text, row);
+    }
+    left.text()
+}
+
+/// The JSON text of an object that grows.
+#[derive(Default)]
+struct Leftovers(Vec<u8>);
+
+impl Leftovers {
+    fn add(&mut self, quoted_key: &[u8], value: &[u8]) {
+        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
+        self.0.extend_from_slice(quoted_key);
+        self.0.push(b':');
+        self.0.extend_from_slice(value);
+    }
+
+    fn text(mut self) -> Option<Vec<u8>> {
+        (!self.0.is_empty()).then(|| {
+            self.0.push(b'}');
+            self.0
+        })
+    }
+}
+
+/// Adds `extra_fields` by value: used for the expected text and for the lake's.
+///
+/// An empty object is nothing. The keys of typed columns compare in lower case, and empty objects
+/// at the end of `resources` do not count: they are only there to keep the others in place.
+pub(super) fn extra(text: Option<&[u8]>, family: Family, row: &mut Row) {
+    let Some(text) = text else { return row.null() };
+    let mut canonical = Vec::new();
+    match json::entries(text) {
+        Some(entries) => {
+            let members: Vec<_> =
+                entries.iter().filter_map(|entry| extra_member(entry, family)).collect();
+            if members.is_empty() {
+                return row.null();
+            }
+            json::canonical_object(members, &mut canonical);
+        }
+        None => json::canonical(text, &mut canonical),
+    }
+    row.text(Some(&canonical));
+}
+
+fn extra_member(entry: &Entry<'_>, family: Family) -> Option<(String, Vec<u8>)> {
+    let typed = |column: &&Column| matches!(column.shape, Shape::Struct(_) | Shape::List(_));
+    let named = |column: &&Column| column.name.eq_ignore_ascii_case(&entry.key);
+    let column = family.columns().iter().filter(typed).find(named);
+    let key = column.map_or_else(|| entry.key.to_string(), |column| column.name.to_owned());
+    let mut value = Vec::new();
+    match column.map(|column| column.shape) {
+        Some(Shape::List(_)) if entry.value.starts_with(b"[") => {
+            let mut items = json::elements(entry.value).unwrap_or_default();
+            let is_empty = |item: &&[u8]| json::entries(item).is_some_and(|inner| inner.is_empty());
+            while items.last().is_some_and(is_empty) {
+                items.pop();
+            }
+            if items.is_empty() {
+                return None;
+            }
+            json::framed(b'a', &[], &mut value);
+            items.into_iter().for_each(|item| json::canonical(item, &mut value));
+            value.push(b']');
+        }
+        _ => json::canonical(entry.value, &mut value),
+    }
+    Some((key, value))
+}

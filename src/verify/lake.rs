@@ -1,0 +1,354 @@
+//! The lake as `verify` reads it: from the files alone, without ledger, manifest or schema lock.
+//!
+//! Parquet files are read row group by row group, checked columns only. A column that is missing,
+//! of another type or out of place is a problem of its file and reads as null, so that the rows
+//! around it are still compared. A file that cannot be read is a problem, not an error: the
+//! records it should hold are then missing.
+
+use super::expected;
+use super::row::Row;
+use super::table::{CONTRACT_COLUMNS, Family, Member, Shape};
+use crate::error::{Error, Result};
+use polars::io::SerReader;
+use polars::io::parquet::read::{FileMetadata, ParallelStrategy, ParquetReader};
+use polars::prelude::{
+    BooleanChunked, DataFrame, DataType, Int64Chunked, ListChunked, PolarsResult, Series,
+    StringChunked, TimeUnit,
+};
+use polars_parquet::parquet::metadata::SchemaDescriptor;
+use polars_parquet::parquet::schema::types::{GroupConvertedType, GroupLogicalType, ParquetType};
+use rayon::prelude::*;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use walkdir::WalkDir;
+
+/// One data file of a table.
+#[derive(Debug)]
+pub(super) struct LakeFile {
+    path: PathBuf,
+    /// The path below the lake, with `/` between folders.
+    pub(super) name: String,
+    pub(super) family: Family,
+}
+
+/// Lists the data files of every table in name order; what starts with `_` or `.` is not data.
+pub(super) fn list(lake: &Path, base: &str) -> Result<Vec<LakeFile>> {
+    let mut files = Vec::new();
+    for family in Family::ALL {
+        let root = lake.join(family.table(base));
+        if !root.is_dir() {
+            continue;
+        }
+        let is_data = |entry: &walkdir::DirEntry| {
+            let name = entry.file_name().to_string_lossy();
+            entry.depth() == 0 || !name.starts_with(['_', '.'])
+        };
+        for entry in WalkDir::new(&root).follow_links(true).into_iter().filter_entry(is_data) {
+            let entry = entry.map_err(|err| Error::io("cannot list lake", err))?;
+            if entry.file_type().is_file()
+                && entry.path().extension().is_some_and(|e| e == "parquet")
+            {
+                let below = entry.path().strip_prefix(lake).unwrap_or(entry.path());
+                let name: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+                files.push(LakeFile {
+                    name: name.join("/"),
+                    path: entry.path().to_owned(),
+                    family,
+                });
+            }
+        }
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}
+
+/// What reading one file gave.
+#[derive(Debug)]
+pub(super) struct Reading<T> {
+    /// What was made of each row group, in order.
+    pub(super) groups: Vec<T>,
+    /// Rows by the footer, rows read.
+    pub(super) rows: (u64, u64),
+    /// Columns that are not as they should be; `None` stands for the file itself.
+    pub(super) problems: Vec<Option<String>>,
+}
+
+/// Reads a file's rows; `each` gets a group's state, a row and the row's event id.
+pub(super) fn read<T: Default + Send>(
+    file: &LakeFile,
+    each: impl Fn(&mut T, &Row, Option<&str>) + Sync,
+) -> Reading<T> {
+    let mut reading = Reading { groups: Vec::new(), rows: (0, 0), problems: Vec::new() };
+    let Some(opened) = guarded(|| Opened::new(file)) else {
+        reading.problems.push(None);
+        return reading;
+    };
+    reading.rows.0 = opened.groups.iter().map(|group| group.num_rows as u64).sum();
+    reading.problems.extend(opened.problems.iter().cloned().map(Some));
+    let one = |metadata: &Arc<FileMetadata>| {
+        guarded(|| {
+            let frame = opened.group(file, metadata)?;
+            let mut state = T::default();
+            let retyped = rows_of(&frame, file.family, &mut |row, id| each(&mut state, row, id));
+            Ok((state, frame.height() as u64, retyped))
+        })
+    };
+    let groups: Vec<_> = opened.groups.par_iter().map(one).collect();
+    for group in groups {
+        let Some((state, rows, retyped)) = group else {
+            reading.problems.push(None);
+            continue;
+        };
+        reading.groups.push(state);
+        reading.rows.1 += rows;
+        for column in retyped.into_iter().map(Some) {
+            if !reading.problems.contains(&column) {
+                reading.problems.push(column);
+            }
+        }
+    }
+    reading
+}
+
+/// Runs polars on bytes that may be damaged: its readers panic on some of them.
+fn guarded<T>(run: impl FnOnce() -> PolarsResult<T>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(run)).ok()?.ok()
+}
+
+/// A file's footer, one row group each, and the checked columns it has.
+struct Opened {
+    groups: Vec<Arc<FileMetadata>>,
+    columns: Vec<String>,
+    problems: Vec<String>,
+}
+
+impl Opened {
+    fn new(file: &LakeFile) -> PolarsResult<Self> {
+        let mut footer = polars_parquet::read::read_metadata(&mut File::open(&file.path)?)?;
+        // The Parquet types alone say what a column is, not what its writer noted beside them.
+        footer.key_value_metadata = None;
+        footer.schema_descr = without_maps(&footer.schema_descr);
+        let schema = polars_parquet::read::infer_schema(&footer)?;
+        let groups = std::mem::take(&mut footer.row_groups).into_iter().map(|group| {
+            let mut one = footer.clone();
+            one.num_rows = group.num_rows();
+            one.row_groups = vec![group];
+            Arc::new(one)
+        });
+        let groups = groups.collect();
+        let (mut columns, mut problems, mut after) = (Vec::new(), Vec::new(), None);
+        for (at, column) in file.family.columns().iter().enumerate() {
+            let place = schema.index_of(column.name);
+            let is_ordered = column.name != "extra_fields" && at < CONTRACT_COLUMNS;
+            if place.is_none() || (is_ordered && place < after) {
+                problems.push(column.name.to_owned());
+            }
+            if place.is_some() {
+                columns.push(column.name.to_owned());
+            }
+            after = after.max(place);
+        }
+        Ok(Self { groups, columns, problems })
+    }
+
+    /// Reads one row group, through a footer that knows of no other.
+    fn group(&self, file: &LakeFile, metadata: &Arc<FileMetadata>) -> PolarsResult<DataFrame> {
+        if self.columns.is_empty() {
+            return Ok(DataFrame::empty_with_height(metadata.num_rows));
+        }
+        let mut reader = ParquetReader::new(File::open(&file.path)?)
+            .with_columns(Some(self.columns.clone()))
+            .read_parallel(ParallelStrategy::None)
+            .set_rechunk(true);
+        reader.set_metadata(Arc::clone(metadata));
+        reader.finish()
+    }
+}
+
+/// Returns the schema with every MAP as the list of pairs that it is.
+///
+/// The bytes and levels of both are the same, but polars' reader asserts, in builds with debug
+/// assertions, that there are no maps (`assert_dtypes` in polars-io 0.55.2).
+fn without_maps(schema: &SchemaDescriptor) -> SchemaDescriptor {
+    let fields = schema.fields().iter().cloned().map(map_as_list);
+    SchemaDescriptor::new(schema.name().into(), fields.collect())
+}
+
+fn map_as_list(field: ParquetType) -> ParquetType {
+    let ParquetType::GroupType { field_info, mut logical_type, mut converted_type, fields } = field
+    else {
+        return field;
+    };
+    if logical_type == Some(GroupLogicalType::Map)
+        || converted_type == Some(GroupConvertedType::Map)
+    {
+        (logical_type, converted_type) =
+            (Some(GroupLogicalType::List), Some(GroupConvertedType::List));
+    }
+    let fields = fields.into_iter().map(map_as_list).collect();
+    ParquetType::GroupType { field_info, logical_type, converted_type, fields }
+}
+
+/// Hands over every row of a frame; returns the columns whose type is not what it must be.
+fn rows_of(
+    frame: &DataFrame,
+    family: Family,
+    each: &mut dyn FnMut(&Row, Option<&str>),
+) -> Vec<String> {
+    let mut retyped = Vec::new();
+    let columns = family.columns();
+    let view = |column: &super::table::Column| {
+        let series = frame.column(column.name).ok().map(|found| found.as_materialized_series());
+        View::new(series, column.shape, column.name, &mut retyped)
+    };
+    let views: Vec<View> = columns.iter().map(view).collect();
+    let ids = columns.iter().position(|column| column.name == "eventid").map(|at| &views[at]);
+    let mut row = Row::default();
+    for at in 0..frame.height() {
+        row.clear();
+        for view in &views {
+            view.put(at, family, &mut row);
+            row.end_column();
+        }
+        let id = match ids {
+            Some(View::Text(ids)) => ids.get(at),
+            _ => None,
+        };
+        each(&row, id);
+    }
+    retyped
+}
+
+/// A column in the shape its values are read in.
+enum View {
+    Text(StringChunked),
+    FreeForm(StringChunked),
+    Extra(StringChunked),
+    Flag(BooleanChunked),
+    Instant(Int64Chunked),
+    Struct(Vec<View>),
+    /// Elements, or keys and values as two members, and where each row's begin and end.
+    List(Vec<Option<(usize, usize)>>, Box<View>),
+    /// A map; pairs are put in the order of their keys.
+    Map(Vec<Option<(usize, usize)>>, StringChunked, StringChunked),
+    /// One null.
+    Absent,
+}
+
+impl View {
+    /// Takes a series apart; one of another type reads as null and its path is noted.
+    fn new(series: Option<&Series>, shape: Shape, path: &str, retyped: &mut Vec<String>) -> Self {
+        let view = series.map(|series| Self::typed(&series.rechunk(), shape, path, retyped));
+        match (view, shape) {
+            (Some(Some(view)), _) => view,
+            (lost, shape) => {
+                if lost.is_some() {
+                    retyped.push(path.to_owned());
+                }
+                match shape {
+                    Shape::Struct(members) => Self::members(None, members, path, retyped),
+                    _ => Self::Absent,
+                }
+            }
+        }
+    }
+
+    fn typed(series: &Series, shape: Shape, path: &str, retyped: &mut Vec<String>) -> Option<Self> {
+        Some(match shape {
+            Shape::Text => Self::Text(series.str().ok()?.clone()),
+            Shape::FreeForm => Self::FreeForm(series.str().ok()?.clone()),
+            Shape::Extra => Self::Extra(series.str().ok()?.clone()),
+            Shape::Flag => Self::Flag(series.bool().ok()?.clone()),
+            Shape::Instant => match series.dtype() {
+                DataType::Datetime(TimeUnit::Milliseconds, Some(_)) => {
+                    Self::Instant(series.datetime().ok()?.physical().clone())
+                }
+                _ => return None,
+            },
+            Shape::Struct(members) => {
+                let fields = series.struct_().ok()?.fields_as_series();
+                Self::members(Some(&fields), members, path, retyped)
+            }
+            Shape::List(members) => {
+                let list = series.list().ok()?;
+                let inner = list.get_inner();
+                inner.struct_().ok()?;
+                let items = Self::new(Some(&inner), Shape::Struct(members), path, retyped);
+                Self::List(spans(list)?, Box::new(items))
+            }
+            Shape::Map => {
+                let list = series.list().ok()?;
+                let pairs = list.get_inner().struct_().ok()?.fields_as_series();
+                let [keys, values] = pairs.as_slice() else { return None };
+                Self::Map(spans(list)?, keys.str().ok()?.clone(), values.str().ok()?.clone())
+            }
+        })
+    }
+
+    fn members(
+        fields: Option<&[Series]>,
+        members: &[Member],
+        path: &str,
+        retyped: &mut Vec<String>,
+    ) -> Self {
+        let view = |member: &Member| {
+            let field = fields.unwrap_or_default().iter().find(|f| f.name() == member.name);
+            Self::new(field, member.shape, &format!("{path}.{}", member.name), retyped)
+        };
+        Self::Struct(members.iter().map(view).collect())
+    }
+
+    /// Adds the value of row `at`, in the words of [`expected`].
+    fn put(&self, at: usize, family: Family, row: &mut Row) {
+        match self {
+            Self::Text(values) => row.text(values.get(at).map(str::as_bytes)),
+            Self::FreeForm(values) => match values.get(at) {
+                Some(value) => row.json(value.as_bytes()),
+                None => row.null(),
+            },
+            Self::Extra(values) => expected::extra(values.get(at).map(str::as_bytes), family, row),
+            Self::Flag(values) => row.flag(values.get(at)),
+            Self::Instant(values) => row.number(values.get(at)),
+            Self::Struct(members) => members.iter().for_each(|member| member.put(at, family, row)),
+            Self::List(spans, items) => match spans[at] {
+                Some((start, end)) => {
+                    row.count(end - start);
+                    (start..end).for_each(|item| items.put(item, family, row));
+                }
+                None => row.null(),
+            },
+            Self::Map(spans, keys, values) => match spans[at] {
+                Some((start, end)) => {
+                    row.count(end - start);
+                    let mut pairs: Vec<_> =
+                        (start..end).map(|pair| (keys.get(pair), values.get(pair))).collect();
+                    pairs.sort_unstable();
+                    for (key, value) in pairs {
+                        row.text(key.map(str::as_bytes));
+                        row.text(value.map(str::as_bytes));
+                    }
+                }
+                None => row.null(),
+            },
+            Self::Absent => row.null(),
+        }
+    }
+}
+
+/// Returns where each row's elements lie among the inner values; `None` for a null.
+fn spans(list: &ListChunked) -> Option<Vec<Option<(usize, usize)>>> {
+    let validity = list.rechunk_validity();
+    let mut chunks = list.downcast_iter();
+    let (first, rest) = (chunks.next(), chunks.next());
+    if rest.is_some() {
+        return None;
+    }
+    let offsets = first.map(|chunk| chunk.offsets());
+    let span = |at: usize| {
+        let is_null = validity.as_ref().is_some_and(|bits| !bits.get_bit(at));
+        offsets.filter(|_| !is_null).map(|offsets| offsets.start_end(at))
+    };
+    Some((0..list.len()).map(span).collect())
+}

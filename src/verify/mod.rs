@@ -1,0 +1,367 @@
+//! Proves that a lake holds exactly the records of its source.
+//!
+//! For whoever must not take the converter's word: both sides are read here from the bytes up,
+//! with other parsers, another listing and another copy of the contract than the writer's, and
+//! every record is reduced to a hash of what its row must be. Source minus lake must be nothing.
+//!
+//! 1. Every source record adds its row's fingerprint to a ledger, every lake row takes one out.
+//!    Memory is the hashes still open, plus one per distinct record when duplicates are dropped,
+//!    plus per thread one object or row group.
+//! 2. Only if something is left, both sides are read again to name a few of the differences. A
+//!    row that is missing under an id that is also there too often is `different`, and the first
+//!    column that differs is named.
+//!
+//! The proof covers all documented and free-form columns, event times and left-over fields. It
+//! does not cover promoted and nested columns, partition folders, or values' order in a file.
+//! What the converter must set aside is not expected; what only it can decide is passed in.
+//! Nothing is printed, and no record's content enters a report or a message.
+
+mod expected;
+mod json;
+mod lake;
+mod ledger;
+mod naming;
+mod row;
+mod source;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use crate::error::{Error, ErrorKind, Result};
+use expected::Outcome;
+use ledger::{Booked, Claim, Ledger};
+use rayon::prelude::*;
+use row::{Fingerprint, Row};
+use serde::Serialize;
+use source::{Found, SourceFile};
+use std::collections::HashSet;
+use std::path::PathBuf;
+use table::{Family, Folder};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+/// The base name of the tables unless told otherwise.
+pub const DEFAULT_TABLE: &str = "cloudtrail";
+/// How many differences are named unless told otherwise; all are counted.
+pub const DEFAULT_MAX_DIFFERENCES: usize = 20;
+/// The largest object that is read unless told otherwise, unpacked: 1 GiB.
+pub const DEFAULT_MAX_OBJECT_SIZE: u64 = 1 << 30;
+
+/// What counts as the same record twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DuplicateRule {
+    /// Records with an event id and identical text are expected once per table.
+    #[default]
+    Drop,
+    /// Every record is expected as often as it occurs.
+    Keep,
+}
+
+/// What to compare, and how.
+#[derive(Clone, Debug)]
+pub struct VerifyOptions {
+    /// Folders or files; every file below them is read.
+    pub sources: Vec<PathBuf>,
+    /// The folder that holds the tables' folders.
+    pub lake: PathBuf,
+    /// The base name of the tables; [`DEFAULT_TABLE`].
+    pub table: String,
+    /// Threads to use; 0 means one per processor.
+    pub threads: usize,
+    /// How many differences to name; [`DEFAULT_MAX_DIFFERENCES`].
+    pub max_differences: usize,
+    /// Whether copies of a record are expected once or each.
+    pub duplicates: DuplicateRule,
+    /// Bytes of an unpacked object above which it is set aside; [`DEFAULT_MAX_OBJECT_SIZE`].
+    pub max_object_size: u64,
+    /// Records the converter reports as set aside: object name and place in it, from 0.
+    ///
+    /// An object's name is its absolute path, an archive member's `<archive>!/<member>`.
+    pub set_aside: HashSet<(String, u64)>,
+}
+
+impl VerifyOptions {
+    /// Creates options with every default.
+    pub fn new(sources: Vec<PathBuf>, lake: PathBuf) -> Self {
+        Self {
+            sources,
+            lake,
+            table: DEFAULT_TABLE.to_owned(),
+            threads: 0,
+            max_differences: DEFAULT_MAX_DIFFERENCES,
+            duplicates: DuplicateRule::default(),
+            max_object_size: DEFAULT_MAX_OBJECT_SIZE,
+            set_aside: HashSet::new(),
+        }
+    }
+}
+
+/// What was compared, and what came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// Objects that could be read, those without records included.
+    pub objects_read: u64,
+    /// Objects that could not: damaged, too large, or broken between records.
+    pub objects_set_aside: u64,
+    /// Source records that the lake must hold.
+    pub records_expected: u64,
+    /// Source records that are copies of an expected one.
+    pub records_duplicate: u64,
+    /// Rows the lake's files say they have.
+    pub records_in_lake: u64,
+    /// Expected rows that the lake lacks.
+    pub records_missing: u64,
+    /// Rows of the lake that no source record accounts for.
+    pub records_unexpected: u64,
+    /// Source records that cannot become a row, by rule or by the converter's list.
+    pub records_set_aside: u64,
+    /// Rows of the lake that were read and compared.
+    pub rows_checked: u64,
+    /// Parquet files read.
+    pub files_read: u64,
+    /// Problems of files that hold whatever their rows are: unreadable, or a column that is
+    /// missing, misplaced or of another type.
+    pub file_problems: u64,
+    /// Some of the differences, those that say most first.
+    pub differences: Vec<Difference>,
+}
+
+impl VerifyReport {
+    /// Answers whether the lake holds exactly the records of the source.
+    pub fn proves(&self) -> bool {
+        self.records_missing == 0
+            && self.records_unexpected == 0
+            && self.file_problems == 0
+            && self.differences.is_empty()
+            && self.rows_checked == self.records_in_lake
+    }
+}
+
+/// In what way source and lake disagree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DifferenceKind {
+    /// A column's value, type or place is not what it must be.
+    Different,
+    /// A source record has no row.
+    Missing,
+    /// A row has no source record, or one too few.
+    Unexpected,
+}
+
+/// One disagreement: where to look, never what stands there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Difference {
+    /// In what way.
+    pub kind: DifferenceKind,
+    /// The table's name.
+    pub table: String,
+    /// The record's event id, if it has one.
+    pub event_id: Option<String>,
+    /// The source object.
+    pub object: Option<String>,
+    /// The record's place in the object, from 0.
+    pub record: Option<u64>,
+    /// The data file, below the lake.
+    pub file: Option<String>,
+    /// The first column that differs. Without it, a difference of a file is the file itself.
+    pub column: Option<String>,
+}
+
+/// Compares sources and lake.
+///
+/// `on_progress` is called from many threads with the number of source records or lake rows dealt
+/// with since its last call. Cost: each side is read once, and once more if they differ.
+///
+/// # Errors
+/// `Config` if a source or the lake is not there, `Io` if a source cannot be read.
+pub fn verify(options: &VerifyOptions, on_progress: &(dyn Fn(u64) + Sync)) -> Result<VerifyReport> {
+    if !options.lake.is_dir() {
+        return Err(Error::config("cannot open lake").at("path", options.lake.display()));
+    }
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
+    let threads =
+        threads.map_err(|err| Error::new(ErrorKind::Io, "cannot start threads").because(err))?;
+    threads.install(|| Comparison::new(options, on_progress)?.run())
+}
+
+struct Comparison<'a> {
+    options: &'a VerifyOptions,
+    on_progress: &'a (dyn Fn(u64) + Sync),
+    sources: Vec<SourceFile>,
+    lake: Vec<lake::LakeFile>,
+}
+
+/// A source record as the first pass and the second see it.
+struct Record<'a> {
+    object: &'a str,
+    index: u64,
+    text: &'a [u8],
+    family: Family,
+    event_id: Option<String>,
+    claim: Claim,
+}
+
+/// What one source file adds to the report.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    objects_read: u64,
+    objects_set_aside: u64,
+    expected: u64,
+    duplicate: u64,
+    set_aside: u64,
+    /// Records counted as set aside before a copy turned out to be expected.
+    promoted: u64,
+}
+
+impl std::ops::Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            objects_read: self.objects_read + other.objects_read,
+            objects_set_aside: self.objects_set_aside + other.objects_set_aside,
+            expected: self.expected + other.expected,
+            duplicate: self.duplicate + other.duplicate,
+            set_aside: self.set_aside + other.set_aside,
+            promoted: self.promoted + other.promoted,
+        }
+    }
+}
+
+impl<'a> Comparison<'a> {
+    fn new(options: &'a VerifyOptions, on_progress: &'a (dyn Fn(u64) + Sync)) -> Result<Self> {
+        let sources = source::list(&options.sources, &options.lake)?;
+        let lake = lake::list(&options.lake, &options.table)?;
+        Ok(Self { options, on_progress, sources, lake })
+    }
+
+    fn run(&self) -> Result<VerifyReport> {
+        let ledger = Ledger::new();
+        let book = |file| self.book(file, &ledger);
+        let tally =
+            self.sources.par_iter().map(book).try_reduce(Tally::default, |a, b| Ok(a + b))?;
+        let mut report = VerifyReport {
+            objects_read: tally.objects_read,
+            objects_set_aside: tally.objects_set_aside,
+            records_duplicate: tally.duplicate + tally.promoted,
+            files_read: self.lake.len() as u64,
+            ..VerifyReport::default()
+        };
+        for (file, reading) in self.lake.iter().zip(self.deliver(&ledger)) {
+            report.records_in_lake += reading.rows.0;
+            report.rows_checked += reading.rows.1;
+            report.file_problems += reading.problems.len() as u64;
+            let room = self.options.max_differences.saturating_sub(report.differences.len());
+            let named = reading.problems.into_iter().take(room);
+            report.differences.extend(named.map(|column| self.file_difference(file, column)));
+        }
+        let rest = ledger.settle();
+        report.records_expected = tally.expected + rest.spares_found;
+        report.records_set_aside =
+            tally.set_aside.saturating_sub(tally.promoted + rest.spares_found);
+        report.records_missing = rest.missing.values().sum();
+        report.records_unexpected = rest.unexpected.values().sum();
+        if report.records_missing + report.records_unexpected > 0 {
+            let room = self.options.max_differences.saturating_sub(report.differences.len());
+            report.differences.extend(self.name(rest, room)?);
+        }
+        Ok(report)
+    }
+
+    fn file_difference(&self, file: &lake::LakeFile, column: Option<String>) -> Difference {
+        Difference {
+            kind: DifferenceKind::Different,
+            table: file.family.table(&self.options.table),
+            event_id: None,
+            object: None,
+            record: None,
+            file: Some(file.name.clone()),
+            column,
+        }
+    }
+
+    /// Books every record of a source file.
+    fn book(&self, file: &SourceFile, ledger: &Ledger) -> Result<Tally> {
+        let mut tally = Tally::default();
+        let counted = self.records(file, &mut |record, row| {
+            let is_single =
+                self.options.duplicates == DuplicateRule::Drop && record.event_id.is_some();
+            let identity = is_single.then(|| xxh3_128_with_seed(record.text, record.family as u64));
+            match ledger.claim(row.fingerprint(record.family), identity, record.claim) {
+                Booked::Expected => tally.expected += 1,
+                Booked::Spare => tally.set_aside += 1,
+                Booked::Promoted => {
+                    tally.expected += 1;
+                    tally.promoted += 1;
+                }
+                Booked::Duplicate => tally.duplicate += 1,
+            }
+        })?;
+        Ok(tally + counted)
+    }
+
+    /// Books every row of the lake; the readings keep only what the report needs.
+    fn deliver(&self, ledger: &Ledger) -> Vec<lake::Reading<()>> {
+        let deliver = |file: &lake::LakeFile| {
+            let reading =
+                lake::read(file, |(), row, _| ledger.deliver(row.fingerprint(file.family)));
+            (self.on_progress)(reading.rows.1);
+            reading
+        };
+        self.lake.par_iter().map(deliver).collect()
+    }
+
+    /// Reads a source file and hands over every record that may have a row, with that row.
+    /// Objects, and records without a row, are counted only.
+    fn records(&self, file: &SourceFile, each: &mut dyn FnMut(&Record<'_>, &Row)) -> Result<Tally> {
+        let mut tally = Tally::default();
+        let mut row = Row::default();
+        source::read_objects(file, self.options.max_object_size, &mut |found| match found {
+            Found::SetAside => tally.objects_set_aside += 1,
+            Found::Object { name, text } => {
+                tally.objects_read += 1;
+                let folder = table::folder(&name);
+                if folder == Folder::Ignored {
+                    return;
+                }
+                let cut = source::cut(&text);
+                tally.objects_set_aside += u64::from(cut.is_broken);
+                tally.objects_read -= u64::from(cut.is_broken);
+                for (index, piece) in (0..).zip(&cut.pieces) {
+                    let text = &text[piece.at.clone()];
+                    match expected::expect(text, piece.is_enveloped, folder, &mut row) {
+                        Outcome::Foreign => {}
+                        Outcome::Row { family, event_id, is_set_aside }
+                            if !self.is_listed(&name, index) =>
+                        {
+                            let is_spare = is_set_aside || cut.is_broken;
+                            let claim = if is_spare { Claim::Spare } else { Claim::Expected };
+                            let object = name.as_str();
+                            each(&Record { object, index, text, family, event_id, claim }, &row);
+                        }
+                        Outcome::Row { .. } | Outcome::Unreadable => tally.set_aside += 1,
+                    }
+                }
+                (self.on_progress)(cut.pieces.len() as u64);
+            }
+        })?;
+        Ok(tally)
+    }
+
+    fn is_listed(&self, object: &str, index: u64) -> bool {
+        let listed = &self.options.set_aside;
+        !listed.is_empty() && listed.contains(&(object.to_owned(), index))
+    }
+}
+
+/// A row's fingerprint and how each of its columns is known.
+struct Known {
+    fingerprint: Fingerprint,
+    columns: Vec<u64>,
+}
+
+impl Known {
+    fn of(row: &Row, family: Family) -> Self {
+        Self { fingerprint: row.fingerprint(family), columns: row.column_hashes() }
+    }
+}

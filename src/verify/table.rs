@@ -1,0 +1,279 @@
+//! The tables and columns a lake must have, written down a second time.
+//!
+//! This copy of the contract is on purpose not the writer's: a column that the writer forgets,
+//! renames or moves is then a difference and not a shared mistake.
+
+/// Which table a record belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Family {
+    Events,
+    NetworkActivity,
+    Insight,
+    Aggregated,
+}
+
+impl Family {
+    pub(super) const ALL: [Self; 4] =
+        [Self::Events, Self::NetworkActivity, Self::Insight, Self::Aggregated];
+
+    /// Returns the name of the family's table, given the base name.
+    pub(super) fn table(self, base: &str) -> String {
+        match self {
+            Self::Events => base.to_owned(),
+            Self::NetworkActivity => format!("{base}_network_activity"),
+            Self::Insight => format!("{base}_insight"),
+            Self::Aggregated => format!("{base}_aggregated"),
+        }
+    }
+
+    /// Returns the columns that are checked, in the order they are hashed.
+    pub(super) fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Events | Self::NetworkActivity => EVENTS,
+            Self::Insight => INSIGHT,
+            Self::Aggregated => AGGREGATED,
+        }
+    }
+}
+
+/// How a JSON value becomes a column's value.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape {
+    /// A string's content, any other value's JSON text.
+    Text,
+    /// The value's own JSON text, whatever it is.
+    FreeForm,
+    /// `true` or `false`, also as strings.
+    Flag,
+    Struct(&'static [Member]),
+    /// An array of structs.
+    List(&'static [Member]),
+    /// An object with any keys.
+    Map,
+    /// Milliseconds since 1970 in UTC, from the event time.
+    Instant,
+    /// What no other column holds.
+    Extra,
+}
+
+/// One checked column: its name, and the JSON key spelled as AWS does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    pub(super) key: &'static str,
+    pub(super) shape: Shape,
+}
+
+/// One member of a struct, found by its key in lower case.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+}
+
+const fn column(name: &'static str, key: &'static str, shape: Shape) -> Column {
+    Column { name, key, shape }
+}
+
+const fn text(name: &'static str) -> Member {
+    Member { name, shape: Shape::Text }
+}
+
+const fn member(name: &'static str, shape: Shape) -> Member {
+    Member { name, shape }
+}
+
+use Shape::{Extra, Flag, FreeForm, Instant, List, Map, Struct, Text};
+
+const USER_IDENTITY: &[Member] = &[
+    text("type"),
+    text("principalid"),
+    text("arn"),
+    text("accountid"),
+    text("invokedby"),
+    text("accesskeyid"),
+    text("username"),
+    member("onbehalfof", Struct(&[text("userid"), text("identitystorearn")])),
+    member("sessioncontext", Struct(SESSION_CONTEXT)),
+    text("invokedbydelegate"),
+    text("inscopeof"),
+    text("credentialid"),
+    text("identityprovider"),
+];
+
+const SESSION_CONTEXT: &[Member] = &[
+    member(
+        "attributes",
+        Struct(&[
+            text("mfaauthenticated"),
+            text("creationdate"),
+            text("sessioncredentialfromconsole"),
+        ]),
+    ),
+    member(
+        "sessionissuer",
+        Struct(&[
+            text("type"),
+            text("principalid"),
+            text("arn"),
+            text("accountid"),
+            text("username"),
+        ]),
+    ),
+    text("ec2roledelivery"),
+    member("webidfederationdata", Struct(&[text("federatedprovider"), member("attributes", Map)])),
+    text("sourceidentity"),
+    text("assumedroot"),
+    text("signinsessionarn"),
+    text("ec2issuedinvpc"),
+];
+
+const RESOURCE: &[Member] = &[text("arn"), text("accountid"), text("type"), text("arnprefix")];
+
+const ADDENDUM: &[Member] =
+    &[text("reason"), text("updatedfields"), text("originalrequestid"), text("originaleventid")];
+
+const TLS_DETAILS: &[Member] = &[
+    text("tlsversion"),
+    text("ciphersuite"),
+    text("clientprovidedhostheader"),
+    text("keyexchange"),
+];
+
+/// How many of the events table's columns come first and in this order: AWS's own.
+pub(super) const CONTRACT_COLUMNS: usize = 29;
+
+const EVENTS: &[Column] = &[
+    column("eventversion", "eventVersion", Text),
+    column("useridentity", "userIdentity", Struct(USER_IDENTITY)),
+    column("eventtime", "eventTime", Text),
+    column("eventsource", "eventSource", Text),
+    column("eventname", "eventName", Text),
+    column("awsregion", "awsRegion", Text),
+    column("sourceipaddress", "sourceIPAddress", Text),
+    column("useragent", "userAgent", Text),
+    column("errorcode", "errorCode", Text),
+    column("errormessage", "errorMessage", Text),
+    column("requestparameters", "requestParameters", FreeForm),
+    column("responseelements", "responseElements", FreeForm),
+    column("additionaleventdata", "additionalEventData", FreeForm),
+    column("requestid", "requestID", Text),
+    column("eventid", "eventID", Text),
+    column("resources", "resources", List(RESOURCE)),
+    column("eventtype", "eventType", Text),
+    column("apiversion", "apiVersion", Text),
+    column("readonly", "readOnly", Text),
+    column("recipientaccountid", "recipientAccountId", Text),
+    column("serviceeventdetails", "serviceEventDetails", FreeForm),
+    column("sharedeventid", "sharedEventID", Text),
+    column("vpcendpointid", "vpcEndpointId", Text),
+    column("vpcendpointaccountid", "vpcEndpointAccountId", Text),
+    column("eventcategory", "eventCategory", Text),
+    column("addendum", "addendum", Struct(ADDENDUM)),
+    column("sessioncredentialfromconsole", "sessionCredentialFromConsole", Text),
+    column("edgedevicedetails", "edgeDeviceDetails", FreeForm),
+    column("tlsdetails", "tlsDetails", Struct(TLS_DETAILS)),
+    column("event_timestamp", "", Instant),
+    column("managementevent", "managementEvent", Flag),
+    column("extra_fields", "", Extra),
+];
+
+const INSIGHT: &[Column] = &[
+    column("eventversion", "eventVersion", Text),
+    column("eventtime", "eventTime", Text),
+    column("awsregion", "awsRegion", Text),
+    column("eventid", "eventID", Text),
+    column("eventtype", "eventType", Text),
+    column("recipientaccountid", "recipientAccountId", Text),
+    column("sharedeventid", "sharedEventID", Text),
+    column("insightdetails", "insightDetails", FreeForm),
+    column("eventcategory", "eventCategory", Text),
+    column("event_timestamp", "", Instant),
+    column("extra_fields", "", Extra),
+];
+
+const AGGREGATED: &[Column] = &[
+    column("eventversion", "eventVersion", Text),
+    column("eventid", "eventId", Text),
+    column("accountid", "accountId", Text),
+    column("awsregion", "awsRegion", Text),
+    column("eventtype", "eventType", Text),
+    column("eventcategory", "eventCategory", Text),
+    column(
+        "timewindow",
+        "timeWindow",
+        Struct(&[text("windowstart"), text("windowend"), text("windowsize")]),
+    ),
+    column("summary", "summary", FreeForm),
+    column("event_timestamp", "", Instant),
+    column("extra_fields", "", Extra),
+];
+
+/// What an object's key says about the records in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Folder<'a> {
+    /// The folder names the family; the account is that of the key, if it has one.
+    Of(Family, Option<&'a str>),
+    /// Another service's log, or digests: never converted.
+    Ignored,
+    /// Nothing; each record says what it is.
+    Silent,
+}
+
+/// Reads the family from an object's name: the folder after `AWSLogs/[o-…/]<account>`, else any
+/// folder with one of CloudTrail's names.
+pub(super) fn folder(name: &str) -> Folder<'_> {
+    let mut segments: Vec<&str> = name.split(['/', '!']).collect();
+    segments.pop();
+    if let Some(logs) = segments.iter().rposition(|segment| *segment == "AWSLogs") {
+        let is_organization = segments.get(logs + 1).is_some_and(|s| s.starts_with("o-"));
+        let account = logs + 1 + usize::from(is_organization);
+        if let (Some(account), Some(service)) = (segments.get(account), segments.get(account + 1)) {
+            return by_name(service, Some(account)).unwrap_or(Folder::Ignored);
+        }
+    }
+    segments.iter().rev().find_map(|s| by_name(s, None)).unwrap_or(Folder::Silent)
+}
+
+fn by_name<'a>(folder: &str, account: Option<&'a str>) -> Option<Folder<'a>> {
+    Some(match folder {
+        "CloudTrail" => Folder::Of(Family::Events, account),
+        "CloudTrail-NetworkActivity" => Folder::Of(Family::NetworkActivity, account),
+        "CloudTrail-Insight" => Folder::Of(Family::Insight, account),
+        "CloudTrail-Aggregated" => Folder::Of(Family::Aggregated, account),
+        "CloudTrail-Digest" => Folder::Ignored,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contract_is_the_first_29_columns() {
+        assert_eq!(EVENTS[CONTRACT_COLUMNS - 1].name, "tlsdetails");
+        for column in EVENTS.iter().chain(INSIGHT).chain(AGGREGATED) {
+            assert!(column.key.is_empty() || column.key.to_ascii_lowercase() == column.name);
+        }
+    }
+
+    #[test]
+    fn folders_name_the_family() {
+        let account = Some("123456789012");
+        for (name, expected) in [
+            ("AWSLogs/123456789012/CloudTrail/r/x.gz", Folder::Of(Family::Events, account)),
+            (
+                "p/AWSLogs/o-a/123456789012/CloudTrail-Insight/x",
+                Folder::Of(Family::Insight, account),
+            ),
+            ("AWSLogs/123456789012/CloudTrail-Digest/x.gz", Folder::Ignored),
+            ("AWSLogs/123456789012/Config/x.gz", Folder::Ignored),
+            ("a.tar!CloudTrail-Aggregated/x", Folder::Of(Family::Aggregated, None)),
+            ("CloudTrail", Folder::Silent),
+            ("AWSLogs/x.json", Folder::Silent),
+        ] {
+            assert_eq!(folder(name), expected, "{name}");
+        }
+    }
+}
