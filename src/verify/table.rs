@@ -95,8 +95,17 @@ const USER_IDENTITY: &[Member] = &[
     text("username"),
     member("onbehalfof", Struct(&[text("userid"), text("identitystorearn")])),
     member("sessioncontext", Struct(SESSION_CONTEXT)),
-    text("invokedbydelegate"),
-    text("inscopeof"),
+    member("invokedbydelegate", Struct(&[text("accountid")])),
+    member(
+        "inscopeof",
+        Struct(&[
+            text("issuertype"),
+            text("credentialsissuedto"),
+            text("credentialsissuedtoversion"),
+            text("sourcearn"),
+            text("sourceaccount"),
+        ]),
+    ),
     text("credentialid"),
     text("identityprovider"),
 ];
