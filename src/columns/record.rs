@@ -160,6 +160,13 @@ impl Keys {
         self.known[id as usize].1
     }
 
+    /// Whether a raw key, quotes included, is spelled as documented.
+    fn is_exact(&self, key: Cell, source: &[u8]) -> bool {
+        let side = SideText::default();
+        let raw = key.bytes(source, &side);
+        raw.len() > 2 && self.exact.contains_key(&raw[1..raw.len() - 1])
+    }
+
     /// The column of a key: spelled right, else in another case.
     fn look_up(&self, key: &str) -> Option<usize> {
         let folded = || self.folded.get(key.to_ascii_lowercase().as_bytes());
@@ -184,8 +191,23 @@ struct ExtraSlot(Extra);
 #[derive(Clone, Debug)]
 struct Found<'t> {
     key: Cell,
-    is_exact: bool,
     value: Cursor<'t>,
+    /// The value's text as it stands in the source.
+    raw: Cell,
+    has_space: bool,
+}
+
+impl Found<'_> {
+    /// The value's JSON text, `null` included.
+    fn json_or_null(&self, side: &mut SideText) -> Cell {
+        let is_container = self.value.object_len().or(self.value.array_len()).is_some();
+        if self.has_space && is_container { side.json(&mut self.value.clone()) } else { self.raw }
+    }
+
+    /// The value's JSON text; nothing for `null`.
+    fn json(&self, side: &mut SideText) -> Cell {
+        if self.value.is_null() { Cell::NULL } else { self.json_or_null(side) }
+    }
 }
 
 impl TableRows {
@@ -243,32 +265,28 @@ impl TableRows {
         for n in 0..len {
             let key = cursor.key();
             let column = self.keys.column(n, key.text);
-            let key_text = Cell::source(key.raw.clone());
             let value = cursor.clone();
-            let raw = cursor.skip();
+            cursor.clear_space();
+            let raw = Cell::source(cursor.skip());
+            let has_space = cursor.has_space();
+            let key = Cell::source(key.raw);
+            let found = Found { key, value, raw, has_space };
             cursor.end_entry();
-            let Some(column) = column else {
-                if raw.len() != 4 || !value.is_null() {
-                    let text = side.json(&mut value.clone());
-                    scratch.extra.0.add_top(key_text, text);
-                } else {
-                    scratch.extra.0.add_top(key_text, Cell::source(raw));
-                }
-                continue;
-            };
-            let is_exact = self.keys.exact.get(key.text.as_bytes()) == Some(&column);
-            let found = Found { key: key_text, is_exact, value };
             // The same key again: the last one counts, unless only the earlier is spelled right.
-            let slot = &mut scratch.found[column];
-            let displaced = match slot {
-                Some(before) if before.is_exact && !is_exact => Some(found),
-                _ => slot.replace(found),
+            let leftover = match column {
+                None => Some(found),
+                Some(column) => {
+                    let slot = &mut scratch.found[column];
+                    let is_exact = |found: &Found<'_>| self.keys.is_exact(found.key, source);
+                    match slot {
+                        Some(before) if is_exact(before) && !is_exact(&found) => Some(found),
+                        _ => slot.replace(found),
+                    }
+                }
             };
-            if let Some(mut displaced) = displaced {
-                let raw = displaced.value.clone().skip();
-                let text = side.json(&mut displaced.value);
-                let text = if text.is_null() { Cell::source(raw) } else { text };
-                scratch.extra.0.add_top(displaced.key, text);
+            if let Some(leftover) = leftover {
+                let text = leftover.json_or_null(side);
+                scratch.extra.0.add_top(leftover.key, text);
             }
         }
         let end = cursor.container_end();
@@ -373,7 +391,7 @@ impl TableRows {
             match (values, &spec.role) {
                 (Values::Text(cells), role) => cells.push(match role {
                     Role::Text(_) => found.map_or(Cell::NULL, |f| text(f.value, side)),
-                    Role::Json(_) => found.map_or(Cell::NULL, |mut f| side.json(&mut f.value)),
+                    Role::Json(_) => found.map_or(Cell::NULL, |f| f.json(side)),
                     Role::S3Bucket if is_s3 => promote(scratch, &["bucketName"], side),
                     Role::S3Key if is_s3 => promote(scratch, &["key"], side),
                     Role::LambdaFunction if is_lambda => {
@@ -385,10 +403,10 @@ impl TableRows {
                 }),
                 (Values::Booleans(flags), _) => {
                     let flag = found.as_ref().and_then(|f| boolean(&f.value));
-                    if let (None, Some(mut f)) = (flag, found)
+                    if let (None, Some(f)) = (flag, found)
                         && !f.value.is_null()
                     {
-                        let json = side.json(&mut f.value);
+                        let json = f.json(side);
                         scratch.extra.0.add_top(f.key, json);
                     }
                     flags.push(flag);

@@ -98,6 +98,8 @@ pub enum ObjectOutcome {
     Ignored(String),
     /// It was set aside whole; the reason.
     Quarantined(String),
+    /// An archive: its members have lines of their own.
+    Archive,
 }
 
 /// One object's line in the ledger.

@@ -584,8 +584,8 @@ impl<'s> Hand<'_, 's, '_> {
             waiting.push(member_object(object, member.name, member.bytes));
             Ok(())
         });
-        let (passed_over, outcome) = match streamed {
-            Ok(passed_over) => (passed_over, ObjectOutcome::Ignored("archive".to_owned())),
+        let passed_over = match streamed {
+            Ok(passed_over) => passed_over,
             Err(err) if err.kind().reaction() == Reaction::Quarantine => {
                 let whole = SegmentObject {
                     key: object.key.clone(),
@@ -594,7 +594,7 @@ impl<'s> Hand<'_, 's, '_> {
                     input: Input::Unreadable(Error::bad_input(err.to_string())),
                 };
                 waiting.push(whole);
-                (0, ObjectOutcome::Quarantined(err.to_string()))
+                0
             }
             Err(err) if err.kind() == ErrorKind::Interrupted => return None,
             Err(err) => {
@@ -609,7 +609,7 @@ impl<'s> Hand<'_, 's, '_> {
             key: object.key.clone(),
             etag: object.etag.clone(),
             bytes: object.size,
-            outcome,
+            outcome: ObjectOutcome::Archive,
             tally: Tally::default(),
         };
         Some((Some(record), passed_over))

@@ -221,9 +221,9 @@ impl Committer<'_> {
         report.units_resumed += u64::from(is_resumed);
         report.objects_ignored += manifest.passed_over;
         for object in &manifest.objects {
-            report.objects_read += 1;
+            report.objects_read += u64::from(object.outcome != ObjectOutcome::Archive);
             match &object.outcome {
-                ObjectOutcome::Converted => {}
+                ObjectOutcome::Converted | ObjectOutcome::Archive => {}
                 ObjectOutcome::Ignored(kind) => {
                     report.objects_ignored += 1;
                     *report.ignored_by_kind.entry(kind.clone()).or_default() += 1;

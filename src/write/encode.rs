@@ -26,8 +26,9 @@ const MAX_DICTIONARY_BYTES: usize = 1 << 20;
 /// Values looked at before a dictionary is given up.
 const DICTIONARY_TRIAL: usize = 1024;
 
-/// Minimum and maximum are cut to this many bytes; they stay bounds.
-const MAX_STATISTICS_BYTES: usize = 256;
+/// Minimum and maximum are cut to this many bytes, as parquet-mr and arrow-rs do; they stay bounds.
+/// Each stands in three places of a file: page, column chunk and column index.
+const MAX_STATISTICS_BYTES: usize = 64;
 
 /// Pages smaller than this are not worth compressing.
 const MIN_COMPRESSED_BYTES: usize = 64;
