@@ -38,7 +38,12 @@ fn event_objects(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Records of all objects, taken into the table of events.
-fn take(parser: &mut Parser, source: &[u8], objects: &[usize], nested: bool) -> (TableRows, SideText) {
+fn take(
+    parser: &mut Parser,
+    source: &[u8],
+    objects: &[usize],
+    nested: bool,
+) -> (TableRows, SideText) {
     let by: PartitionBy = DEFAULT_PARTITION_BY.parse().unwrap();
     let mut table = TableRows::new(Family::Events, nested);
     let mut side = SideText::default();
@@ -57,11 +62,7 @@ fn take(parser: &mut Parser, source: &[u8], objects: &[usize], nested: bool) -> 
     (table, side)
 }
 
-fn for_each_chunk(
-    source: &[u8],
-    objects: &[usize],
-    mut visit: impl FnMut(std::ops::Range<usize>),
-) {
+fn for_each_chunk(source: &[u8], objects: &[usize], mut visit: impl FnMut(std::ops::Range<usize>)) {
     let mut start = 0;
     for end in objects {
         let Container::Array { inside, .. } = detect(&source[start..*end]) else { panic!() };

@@ -130,7 +130,10 @@ impl Decoder {
         }
         Err(Error::new(
             ErrorKind::OverLimit,
-            format!("decodes to over {} times its size; `--max-ratio` raises it", self.caps.max_ratio),
+            format!(
+                "decodes to over {} times its size; `--max-ratio` raises it",
+                self.caps.max_ratio
+            ),
         ))
     }
 }

@@ -42,7 +42,11 @@ impl FromStr for ByteCount {
             return whole.checked_mul(factor).map(Self).ok_or_else(wrong);
         }
         let value = number.parse::<f64>().map_err(|_| wrong())? * factor as f64;
-        if value.is_finite() && value < u64::MAX as f64 { Ok(Self(value as u64)) } else { Err(wrong()) }
+        if value.is_finite() && value < u64::MAX as f64 {
+            Ok(Self(value as u64))
+        } else {
+            Err(wrong())
+        }
     }
 }
 
@@ -160,9 +164,13 @@ mod tests {
 
     #[test]
     fn byte_counts_are_read_as_people_write_them() {
-        for (text, bytes) in
-            [("500MB", 500_000_000), ("128MiB", 128 << 20), ("1.5k", 1536), ("7", 7), ("2 GB", 2_000_000_000)]
-        {
+        for (text, bytes) in [
+            ("500MB", 500_000_000),
+            ("128MiB", 128 << 20),
+            ("1.5k", 1536),
+            ("7", 7),
+            ("2 GB", 2_000_000_000),
+        ] {
             assert_eq!(text.parse::<ByteCount>().unwrap().0, bytes, "{text}");
         }
         for text in ["", "MB", "-1", "1XB", "99999999TB"] {
@@ -175,8 +183,15 @@ mod tests {
     #[test]
     fn event_times_that_are_not_instants_are_refused() {
         for text in [
-            "", "2024-05-01", "2024-05-01T12:00:00", "2024-02-30T00:00:00Z", "2024-13-01T00:00:00Z",
-            "2024-05-01 12:00:00Z", "2024-05-01T25:00:00Z", "2024-05-01T12:00:00.Z", "../../etc/passwd....",
+            "",
+            "2024-05-01",
+            "2024-05-01T12:00:00",
+            "2024-02-30T00:00:00Z",
+            "2024-13-01T00:00:00Z",
+            "2024-05-01 12:00:00Z",
+            "2024-05-01T25:00:00Z",
+            "2024-05-01T12:00:00.Z",
+            "../../etc/passwd....",
         ] {
             assert_eq!(parse_event_time(text.as_bytes()), None, "{text}");
         }

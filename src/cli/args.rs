@@ -87,7 +87,7 @@ pub(super) struct PlaceArgs {
 
 impl PlaceArgs {
     /// Splits what was typed into the sources and the lake.
-    pub fn split(&self) -> (Vec<PathBuf>, PathBuf) {
+    pub(super) fn split(&self) -> (Vec<PathBuf>, PathBuf) {
         let (lake, sources) = match self.places.split_last() {
             Some((lake, sources)) => (lake.clone(), sources.to_vec()),
             None => Default::default(),

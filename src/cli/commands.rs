@@ -29,9 +29,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Worker threads when no option says: processors, as far as the cgroup allows.
 fn threads(given: Option<u16>) -> usize {
-    given.map(usize::from).unwrap_or_else(|| {
-        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-    })
+    given
+        .map(usize::from)
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
 }
 
 fn convert_options(args: &ConvertArgs) -> ConvertOptions {
@@ -74,9 +74,8 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
     let options = convert_options(args);
     let progress = Progress::default();
     let stop = stop_on_signal(args.output.quiet)?;
-    let report = shown(args.output.quiet, &progress, || {
-        pipeline::convert(&options, &progress, &stop)
-    })?;
+    let report =
+        shown(args.output.quiet, &progress, || pipeline::convert(&options, &progress, &stop))?;
     match args.output.report {
         Format::Json => print_json(&report)?,
         Format::Text => {
@@ -178,7 +177,8 @@ fn read_lake(lake: &Path) -> Result<Known> {
 fn base_table(manifests: &[Manifest]) -> String {
     let name = manifests.iter().flat_map(|m| &m.files).map(|file| file.table.as_str()).min();
     let name = name.unwrap_or(DEFAULT_TABLE);
-    let suffix = Family::ALL.iter().map(|f| f.suffix()).find(|s| !s.is_empty() && name.ends_with(s));
+    let suffix =
+        Family::ALL.iter().map(|f| f.suffix()).find(|s| !s.is_empty() && name.ends_with(s));
     name.strip_suffix(suffix.unwrap_or("")).unwrap_or(name).to_owned()
 }
 
@@ -244,7 +244,12 @@ fn ddl(lake: &Path, dialect: DialectName, with_views: bool) -> Result<u8> {
             let Some(table) = catalog.table(&database, &name)? else { continue };
             let partitions = catalog.partitions(&database, &name)?;
             statements.push(catalog::ddl::create_table(dialect, &database, &table)?);
-            statements.extend(catalog::ddl::add_partitions(dialect, &database, &table, &partitions));
+            statements.extend(catalog::ddl::add_partitions(
+                dialect,
+                &database,
+                &table,
+                &partitions,
+            ));
             if with_views {
                 let views = catalog::views::views(dialect, &database, &table);
                 statements.extend(views.into_iter().map(|view| view.sql));
@@ -402,15 +407,16 @@ pub(super) fn quarantine(args: &QuarantineArgs) -> Result<u8> {
     let entries = runtime.block_on(read_quarantine(&storage))?;
     if let Some(number) = args.raw {
         let entry = entries.get(number).ok_or_else(|| {
-            Error::config(format!("there is no entry {number}; the quarantine has {}", entries.len()))
+            Error::config(format!(
+                "there is no entry {number}; the quarantine has {}",
+                entries.len()
+            ))
         })?;
         let bytes = runtime.block_on(storage.read(&entry.raw))?.unwrap_or_default();
         let start = entry.raw_offset as usize;
         let raw = bytes.get(start..start + entry.length as usize).unwrap_or_default();
         use std::io::Write;
-        std::io::stdout()
-            .write_all(raw)
-            .map_err(|err| Error::io("cannot write to stdout", err))?;
+        std::io::stdout().write_all(raw).map_err(|err| Error::io("cannot write to stdout", err))?;
         return Ok(EXIT_OK);
     }
     match args.output.report {
@@ -418,7 +424,8 @@ pub(super) fn quarantine(args: &QuarantineArgs) -> Result<u8> {
         Format::Text if entries.is_empty() => print("Nothing was set aside.\n")?,
         Format::Text => {
             for (number, entry) in entries.iter().enumerate() {
-                let record = entry.record.map_or("whole object".to_owned(), |n| format!("record {n}"));
+                let record =
+                    entry.record.map_or("whole object".to_owned(), |n| format!("record {n}"));
                 print(&format!(
                     "{number:>5}  {}  {record}, byte {}, {} bytes: {}\n",
                     clean(&entry.object),

@@ -23,7 +23,11 @@ pub(super) fn shown<T>(quiet: bool, progress: &Progress, work: impl FnOnce() -> 
     let done = AtomicBool::new(false);
     std::thread::scope(|threads| {
         threads.spawn(|| {
-            if std::io::stderr().is_terminal() { bar(progress, &done) } else { lines(progress, &done) }
+            if std::io::stderr().is_terminal() {
+                bar(progress, &done)
+            } else {
+                lines(progress, &done)
+            }
         });
         let outcome = work();
         done.store(true, Ordering::Relaxed);

@@ -123,8 +123,13 @@ pub(super) fn conversion(report: &Report, lake: &str) -> String {
     for (i, (kind, count)) in counted(&report.ignored_by_kind).into_iter().enumerate() {
         line(if i == 0 { "ignored" } else { "" }, format!("{} {}", grouped(count), clean(kind)));
     }
-    for (i, (reason, count)) in counted(&report.quarantined_by_reason).into_iter().take(10).enumerate() {
-        line(if i == 0 { "set aside" } else { "" }, format!("{} {}", grouped(count), clean(reason)));
+    for (i, (reason, count)) in
+        counted(&report.quarantined_by_reason).into_iter().take(10).enumerate()
+    {
+        line(
+            if i == 0 { "set aside" } else { "" },
+            format!("{} {}", grouped(count), clean(reason)),
+        );
     }
     if report.has_quarantine() {
         let _ = writeln!(out, "\nSee what was set aside with: trailmill quarantine {lake}");

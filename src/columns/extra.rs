@@ -29,27 +29,27 @@ enum Piece {
 }
 
 impl Extra {
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.steps.clear();
         self.values.clear();
         self.open.clear();
     }
 
     /// Adds a value under the open path.
-    pub fn add(&mut self, value: Cell) {
+    pub(super) fn add(&mut self, value: Cell) {
         self.steps.extend_from_slice(&self.open);
         self.values.push((self.steps.len(), value));
     }
 
     /// Adds a value under a top-level key.
-    pub fn add_top(&mut self, key: Cell, value: Cell) {
+    pub(super) fn add_top(&mut self, key: Cell, value: Cell) {
         self.steps.push(Step::Key(key));
         self.values.push((self.steps.len(), value));
     }
 
     /// Renders the JSON object; nothing when there are no leftovers, so that the usual record
     /// allocates nothing.
-    pub fn render(&self, source: &[u8], side: &mut SideText) -> Cell {
+    pub(super) fn render(&self, source: &[u8], side: &mut SideText) -> Cell {
         if self.values.is_empty() {
             return Cell::NULL;
         }

@@ -13,5 +13,5 @@ pub use record::{
     typed_kind,
 };
 pub use text::{Cell, MAX_UNIT_BYTES, SideText};
-pub use tree::{MAX_KEYS, MAX_LEVELS, Tree};
 pub(crate) use tree::{ListAt, NONE, Node, ObjectAt, ScalarAt, as_bigint};
+pub use tree::{MAX_KEYS, MAX_LEVELS, Tree};

@@ -373,15 +373,13 @@ impl TableRows {
         let facts = self.rows[row as usize];
         let request = self.keys.request;
         let promote = |scratch: &Scratch<'_>, names: &[&str], side: &mut SideText| -> Cell {
-            request
-                .and_then(|column| scratch.found[column].as_ref())
-                .map_or(Cell::NULL, |found| {
-                    names
-                        .iter()
-                        .map(|name| member(&found.value, name, side))
-                        .find(|cell| !cell.is_null())
-                        .unwrap_or(Cell::NULL)
-                })
+            request.and_then(|column| scratch.found[column].as_ref()).map_or(Cell::NULL, |found| {
+                names
+                    .iter()
+                    .map(|name| member(&found.value, name, side))
+                    .find(|cell| !cell.is_null())
+                    .unwrap_or(Cell::NULL)
+            })
         };
         let event_source = facts.source.bytes(source, side);
         let is_s3 = event_source == b"s3.amazonaws.com";
@@ -450,7 +448,11 @@ fn content_if_string(value: &Cursor<'_>, side: &mut SideText) -> Cell {
         return Cell::NULL;
     }
     let scalar = value.scalar();
-    if scalar.kind == ScalarKind::String { side.content(&scalar, value.bytes()) } else { Cell::NULL }
+    if scalar.kind == ScalarKind::String {
+        side.content(&scalar, value.bytes())
+    } else {
+        Cell::NULL
+    }
 }
 
 /// The string at a key of an object; the last one if the key is repeated.
@@ -534,8 +536,16 @@ pub fn is_cloudtrail(record: &Cursor<'_>) -> bool {
     for _ in 0..len {
         fields += usize::from(matches!(
             cursor.key().text,
-            "eventVersion" | "eventTime" | "eventName" | "eventSource" | "eventID" | "eventId"
-                | "awsRegion" | "userIdentity" | "insightDetails" | "timeWindow"
+            "eventVersion"
+                | "eventTime"
+                | "eventName"
+                | "eventSource"
+                | "eventID"
+                | "eventId"
+                | "awsRegion"
+                | "userIdentity"
+                | "insightDetails"
+                | "timeWindow"
         ));
         cursor.skip();
         cursor.end_entry();

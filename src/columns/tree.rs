@@ -396,7 +396,10 @@ mod tests {
             (r#"{"Tagging":{"a":"b"},"tagging":""}"#, "struct<tagging:struct<a:string>>"),
             (r#"{"x-amz-acl":["private"]}"#, "struct<x_amz_acl:array<string>>"),
             (r#"{"a":{}},{"b":[]},{"c":null}"#, "nothing"),
-            (r#"{"s":[{"i":[{"k":true}]},{}]}"#, "struct<s:array<struct<i:array<struct<k:boolean>>>>>"),
+            (
+                r#"{"s":[{"i":[{"k":true}]},{}]}"#,
+                "struct<s:array<struct<i:array<struct<k:boolean>>>>>",
+            ),
             (r#"{"n":18446744073709551616}"#, "struct<n:double>"),
             (r#"{"tags":{"arn:aws:s3:::b":"x"}}"#, "struct<tags:string>"),
         ] {

@@ -16,7 +16,7 @@ pub(crate) struct Typed<'a> {
 
 impl Typed<'_> {
     /// Takes the value the cursor stands on into `node` at `slot`, and moves past it.
-    pub fn take(&mut self, cursor: &mut Cursor<'_>, kind: &Kind, node: u32, slot: u32) {
+    pub(super) fn take(&mut self, cursor: &mut Cursor<'_>, kind: &Kind, node: u32, slot: u32) {
         if cursor.is_null() {
             cursor.scalar();
             return;
@@ -94,14 +94,7 @@ impl Typed<'_> {
         Some((at, child))
     }
 
-    fn list(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-        kind: &Kind,
-        node: u32,
-        slot: u32,
-        len: usize,
-    ) {
+    fn list(&mut self, cursor: &mut Cursor<'_>, kind: &Kind, node: u32, slot: u32, len: usize) {
         if self.tree.fill(node, slot) {
             let text = self.side.json(cursor);
             self.extra.add(text);

@@ -190,7 +190,8 @@ fn pack(document: &impl Serialize) -> Result<Vec<u8>> {
 }
 
 fn unpack<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T> {
-    let damaged = || Error::new(ErrorKind::Damaged, "document of the lake is damaged").at("key", key);
+    let damaged =
+        || Error::new(ErrorKind::Damaged, "document of the lake is damaged").at("key", key);
     let mut json = Vec::new();
     let caps = crate::decode::Caps { max_object_bytes: 4 << 30, max_ratio: u64::MAX };
     crate::decode::Decoder::new(caps)

@@ -218,10 +218,22 @@ fn key_at(bytes: &[u8], at: usize) -> Option<(Range<usize>, usize)> {
 fn is_record_field(key: &[u8]) -> bool {
     matches!(
         key,
-        b"eventVersion" | b"eventTime" | b"eventName" | b"eventSource" | b"eventID" | b"eventId"
-            | b"awsRegion" | b"userIdentity" | b"recipientAccountId" | b"insightDetails"
-            | b"timeWindow" | b"eventType" | b"eventCategory" | b"requestParameters"
-            | b"sourceIPAddress" | b"userAgent"
+        b"eventVersion"
+            | b"eventTime"
+            | b"eventName"
+            | b"eventSource"
+            | b"eventID"
+            | b"eventId"
+            | b"awsRegion"
+            | b"userIdentity"
+            | b"recipientAccountId"
+            | b"insightDetails"
+            | b"timeWindow"
+            | b"eventType"
+            | b"eventCategory"
+            | b"requestParameters"
+            | b"sourceIPAddress"
+            | b"userAgent"
     )
 }
 
@@ -231,7 +243,9 @@ mod tests {
 
     fn inside(text: &str) -> String {
         match detect(text.as_bytes()) {
-            Container::Array { inside, .. } | Container::Sequence(inside) => text[inside].to_owned(),
+            Container::Array { inside, .. } | Container::Sequence(inside) => {
+                text[inside].to_owned()
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -259,9 +273,15 @@ mod tests {
     #[test]
     fn foreign_objects_are_named() {
         for (text, want) in [
-            (r#"{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","s3":{}}]}"#, Foreign::Notification),
+            (
+                r#"{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","s3":{}}]}"#,
+                Foreign::Notification,
+            ),
             (r#"{"Records":[{"EventSource": "aws:sns","Sns":{}}]}"#, Foreign::Notification),
-            (r#"{"version":"0","detail-type":"x","detail":{"eventName":"y"}}"#, Foreign::EventBridge),
+            (
+                r#"{"version":"0","detail-type":"x","detail":{"eventName":"y"}}"#,
+                Foreign::EventBridge,
+            ),
             (r#"{"messageType":"DATA_MESSAGE","logEvents":[]}"#, Foreign::Subscription),
             (r#"{"EventId":"x","CloudTrailEvent":"{}"}"#, Foreign::LookupEvents),
             (r#"{"awsAccountId":"1","digestStartTime":"x"}"#, Foreign::Digest),

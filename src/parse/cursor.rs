@@ -354,7 +354,8 @@ mod tests {
                 .unwrap()
         };
         assert!(!spaced(r#"{"a b":" c ","d":[1,{}]}"#));
-        for text in [r#"{ "a":1}"#, r#"{"a" :1}"#, r#"{"a": 1}"#, r#"{"a":1 }"#, r#"{"a":[1, 2]}"#] {
+        for text in [r#"{ "a":1}"#, r#"{"a" :1}"#, r#"{"a": 1}"#, r#"{"a":1 }"#, r#"{"a":[1, 2]}"#]
+        {
             assert!(spaced(text), "{text}");
         }
     }

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 /// The size at which a chunk is cut: its tape stays in the second-level cache (SPIKE.md).
-pub const CHUNK_BYTES: usize = 128 << 10;
+pub(super) const CHUNK_BYTES: usize = 128 << 10;
 
 /// A run of records that is parsed at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,14 +139,14 @@ fn scalar_end(bytes: &[u8], start: usize, end: usize) -> (usize, bool) {
     if bytes[start] == b'"' {
         return string_end(bytes, start, end);
     }
-    let stop = bytes[start..end].iter().position(|b| {
-        matches!(b, b',' | b']' | b'}' | b'{' | b'[' | b' ' | b'\n' | b'\r' | b'\t')
-    });
+    let stop = bytes[start..end]
+        .iter()
+        .position(|b| matches!(b, b',' | b']' | b'}' | b'{' | b'[' | b' ' | b'\n' | b'\r' | b'\t'));
     (stop.map_or(end, |offset| start + offset.max(1)), true)
 }
 
 /// Returns where the object or array that opens at `start` ends, and whether it does.
-pub fn container_end(bytes: &[u8], start: usize, end: usize) -> (usize, bool) {
+pub(super) fn container_end(bytes: &[u8], start: usize, end: usize) -> (usize, bool) {
     let mut depth = 0_usize;
     let mut at = start;
     while at < end {
@@ -190,10 +190,10 @@ mod tests {
 
     #[test]
     fn a_truncated_record_is_the_last_and_incomplete() {
-        assert_eq!(spans(r#"{"a":1},{"b":"#), [
-            (r#"{"a":1}"#.to_owned(), true),
-            (r#"{"b":"#.to_owned(), false)
-        ]);
+        assert_eq!(
+            spans(r#"{"a":1},{"b":"#),
+            [(r#"{"a":1}"#.to_owned(), true), (r#"{"b":"#.to_owned(), false)]
+        );
         assert_eq!(spans(r#"{"a":1}} {"b":2}"#)[1], (r#"} {"b":2}"#.to_owned(), false));
     }
 

@@ -11,14 +11,14 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    pub fn new(total: u64) -> Self {
+    pub(super) fn new(total: u64) -> Self {
         let total = i64::try_from(total).unwrap_or(i64::MAX);
         Self { free: Mutex::new(total), total, changed: Condvar::new() }
     }
 
     /// Takes `bytes`, waiting until they are free; what exceeds the whole budget waits for all of
     /// it and then goes alone. Returns early, with nothing taken, when `stop` says so.
-    pub fn take(&self, bytes: u64, stop: impl Fn() -> bool) -> bool {
+    pub(super) fn take(&self, bytes: u64, stop: impl Fn() -> bool) -> bool {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX).min(self.total);
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         while *free < bytes {
@@ -33,7 +33,7 @@ impl Budget {
     }
 
     /// Gives back what [`Budget::take`] took for the same number.
-    pub fn give(&self, bytes: u64) {
+    pub(super) fn give(&self, bytes: u64) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX).min(self.total);
         *self.free.lock().unwrap_or_else(PoisonError::into_inner) += bytes;
         self.changed.notify_all();

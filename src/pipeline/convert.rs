@@ -18,9 +18,7 @@ use crate::pipeline::order::InOrder;
 use crate::pipeline::plan::{Unit, Work, make_work};
 use crate::pipeline::publish::refresh_catalog;
 use crate::pipeline::report::{Progress, Report};
-use crate::pipeline::segment::{
-    Input, Parsed, RowOptions, SegmentObject, Worker, parse_segment,
-};
+use crate::pipeline::segment::{Input, Parsed, RowOptions, SegmentObject, Worker, parse_segment};
 use crate::pipeline::{ConvertOptions, Duplicates, SchemaMode};
 use crate::schema::Lock;
 use crate::source::{ArchiveKind, Object, members, parse_layout};
@@ -57,11 +55,7 @@ pub(crate) fn runtime() -> Result<Runtime> {
 /// `Config` for sources or options that are wrong, `Busy` when another run holds the lake, `Io` and
 /// `Damaged` from the store, `BadInput` with `strict` when something would be set aside. What was
 /// committed before stays.
-pub fn convert(
-    options: &ConvertOptions,
-    progress: &Progress,
-    stop: &AtomicBool,
-) -> Result<Report> {
+pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool) -> Result<Report> {
     let started = Instant::now();
     check_places(options)?;
     let runtime = runtime()?;
@@ -410,8 +404,7 @@ impl<'a> Run<'a> {
                 return;
             }
             if !unit.is_resumed
-                && let Err(err) =
-                    self.handle.block_on(unit.intent(&settings).write(self.storage))
+                && let Err(err) = self.handle.block_on(unit.intent(&settings).write(self.storage))
             {
                 return self.fail(err);
             }
@@ -420,17 +413,17 @@ impl<'a> Run<'a> {
             let outcome = match &unit.objects[..] {
                 [object] if object.archive.is_some() => hand.archive(object),
                 objects => hand
-                    .out(objects.iter().map(file_object).collect(), unit.json_estimate(), objects.iter().map(|o| o.size).sum())
+                    .out(
+                        objects.iter().map(file_object).collect(),
+                        unit.json_estimate(),
+                        objects.iter().map(|o| o.size).sum(),
+                    )
                     .then_some((None, 0)),
             };
             // An archive that was left half-way is not committed: its intent stays.
             let Some((archive, passed_over)) = outcome else { return };
-            let end = End {
-                unit: Arc::new(unit.id),
-                is_resumed: unit.is_resumed,
-                archive,
-                passed_over,
-            };
+            let end =
+                End { unit: Arc::new(unit.id), is_resumed: unit.is_resumed, archive, passed_over };
             let _ = sender.send((turns.position, Arrival::End(Box::new(end))));
             turns.position += 1;
         }
@@ -472,14 +465,8 @@ impl<'a> Run<'a> {
     /// Encodes and stages a settled segment, and sends it to the committer.
     fn finish(&self, job: Job, settled: Settled, sender: &Sender<(u64, Arrival)>) {
         let objects = settled.parsed.objects.len() as u64;
-        let staged = stage(
-            settled,
-            &job.unit,
-            job.segment,
-            self.options,
-            self.storage,
-            self.handle,
-        );
+        let staged =
+            stage(settled, &job.unit, job.segment, self.options, self.storage, self.handle);
         self.budget.give(job.taken);
         match staged {
             Ok(staged) => {

@@ -90,16 +90,7 @@ pub(crate) fn stage(
             runtime.block_on(storage.stage(&unit.to_string(), &key, file.bytes))?;
         }
     }
-    Ok(Staged {
-        objects,
-        quarantine,
-        files,
-        lock,
-        copies,
-        bytes_json,
-        bytes_compressed,
-        unfit,
-    })
+    Ok(Staged { objects, quarantine, files, lock, copies, bytes_json, bytes_compressed, unfit })
 }
 
 /// A unit all of whose segments are staged.
@@ -131,7 +122,7 @@ impl Committer<'_> {
     ///
     /// # Errors
     /// `Io` or `Damaged` from the store, `Bug` when the records of an object do not balance.
-    pub fn commit(&mut self, ready: Vec<Ready>) -> Result<()> {
+    pub(super) fn commit(&mut self, ready: Vec<Ready>) -> Result<()> {
         let mut manifests = Vec::new();
         for unit in ready {
             manifests.push(self.put_in_place(unit)?);

@@ -9,7 +9,7 @@ mod publish;
 mod report;
 mod segment;
 
-pub use convert::{infer, convert};
+pub use convert::{convert, infer};
 pub use plan::{PlanReport, plan};
 pub use publish::{CatalogOptions, catalog_plan, refresh_catalog};
 pub use report::{Progress, Report};

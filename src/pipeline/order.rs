@@ -18,12 +18,12 @@ struct Inner<T, S> {
 
 impl<T, S> InOrder<T, S> {
     /// Waits for number 0 first.
-    pub fn new(state: S) -> Self {
+    pub(super) fn new(state: S) -> Self {
         Self { inner: Mutex::new(Inner { next: 0, waiting: BTreeMap::new(), state }) }
     }
 
     /// Brings an item; handles it and those it was holding up, if its turn has come.
-    pub fn bring(&self, number: u64, item: T, mut handle: impl FnMut(&mut S, T)) {
+    pub(super) fn bring(&self, number: u64, item: T, mut handle: impl FnMut(&mut S, T)) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.waiting.insert(number, item);
         loop {
@@ -35,7 +35,7 @@ impl<T, S> InOrder<T, S> {
     }
 
     /// Returns the state; items that never had their turn are dropped.
-    pub fn into_state(self) -> S {
+    pub(super) fn into_state(self) -> S {
         self.inner.into_inner().unwrap_or_else(PoisonError::into_inner).state
     }
 }

@@ -20,11 +20,11 @@ pub(crate) struct Unit {
 
 impl Unit {
     /// Returns an estimate of the JSON bytes of its objects.
-    pub fn json_estimate(&self) -> u64 {
+    pub(super) fn json_estimate(&self) -> u64 {
         self.objects.iter().map(Object::json_estimate).sum()
     }
 
-    pub fn intent(&self, settings: &str) -> Intent {
+    pub(super) fn intent(&self, settings: &str) -> Intent {
         Intent {
             unit: self.id.clone(),
             settings: settings.to_owned(),

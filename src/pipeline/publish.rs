@@ -93,7 +93,7 @@ fn tables(
 ///
 /// # Errors
 /// `Io` when its folder cannot be read.
-pub fn local_catalog(storage: &Storage) -> Result<LocalCatalog> {
+pub(super) fn local_catalog(storage: &Storage) -> Result<LocalCatalog> {
     LocalCatalog::open(storage.root().join(OWN).join("catalog"))
 }
 

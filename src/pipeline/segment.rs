@@ -52,7 +52,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub fn new(decoder: Decoder) -> Self {
+    pub(super) fn new(decoder: Decoder) -> Self {
         Self { decoder, parser: Parser::default(), file: Vec::new() }
     }
 }
@@ -201,7 +201,11 @@ impl ObjectReader<'_> {
                 let inside = shift(inside);
                 self.array(source, inside, is_guess, is_bare);
                 if !closed && self.record.tally.quarantined == 0 {
-                    self.set_aside(source, source.len()..source.len(), "array of records is not closed");
+                    self.set_aside(
+                        source,
+                        source.len()..source.len(),
+                        "array of records is not closed",
+                    );
                 }
                 Ok(())
             }
@@ -223,9 +227,10 @@ impl ObjectReader<'_> {
             .take(100)
             .find(|(span, complete)| *complete && object[span.start] == b'{');
         match first {
-            Some((span, _)) => {
-                self.parser.parse(object, span, |cursor, _| !is_cloudtrail(&cursor)).unwrap_or(false)
-            }
+            Some((span, _)) => self
+                .parser
+                .parse(object, span, |cursor, _| !is_cloudtrail(&cursor))
+                .unwrap_or(false),
             None => false,
         }
     }
@@ -261,14 +266,8 @@ impl ObjectReader<'_> {
     fn parse_chunk(&mut self, source: &[u8], range: Range<usize>) -> Result<()> {
         let Self { parsed, options, layout, record, number, start, .. } = self;
         self.parser.parse(source, range, |cursor, count| {
-            let mut taker = Taker {
-                parsed,
-                options,
-                layout,
-                record,
-                number: *number,
-                start: *start,
-            };
+            let mut taker =
+                Taker { parsed, options, layout, record, number: *number, start: *start };
             taker.take_all(cursor, count);
         })
     }

@@ -106,9 +106,11 @@ fn render_fields(fields: &[Field], depth: usize, out: &mut String) {
             Kind::Map => "map",
             Kind::Struct(_) | Kind::List(_) => "struct",
         };
-        let _ = write!(out, "{}{}: {}{word}", "  ".repeat(depth), field.name, "list of ".repeat(lists));
+        let _ =
+            write!(out, "{}{}: {}{word}", "  ".repeat(depth), field.name, "list of ".repeat(lists));
         if !field.spellings.is_empty() {
-            let spellings: Vec<_> = field.spellings.iter().map(|s| s.escape_debug().to_string()).collect();
+            let spellings: Vec<_> =
+                field.spellings.iter().map(|s| s.escape_debug().to_string()).collect();
             let _ = write!(out, "  (spelled {})", spellings.join(", "));
         }
         if let Some(why) = &field.why {

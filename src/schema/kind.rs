@@ -180,7 +180,8 @@ impl Observed {
             (true, false, false) => Some(self.resolve_scalar()),
             (false, true, false) if self.opaque.is_some() => Some(Kind::Text),
             (false, true, false) => {
-                let fields: Vec<_> = self.fields.iter().filter_map(ObservedField::resolve).collect();
+                let fields: Vec<_> =
+                    self.fields.iter().filter_map(ObservedField::resolve).collect();
                 (!fields.is_empty()).then_some(Kind::Struct(fields))
             }
             (false, false, true) if self.opaque.is_some() => Some(Kind::Text),

@@ -189,7 +189,11 @@ mod tests {
     #[test]
     fn new_fields_go_to_the_end_at_every_level() {
         let mut lock = Lock::empty();
-        lock.merge(Family::Events, "request", &root(vec![object("m", vec![string("b")]), string("z")]));
+        lock.merge(
+            Family::Events,
+            "request",
+            &root(vec![object("m", vec![string("b")]), string("z")]),
+        );
         let added = lock.merge(
             Family::Events,
             "request",

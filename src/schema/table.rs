@@ -22,7 +22,8 @@ pub enum Family {
 
 impl Family {
     /// All families, in the order of their tables.
-    pub const ALL: [Self; 4] = [Self::Events, Self::NetworkActivity, Self::Insight, Self::Aggregated];
+    pub const ALL: [Self; 4] =
+        [Self::Events, Self::NetworkActivity, Self::Insight, Self::Aggregated];
 
     /// Returns what the table's name ends with after the base name.
     pub fn suffix(self) -> &'static str {
@@ -116,9 +117,20 @@ fn user_identity() -> Kind {
         Field::new("ec2roledelivery", Kind::String),
         web_identity,
     ];
-    session.extend(strings(&["sourceidentity", "assumedroot", "signinsessionarn", "ec2issuedinvpc"]));
+    session.extend(strings(&[
+        "sourceidentity",
+        "assumedroot",
+        "signinsessionarn",
+        "ec2issuedinvpc",
+    ]));
     let mut fields = strings(&[
-        "type", "principalid", "arn", "accountid", "invokedby", "accesskeyid", "username",
+        "type",
+        "principalid",
+        "arn",
+        "accountid",
+        "invokedby",
+        "accesskeyid",
+        "username",
     ]);
     fields.push(structure("onbehalfof", strings(&["userid", "identitystorearn"])));
     fields.push(structure("sessioncontext", session));
@@ -126,7 +138,10 @@ fn user_identity() -> Kind {
     fields.push(structure(
         "inscopeof",
         strings(&[
-            "issuertype", "credentialsissuedto", "credentialsissuedtoversion", "sourcearn",
+            "issuertype",
+            "credentialsissuedto",
+            "credentialsissuedtoversion",
+            "sourcearn",
             "sourceaccount",
         ]),
     ));
@@ -205,7 +220,11 @@ fn event_columns() -> Vec<ColumnSpec> {
         plain("lambda_function", Role::LambdaFunction, "function name of a Lambda event"),
         plain("request", Role::Nested("requestParameters"), "inferred from requestparameters"),
         plain("response", Role::Nested("responseElements"), "inferred from responseelements"),
-        plain("additional", Role::Nested("additionalEventData"), "inferred from additionaleventdata"),
+        plain(
+            "additional",
+            Role::Nested("additionalEventData"),
+            "inferred from additionaleventdata",
+        ),
         plain(
             "service_details",
             Role::Nested("serviceEventDetails"),

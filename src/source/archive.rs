@@ -143,7 +143,9 @@ fn over(max_bytes: u64) -> Error {
 
 /// Hidden names, digests and other services' objects.
 fn is_passed_over(name: &str) -> bool {
-    let is_hidden = name.split('/').any(|part| part.starts_with('_') || part.starts_with('.') && part.len() > 1);
+    let is_hidden = name
+        .split('/')
+        .any(|part| part.starts_with('_') || part.starts_with('.') && part.len() > 1);
     is_hidden || matches!(parse(name).folder, Folder::Digest | Folder::Other)
 }
 

@@ -39,8 +39,7 @@ pub(super) fn list(sources: &[PathBuf], lake: &Path) -> Result<Vec<SourceFile>> 
         for entry in WalkDir::new(&root).follow_links(true).into_iter().filter_entry(is_other) {
             let entry = entry.map_err(|err| Error::io("cannot list source", err))?;
             if entry.file_type().is_file() {
-                files
-                    .push(SourceFile { key: key_of(entry.path()), path: entry.into_path() });
+                files.push(SourceFile { key: key_of(entry.path()), path: entry.into_path() });
             }
         }
     }

@@ -17,11 +17,10 @@ pub(crate) struct Order {
 
 impl Order {
     /// Orders the rows for which `keep` holds.
-    pub fn new(table: &TableRows, source: &[u8], side: &SideText, keep: &[bool]) -> Self {
+    pub(super) fn new(table: &TableRows, source: &[u8], side: &SideText, keep: &[bool]) -> Self {
         let mut partitions: Vec<u32> = (0..table.partitions.len() as u32).collect();
-        partitions.sort_by(|a, b| {
-            table.partitions[*a as usize].cmp(&table.partitions[*b as usize])
-        });
+        partitions
+            .sort_by(|a, b| table.partitions[*a as usize].cmp(&table.partitions[*b as usize]));
         let mut partition_rank = vec![0; partitions.len()];
         for (rank, partition) in partitions.iter().enumerate() {
             partition_rank[*partition as usize] = rank as u32;
@@ -49,7 +48,7 @@ impl Order {
     }
 
     /// Gives the slots of all trees their row's place in the order.
-    pub fn apply(&self, table: &mut TableRows) {
+    pub(super) fn apply(&self, table: &mut TableRows) {
         let mut places = vec![NONE; table.rows.len()];
         for (place, row) in self.rows.iter().enumerate() {
             places[*row as usize] = place as u32;

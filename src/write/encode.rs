@@ -37,7 +37,10 @@ const MIN_COMPRESSED_BYTES: usize = 64;
 #[derive(Debug)]
 pub(crate) enum Leaf<'a> {
     /// Texts; `ids` says that hardly any two are equal.
-    Text { values: Vec<&'a [u8]>, ids: bool },
+    Text {
+        values: Vec<&'a [u8]>,
+        ids: bool,
+    },
     Bigint(Vec<i64>),
     Double(Vec<f64>),
     Boolean(Vec<bool>),
@@ -196,7 +199,8 @@ fn levels(levels: &[u8], max: u8, out: &mut Vec<u8>) -> Result<()> {
         out.push(run as u8);
         out.push(levels[0]);
     } else {
-        hybrid_rle::encode(out, levels.iter().map(|level| u32::from(*level)), width).map_err(bug)?;
+        hybrid_rle::encode(out, levels.iter().map(|level| u32::from(*level)), width)
+            .map_err(bug)?;
     }
     let length = (out.len() - start - 4) as u32;
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
@@ -224,7 +228,8 @@ fn plain(leaf: &Leaf<'_>, range: std::ops::Range<usize>, out: &mut Vec<u8>) {
         }
         Leaf::Boolean(values) => {
             for eight in values[range].chunks(8) {
-                let byte = eight.iter().enumerate().fold(0, |byte, (i, bit)| byte | (u8::from(*bit) << i));
+                let byte =
+                    eight.iter().enumerate().fold(0, |byte, (i, bit)| byte | (u8::from(*bit) << i));
                 out.push(byte);
             }
         }
@@ -287,11 +292,7 @@ fn dictionary(values: &[&[u8]]) -> Option<Dictionary> {
 
 /// Null count, and bounds for every page that has a value: the column index takes a page without
 /// bounds for a page of nulls.
-fn statistics(
-    leaf: &Leaf<'_>,
-    range: &std::ops::Range<usize>,
-    nulls: usize,
-) -> ParquetStatistics {
+fn statistics(leaf: &Leaf<'_>, range: &std::ops::Range<usize>, nulls: usize) -> ParquetStatistics {
     let range = range.clone();
     let bounds = match leaf {
         Leaf::Text { values, .. } => {

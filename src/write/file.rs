@@ -11,8 +11,8 @@ use crate::write::layout::{
 };
 use crate::write::levels::Stream;
 use crate::write::{Compression, WriteOptions};
-use polars_parquet::parquet::error::ParquetError;
 use polars_parquet::parquet::FallibleStreamingIterator;
+use polars_parquet::parquet::error::ParquetError;
 use polars_parquet::parquet::metadata::{KeyValue, SchemaDescriptor};
 use polars_parquet::parquet::page::CompressedPage;
 use polars_parquet::parquet::schema::Repetition;
@@ -120,7 +120,9 @@ impl Slice<'_> {
                 size += pages.iter().map(pages_len).sum::<u64>();
                 let columns: Vec<_> = pages
                     .into_iter()
-                    .map(|Pages(pages)| Ok(DynStreamingIterator::new(Finished { pages, passed: 0 })))
+                    .map(|Pages(pages)| {
+                        Ok(DynStreamingIterator::new(Finished { pages, passed: 0 }))
+                    })
                     .collect();
                 writer
                     .write(u64::from(group.end - group.start), DynIter::new(columns.into_iter()))

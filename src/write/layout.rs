@@ -70,7 +70,7 @@ pub(crate) struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    pub fn of(self, cell: Cell) -> &'a [u8] {
+    pub(super) fn of(self, cell: Cell) -> &'a [u8] {
         cell.bytes(self.source, self.side)
     }
 }
@@ -107,7 +107,7 @@ pub(crate) struct Fitting<'a> {
 impl Fitting<'_> {
     /// Returns the shape of `node` as a value of `kind` in the slots of `range`, or nothing when
     /// no value fits.
-    pub fn shape(&mut self, node: u32, kind: &Kind, range: Range<u32>) -> Option<Shape> {
+    pub(super) fn shape(&mut self, node: u32, kind: &Kind, range: Range<u32>) -> Option<Shape> {
         let this = &self.tree.nodes[node as usize];
         let scalars = scalars(this, range.clone());
         let objects = objects(this, range.clone());
@@ -278,12 +278,7 @@ fn leaf(
 }
 
 /// Values of any shape as JSON text.
-fn json_leaf(
-    node: &Node,
-    stream: &Stream,
-    texts: Texts<'_>,
-    on_leaf: OnLeaf<'_>,
-) -> Result<()> {
+fn json_leaf(node: &Node, stream: &Stream, texts: Texts<'_>, on_leaf: OnLeaf<'_>) -> Result<()> {
     let range = stream.start..stream.end;
     let mut entries: Vec<(u32, Vec<u8>)> = Vec::new();
     for scalar in scalars(node, range.clone()) {
@@ -337,14 +332,13 @@ pub(crate) fn plain_type(name: &str, physical_type: PhysicalType) -> ParquetType
 /// The Parquet type of a shape; lists and maps have the three levels of the format's document
 /// (LogicalTypes.md of parquet-format).
 pub(crate) fn parquet_type(name: &str, shape: &Shape) -> ParquetType {
-    let group = |name: &str, repetition, fields, logical_type, converted_type| {
-        ParquetType::GroupType {
+    let group =
+        |name: &str, repetition, fields, logical_type, converted_type| ParquetType::GroupType {
             field_info: info(name, repetition),
             logical_type,
             converted_type,
             fields,
-        }
-    };
+        };
     match shape {
         Shape::Leaf { kind, .. } => match kind {
             LeafKind::Text | LeafKind::Json => text_type(name, Repetition::Optional),

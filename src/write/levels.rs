@@ -15,7 +15,7 @@ pub(crate) enum Positions {
 }
 
 impl Positions {
-    pub fn of(&self, slot: u32) -> usize {
+    pub(super) fn of(&self, slot: u32) -> usize {
         match self {
             Self::Rows { first } => (slot - first) as usize,
             Self::Elements { first, at } => at[(slot - first) as usize] as usize,
@@ -42,7 +42,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// The stream of rows `start .. end`.
-    pub fn rows(start: u32, end: u32) -> Self {
+    pub(super) fn rows(start: u32, end: u32) -> Self {
         Self {
             def: vec![0; (end - start) as usize],
             rep: Vec::new(),
@@ -55,7 +55,7 @@ impl Stream {
     }
 
     /// The stream of an optional value's inside: one level deeper where `slots` are present.
-    pub fn present(&self, slots: impl Iterator<Item = u32>) -> Self {
+    pub(super) fn present(&self, slots: impl Iterator<Item = u32>) -> Self {
         let mut inner = self.clone();
         inner.max_def += 1;
         for slot in slots {
@@ -65,7 +65,7 @@ impl Stream {
     }
 
     /// The stream of the elements of `lists`, which are in the order of the stream.
-    pub fn elements(&self, lists: &[ListAt]) -> Self {
+    pub(super) fn elements(&self, lists: &[ListAt]) -> Self {
         let first = lists.first().map_or(0, |list| list.first);
         let end = lists.last().map_or(first, |list| list.first + list.count);
         let mut at = Vec::with_capacity((end - first) as usize);
