@@ -92,6 +92,7 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
 }
 
 /// Sets a flag on SIGTERM or Ctrl-C; a second signal ends the process at once, which is safe.
+#[expect(clippy::exit, reason = "the second signal: somebody wants the process gone")]
 fn stop_on_signal(quiet: bool) -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);

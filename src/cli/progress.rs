@@ -24,9 +24,9 @@ pub(super) fn shown<T>(quiet: bool, progress: &Progress, work: impl FnOnce() -> 
     std::thread::scope(|threads| {
         threads.spawn(|| {
             if std::io::stderr().is_terminal() {
-                bar(progress, &done)
+                bar(progress, &done);
             } else {
-                lines(progress, &done)
+                lines(progress, &done);
             }
         });
         let outcome = work();

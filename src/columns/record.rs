@@ -330,7 +330,7 @@ impl TableRows {
         let instant = parse_event_time(time.bytes(source, side))
             .ok_or_else(|| Error::bad_input("event time is not an ISO 8601 instant"))?;
         let mut account = cell(keys.account, side);
-        if account.len() == 0 && facts.account.is_empty() {
+        if account.is_empty() && facts.account.is_empty() {
             account = keys
                 .identity
                 .and_then(|column| scratch.found[column].as_ref())
@@ -341,7 +341,7 @@ impl TableRows {
         let event_id = cell(keys.event_id, side);
         let side: &SideText = side;
         fn or<'a>(cell: Cell, fallback: &'a str, source: &'a [u8], side: &'a SideText) -> &'a [u8] {
-            if cell.len() == 0 { fallback.as_bytes() } else { cell.bytes(source, side) }
+            if cell.is_empty() { fallback.as_bytes() } else { cell.bytes(source, side) }
         }
         scratch.path.clear();
         by.write_path(
@@ -363,7 +363,7 @@ impl TableRows {
                 id
             }
         };
-        let copy_of = (event_id.len() > 0).then(|| xxh3_128(&source[span]));
+        let copy_of = (!event_id.is_empty()).then(|| xxh3_128(&source[span]));
         Ok(Row { partition, object, instant, copy_of, source: event_source, name })
     }
 

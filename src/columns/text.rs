@@ -30,6 +30,11 @@ impl Cell {
         self.len == u32::MAX
     }
 
+    /// Returns whether there is no text: nothing, or an empty one.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
     /// Returns the number of bytes; 0 for nothing.
     pub fn len(self) -> usize {
         if self.is_null() { 0 } else { self.len as usize }
@@ -63,11 +68,6 @@ impl SideText {
         let start = self.bytes.len();
         write(&mut self.bytes);
         Cell { at: start as u32 | SIDE, len: (self.bytes.len() - start) as u32 }
-    }
-
-    /// Returns the number of bytes kept.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
     }
 
     /// The content of a string, or the text of another scalar; nothing for `null`.

@@ -34,11 +34,6 @@ impl<'a> Chunks<'a> {
     pub fn new(bytes: &'a [u8], inside: Range<usize>) -> Self {
         Self { bytes, at: inside.start, end: inside.end, done: inside.is_empty() }
     }
-
-    /// Returns what no chunk has covered yet, for the exact splitter to go on with.
-    pub fn rest_from(&self, start: usize) -> Range<usize> {
-        start..self.end
-    }
 }
 
 impl Iterator for Chunks<'_> {

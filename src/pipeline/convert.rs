@@ -200,7 +200,7 @@ fn refuse_quarantine(options: &ConvertOptions, work: &Work) -> Result<()> {
             [object] if object.archive.is_some() => {
                 let kind = object.archive.unwrap_or(ArchiveKind::Tar);
                 members(Path::new(&object.key), kind, options.caps.max_object_bytes, &mut |m| {
-                    check(vec![member_object(object, m.name, m.bytes)])
+                    check(vec![member_object(object, &m.name, m.bytes)])
                 })
                 .map_err(|err| err.at("archive", &object.key))?;
             }
@@ -219,11 +219,11 @@ fn file_object(object: &Object) -> SegmentObject {
     }
 }
 
-fn member_object(archive: &Object, name: String, bytes: Result<Vec<u8>>) -> SegmentObject {
+fn member_object(archive: &Object, name: &str, bytes: Result<Vec<u8>>) -> SegmentObject {
     SegmentObject {
         key: format!("{}!/{name}", archive.key),
         etag: String::new(),
-        layout: parse_layout(&name),
+        layout: parse_layout(name),
         input: match bytes {
             Ok(bytes) => Input::Bytes(bytes),
             Err(err) => Input::Unreadable(err),
@@ -440,7 +440,7 @@ impl<'a> Run<'a> {
         scope: &rayon::Scope<'s>,
         job: Job,
         objects: Vec<SegmentObject>,
-        sender: Sender<(u64, Arrival)>,
+        sender: &Sender<(u64, Arrival)>,
     ) {
         let mut worker = self.worker();
         let parsed = parse_segment(objects, &mut worker, &self.rows);
@@ -455,7 +455,7 @@ impl<'a> Run<'a> {
             match settle.settle(parsed, self) {
                 Ok(settled) => {
                     let sender = sender.clone();
-                    scope.spawn(move |_| self.finish(job, settled, &sender));
+                    scope.spawn(move |_| self.finish(&job, settled, &sender));
                 }
                 Err(err) => self.fail(err),
             }
@@ -463,7 +463,7 @@ impl<'a> Run<'a> {
     }
 
     /// Encodes and stages a settled segment, and sends it to the committer.
-    fn finish(&self, job: Job, settled: Settled, sender: &Sender<(u64, Arrival)>) {
+    fn finish(&self, job: &Job, settled: Settled, sender: &Sender<(u64, Arrival)>) {
         let objects = settled.parsed.objects.len() as u64;
         let staged =
             stage(settled, &job.unit, job.segment, self.options, self.storage, self.handle);
@@ -546,7 +546,7 @@ impl<'s> Hand<'_, 's, '_> {
         *self.turns = Turns { number: number + 1, position: position + 1 };
         self.segment += 1;
         let sender = self.sender.clone();
-        self.scope.spawn(move |scope| run.parse(scope, job, objects, sender));
+        self.scope.spawn(move |scope| run.parse(scope, job, objects, &sender));
         true
     }
 
@@ -568,7 +568,7 @@ impl<'s> Hand<'_, 's, '_> {
             }
             json += estimate;
             bytes += size;
-            waiting.push(member_object(object, member.name, member.bytes));
+            waiting.push(member_object(object, &member.name, member.bytes));
             Ok(())
         });
         let passed_over = match streamed {
@@ -641,7 +641,7 @@ pub fn infer(options: &ConvertOptions, from_seed: bool) -> Result<Lock> {
                 let kind = object.archive.unwrap_or(ArchiveKind::Tar);
                 let max = options.caps.max_object_bytes;
                 members(Path::new(&object.key), kind, max, &mut |member| {
-                    take(vec![member_object(object, member.name, member.bytes)])
+                    take(vec![member_object(object, &member.name, member.bytes)])
                 })?;
             }
             objects => take(objects.iter().map(file_object).collect())?,

@@ -237,8 +237,7 @@ impl ObjectReader<'_> {
 
     /// Records between commas, in chunks; what does not parse is split exactly.
     fn array(&mut self, source: &[u8], inside: Range<usize>, is_guess: bool, is_bare: bool) {
-        let mut chunks = Chunks::new(source, inside.clone());
-        while let Some(chunk) = chunks.next() {
+        for chunk in Chunks::new(source, inside.clone()) {
             if source[chunk.range.clone()].iter().all(u8::is_ascii_whitespace) {
                 continue;
             }

@@ -216,7 +216,7 @@ impl Record<'_, '_> {
         put!(out, ",\"errorCode\":\"");
         match (source, roll) {
             ("s3", 0..5) => {
-                put!(out, "NoSuchKey\",\"errorMessage\":\"The specified key does not exist.\"")
+                put!(out, "NoSuchKey\",\"errorMessage\":\"The specified key does not exist.\"");
             }
             ("dynamodb", 0..5) => put!(out, "ConditionalCheckFailedException\""),
             (_, 0..2) => put!(out, "ThrottlingException\",\"errorMessage\":\"Rate exceeded\""),

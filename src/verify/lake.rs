@@ -200,7 +200,8 @@ fn rows_of(
     let mut retyped = Vec::new();
     let columns = family.columns();
     let view = |column: &super::table::Column| {
-        let series = frame.column(column.name).ok().map(|found| found.as_materialized_series());
+        let series =
+            frame.column(column.name).ok().map(polars::prelude::Column::as_materialized_series);
         View::new(series, column.shape, column.name, &mut retyped)
     };
     let views: Vec<View> = columns.iter().map(view).collect();
@@ -345,6 +346,10 @@ fn spans(list: &ListChunked) -> Option<Vec<Option<(usize, usize)>>> {
     if rest.is_some() {
         return None;
     }
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the type is of a crate that is not ours to name"
+    )]
     let offsets = first.map(|chunk| chunk.offsets());
     let span = |at: usize| {
         let is_null = validity.as_ref().is_some_and(|bits| !bits.get_bit(at));
