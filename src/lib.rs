@@ -1,4 +1,36 @@
-//! CloudTrail logs to partitioned Parquet.
+//! Turns AWS CloudTrail log objects into partitioned Parquet, with a catalog of its own.
+//!
+//! # Map of the crate
+//!
+//! Data flows down the list; a room names only rooms above it (`tests/architecture.rs` is the
+//! rule, this list its summary).
+//!
+//! | room | job |
+//! |---|---|
+//! | [`error`], [`units`] | what went wrong and what a caller may do; byte counts and instants |
+//! | [`decode`] | gunzip, capped |
+//! | [`parse`] | containers, records, and a cursor over simd-json's tape |
+//! | [`schema`] | kinds and their merge, the fixed columns, the lock that only grows |
+//! | [`partition`] | partition values, validated |
+//! | [`columns`] | records to texts by reference and sparse trees |
+//! | [`write`] | ordered rows to Parquet pages and files, through polars |
+//! | [`storage`] | where the lake's bytes are; the lease |
+//! | [`source`] | which objects there are, what their keys say, archives |
+//! | [`commit`] | intents, manifests, ledger, fingerprints, quarantine |
+//! | [`catalog`] | tables and partitions as Glue's documents, DDL, views |
+//! | [`pipeline`] | threads, order, byte budget, shutdown, report |
+//! | [`sample`] | made-up archives in the real layout |
+//! | [`verify`] | the proof, which shares no code with the writer |
+//! | [`cli`] | arguments, progress, report, exit code |
+//!
+//! # How one unit becomes rows
+//!
+//! A worker decodes the unit's objects into one buffer, parses them in chunks that stay in the
+//! cache, and notes per column where the texts stand; free-form values are shredded into one sparse
+//! list per path, before any schema is known. In the order of units, copies are dropped and what was
+//! seen is merged into the lock. Then any worker orders the rows and encodes each partition; the
+//! files are staged, and units commit in order. The output does not depend on threads.
+
 pub mod catalog;
 pub mod cli;
 pub mod columns;
