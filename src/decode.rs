@@ -55,6 +55,16 @@ pub fn claimed_size(bytes: &[u8]) -> u64 {
     }
 }
 
+/// Whether a second member's header may stand in the bytes: its magic, no reserved flag, and an
+/// XFL that compressors write (RFC 1952). Compressed data looks like that once in 11 GB.
+fn may_have_more_members(bytes: &[u8]) -> bool {
+    let body = bytes.get(10..).unwrap_or_default();
+    memchr::memmem::find_iter(body, b"\x1f\x8b\x08").any(|at| {
+        body.get(at + 3).is_some_and(|flags| flags & 0xE0 == 0)
+            && body.get(at + 8).is_some_and(|xfl| matches!(xfl, 0 | 2 | 4))
+    })
+}
+
 /// A decoder with its state, one per worker.
 pub struct Decoder {
     whole: Decompressor,
@@ -97,9 +107,7 @@ impl Decoder {
 
     fn gunzip(&mut self, bytes: &[u8], out: &mut Vec<u8>, start: usize) -> Result<()> {
         let claimed = claimed_size(bytes);
-        let may_have_more_members =
-            memchr::memmem::find(bytes.get(10..).unwrap_or_default(), b"\x1f\x8b\x08").is_some();
-        if !may_have_more_members && claimed > 0 && claimed <= self.caps.limit(bytes.len()) {
+        if !may_have_more_members(bytes) && claimed > 0 && claimed <= self.caps.limit(bytes.len()) {
             out.resize(start + claimed as usize, 0);
             match self.whole.gzip_decompress(bytes, &mut out[start..]) {
                 Ok(size) if size as u64 == claimed => return Ok(()),

@@ -215,8 +215,9 @@ impl Storage {
     }
 }
 
+/// One flat folder per unit: a partition's folders need not be made twice.
 fn staged(unit: &str, key: &str) -> String {
-    format!("{OWN}/staged/{unit}/{key}")
+    format!("{OWN}/staged/{unit}/{:032x}", xxhash_rust::xxh3::xxh3_128(key.as_bytes()))
 }
 
 fn parse(key: &str) -> Result<Key> {

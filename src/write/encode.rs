@@ -30,8 +30,9 @@ const DICTIONARY_TRIAL: usize = 1024;
 /// Each stands in three places of a file: page, column chunk and column index.
 const MAX_STATISTICS_BYTES: usize = 64;
 
-/// Pages smaller than this are not worth compressing.
-const MIN_COMPRESSED_BYTES: usize = 64;
+/// Column chunks smaller than this are not worth a compressor's context: polars makes one per page,
+/// and small partitions have hundreds of such chunks.
+const MIN_COMPRESSED_BYTES: usize = 512;
 
 /// The values of one leaf, without nulls, in stream order.
 #[derive(Debug)]
