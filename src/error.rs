@@ -106,6 +106,16 @@ impl Error {
         self
     }
 
+    /// Returns the message without its places.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Returns a place that was added with [`Error::at`].
+    pub fn place(&self, what: &str) -> Option<&str> {
+        self.0.place.iter().find(|(name, _)| *name == what).map(|(_, value)| value.as_str())
+    }
+
     /// Returns the kind, to branch on.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

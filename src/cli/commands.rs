@@ -427,12 +427,14 @@ pub(super) fn quarantine(args: &QuarantineArgs) -> Result<u8> {
             for (number, entry) in entries.iter().enumerate() {
                 let record =
                     entry.record.map_or("whole object".to_owned(), |n| format!("record {n}"));
+                let stopped = entry.error_byte.map(|at| format!(" (at byte {at})"));
                 print(&format!(
-                    "{number:>5}  {}  {record}, byte {}, {} bytes: {}\n",
+                    "{number:>5}  {}  {record}, byte {}, {} bytes: {}{}\n",
                     clean(&entry.object),
                     entry.byte,
                     entry.length,
                     clean(&entry.reason),
+                    stopped.unwrap_or_default(),
                 ))?;
             }
         }

@@ -17,6 +17,9 @@ pub struct Quarantined {
     pub byte: u64,
     /// How long it is.
     pub length: u64,
+    /// Where in the decoded object the parser stopped, if it was the parser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_byte: Option<u64>,
     /// Why.
     pub reason: String,
     /// The key in the lake that holds the raw bytes.
@@ -34,6 +37,8 @@ pub struct QuarantinedObject {
     pub record: Option<u64>,
     /// Where it starts in the decoded object.
     pub byte: u64,
+    /// Where in the decoded object the parser stopped, if it was the parser.
+    pub error_byte: Option<u64>,
     /// Why.
     pub reason: String,
     /// The bytes as they were: of a record decoded, of an object as stored.
@@ -61,6 +66,7 @@ pub async fn write_quarantine(
             record: entry.record,
             byte: entry.byte,
             length: entry.raw.len() as u64,
+            error_byte: entry.error_byte,
             reason: entry.reason.clone(),
             raw: raw_key.clone(),
             raw_offset: raw.len() as u64,

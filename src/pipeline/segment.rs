@@ -135,6 +135,7 @@ pub(crate) fn parse_segment(
                     object: record.key.clone(),
                     record: None,
                     byte: 0,
+                    error_byte: None,
                     reason: err.to_string(),
                     raw: bytes.to_vec(),
                 });
@@ -205,6 +206,7 @@ impl ObjectReader<'_> {
                         source,
                         source.len()..source.len(),
                         "array of records is not closed",
+                        None,
                     );
                 }
                 Ok(())
@@ -250,7 +252,7 @@ impl ObjectReader<'_> {
                 let tail = end + 1..inside.end;
                 if is_bare && !tail.is_empty() {
                     self.one_by_one(source, chunk.range.start..end);
-                    self.set_aside(source, tail, "unexpected bytes after the array of records");
+                    self.set_aside(source, tail, "unexpected bytes after the array of records", None);
                     return;
                 }
             }
@@ -275,18 +277,26 @@ impl ObjectReader<'_> {
     fn one_by_one(&mut self, source: &[u8], range: Range<usize>) {
         for (span, complete) in RecordSpans::new(source, range) {
             if !complete {
-                self.set_aside(source, span, "record ends in the middle");
+                self.set_aside(source, span, "record ends in the middle", None);
             } else if let Err(err) = self.parse_chunk(source, span.clone()) {
-                self.set_aside(source, span, &err.to_string());
+                let stopped = err.place("byte").and_then(|byte| byte.parse::<usize>().ok());
+                self.set_aside(source, span, err.message(), stopped);
             }
         }
     }
 
-    fn set_aside(&mut self, source: &[u8], span: Range<usize>, reason: &str) {
+    fn set_aside(
+        &mut self,
+        source: &[u8],
+        span: Range<usize>,
+        reason: &str,
+        stopped: Option<usize>,
+    ) {
         self.parsed.quarantine.push(QuarantinedObject {
             object: self.record.key.clone(),
             record: Some(self.record.tally.read),
             byte: (span.start - self.start) as u64,
+            error_byte: stopped.map(|at| at.saturating_sub(self.start) as u64),
             reason: reason.to_owned(),
             raw: source[span].to_vec(),
         });
@@ -334,6 +344,7 @@ impl Taker<'_> {
                     object: self.record.key.clone(),
                     record: Some(self.record.tally.read),
                     byte: (span.start - self.start) as u64,
+                    error_byte: None,
                     reason: err.to_string(),
                     raw: cursor.bytes()[span].to_vec(),
                 });
