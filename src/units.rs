@@ -121,7 +121,9 @@ pub fn parse_event_time(text: &[u8]) -> Option<EpochMillis> {
         _ => return None,
     };
     let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
-    Some((seconds - offset_minutes * 60) * 1000 + millis)
+    let instant = (seconds - offset_minutes * 60) * 1000 + millis;
+    // An offset can carry an instant out of the years that dates are written with.
+    (1..=9999).contains(&civil(instant).0).then_some(instant)
 }
 
 /// Returns `(year, month, day, hour)` of an instant, in UTC.

@@ -78,12 +78,14 @@ impl Piece {
         let Some((step, rest)) = path.split_first() else { return };
         match (self, step) {
             (Self::Object(members), Step::Key(key)) => {
-                let open = members.iter_mut().rev().find(|(mine, piece)| {
-                    !matches!(piece, Self::Value(_))
+                // Leftovers below one key come one after another.
+                let is_open = members.last().is_some_and(|(mine, piece)| {
+                    !rest.is_empty()
+                        && !matches!(piece, Self::Value(_))
                         && mine.bytes(source, side) == key.bytes(source, side)
                 });
-                match open {
-                    Some((_, piece)) if !rest.is_empty() => piece.insert(rest, value, source, side),
+                match members.last_mut() {
+                    Some((_, piece)) if is_open => piece.insert(rest, value, source, side),
                     _ => members.push((*key, Self::for_path(rest, value))),
                 }
             }

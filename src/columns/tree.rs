@@ -16,6 +16,11 @@ pub const MAX_LEVELS: usize = 12;
 /// An object with more distinct keys in one unit is taken for a map whose keys are data.
 pub const MAX_KEYS: usize = 200;
 
+/// A longer array stays text: its elements would cost far more memory than its JSON.
+pub(crate) const MAX_ELEMENTS: usize = 10_000;
+
+const TOO_DEEP: &str = "nested deeper than 12 levels";
+
 /// The most distinct keys directly below a column in one unit.
 const MAX_ROOT_KEYS: usize = 4000;
 
@@ -60,8 +65,10 @@ pub(crate) struct Node {
     pub element_slots: u32,
     /// Values that another spelling of the same name had already filled.
     pub displaced: u64,
-    /// The raw keys that lead to each child, in the order first seen.
+    /// The raw keys met so far, and which of `children` each leads to.
     keys: HashMap<Box<[u8]>, u32>,
+    /// Which of `children` has a name.
+    names: HashMap<Box<str>, u32>,
     /// The raw key that led to each child last; index as in `children`.
     spelled: Vec<Box<[u8]>>,
     /// The child expected next: keys come in the same order from record to record.
@@ -128,6 +135,7 @@ impl Tree {
     fn add_child(&mut self, node: u32, name: &str) -> u32 {
         let child = self.add_node(name);
         let parent = &mut self.nodes[node as usize];
+        parent.names.insert(name.into(), parent.children.len() as u32);
         parent.children.push(child);
         parent.spelled.push(name.as_bytes().into());
         child
@@ -143,7 +151,7 @@ impl Tree {
 
     pub(crate) fn child(&self, node: u32, name: &str) -> Option<u32> {
         let node = &self.nodes[node as usize];
-        node.children.iter().copied().find(|child| &*self.nodes[*child as usize].name == name)
+        node.names.get(name).map(|at| node.children[*at as usize])
     }
 
     /// Finds a child by the raw key, fast when keys come in the usual order.
@@ -155,20 +163,19 @@ impl Tree {
             node.hint += 1;
             return Some(node.children[node.hint - 1]);
         }
-        let child = *node.keys.get(key)?;
-        if let Some(at) = node.children.iter().position(|c| *c == child) {
-            node.hint = at + 1;
-        }
-        Some(child)
+        let at = *node.keys.get(key)? as usize;
+        node.hint = at + 1;
+        Some(node.children[at])
     }
 
     /// Remembers that `key` leads to `child`.
     pub(crate) fn learn_key(&mut self, node: u32, key: &[u8], child: u32) {
+        let name = self.nodes[child as usize].name.clone();
         let node = &mut self.nodes[node as usize];
-        node.keys.insert(key.into(), child);
-        if let Some(at) = node.children.iter().position(|c| *c == child) {
-            node.spelled[at] = key.into();
-            node.hint = at + 1;
+        if let Some(at) = node.names.get(&name).copied() {
+            node.keys.insert(key.into(), at);
+            node.spelled[at as usize] = key.into();
+            node.hint = at as usize + 1;
         }
     }
 
@@ -217,8 +224,7 @@ impl Tree {
             return;
         }
         if self.fill(node, slot) {
-            self.nodes[node as usize].displaced += 1;
-            cursor.skip();
+            self.displace(cursor, side, node, slot);
             return;
         }
         if let Some(len) = cursor.object_len() {
@@ -229,6 +235,23 @@ impl Tree {
             let scalar = cursor.scalar();
             let text = side.content(&scalar, cursor.bytes());
             self.nodes[node as usize].scalars.push(ScalarAt { slot, kind: scalar.kind, text });
+        }
+    }
+
+    /// A second value for a slot, under the same key or another spelling: of two scalars the last
+    /// counts, as with every JSON reader; else the first.
+    fn displace(&mut self, cursor: &mut Cursor<'_>, side: &mut SideText, node: u32, slot: u32) {
+        self.nodes[node as usize].displaced += 1;
+        if cursor.object_len().or(cursor.array_len()).is_some() {
+            cursor.skip();
+            return;
+        }
+        let scalar = cursor.scalar();
+        let text = side.content(&scalar, cursor.bytes());
+        if let Some(last) = self.nodes[node as usize].scalars.last_mut()
+            && last.slot == slot
+        {
+            *last = ScalarAt { slot, kind: scalar.kind, text };
         }
     }
 
@@ -245,7 +268,7 @@ impl Tree {
         let at = self.nodes[node as usize].objects.len();
         self.nodes[node as usize].objects.push(ObjectAt { slot, text: Cell::NULL });
         if level >= MAX_LEVELS {
-            self.nodes[node as usize].opaque = Some("nested deeper than 12 levels");
+            self.nodes[node as usize].opaque = Some(TOO_DEEP);
             self.nodes[node as usize].objects[at].text = Cell::source(cursor.skip());
             return;
         }
@@ -276,14 +299,16 @@ impl Tree {
     ) {
         let start = cursor.start();
         let this = &mut self.nodes[node as usize];
+        if level >= MAX_LEVELS || len > MAX_ELEMENTS {
+            // Noted as an opaque value and not as a list: no list column may take it for an empty one.
+            let too_long = "longer than 10,000 elements";
+            this.opaque = Some(if level >= MAX_LEVELS { TOO_DEEP } else { too_long });
+            this.objects.push(ObjectAt { slot, text: Cell::source(cursor.skip()) });
+            return;
+        }
         let (at, first) = (this.lists.len(), this.element_slots);
         this.lists.push(ListAt { slot, first, count: len as u32, text: Cell::NULL });
         this.element_slots += len as u32;
-        if level >= MAX_LEVELS {
-            this.opaque = Some("nested deeper than 12 levels");
-            this.lists[at].text = Cell::source(cursor.skip());
-            return;
-        }
         let element = self.element_of(node);
         cursor.enter(len);
         for i in 0..len as u32 {
@@ -319,7 +344,7 @@ impl Tree {
                 }
             }
         }
-        for child in &node.children {
+        for (at, child) in node.children.iter().enumerate() {
             let value = self.observe(*child, source, side);
             if value == Observed::default() {
                 continue;
@@ -327,7 +352,7 @@ impl Tree {
             let mut spellings: Vec<String> = node
                 .keys
                 .iter()
-                .filter(|(_, to)| *to == child)
+                .filter(|(_, to)| **to as usize == at)
                 .map(|(key, _)| String::from_utf8_lossy(key).into_owned())
                 .collect();
             spellings.sort();
@@ -346,12 +371,13 @@ impl Tree {
 /// Reads a number's text as a 64-bit integer; `243.0` is one too.
 pub(crate) fn as_bigint(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?;
-    if let Ok(integer) = text.parse::<i64>() {
-        return Some(integer);
-    }
-    let value = text.parse::<f64>().ok()?;
-    // Beyond 2^53 a double names several integers.
-    (value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0).then_some(value as i64)
+    // By the digits and not by way of a double, which rounds.
+    let whole = match text.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|b| b == b'0') => whole,
+        Some(_) => return None,
+        None => text,
+    };
+    whole.parse().ok()
 }
 
 /// Returns whether an object key looks like data (an id, a tag, a path) and not like a field name.

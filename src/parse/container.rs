@@ -107,40 +107,33 @@ pub fn array_end(bytes: &[u8], inside_start: usize) -> (usize, bool) {
 /// Decides by the top-level keys of the first object.
 fn object(bytes: &[u8], start: usize) -> Container {
     let mut fields = 0;
+    let mut foreign = None;
     let mut at = skip_space(bytes, start + 1);
-    while bytes.get(at) == Some(&b'"') {
-        let Some((key, colon)) = key_at(bytes, at) else { break };
+    while let Some((key, colon)) = key_at(bytes, at) {
         let value = skip_space(bytes, colon + 1);
-        match &bytes[key.clone()] {
+        match &bytes[key] {
             b"Records" => return records(bytes, start, value),
-            b"detail" if fields >= 1 || is_object(bytes, value) => {
-                return Container::Foreign(Foreign::EventBridge);
-            }
+            b"detail" | b"detail-type" => foreign = foreign.or(Some(Foreign::EventBridge)),
             b"logEvents" | b"logGroup" | b"messageType" => {
-                return Container::Foreign(Foreign::Subscription);
+                foreign = foreign.or(Some(Foreign::Subscription));
             }
-            b"CloudTrailEvent" => return Container::Foreign(Foreign::LookupEvents),
+            b"CloudTrailEvent" => foreign = foreign.or(Some(Foreign::LookupEvents)),
             b"digestStartTime" | b"digestS3Bucket" | b"digestEndTime" => {
-                return Container::Foreign(Foreign::Digest);
+                foreign = foreign.or(Some(Foreign::Digest));
             }
-            key if is_record_field(key) => fields += 1,
-            _ => {}
+            key => fields += usize::from(is_record_field(key)),
         }
         let mut spans = RecordSpans::new(bytes, value..bytes.len());
-        let Some((_, complete)) = spans.next() else { break };
+        let Some((_, true)) = spans.next() else { break };
         at = skip_space(bytes, spans.position());
-        if !complete || bytes.get(at) != Some(&b',') {
+        if bytes.get(at) != Some(&b',') {
             break;
         }
         at = skip_space(bytes, at + 1);
-        if fields >= 2 {
-            break;
-        }
     }
-    if fields >= 2 {
-        Container::Sequence(start..bytes.len())
-    } else {
-        Container::Foreign(Foreign::OtherJson)
+    match foreign {
+        _ if fields >= 2 => Container::Sequence(start..bytes.len()),
+        foreign => Container::Foreign(foreign.unwrap_or(Foreign::OtherJson)),
     }
 }
 
@@ -180,27 +173,35 @@ fn is_first_key(bytes: &[u8], open: usize, value: usize) -> bool {
         .is_some_and(|(_, colon)| skip_space(bytes, colon + 1) == value)
 }
 
-/// Looks at the first record: notifications have the same envelope.
+/// Looks at the first record's own keys: notifications have the same envelope.
 fn checked(bytes: &[u8], inside: Range<usize>, closed: bool, is_guess: bool) -> Container {
-    let head = &bytes[inside.start..inside.end.min(inside.start + 4096)];
-    let has = |needle: &[u8]| memchr::memmem::find(head, needle).is_some();
-    let aws_source = memchr::memmem::find_iter(head, b"ventSource\"").any(|at| {
-        let rest: Vec<u8> = head[at + 11..]
-            .iter()
-            .copied()
-            .filter(|b| !matches!(b, b' ' | b'\n' | b'\r' | b'\t'))
-            .take(6)
-            .collect();
-        rest == b":\"aws:"
-    });
-    if aws_source && !has(b"\"eventID\"") {
+    let open = skip_space(bytes, inside.start);
+    let mut has_aws_source = false;
+    let mut at = skip_space(bytes, open + 1);
+    while bytes.get(open) == Some(&b'{') {
+        let Some((key, colon)) = key_at(bytes, at) else { break };
+        let value = skip_space(bytes, colon + 1);
+        match &bytes[key] {
+            b"eventID" | b"eventId" | b"eventCategory" | b"userAgent" => {
+                return Container::Array { inside, closed, is_guess };
+            }
+            b"eventSource" | b"EventSource" => {
+                has_aws_source = bytes[value..].starts_with(b"\"aws:");
+            }
+            _ => {}
+        }
+        let mut spans = RecordSpans::new(bytes, value..bytes.len());
+        let Some((_, true)) = spans.next() else { break };
+        at = skip_space(bytes, spans.position());
+        if bytes.get(at) != Some(&b',') {
+            break;
+        }
+        at = skip_space(bytes, at + 1);
+    }
+    if has_aws_source {
         return Container::Foreign(Foreign::Notification);
     }
     Container::Array { inside, closed, is_guess }
-}
-
-fn is_object(bytes: &[u8], at: usize) -> bool {
-    bytes.get(at) == Some(&b'{')
 }
 
 /// The key string that opens at `at`, without quotes, and the position of its colon.

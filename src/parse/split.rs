@@ -62,8 +62,9 @@ impl Iterator for Chunks<'_> {
 
 /// Splits values one by one, by brackets and strings only: it needs no valid JSON inside them.
 ///
-/// Yields the span of every value; separators (commas, whitespace) are passed over. A value whose
-/// brackets never close spans to the end, and `is_complete` tells.
+/// Yields the span of every value, and whether its brackets match; separators (commas, whitespace)
+/// are passed over. A damaged value ends where the next record seems to begin, so that it costs
+/// only itself.
 #[derive(Debug)]
 pub struct RecordSpans<'a> {
     bytes: &'a [u8],
@@ -78,7 +79,7 @@ impl<'a> RecordSpans<'a> {
     }
 
     /// Returns the position after the last value that was yielded.
-    pub fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.at
     }
 
@@ -92,6 +93,16 @@ impl<'a> RecordSpans<'a> {
         }
         None
     }
+
+    /// Where a damaged value that starts at `start` is taken to end: before the next record's usual
+    /// beginning, or before the next line that starts an object.
+    fn resync(&self, start: usize) -> usize {
+        let rest = &self.bytes[start..self.end];
+        let record = memchr::memmem::find(rest, BOUNDARY).map(|at| at + 1);
+        let line = memchr::memmem::find(&rest[1..], b"\n{").map(|at| at + 1);
+        let next = [record, line].into_iter().flatten().min();
+        next.map_or(self.end, |at| start + at)
+    }
 }
 
 impl Iterator for RecordSpans<'_> {
@@ -101,19 +112,13 @@ impl Iterator for RecordSpans<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         let first = self.skip_separators()?;
         let start = self.at;
-        if first == b']' || first == b'}' {
-            // A stray closing bracket: everything from here on is one damaged value.
-            self.at = self.end;
-            return Some((start..self.end, false));
-        }
-        if first != b'{' && first != b'[' {
-            let (end, complete) = scalar_end(self.bytes, start, self.end);
-            self.at = end;
-            return Some((start..end, complete));
-        }
-        let (end, complete) = container_end(self.bytes, start, self.end);
-        self.at = end;
-        Some((start..end, complete))
+        let (end, complete) = match first {
+            b'{' | b'[' => container_end(self.bytes, start, self.end),
+            b']' | b'}' => (start, false),
+            _ => scalar_end(self.bytes, start, self.end),
+        };
+        self.at = if complete { end } else { self.resync(start) };
+        Some((start..self.at, complete))
     }
 }
 
@@ -140,16 +145,20 @@ fn scalar_end(bytes: &[u8], start: usize, end: usize) -> (usize, bool) {
     (stop.map_or(end, |offset| start + offset.max(1)), true)
 }
 
-/// Returns where the object or array that opens at `start` ends, and whether it does.
-pub(super) fn container_end(bytes: &[u8], start: usize, end: usize) -> (usize, bool) {
-    let mut depth = 0_usize;
+/// Returns where the object or array that opens at `start` ends, and whether it does; a closing
+/// bracket of the other kind ends it damaged.
+pub(crate) fn container_end(bytes: &[u8], start: usize, end: usize) -> (usize, bool) {
+    let mut open: Vec<u8> = Vec::new();
     let mut at = start;
     while at < end {
         match bytes[at] {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
-                depth -= 1;
-                if depth == 0 {
+            b'{' => open.push(b'}'),
+            b'[' => open.push(b']'),
+            byte @ (b'}' | b']') => {
+                if open.pop() != Some(byte) {
+                    return (at, false);
+                }
+                if open.is_empty() {
                     return (at + 1, true);
                 }
             }
@@ -189,7 +198,19 @@ mod tests {
             spans(r#"{"a":1},{"b":"#),
             [(r#"{"a":1}"#.to_owned(), true), (r#"{"b":"#.to_owned(), false)]
         );
-        assert_eq!(spans(r#"{"a":1}} {"b":2}"#)[1], (r#"} {"b":2}"#.to_owned(), false));
+    }
+
+    #[test]
+    fn a_damaged_value_ends_where_the_next_record_begins() {
+        let good = r#"{"eventVersion":"1"}"#;
+        for bad in [r#"{"a":}}"#, r#"{"eventVersion":[}"#, r#"{"a":"x}"#, "]]"] {
+            let found = spans(&format!("{good},{bad},{good},{good}"));
+            let whole = found.iter().filter(|(text, complete)| *complete && text == good).count();
+            assert!(whole >= 2 && found[0].0 == good, "{bad}: {found:?}");
+        }
+        let lines = spans(&format!("{good}\n{{\"a\":[}}\n{good}\n"));
+        assert_eq!(lines[1], ("{\"a\":[}".to_owned(), false));
+        assert_eq!(lines[2].0, good);
     }
 
     #[test]

@@ -5,18 +5,19 @@
 //! schema; then any worker encodes and stages. The committer commits units in order. Nothing waits
 //! while it holds a thread of the pool.
 
+use crate::catalog::is_name;
 use crate::columns::Values;
 use crate::commit::{
     CopyIndex, Intent, Manifest, ObjectOutcome, ObjectRecord, Tally, UnitId, drop_locks_after,
     read_lock,
 };
-use crate::decode::Decoder;
+use crate::decode::{Decoder, claimed_size, is_gzip};
 use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::pipeline::budget::Budget;
 use crate::pipeline::finish::{Committer, Ready, Settled, Staged, copies_key, stage};
 use crate::pipeline::order::InOrder;
 use crate::pipeline::plan::{Unit, Work, make_work};
-use crate::pipeline::publish::refresh_catalog;
+use crate::pipeline::publish::{CatalogOptions, refresh_catalog};
 use crate::pipeline::report::{Progress, Report};
 use crate::pipeline::segment::{Input, Parsed, RowOptions, SegmentObject, Worker, parse_segment};
 use crate::pipeline::{ConvertOptions, Duplicates, SchemaMode};
@@ -25,7 +26,6 @@ use crate::source::{ArchiveKind, Object, members, parse_layout};
 use crate::storage::{Lease, OWN, Storage};
 use rayon::ThreadPoolBuilder;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,10 +58,12 @@ pub(crate) fn runtime() -> Result<Runtime> {
 pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool) -> Result<Report> {
     let started = Instant::now();
     check_places(options)?;
+    check_names(options)?;
     let runtime = runtime()?;
     let storage = Storage::local(&options.lake)?;
     let _lease = Lease::take(&storage)?;
     storage.clear_staged()?;
+    storage.clear_half_written()?;
     let handle = runtime.handle();
     let (manifests, intents, lock) = handle.block_on(async {
         let manifests = Manifest::read_all(&storage).await?;
@@ -133,6 +135,20 @@ fn check_places(options: &ConvertOptions) -> Result<()> {
     Ok(())
 }
 
+/// Names become folders and identifiers of every engine.
+fn check_names(options: &ConvertOptions) -> Result<()> {
+    let CatalogOptions { database, table } = &options.catalog;
+    for (what, name) in [("database", database), ("table", table)] {
+        // The longest suffix of a family's table must fit, too.
+        if !is_name(name) || name.starts_with('_') || name.len() > 200 {
+            return Err(Error::config(format!(
+                "`{name}` is no {what} name: use a-z, 0-9 and _, and begin with a letter"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// A lake keeps the partition keys and the base table that it began with.
 fn check_lake(options: &ConvertOptions, manifests: &[Manifest]) -> Result<()> {
     let Some(last) = manifests.last() else { return Ok(()) };
@@ -199,7 +215,7 @@ fn refuse_quarantine(options: &ConvertOptions, work: &Work) -> Result<()> {
         match &unit.objects[..] {
             [object] if object.archive.is_some() => {
                 let kind = object.archive.unwrap_or(ArchiveKind::Tar);
-                members(Path::new(&object.key), kind, options.caps.max_object_bytes, &mut |m| {
+                members(&object.path, kind, options.caps.max_object_bytes, &mut |m| {
                     check(vec![member_object(object, &m.name, m.bytes)])
                 })
                 .map_err(|err| err.at("archive", &object.key))?;
@@ -215,7 +231,7 @@ fn file_object(object: &Object) -> SegmentObject {
         key: object.key.clone(),
         etag: object.etag.clone(),
         layout: object.layout.clone(),
-        input: Input::File(PathBuf::from(&object.key)),
+        input: Input::File(object.path.clone()),
     }
 }
 
@@ -522,6 +538,12 @@ struct Turns {
     position: u64,
 }
 
+/// The JSON bytes of a member: what its gzip trailer claims, as far as deflate can reach.
+fn json_bytes(bytes: &[u8]) -> u64 {
+    let size = bytes.len() as u64;
+    if is_gzip(bytes) { claimed_size(bytes).clamp(size, size.saturating_mul(1032)) } else { size }
+}
+
 /// Hands out the segments of one unit.
 struct Hand<'h, 's, 'a> {
     run: &'s Run<'a>,
@@ -556,10 +578,9 @@ impl<'s> Hand<'_, 's, '_> {
         let (mut waiting, mut json, mut bytes) = (Vec::new(), 0, 0);
         let unit_size = self.run.options.unit_size.0;
         let max_bytes = self.run.options.caps.max_object_bytes;
-        let streamed = members(Path::new(&object.key), kind, max_bytes, &mut |member| {
+        let streamed = members(&object.path, kind, max_bytes, &mut |member| {
             let size = member.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
-            let is_gzip = member.bytes.as_ref().is_ok_and(|bytes| crate::decode::is_gzip(bytes));
-            let estimate = if is_gzip { size * 12 } else { size };
+            let estimate = member.bytes.as_ref().map_or(0, |bytes| json_bytes(bytes));
             if json + estimate > unit_size && !waiting.is_empty() {
                 if !self.out(std::mem::take(&mut waiting), json, 0) {
                     return Err(Error::new(ErrorKind::Interrupted, "stopped"));
@@ -640,7 +661,7 @@ pub fn infer(options: &ConvertOptions, from_seed: bool) -> Result<Lock> {
             [object] if object.archive.is_some() => {
                 let kind = object.archive.unwrap_or(ArchiveKind::Tar);
                 let max = options.caps.max_object_bytes;
-                members(Path::new(&object.key), kind, max, &mut |member| {
+                members(&object.path, kind, max, &mut |member| {
                     take(vec![member_object(object, &member.name, member.bytes)])
                 })?;
             }

@@ -21,7 +21,7 @@ pub(crate) struct Unit {
 impl Unit {
     /// Returns an estimate of the JSON bytes of its objects.
     pub(super) fn json_estimate(&self) -> u64 {
-        self.objects.iter().map(Object::json_estimate).sum()
+        self.objects.iter().map(|object| object.json_estimate).sum()
     }
 
     pub(super) fn intent(&self, settings: &str) -> Intent {
@@ -107,7 +107,7 @@ pub(crate) fn make_work(
             work.known += 1;
             continue;
         }
-        let size = object.json_estimate();
+        let size = object.json_estimate;
         // An archive is a unit of its own: it is read from one end to the other.
         let is_alone = object.archive.is_some();
         if is_alone || current_size + size > options.unit_size.0 {
@@ -177,7 +177,7 @@ pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
     for object in work.units.iter().flat_map(|unit| &unit.objects) {
         report.objects += 1;
         report.bytes += object.size;
-        report.bytes_json_estimate += object.json_estimate();
+        report.bytes_json_estimate += object.json_estimate;
         let layout = &object.layout;
         let part = |text: &str| if text.is_empty() { "?".to_owned() } else { text.to_owned() };
         let key =

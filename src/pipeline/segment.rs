@@ -123,6 +123,7 @@ pub(crate) fn parse_segment(
                     record: &mut record,
                     number,
                     start,
+                    foreign: Vec::new(),
                 };
                 reader.read()
             }
@@ -168,100 +169,218 @@ struct ObjectReader<'a> {
     number: u32,
     /// Where the object starts in the segment's bytes.
     start: usize,
+    /// Values that are no records.
+    foreign: Vec<(Range<usize>, Foreign)>,
+}
+
+/// An array of records; see [`Container::Array`].
+#[derive(Clone)]
+struct Array {
+    inside: Range<usize>,
+    closed: bool,
+    is_guess: bool,
+}
+
+fn skip_separators(source: &[u8], mut at: usize) -> usize {
+    while source.get(at).is_some_and(|b| matches!(b, b' ' | b'\n' | b'\r' | b'\t' | b',')) {
+        at += 1;
+    }
+    at
 }
 
 impl ObjectReader<'_> {
     fn read(&mut self) -> Result<()> {
         let source = std::mem::take(&mut self.parsed.source);
-        let outcome = self.read_from(&source);
+        let outcome = self.documents(&source);
         self.parsed.source = source;
         outcome
     }
 
-    fn read_from(&mut self, source: &[u8]) -> Result<()> {
-        let object = &source[self.start..];
-        let start = self.start;
-        let shift = |range: Range<usize>| range.start + start..range.end + start;
-        match detect(object) {
-            Container::Damaged(reason) => Err(Error::bad_input(reason)),
-            Container::Foreign(kind) => self.foreign(kind),
-            Container::Sequence(range) => {
-                let range = shift(range);
-                self.one_by_one(source, range);
-                Ok(())
+    /// Reads every top-level value of the object: usually one envelope that fills it, but lines of
+    /// records, concatenated envelopes and their mixtures are out there, too.
+    fn documents(&mut self, source: &[u8]) -> Result<()> {
+        let mut at = self.start;
+        if source[at..].starts_with(b"\xEF\xBB\xBF") {
+            at += 3;
+        }
+        loop {
+            at = skip_separators(source, at);
+            if at == source.len() && self.record.tally.read + self.foreign.len() as u64 > 0 {
+                break;
             }
+            let before = at;
+            at = self.document(source, at..source.len())?;
+            if at <= before {
+                break;
+            }
+        }
+        self.settle_foreign(source)
+    }
+
+    /// Reads the value that starts `range`; returns where it ends.
+    fn document(&mut self, source: &[u8], range: Range<usize>) -> Result<usize> {
+        let is_first = range.start <= self.start + 3;
+        let shift = |inside: Range<usize>| inside.start + range.start..inside.end + range.start;
+        match detect(&source[range.clone()]) {
+            Container::Damaged(reason) if is_first => Err(Error::bad_input(reason)),
+            Container::Foreign(Foreign::NotJson) if is_first => {
+                self.foreign.push((range.clone(), Foreign::NotJson));
+                Ok(range.end)
+            }
+            Container::Damaged(reason) => Ok(self.one_value(source, range, Some(reason))),
+            Container::Foreign(kind) => {
+                let mut spans = RecordSpans::new(source, range.clone());
+                let span = spans.next().map_or(range.clone(), |(span, _)| span);
+                self.foreign.push((span.clone(), kind));
+                Ok(span.end)
+            }
+            Container::Sequence(_) => Ok(self.one_value(source, range, None)),
             Container::Array { inside, closed, is_guess } => {
-                let is_bare = !object.trim_ascii_start().starts_with(b"{")
-                    && !object.starts_with(b"\xEF\xBB\xBF{");
-                if is_bare
-                    && self.layout.folder == Folder::Unknown
-                    && self.is_other_json(object, inside.clone())
-                {
-                    return self.foreign(Foreign::OtherJson);
+                let is_bare = source[range.start] == b'[';
+                let mut array = Array { inside: shift(inside), closed, is_guess };
+                if is_guess && !is_first {
+                    // One of many documents: the end found from behind is another's.
+                    let (end, closed) = array_end(source, array.inside.start);
+                    array = Array { inside: array.inside.start..end, closed, is_guess: false };
                 }
-                let inside = shift(inside);
-                self.array(source, inside, is_guess, is_bare);
-                if !closed && self.record.tally.quarantined == 0 {
-                    self.set_aside(
-                        source,
-                        source.len()..source.len(),
-                        "array of records is not closed",
-                        None,
-                    );
+                if is_bare && !self.holds_records(source, &array) {
+                    return self.elements(source, &array, range);
                 }
-                Ok(())
+                Ok(self.array(source, &array, range, is_bare))
             }
         }
     }
 
-    fn foreign(&mut self, kind: Foreign) -> Result<()> {
-        let is_log = matches!(self.layout.folder, Folder::Logs(_));
-        if is_log && matches!(kind, Foreign::NotJson | Foreign::OtherJson) {
-            return Err(Error::bad_input(format!("no CloudTrail records: {}", kind.describe())));
+    /// Whether an array's first object is a record; in a folder of logs it is taken for one.
+    fn holds_records(&mut self, source: &[u8], array: &Array) -> bool {
+        let first = RecordSpans::new(source, array.inside.clone())
+            .find(|(span, complete)| *complete && source[span.start] == b'{');
+        let Some((span, _)) = first else {
+            return matches!(self.layout.folder, Folder::Logs(_));
+        };
+        self.parser.parse(source, span, |cursor, _| is_cloudtrail(&cursor)).unwrap_or(true)
+    }
+
+    /// Reads the elements of an array as documents of their own.
+    fn elements(&mut self, source: &[u8], array: &Array, range: Range<usize>) -> Result<usize> {
+        let (end, _) = array_end(source, array.inside.start);
+        for (span, complete) in RecordSpans::new(source, array.inside.start..end) {
+            if !complete || source[span.start] != b'{' {
+                self.one_value(source, span, None);
+                continue;
+            }
+            match detect(&source[span.clone()]) {
+                Container::Sequence(_) => {
+                    self.one_value(source, span, None);
+                }
+                Container::Array { .. } => {
+                    self.document(source, span)?;
+                }
+                Container::Foreign(kind) => self.foreign.push((span, kind)),
+                Container::Damaged(reason) => {
+                    self.one_value(source, span, Some(reason));
+                }
+            }
         }
-        self.record.outcome = ObjectOutcome::Ignored(kind.describe().to_owned());
+        Ok((end + 1).min(range.end))
+    }
+
+    /// What no record is: with no record beside it, the object is of another kind; else each such
+    /// value is set aside.
+    fn settle_foreign(&mut self, source: &[u8]) -> Result<()> {
+        let foreign = std::mem::take(&mut self.foreign);
+        let Some((_, kind)) = foreign.first() else { return Ok(()) };
+        if self.record.tally.read == 0 {
+            let is_log = matches!(self.layout.folder, Folder::Logs(_));
+            if is_log && matches!(kind, Foreign::NotJson | Foreign::OtherJson) {
+                let reason = format!("no CloudTrail records: {}", kind.describe());
+                return Err(Error::bad_input(reason));
+            }
+            self.record.outcome = ObjectOutcome::Ignored(kind.describe().to_owned());
+            return Ok(());
+        }
+        for (span, kind) in foreign {
+            self.set_aside(
+                source,
+                span,
+                &format!("no CloudTrail record: {}", kind.describe()),
+                None,
+            );
+        }
         Ok(())
     }
 
-    /// Whether the first object of a bare array has none of a record's fields.
-    fn is_other_json(&mut self, object: &[u8], inside: Range<usize>) -> bool {
-        let first = RecordSpans::new(object, inside)
-            .take(100)
-            .find(|(span, complete)| *complete && object[span.start] == b'{');
-        match first {
-            Some((span, _)) => self
-                .parser
-                .parse(object, span, |cursor, _| !is_cloudtrail(&cursor))
-                .unwrap_or(false),
-            None => false,
+    /// Reads one value as a record, or sets it aside; returns where it ends.
+    fn one_value(&mut self, source: &[u8], range: Range<usize>, damage: Option<&str>) -> usize {
+        let mut spans = RecordSpans::new(source, range.clone());
+        let Some((span, complete)) = spans.next() else { return range.end };
+        if !complete {
+            self.set_aside(source, span.clone(), "record ends in the middle", None);
+        } else if let Some(reason) = damage {
+            self.set_aside(source, span.clone(), reason, None);
+        } else if let Err(err) = self.parse_chunk(source, span.clone()) {
+            let stopped = err.place("byte").and_then(|byte| byte.parse::<usize>().ok());
+            self.set_aside(source, span.clone(), err.message(), stopped);
         }
+        span.end
     }
 
-    /// Records between commas, in chunks; what does not parse is split exactly.
-    fn array(&mut self, source: &[u8], inside: Range<usize>, is_guess: bool, is_bare: bool) {
+    /// Reads the records of an array in chunks, and what follows it in its envelope; what does not
+    /// parse is split exactly. Returns where the array's document ends.
+    fn array(&mut self, source: &[u8], array: &Array, range: Range<usize>, is_bare: bool) -> usize {
+        let Array { inside, mut closed, is_guess } = array.clone();
+        let mut bad_from = None;
         for chunk in Chunks::new(source, inside.clone()) {
-            if source[chunk.range.clone()].iter().all(u8::is_ascii_whitespace) {
-                continue;
+            let is_blank = source[chunk.range.clone()].iter().all(u8::is_ascii_whitespace);
+            if !is_blank && self.parse_chunk(source, chunk.range.clone()).is_err() {
+                bad_from = Some(chunk.range.start);
+                break;
             }
-            if self.parse_chunk(source, chunk.range.clone()).is_ok() {
-                continue;
-            }
-            let mut end = inside.end;
-            if is_guess {
-                end = array_end(source, inside.start).0;
-                let tail = end + 1..inside.end;
-                if is_bare && !tail.is_empty() {
-                    self.one_by_one(source, chunk.range.start..end);
-                    self.set_aside(source, tail, "unexpected bytes after the array of records", None);
-                    return;
-                }
-            }
-            let from = chunk.range.start;
-            if from < end {
-                self.one_by_one(source, from..end);
-            }
-            return;
         }
+        if is_guess && bad_from.is_none() {
+            return range.end;
+        }
+        let mut end = inside.end;
+        if let Some(from) = bad_from {
+            if is_guess {
+                // Brackets that do not match inside a record leave the guess the better end.
+                let (exact, is_closed) = array_end(source, inside.start);
+                closed = is_closed || exact < source.len();
+                end = match (is_closed, closed) {
+                    (true, _) => exact,
+                    (false, true) => inside.end,
+                    (false, false) => range.end,
+                };
+            }
+            self.one_by_one(source, from.min(end)..end);
+        }
+        if !closed {
+            if self.record.tally.quarantined == 0 {
+                self.set_aside(source, end..end, "array of records is not closed", None);
+            }
+            return range.end;
+        }
+        if is_bare { end + 1 } else { self.rest_of_envelope(source, end + 1..range.end) }
+    }
+
+    /// Passes over the keys after an envelope's records; a second `Records` is read as well.
+    fn rest_of_envelope(&mut self, source: &[u8], range: Range<usize>) -> usize {
+        let mut at = skip_separators(source, range.start);
+        while at < range.end && source[at] == b'"' {
+            let mut spans = RecordSpans::new(source, at..range.end);
+            let Some((key, true)) = spans.next() else { break };
+            let colon = skip_separators(source, key.end);
+            if source.get(colon) != Some(&b':') {
+                break;
+            }
+            let mut values = RecordSpans::new(source, colon + 1..range.end);
+            let Some((value, true)) = values.next() else { break };
+            if &source[key] == b"\"Records\"" && source[value.start] == b'[' {
+                self.one_by_one(source, value.start + 1..value.end - 1);
+            }
+            at = skip_separators(source, value.end);
+        }
+        if source.get(at) == Some(&b'}') { at + 1 } else { at.max(range.start) }
     }
 
     fn parse_chunk(&mut self, source: &[u8], range: Range<usize>) -> Result<()> {
@@ -275,13 +394,9 @@ impl ObjectReader<'_> {
 
     /// Values split by brackets, each parsed alone, so that a bad one costs only itself.
     fn one_by_one(&mut self, source: &[u8], range: Range<usize>) {
-        for (span, complete) in RecordSpans::new(source, range) {
-            if !complete {
-                self.set_aside(source, span, "record ends in the middle", None);
-            } else if let Err(err) = self.parse_chunk(source, span.clone()) {
-                let stopped = err.place("byte").and_then(|byte| byte.parse::<usize>().ok());
-                self.set_aside(source, span, err.message(), stopped);
-            }
+        let mut at = range.start;
+        while skip_separators(source, at) < range.end {
+            at = self.one_value(source, at..range.end, None);
         }
     }
 

@@ -74,10 +74,14 @@ fn tar_members(
     visit: &mut dyn FnMut(Member) -> Result<()>,
 ) -> Result<u64> {
     let mut passed_over = 0;
-    let mut archive = tar::Archive::new(reader);
+    let ending = Ending { inner: reader, zeros: 0 };
+    let mut archive = tar::Archive::new(ending);
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
-        if !entry.header().entry_type().is_file() {
+        let kind = entry.header().entry_type();
+        if !(kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse()) {
+            // Links name what is elsewhere; folders hold nothing.
+            passed_over += u64::from(!kind.is_dir());
             continue;
         }
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
@@ -95,15 +99,49 @@ fn tar_members(
         };
         visit(Member { name, bytes })?;
     }
+    if archive.into_inner().zeros < 512 {
+        return Err(Error::bad_input("archive has no end: it seems to be truncated"));
+    }
     Ok(passed_over)
 }
 
+/// Remembers how many zero bytes were read last: a tar ends with blocks of zeros.
+struct Ending<R> {
+    inner: R,
+    zeros: usize,
+}
+
+impl<R: Read> Read for Ending<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(out)?;
+        let zeros = out[..count].iter().rev().take_while(|byte| **byte == 0).count();
+        self.zeros = if zeros == count { self.zeros + zeros } else { zeros };
+        Ok(count)
+    }
+}
+
+/// Returns how many members a zip's end record claims; readers that go by name find fewer when two
+/// have the same.
+fn claimed_members(reader: &mut (impl Read + std::io::Seek)) -> std::io::Result<Option<usize>> {
+    use std::io::SeekFrom;
+    let size = reader.seek(SeekFrom::End(0))?;
+    reader.seek(SeekFrom::Start(size.saturating_sub(22 + 65_535)))?;
+    let mut tail = Vec::new();
+    reader.read_to_end(&mut tail)?;
+    reader.seek(SeekFrom::Start(0))?;
+    let found =
+        memchr::memmem::rfind(&tail, b"PK\x05\x06").and_then(|at| tail.get(at + 10..at + 12));
+    // 65,535 says that the number is in the 64-bit record.
+    Ok(found.map(|n| usize::from(u16::from_le_bytes([n[0], n[1]]))).filter(|n| *n != 65_535))
+}
+
 fn zip_members(
-    reader: impl Read + std::io::Seek,
+    mut reader: impl Read + std::io::Seek,
     max_bytes: u64,
     visit: &mut dyn FnMut(Member) -> Result<()>,
 ) -> Result<u64> {
     let mut passed_over = 0;
+    let claimed = claimed_members(&mut reader).map_err(damaged)?;
     let mut archive = zip::ZipArchive::new(reader).map_err(damaged)?;
     for index in 0..archive.len() {
         let name = archive.name_for_index(index).unwrap_or("?").to_owned();
@@ -131,6 +169,10 @@ fn zip_members(
         };
         visit(member)?;
     }
+    if claimed.is_some_and(|claimed| claimed > archive.len()) {
+        let message = "archive has members of the same name; only one of each was read";
+        return Err(Error::bad_input(message));
+    }
     Ok(passed_over)
 }
 
@@ -143,9 +185,8 @@ fn over(max_bytes: u64) -> Error {
 
 /// Hidden names, digests and other services' objects.
 fn is_passed_over(name: &str) -> bool {
-    let is_hidden = name
-        .split('/')
-        .any(|part| part.starts_with('_') || part.starts_with('.') && part.len() > 1);
+    let is_hidden =
+        name.split('/').any(|part| part.starts_with(['_', '.']) && !matches!(part, "." | ".."));
     is_hidden || matches!(parse(name).folder, Folder::Digest | Folder::Other)
 }
 

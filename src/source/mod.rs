@@ -13,12 +13,16 @@ use walkdir::WalkDir;
 /// One object to convert, or an archive of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
-    /// Its identity: the absolute path.
+    /// Its identity: the absolute path; bytes that are not UTF-8 as `\xNN`.
     pub key: String,
+    /// Where it is.
+    pub path: PathBuf,
     /// Size in bytes, as stored.
     pub size: u64,
     /// Changes when the object's bytes do: size and modification time of a file.
     pub etag: String,
+    /// JSON bytes inside: what a gzip trailer claims, or an estimate.
+    pub json_estimate: u64,
     /// What the key says.
     pub layout: Layout,
     /// Whether it holds other objects.
@@ -35,12 +39,6 @@ pub struct Listing {
 }
 
 impl Object {
-    /// Returns an estimate of the JSON bytes inside; CloudTrail compresses 10 to 15 times.
-    pub fn json_estimate(&self) -> u64 {
-        let is_plain = self.key.ends_with(".json") || self.key.ends_with(".log");
-        if is_plain { self.size } else { self.size.saturating_mul(12) }
-    }
-
     fn order(&self) -> impl Ord + '_ {
         let Layout { folder, account, region, organization, date } = &self.layout;
         let folder = match folder {
@@ -67,9 +65,12 @@ pub fn list(sources: &[PathBuf]) -> Result<Listing> {
             entry.depth() == 0 || !is_hidden(entry.file_name().as_encoded_bytes())
         });
         for entry in walk {
-            let entry = entry.map_err(|err| Error::io("cannot list the source", err))?;
-            if entry.file_type().is_file() {
-                add(entry.path(), &mut listing)?;
+            match entry {
+                Ok(entry) if entry.file_type().is_file() => add(entry.path(), &mut listing)?,
+                Ok(_) => {}
+                // Links to nowhere or in a circle hold no objects.
+                Err(err) if is_broken_link(&err) => listing.ignored += 1,
+                Err(err) => return Err(Error::io("cannot list the source", err)),
             }
         }
     }
@@ -78,12 +79,54 @@ pub fn list(sources: &[PathBuf]) -> Result<Listing> {
     Ok(listing)
 }
 
+fn is_broken_link(err: &walkdir::Error) -> bool {
+    let kind = err.io_error().map(std::io::Error::kind);
+    err.loop_ancestor().is_some()
+        || kind == Some(std::io::ErrorKind::NotFound)
+        || err.path().is_some_and(Path::is_symlink)
+}
+
+/// The path as text; different paths never become the same text.
+fn key_of(path: &Path) -> String {
+    use std::fmt::Write;
+    let mut key = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        key.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(key, "\\x{byte:02X}");
+        }
+    }
+    key
+}
+
+/// The JSON bytes of a file: the size, or for gzip what its trailer claims, as far as deflate can
+/// reach. A trailer speaks for the last member only, so that the size is the least.
+fn json_estimate(path: &Path, size: u64) -> u64 {
+    use std::io::{Read, Seek, SeekFrom};
+    let claimed = || -> std::io::Result<Option<u64>> {
+        let mut file = std::fs::File::open(path)?;
+        let mut head = [0; 2];
+        file.read_exact(&mut head)?;
+        if head != [0x1f, 0x8b] {
+            return Ok(None);
+        }
+        let mut tail = [0; 4];
+        file.seek(SeekFrom::End(-4))?;
+        file.read_exact(&mut tail)?;
+        Ok(Some(u64::from(u32::from_le_bytes(tail))))
+    };
+    match claimed() {
+        Ok(Some(claimed)) => claimed.clamp(size, size.saturating_mul(1032)),
+        _ => size,
+    }
+}
+
 fn is_hidden(name: &[u8]) -> bool {
     name.starts_with(b".") || name.starts_with(b"_")
 }
 
 fn add(path: &Path, listing: &mut Listing) -> Result<()> {
-    let key = path.to_string_lossy().into_owned();
+    let key = key_of(path);
     let layout = parse_layout(&key);
     if matches!(layout.folder, Folder::Digest | Folder::Other) {
         listing.ignored += 1;
@@ -95,7 +138,20 @@ fn add(path: &Path, listing: &mut Listing) -> Result<()> {
     let modified = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let etag = format!("{:x}-{:x}", meta.len(), modified.unwrap_or_default().as_nanos());
     let archive = ArchiveKind::of_name(&key);
-    listing.objects.push(Object { key, size: meta.len(), etag, layout, archive });
+    let json_estimate = match archive {
+        Some(_) => meta.len(),
+        None => json_estimate(path, meta.len()),
+    };
+    let path = path.to_owned();
+    listing.objects.push(Object {
+        key,
+        path,
+        size: meta.len(),
+        etag,
+        json_estimate,
+        layout,
+        archive,
+    });
     Ok(())
 }
 

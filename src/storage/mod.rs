@@ -142,6 +142,25 @@ impl Storage {
         }
     }
 
+    /// Removes what a killed put left beside documents: `<name>#<number>`, which no listing shows.
+    ///
+    /// # Errors
+    /// `Io` when a folder cannot be read.
+    pub fn clear_half_written(&self) -> Result<()> {
+        let own = walkdir::WalkDir::new(self.root.join(OWN)).into_iter().flatten();
+        for entry in own.filter(|entry| entry.file_type().is_file()) {
+            let name = entry.file_name().to_string_lossy();
+            let is_half = name.rsplit_once('#').is_some_and(|(_, number)| {
+                !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+            });
+            if is_half {
+                std::fs::remove_file(entry.path())
+                    .map_err(|err| Error::io("cannot clear a half-written file", err))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes everything written so far survive a loss of power.
     ///
     /// # Errors

@@ -114,7 +114,7 @@ impl Slice<'_> {
                 Some(created_by()),
             );
             let mut size = 0;
-            while next < rows.end && size < self.options.target_file_bytes {
+            while next < rows.end && (next == first || size < self.options.target_file_bytes) {
                 let group = next..rows.end.min(next + ROW_GROUP_ROWS);
                 let pages = self.row_group(&columns, &schema, group.clone())?;
                 size += pages.iter().map(pages_len).sum::<u64>();
