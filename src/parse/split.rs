@@ -121,13 +121,15 @@ pub(crate) fn next_record(bytes: &[u8], range: Range<usize>) -> usize {
     let rest = &bytes[range.clone()];
     let record = memchr::memmem::find_iter(rest, FIRST_KEY).find_map(|key| {
         let (open, byte) = last_visible(&rest[..key])?;
-        let is_next = byte == b'{' && open > 0;
-        (is_next && matches!(last_visible(&rest[..open]), Some((_, b',' | b'}' | b'['))))
-            .then_some(open)
+        match last_visible(&rest[..open]) {
+            Some((comma, b',')) if byte == b'{' => Some((comma, open)),
+            Some((close, b'}' | b'[')) if byte == b'{' => Some((close + 1, open)),
+            _ => None,
+        }
     });
-    let until = record.unwrap_or(rest.len());
+    let (end, until) = record.unwrap_or((rest.len(), rest.len()));
     let line = rest.get(1..until).and_then(|rest| memchr::memmem::find(rest, b"\n{"));
-    range.start + line.map_or(until, |at| at + 2)
+    range.start + line.map_or(end, |at| at + 1)
 }
 
 fn last_visible(bytes: &[u8]) -> Option<(usize, u8)> {
@@ -221,6 +223,8 @@ mod tests {
             let whole = found.iter().filter(|(text, complete)| *complete && text == good).count();
             assert!(whole >= 2 && found[0].0 == good, "{bad}: {found:?}");
         }
+        let pretty = spans("{\"a\":[}} ,\n  {\n  \"eventVersion\" : 1 }");
+        assert_eq!(pretty[1], ("{\n  \"eventVersion\" : 1 }".to_owned(), true));
         let lines = spans(&format!("{good}\n{{\"a\":[}}\n{good}\n"));
         assert_eq!(lines[1], ("{\"a\":[}".to_owned(), false));
         assert_eq!(lines[2].0, good);

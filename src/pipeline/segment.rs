@@ -378,7 +378,10 @@ impl ObjectReader<'_> {
                     (false, false) => range.end,
                 };
             }
-            self.one_by_one(source, from.min(end)..end);
+            let until = if closed { end } else { range.end };
+            self.one_by_one(source, from.min(until)..until);
+        } else if !closed {
+            self.one_by_one(source, end..range.end);
         }
         if !closed {
             if self.record.tally.quarantined == 0 {
