@@ -372,6 +372,7 @@ mod tests {
             }
         }
         assert_eq!(texts(r#"{"Records":[{"a":1},{"b":"#).0, [r#"{"a":1}"#]);
+        assert_eq!(texts(r#"{"Records":[{"a":1},0{"a":2}]}"#).0.len(), 2);
         assert_eq!(texts("{\"a\":1}\n\u{feff}{\"a\":2}\nxyz\n{\"a\":3}").0.len(), 3);
     }
 }
