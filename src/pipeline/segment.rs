@@ -9,7 +9,9 @@ use crate::columns::{
 use crate::commit::{ObjectOutcome, ObjectRecord, QuarantinedObject, Tally};
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Reaction, Result};
-use crate::parse::{Chunks, Container, Cursor, Foreign, Parser, RecordSpans, array_end, detect};
+use crate::parse::{
+    Chunks, Container, Cursor, Foreign, Parser, RecordSpans, array_end, detect, envelope_end,
+};
 use crate::partition::PartitionBy;
 use crate::schema::Family;
 use crate::source::{Folder, Layout};
@@ -159,6 +161,18 @@ fn too_much() -> Error {
     Error::new(ErrorKind::OverLimit, "the unit would hold over 2 GiB of JSON; lower `--memory`")
 }
 
+/// Why bytes after the records are set aside.
+const AFTER_RECORDS: &str = "unexpected bytes after the records";
+
+fn leading_space(bytes: &[u8]) -> usize {
+    bytes.len() - bytes.trim_ascii_start().len()
+}
+
+/// Whether an object is an array itself, without an envelope.
+fn is_bare(object: &[u8]) -> bool {
+    !object.trim_ascii_start().starts_with(b"{") && !object.starts_with(b"\xEF\xBB\xBF{")
+}
+
 struct ObjectReader<'a> {
     parsed: &'a mut Parsed,
     parser: &'a mut Parser,
@@ -178,39 +192,75 @@ impl ObjectReader<'_> {
         outcome
     }
 
+    /// Reads one container after another: objects of one log may have been put end to end.
     fn read_from(&mut self, source: &[u8]) -> Result<()> {
-        let object = &source[self.start..];
-        let start = self.start;
-        let shift = |range: Range<usize>| range.start + start..range.end + start;
-        match detect(object) {
-            Container::Damaged(reason) => Err(Error::bad_input(reason)),
-            Container::Foreign(kind) => self.foreign(kind),
+        let mut at = self.start;
+        let mut container = detect(&source[at..]);
+        match &container {
+            Container::Damaged(reason) => return Err(Error::bad_input(*reason)),
+            Container::Foreign(kind) => return self.foreign(*kind),
+            Container::Array { inside, .. }
+                if self.layout.folder == Folder::Unknown
+                    && is_bare(&source[at..])
+                    && self.is_other_json(&source[at..], inside.clone()) =>
+            {
+                return self.foreign(Foreign::OtherJson);
+            }
+            _ => {}
+        }
+        while let Some(next) = self.read_container(source, at, container) {
+            at = next + leading_space(&source[next..]);
+            if at == source.len() {
+                break;
+            }
+            container = detect(&source[at..]);
+        }
+        Ok(())
+    }
+
+    /// Reads the container that begins at `at`; returns where the next one would begin.
+    fn read_container(
+        &mut self,
+        source: &[u8],
+        at: usize,
+        container: Container,
+    ) -> Option<usize> {
+        let shift = |range: Range<usize>| range.start + at..range.end + at;
+        match container {
             Container::Sequence(range) => {
-                let range = shift(range);
-                self.one_by_one(source, range);
-                Ok(())
+                self.one_by_one(source, shift(range));
+                None
             }
             Container::Array { inside, closed, is_guess } => {
-                let is_bare = !object.trim_ascii_start().starts_with(b"{")
-                    && !object.starts_with(b"\xEF\xBB\xBF{");
-                if is_bare
-                    && self.layout.folder == Folder::Unknown
-                    && self.is_other_json(object, inside.clone())
-                {
-                    return self.foreign(Foreign::OtherJson);
-                }
                 let inside = shift(inside);
-                self.array(source, inside, is_guess, is_bare);
-                if !closed && self.record.tally.quarantined == 0 {
-                    self.set_aside(
-                        source,
-                        source.len()..source.len(),
-                        "array of records is not closed",
-                        None,
-                    );
+                let end = self.array(source, inside, is_guess)?;
+                if !closed {
+                    if self.record.tally.quarantined == 0 {
+                        let reason = "array of records is not closed";
+                        self.set_aside(source, source.len()..source.len(), reason, None);
+                    }
+                    return None;
                 }
-                Ok(())
+                let next = envelope_end(&source[at..], end - at).map(|next| next + at);
+                if next.is_none() {
+                    self.set_tail_aside(source, end);
+                }
+                next
             }
+            Container::Damaged(_) | Container::Foreign(_) => {
+                self.set_aside(source, at..source.len(), AFTER_RECORDS, None);
+                None
+            }
+        }
+    }
+
+    /// Sets aside what follows records whose brackets do not match, unless brackets are all there
+    /// is and the record that spoiled them is set aside already.
+    fn set_tail_aside(&mut self, source: &[u8], end: usize) {
+        let from = if source.get(end) == Some(&b']') { end + 1 } else { end };
+        let is_content = |byte: &u8| !byte.is_ascii_whitespace() && !b"]}".contains(byte);
+        if self.record.tally.quarantined == 0 || source[from..].iter().any(is_content) {
+            self.set_aside(source, from..source.len(), AFTER_RECORDS, None);
         }
     }
 
@@ -237,8 +287,9 @@ impl ObjectReader<'_> {
         }
     }
 
-    /// Records between commas, in chunks; what does not parse is split exactly.
-    fn array(&mut self, source: &[u8], inside: Range<usize>, is_guess: bool, is_bare: bool) {
+    /// Records between commas, in chunks; what does not parse is split exactly. Returns where the
+    /// array ends, if anything but its envelope may follow.
+    fn array(&mut self, source: &[u8], inside: Range<usize>, is_guess: bool) -> Option<usize> {
         for chunk in Chunks::new(source, inside.clone()) {
             if source[chunk.range.clone()].iter().all(u8::is_ascii_whitespace) {
                 continue;
@@ -246,22 +297,14 @@ impl ObjectReader<'_> {
             if self.parse_chunk(source, chunk.range.clone()).is_ok() {
                 continue;
             }
-            let mut end = inside.end;
-            if is_guess {
-                end = array_end(source, inside.start).0;
-                let tail = end + 1..inside.end;
-                if is_bare && !tail.is_empty() {
-                    self.one_by_one(source, chunk.range.start..end);
-                    self.set_aside(source, tail, "unexpected bytes after the array of records", None);
-                    return;
-                }
-            }
+            let end = if is_guess { array_end(source, inside.start).0 } else { inside.end };
             let from = chunk.range.start;
             if from < end {
                 self.one_by_one(source, from..end);
             }
-            return;
+            return Some(end);
         }
+        (!is_guess).then_some(inside.end)
     }
 
     fn parse_chunk(&mut self, source: &[u8], range: Range<usize>) -> Result<()> {
