@@ -469,6 +469,35 @@ fn a_brace_too_many_costs_what_follows_it_and_no_more() {
 }
 
 #[test]
+fn a_bracket_too_many_costs_what_follows_it_and_no_more() {
+    let world = World::new();
+    let texts: Vec<Vec<u8>> = (0..4).map(good).collect();
+    let mut second = texts[1].clone();
+    second.push(b']');
+    let whole = envelope_of_texts(&[&texts[0], &second, &texts[2], &texts[3]]);
+    world.put(&key("bad.json"), whole);
+
+    let report = world.convert(&[]).exits(1).report();
+
+    assert_eq!((report.records_written, report.records_quarantined), (2, 1));
+    assert_eq!(world.raw(0), [b",", &texts[2][..], b",", &texts[3], b"]}"].concat());
+    world.is_proved(&[]);
+}
+
+#[test]
+fn text_after_the_records_is_set_aside() {
+    for after in ["oops", "}", "\n{\"name\":\"package\"}", "\0\0\0"] {
+        let world = World::new();
+        world.put(&key("bad.json"), [&envelope(&records(0..3))[..], after.as_bytes()].concat());
+
+        let report = world.convert(&[]).exits(1).report();
+
+        assert_eq!((report.records_written, report.records_quarantined), (3, 1), "{after:?}");
+        assert_eq!(world.raw(0), after.trim_start_matches('\n').as_bytes());
+    }
+}
+
+#[test]
 fn a_brace_too_few_costs_no_record_before_it() {
     let world = World::new();
     let mut texts: Vec<Vec<u8>> = (0..4).map(good).collect();

@@ -110,6 +110,22 @@ fn a_run_killed_at_any_commit_is_finished_by_the_next() {
 }
 
 #[test]
+fn the_halves_of_killed_puts_are_removed_by_the_next_run() {
+    let world = World::new();
+    world.put_records(&key("a.json.gz"), &records(0..10));
+    world.convert(&[]).exits(0);
+    let want = world.snapshot();
+    // As object_store leaves them when the process dies between writing and naming.
+    for half in ["manifests/00000001-0123456789abcdef.json.gz#1", "schema/v00000003.json#2"] {
+        fs::write(world.lake.join("_trailmill").join(half), "half a docu").unwrap();
+    }
+
+    world.convert(&[]).exits(0);
+
+    assert_same(&want, &world.snapshot(), "after halves of puts");
+}
+
+#[test]
 fn a_kill_may_be_followed_by_objects_that_grew_or_went() {
     let (world, ..) = undisturbed();
     let child = start(&world, &["--memory", "400kB"]);

@@ -134,6 +134,38 @@ fn concatenated_envelopes_are_all_read() {
 }
 
 #[test]
+fn envelopes_one_a_line_are_all_read() {
+    let (a, b) = (envelope(&records(0..4)), envelope(&records(4..10)));
+    ten_records_are_read(&key("a.json"), &[&a[..], b"\n", &b, b"\n"].concat());
+}
+
+#[test]
+fn envelopes_with_other_keys_end_to_end_are_all_read() {
+    let (a, b) = (json!(records(0..4)), json!(records(4..10)));
+    let text = format!(r#"{{"a":[1],"Records":{a},"b":[2]}} {{"Records":{b},"c":{{"d":[]}}}}"#);
+    ten_records_are_read(&key("a.json"), text.as_bytes());
+}
+
+#[test]
+fn arrays_end_to_end_are_all_read() {
+    let (a, b) = (json!(records(0..4)), json!(records(4..10)));
+    ten_records_are_read("a.json", format!("{a}\n{b}\n").as_bytes());
+}
+
+#[test]
+fn many_large_envelopes_end_to_end_are_all_read() {
+    let world = World::new();
+    let whole: Vec<u8> =
+        (0..4).flat_map(|n| envelope(&records(n * 300..n * 300 + 300))).collect();
+    world.put(&key("a.json.gz"), gzip(&whole));
+
+    let report = world.convert(&[]).exits(0).report();
+
+    assert_eq!(report.records_written, 1200);
+    world.is_proved(&[]);
+}
+
+#[test]
 fn a_bare_array_is_read() {
     ten_records_are_read("a.json", json!(records(0..10)).to_string().as_bytes());
 }

@@ -349,7 +349,7 @@ fn diff_reads_a_schema_from_a_file() {
 
 /// Insists that every type in the catalog is one that Hive's grammar reads.
 #[track_caller]
-pub fn catalog_types_are_valid(world: &World) {
+fn catalog_types_are_valid(world: &World) {
     for (name, hive) in world.catalog_columns("cloudtrail") {
         assert!(is_name(&name), "{name}");
         assert_eq!(after_type(&hive), Some(""), "{name}: {hive}");

@@ -16,18 +16,18 @@ use trailmill::pipeline::Report;
 use trailmill::schema::{Family, Kind, Lock};
 
 /// Where the real layout puts the logs of these tests.
-pub const FOLDER: &str = "AWSLogs/111122223333/CloudTrail/us-east-1/2024/05/01";
+pub(crate) const FOLDER: &str = "AWSLogs/111122223333/CloudTrail/us-east-1/2024/05/01";
 
 /// Waiting longer than this for something that must come is a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A key in the layout of a bucket, for the file name's last part.
-pub fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     format!("{FOLDER}/111122223333_CloudTrail_us-east-1_20240501T0000Z_{name}")
 }
 
 /// The `n`th made-up record; equal numbers are equal records.
-pub fn record(n: u64) -> Value {
+pub(crate) fn record(n: u64) -> Value {
     let (account, region) = (
         ["111122223333", "444455556666"][n as usize / 7 % 2],
         ["us-east-1", "eu-west-1", "us-gov-west-1"][n as usize / 3 % 3],
@@ -59,39 +59,39 @@ pub fn record(n: u64) -> Value {
 }
 
 /// Some consecutive records.
-pub fn records(numbers: std::ops::Range<u64>) -> Vec<Value> {
+pub(crate) fn records(numbers: std::ops::Range<u64>) -> Vec<Value> {
     numbers.map(record).collect()
 }
 
 /// A record with one member replaced or added.
-pub fn record_with(n: u64, member: &str, value: Value) -> Value {
+pub(crate) fn record_with(n: u64, member: &str, value: Value) -> Value {
     let mut record = record(n);
     record[member] = value;
     record
 }
 
 /// The text of record 7 with `text` in place of the value of `requestParameters`.
-pub fn record_text_with_request(text: &str) -> String {
+pub(crate) fn record_text_with_request(text: &str) -> String {
     let marked = record_with(7, "requestParameters", json!("MARK")).to_string();
     marked.replace("\"MARK\"", text)
 }
 
-pub fn envelope(records: &[Value]) -> Vec<u8> {
+pub(crate) fn envelope(records: &[Value]) -> Vec<u8> {
     json!({ "Records": records }).to_string().into_bytes()
 }
 
 /// An object whose records are these texts, whatever they are.
-pub fn envelope_of_texts(records: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn envelope_of_texts(records: &[&[u8]]) -> Vec<u8> {
     [b"{\"Records\":[", &records.join(&b","[..])[..], b"]}"].concat()
 }
 
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-pub fn gunzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gunzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     MultiGzDecoder::new(bytes).read_to_end(&mut out).unwrap();
     out
@@ -99,33 +99,33 @@ pub fn gunzip(bytes: &[u8]) -> Vec<u8> {
 
 /// The end of a run of the program.
 #[derive(Debug)]
-pub struct Run {
-    pub code: i32,
-    pub stdout: Vec<u8>,
-    pub stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
 }
 
 impl Run {
     /// Insists on an exit code.
     #[track_caller]
-    pub fn exits(self, code: i32) -> Self {
+    pub(crate) fn exits(self, code: i32) -> Self {
         let out = String::from_utf8_lossy(&self.stdout);
         assert_eq!(self.code, code, "\nstderr: {}\nstdout: {out}", self.stderr);
         self
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.stdout.clone()).unwrap()
     }
 
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.stdout).unwrap()
     }
 
     /// The report of a conversion, whose counts must balance.
     #[track_caller]
-    pub fn report(&self) -> Report {
+    pub(crate) fn report(&self) -> Report {
         let report: Report = serde_json::from_slice(&self.stdout).unwrap();
         let outcomes = report.records_written
             + report.records_duplicate
@@ -137,19 +137,19 @@ impl Run {
 }
 
 /// The program with its arguments, nothing yet run.
-pub fn program<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
+pub(crate) fn program<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trailmill"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
 /// Runs the program to its end.
-pub fn run<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
+pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
     wait(program(args).spawn().unwrap())
 }
 
 /// Waits for a run's end.
-pub fn wait(child: Child) -> Run {
+pub(crate) fn wait(child: Child) -> Run {
     let output = child.wait_with_output().unwrap();
     Run {
         code: output.status.code().unwrap_or(-1),
@@ -159,7 +159,7 @@ pub fn wait(child: Child) -> Run {
 }
 
 /// Sends a signal by its name.
-pub fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let status =
         Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
     assert!(status.unwrap().success());
@@ -167,7 +167,7 @@ pub fn signal(child: &Child, name: &str) {
 
 /// Looks until something is there; fails when it never comes.
 #[track_caller]
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
         assert!(started.elapsed() < PATIENCE, "{what} never came");
@@ -177,15 +177,15 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// A folder of logs, and a lake beside it.
 #[derive(Debug)]
-pub struct World {
+pub(crate) struct World {
     _folder: TempDir,
-    pub root: PathBuf,
-    pub logs: PathBuf,
-    pub lake: PathBuf,
+    pub(crate) root: PathBuf,
+    pub(crate) logs: PathBuf,
+    pub(crate) lake: PathBuf,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let logs = root.join("logs");
@@ -194,7 +194,7 @@ impl World {
     }
 
     /// Puts an object under a key of the logs.
-    pub fn put(&self, key: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn put(&self, key: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.logs.join(key);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();
@@ -202,66 +202,66 @@ impl World {
     }
 
     /// Puts records as CloudTrail does; gzipped if the key says so.
-    pub fn put_records(&self, key: &str, records: &[Value]) -> PathBuf {
+    pub(crate) fn put_records(&self, key: &str, records: &[Value]) -> PathBuf {
         let bytes = envelope(records);
         self.put(key, if key.ends_with(".gz") { gzip(&bytes) } else { bytes })
     }
 
     /// The arguments of a conversion of the logs into the lake.
-    pub fn convert_args(&self, more: &[&str]) -> Vec<String> {
+    pub(crate) fn convert_args(&self, more: &[&str]) -> Vec<String> {
         let places = [self.logs.to_str().unwrap(), self.lake.to_str().unwrap()];
         let fixed = ["convert", places[0], places[1], "--quiet", "--report", "json"];
         fixed.iter().chain(more).map(|arg| (*arg).to_owned()).collect()
     }
 
-    pub fn convert(&self, more: &[&str]) -> Run {
+    pub(crate) fn convert(&self, more: &[&str]) -> Run {
         run(self.convert_args(more))
     }
 
     /// Runs a command on the lake: `on_lake(&["catalog", "diff"], &["--report", "json"])`.
-    pub fn on_lake(&self, command: &[&str], more: &[&str]) -> Run {
+    pub(crate) fn on_lake(&self, command: &[&str], more: &[&str]) -> Run {
         run(command.iter().chain(&[self.lake.to_str().unwrap()]).chain(more))
     }
 
     /// Proves that the lake holds exactly the records of the logs, or says what differs.
     #[track_caller]
-    pub fn is_proved(&self, more: &[&str]) {
+    pub(crate) fn is_proved(&self, more: &[&str]) {
         self.verify(more).exits(0);
     }
 
-    pub fn verify(&self, more: &[&str]) -> Run {
+    pub(crate) fn verify(&self, more: &[&str]) -> Run {
         let places = [self.logs.to_str().unwrap(), self.lake.to_str().unwrap()];
         let fixed = ["verify", places[0], places[1], "--quiet", "--report", "json"];
         run(fixed.iter().chain(more))
     }
 
-    pub fn quarantine(&self) -> Vec<Quarantined> {
+    pub(crate) fn quarantine(&self) -> Vec<Quarantined> {
         let listed = self.on_lake(&["quarantine"], &["--report", "json"]).exits(0);
         serde_json::from_slice(&listed.stdout).unwrap()
     }
 
-    pub fn raw(&self, number: usize) -> Vec<u8> {
+    pub(crate) fn raw(&self, number: usize) -> Vec<u8> {
         self.on_lake(&["quarantine"], &["--raw", &number.to_string()]).exits(0).stdout
     }
 
     /// The lock of the lake.
-    pub fn lock(&self) -> Lock {
+    pub(crate) fn lock(&self) -> Lock {
         let shown = self.on_lake(&["schema", "show"], &["--report", "json"]).exits(0);
         serde_json::from_slice(&shown.stdout).unwrap()
     }
 
     /// A document of the lake's catalog.
-    pub fn table_json(&self, table: &str) -> Value {
+    pub(crate) fn table_json(&self, table: &str) -> Value {
         serde_json::from_slice(&fs::read(self.table_folder(table).join("table.json")).unwrap())
             .unwrap()
     }
 
-    pub fn table_folder(&self, table: &str) -> PathBuf {
+    pub(crate) fn table_folder(&self, table: &str) -> PathBuf {
         self.lake.join("_trailmill/catalog/databases/trailmill/tables").join(table)
     }
 
     /// Name and Hive type of a table's columns, as the catalog has them.
-    pub fn catalog_columns(&self, table: &str) -> Vec<(String, String)> {
+    pub(crate) fn catalog_columns(&self, table: &str) -> Vec<(String, String)> {
         let table = self.table_json(table);
         let columns = table["StorageDescriptor"]["Columns"].as_array().unwrap();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -269,17 +269,17 @@ impl World {
     }
 
     /// Everything in the lake; see [`snapshot`].
-    pub fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         snapshot(&self.lake)
     }
 
-    pub fn data_files(&self) -> Vec<String> {
+    pub(crate) fn data_files(&self) -> Vec<String> {
         let is_data = |name: &String| name.ends_with(".parquet") && !name.starts_with('_');
         self.snapshot().into_keys().filter(is_data).collect()
     }
 
     /// The manifests of the lake, in the order of their units.
-    pub fn manifests(&self) -> Vec<Manifest> {
+    pub(crate) fn manifests(&self) -> Vec<Manifest> {
         let read = |path: &PathBuf| {
             serde_json::from_slice(&gunzip(&fs::read(path).unwrap())).unwrap()
         };
@@ -287,7 +287,7 @@ impl World {
     }
 
     /// Names of what a finished run must not leave behind.
-    pub fn leftovers(&self) -> Vec<String> {
+    pub(crate) fn leftovers(&self) -> Vec<String> {
         let is_left = |name: &String| {
             name.starts_with("_trailmill/staged/")
                 || name.starts_with("_trailmill/intents/")
@@ -297,23 +297,23 @@ impl World {
         self.snapshot().into_keys().filter(is_left).collect()
     }
 
-    pub fn remove_lake(&self) {
+    pub(crate) fn remove_lake(&self) {
         fs::remove_dir_all(&self.lake).unwrap();
     }
 }
 
 /// The files under a folder, sorted; none when there is no folder.
-pub fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let walk = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().flatten();
     walk.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path).collect()
 }
 
 /// Hash of every file of a lake by its path.
-pub type Snapshot = BTreeMap<String, u128>;
+pub(crate) type Snapshot = BTreeMap<String, u128>;
 
 /// Hashes a lake whole, but for the logs of runs and the lease. Where the catalog says where the
 /// lake is, that is left out, so that lakes in two places can be equal.
-pub fn snapshot(lake: &Path) -> Snapshot {
+pub(crate) fn snapshot(lake: &Path) -> Snapshot {
     let mut out = Snapshot::new();
     for path in files(lake) {
         let name = path.strip_prefix(lake).unwrap().to_str().unwrap().to_owned();
@@ -332,7 +332,7 @@ pub fn snapshot(lake: &Path) -> Snapshot {
 
 /// Insists that two lakes are equal, and names the files that differ.
 #[track_caller]
-pub fn assert_same(want: &Snapshot, got: &Snapshot, what: &str) {
+pub(crate) fn assert_same(want: &Snapshot, got: &Snapshot, what: &str) {
     let names: std::collections::BTreeSet<_> = want.keys().chain(got.keys()).collect();
     let differing: Vec<String> = names
         .into_iter()
@@ -347,7 +347,7 @@ pub fn assert_same(want: &Snapshot, got: &Snapshot, what: &str) {
 }
 
 /// The Hive type at a path such as `request.policy.statement[].action`, if it is locked.
-pub fn hive_at(lock: &Lock, path: &str) -> Option<String> {
+pub(crate) fn hive_at(lock: &Lock, path: &str) -> Option<String> {
     let mut steps = path.split('.');
     let mut kind = &lock.column(Family::Events, steps.next()?)?.kind;
     for step in steps {
@@ -363,7 +363,7 @@ pub fn hive_at(lock: &Lock, path: &str) -> Option<String> {
 
 /// An archive with something of everything: two accounts, copies, late fields, other families,
 /// other services' objects, bad records, a bad object, a tar. About 1 MB of JSON.
-pub fn fill_with_everything(world: &World) {
+pub(crate) fn fill_with_everything(world: &World) {
     for object in 0..40_u64 {
         let mut batch = records(object * 25..object * 25 + 25);
         // Copies of the object before, and of one in the first unit.
@@ -392,7 +392,7 @@ pub fn fill_with_everything(world: &World) {
     world.put("archive.tar", tar(&[("a.json", envelope(&records(8000..8040)))]));
 }
 
-pub fn insight_record(n: u64) -> Value {
+pub(crate) fn insight_record(n: u64) -> Value {
     json!({
         "eventVersion": "1.07", "eventTime": "2024-05-01T03:00:00Z", "awsRegion": "us-east-1",
         "eventID": format!("{n:08x}-1111-4000-8000-000000000000"),
@@ -405,7 +405,7 @@ pub fn insight_record(n: u64) -> Value {
     })
 }
 
-pub fn aggregated_record(n: u64) -> Value {
+pub(crate) fn aggregated_record(n: u64) -> Value {
     json!({
         "eventVersion": "1.0", "eventId": format!("{n:08x}-3333-4000-8000-000000000000"),
         "accountId": "111122223333", "awsRegion": "us-east-1", "eventType": "AwsAggregatedEvent",
@@ -417,7 +417,7 @@ pub fn aggregated_record(n: u64) -> Value {
     })
 }
 
-pub fn tar(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn tar(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, bytes) in members {
         let mut header = tar::Header::new_gnu();
@@ -429,7 +429,7 @@ pub fn tar(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-pub fn zip(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn zip(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, bytes) in members {
         writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
