@@ -161,9 +161,10 @@ fn is_test_module(file: &Path) -> bool {
     let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let folder = file.parent().expect("has a folder");
     let parents = [folder.join("mod.rs"), folder.with_extension("rs")];
-    parents.iter().filter_map(|parent| fs::read_to_string(parent).ok()).any(|text| {
-        text.contains(&format!("#[cfg(test)]\nmod {name};"))
-    })
+    parents
+        .iter()
+        .filter_map(|parent| fs::read_to_string(parent).ok())
+        .any(|text| text.contains(&format!("#[cfg(test)]\nmod {name};")))
 }
 
 fn violations(src: &Path) -> Vec<String> {

@@ -326,7 +326,8 @@ fn unknown_members_everywhere_are_written() {
 #[test]
 fn many_bad_records_in_one_object_cost_only_themselves() {
     let world = World::new();
-    let bad: [&[u8]; 4] = [b"{\"a\":}", b"tru", &without("eventTime"), b"{\"eventVersion\":\"\xff\"}"];
+    let bad: [&[u8]; 4] =
+        [b"{\"a\":}", b"tru", &without("eventTime"), b"{\"eventVersion\":\"\xff\"}"];
     let mut texts: Vec<Vec<u8>> = Vec::new();
     for n in 0..400 {
         texts.push(good(n));

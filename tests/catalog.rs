@@ -126,7 +126,10 @@ fn a_conversion_with_nothing_new_repairs_the_catalog_too() {
 fn parameters_of_others_are_kept() {
     let world = converted();
     edit_table(&world, |table| table["Parameters"]["owner-team"] = json!("detection"));
-    world.put_records(&key("b.json.gz"), &[record_with(99, "requestParameters", json!({"tmNew": 1}))]);
+    world.put_records(
+        &key("b.json.gz"),
+        &[record_with(99, "requestParameters", json!({"tmNew": 1}))],
+    );
 
     world.convert(&[]).exits(0);
 
@@ -137,7 +140,10 @@ fn parameters_of_others_are_kept() {
 #[test]
 fn a_new_field_reaches_the_table_and_every_partition() {
     let world = converted();
-    world.put_records(&key("b.json.gz"), &[record_with(99, "requestParameters", json!({"tmNew": 1}))]);
+    world.put_records(
+        &key("b.json.gz"),
+        &[record_with(99, "requestParameters", json!({"tmNew": 1}))],
+    );
 
     world.convert(&[]).exits(0);
 
@@ -148,14 +154,18 @@ fn a_new_field_reaches_the_table_and_every_partition() {
     assert!(columns(&shown["table"]).contains("tmnew:bigint"));
     for partition in shown["partitions"].as_array().unwrap() {
         let columns = columns(partition);
-        assert!(columns == "null" || columns == "[]" || columns.contains("tmnew:bigint"), "{columns}");
+        assert!(
+            columns == "null" || columns == "[]" || columns.contains("tmnew:bigint"),
+            "{columns}"
+        );
     }
 }
 
 #[test]
 fn partitions_of_the_catalog_are_those_of_the_lake() {
     let world = converted();
-    let text = fs::read_to_string(world.table_folder("cloudtrail").join("partitions.jsonl")).unwrap();
+    let text =
+        fs::read_to_string(world.table_folder("cloudtrail").join("partitions.jsonl")).unwrap();
     let mut locations: Vec<String> = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap())
@@ -176,14 +186,40 @@ fn the_contract_columns_come_first_and_in_order() {
     let columns = converted().catalog_columns("cloudtrail");
 
     let names: Vec<&str> = columns.iter().take(29).map(|(name, _)| &name[..]).collect();
-    assert_eq!(names, [
-        "eventversion", "useridentity", "eventtime", "eventsource", "eventname", "awsregion",
-        "sourceipaddress", "useragent", "errorcode", "errormessage", "requestparameters",
-        "responseelements", "additionaleventdata", "requestid", "eventid", "resources", "eventtype",
-        "apiversion", "readonly", "recipientaccountid", "serviceeventdetails", "sharedeventid",
-        "vpcendpointid", "vpcendpointaccountid", "eventcategory", "addendum",
-        "sessioncredentialfromconsole", "edgedevicedetails", "tlsdetails",
-    ]);
+    assert_eq!(
+        names,
+        [
+            "eventversion",
+            "useridentity",
+            "eventtime",
+            "eventsource",
+            "eventname",
+            "awsregion",
+            "sourceipaddress",
+            "useragent",
+            "errorcode",
+            "errormessage",
+            "requestparameters",
+            "responseelements",
+            "additionaleventdata",
+            "requestid",
+            "eventid",
+            "resources",
+            "eventtype",
+            "apiversion",
+            "readonly",
+            "recipientaccountid",
+            "serviceeventdetails",
+            "sharedeventid",
+            "vpcendpointid",
+            "vpcendpointaccountid",
+            "eventcategory",
+            "addendum",
+            "sessioncredentialfromconsole",
+            "edgedevicedetails",
+            "tlsdetails",
+        ]
+    );
 }
 
 #[test]

@@ -9,8 +9,9 @@ use std::fs;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-/// Units small enough that the archive of [`fill_with_everything`] makes dozens of them.
-const SMALL_UNITS: [&str; 2] = ["--unit-size", "40kB"];
+/// Units small enough that the archive of [`fill_with_everything`] makes dozens of them, with few
+/// files in each.
+const SMALL_UNITS: [&str; 4] = ["--unit-size", "40kB", "--partition-by", "region"];
 
 /// A world with the archive, and the lake that an undisturbed run makes of it.
 fn undisturbed() -> (World, Snapshot, Duration) {

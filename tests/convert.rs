@@ -64,7 +64,9 @@ fn the_lake_is_the_same_with_sources_in_another_order_and_listed_twice() {
         let logs = world.logs.to_str().unwrap();
         let mut args = vec!["convert".to_owned()];
         args.extend(order.iter().map(|part| format!("{logs}/{part}")));
-        args.extend([world.lake.to_str().unwrap(), "--quiet", "--unit-size", "5kB"].map(str::to_owned));
+        args.extend(
+            [world.lake.to_str().unwrap(), "--quiet", "--unit-size", "5kB"].map(str::to_owned),
+        );
         run(args).exits(0);
         let made = world.snapshot();
         world.remove_lake();
@@ -155,8 +157,7 @@ fn arrays_end_to_end_are_all_read() {
 #[test]
 fn many_large_envelopes_end_to_end_are_all_read() {
     let world = World::new();
-    let whole: Vec<u8> =
-        (0..4).flat_map(|n| envelope(&records(n * 300..n * 300 + 300))).collect();
+    let whole: Vec<u8> = (0..4).flat_map(|n| envelope(&records(n * 300..n * 300 + 300))).collect();
     world.put(&key("a.json.gz"), gzip(&whole));
 
     let report = world.convert(&[]).exits(0).report();
@@ -293,7 +294,8 @@ fn an_organizations_layout_is_read() {
 
 #[test]
 fn the_control_tower_layout_is_read() {
-    let key = "o-abc123def4/AWSLogs/o-abc123def4/111122223333/CloudTrail/eu-west-1/2024/05/01/x.json.gz";
+    let key =
+        "o-abc123def4/AWSLogs/o-abc123def4/111122223333/CloudTrail/eu-west-1/2024/05/01/x.json.gz";
     assert_eq!(
         partition_by_key(key),
         "cloudtrail/organization=o-abc123def4/account=111122223333/region=eu-west-1"
@@ -304,8 +306,7 @@ fn the_control_tower_layout_is_read() {
 fn government_and_china_layouts_are_read() {
     for region in ["us-gov-west-1", "cn-northwest-1", "us-iso-east-1"] {
         let key = format!("AWSLogs/111122223333/CloudTrail/{region}/2024/05/01/x.json.gz");
-        let want =
-            format!("cloudtrail/organization=unknown/account=111122223333/region={region}");
+        let want = format!("cloudtrail/organization=unknown/account=111122223333/region={region}");
         assert_eq!(partition_by_key(&key), want);
     }
 }
@@ -345,7 +346,8 @@ fn records_say_themselves_where_they_belong() {
 #[test]
 fn families_go_to_tables_of_their_own() {
     let world = World::new();
-    let folder = |family: &str| format!("AWSLogs/111122223333/{family}/us-east-1/2024/05/01/x.json.gz");
+    let folder =
+        |family: &str| format!("AWSLogs/111122223333/{family}/us-east-1/2024/05/01/x.json.gz");
     let some = |make: fn(u64) -> Value| (0..5).map(make).collect::<Vec<_>>();
     world.put_records(&folder("CloudTrail"), &records(0..5));
     world.put_records(&folder("CloudTrail-NetworkActivity"), &records(10..15));
@@ -354,13 +356,17 @@ fn families_go_to_tables_of_their_own() {
 
     let report = world.convert(&[]).exits(0).report();
 
-    let rows: Vec<_> = report.rows_by_table.iter().map(|(table, rows)| (&table[..], *rows)).collect();
-    assert_eq!(rows, [
-        ("cloudtrail", 5),
-        ("cloudtrail_aggregated", 5),
-        ("cloudtrail_insight", 5),
-        ("cloudtrail_network_activity", 5),
-    ]);
+    let rows: Vec<_> =
+        report.rows_by_table.iter().map(|(table, rows)| (&table[..], *rows)).collect();
+    assert_eq!(
+        rows,
+        [
+            ("cloudtrail", 5),
+            ("cloudtrail_aggregated", 5),
+            ("cloudtrail_insight", 5),
+            ("cloudtrail_network_activity", 5),
+        ]
+    );
     world.is_proved(&[]);
 }
 
@@ -412,7 +418,10 @@ fn digests_and_other_services_objects_are_ignored_and_counted() {
 #[test]
 fn foreign_json_outside_the_layout_is_ignored_by_name() {
     let world = World::new();
-    world.put("bridge.json", json!({"version": "0", "id": "x", "detail-type": "t", "detail": record(1)}).to_string());
+    world.put(
+        "bridge.json",
+        json!({"version": "0", "id": "x", "detail-type": "t", "detail": record(1)}).to_string(),
+    );
     world.put("subscription.json", r#"{"messageType":"DATA_MESSAGE","logEvents":[]}"#);
     world.put("package.json", r#"{"name":"x","dependencies":{}}"#);
     world.put("notes.txt", "not a log at all");

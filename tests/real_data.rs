@@ -50,11 +50,12 @@ fn every_file_in_it_has_an_outcome() {
     let report = convert(&real, &world, &[]);
 
     // Objects passed over by their folder never reach a manifest.
-    let passed_over = report.objects_ignored
-        - report.ignored_by_kind.values().sum::<u64>();
+    let passed_over = report.objects_ignored - report.ignored_by_kind.values().sum::<u64>();
     let visible = walkdir::WalkDir::new(&real)
         .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b"."))
+        .filter_entry(|entry| {
+            entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".")
+        })
         .flatten()
         .filter(|entry| entry.file_type().is_file())
         .count() as u64;

@@ -247,7 +247,10 @@ fn a_run_without_new_fields_keeps_the_version() {
     let world = world_of_requests(&[json!({"tmProbe": 1})]);
     world.convert(&[]).exits(0);
     let before = world.lock();
-    world.put_records(&key("later.json"), &[record_with(51, "requestParameters", json!({"tmProbe": 2}))]);
+    world.put_records(
+        &key("later.json"),
+        &[record_with(51, "requestParameters", json!({"tmProbe": 2}))],
+    );
 
     world.convert(&[]).exits(0);
 
@@ -331,7 +334,8 @@ fn diff_names_what_a_lake_added_to_the_seed() {
 
     assert!(text.contains("+ cloudtrail.request.tmprobe: bigint\n"), "{text}");
     let json = run(["schema", "diff", "seed", lake, "--report", "json"]).exits(1).json();
-    let probe = json!({"change": "added", "path": "cloudtrail.request.tmprobe", "hive_type": "bigint"});
+    let probe =
+        json!({"change": "added", "path": "cloudtrail.request.tmprobe", "hive_type": "bigint"});
     assert!(json.as_array().unwrap().contains(&probe), "{json}");
     run(["schema", "diff", lake, lake]).exits(0);
 }

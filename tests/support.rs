@@ -48,11 +48,11 @@ pub(crate) fn record(n: u64) -> Value {
         "eventSource": "madeup.amazonaws.com", "eventName": format!("DoThing{}", n % 5),
         "awsRegion": region, "sourceIPAddress": format!("192.0.2.{}", n % 250),
         "userAgent": "aws-sdk-rust/1.0",
-        "requestParameters": {"thingName": format!("thing-{n}"), "maxThings": n, "isDry": n % 2 == 0},
-        "responseElements": if n % 3 == 0 { Value::Null } else { json!({"thing": {"id": n.to_string()}}) },
+        "requestParameters": {"thingName": format!("thing-{n}"), "maxThings": n, "isDry": n.is_multiple_of(2)},
+        "responseElements": if n.is_multiple_of(3) { Value::Null } else { json!({"thing": {"id": n.to_string()}}) },
         "requestID": format!("{n:08x}-aaaa-4000-8000-000000000000"),
         "eventID": format!("{n:08x}-0000-4000-8000-000000000000"),
-        "readOnly": n % 2 == 0, "eventType": "AwsApiCall", "managementEvent": true,
+        "readOnly": n.is_multiple_of(2), "eventType": "AwsApiCall", "managementEvent": true,
         "recipientAccountId": account, "eventCategory": "Management",
         "tlsDetails": {"tlsVersion": "TLSv1.3", "cipherSuite": "TLS_AES_128_GCM_SHA256"}
     })
@@ -160,8 +160,7 @@ pub(crate) fn wait(child: Child) -> Run {
 
 /// Sends a signal by its name.
 pub(crate) fn signal(child: &Child, name: &str) {
-    let status =
-        Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+    let status = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
     assert!(status.unwrap().success());
 }
 
@@ -280,9 +279,8 @@ impl World {
 
     /// The manifests of the lake, in the order of their units.
     pub(crate) fn manifests(&self) -> Vec<Manifest> {
-        let read = |path: &PathBuf| {
-            serde_json::from_slice(&gunzip(&fs::read(path).unwrap())).unwrap()
-        };
+        let read =
+            |path: &PathBuf| serde_json::from_slice(&gunzip(&fs::read(path).unwrap())).unwrap();
         files(&self.lake.join("_trailmill/manifests")).iter().map(read).collect()
     }
 

@@ -219,12 +219,7 @@ impl ObjectReader<'_> {
     }
 
     /// Reads the container that begins at `at`; returns where the next one would begin.
-    fn read_container(
-        &mut self,
-        source: &[u8],
-        at: usize,
-        container: Container,
-    ) -> Option<usize> {
+    fn read_container(&mut self, source: &[u8], at: usize, container: Container) -> Option<usize> {
         let shift = |range: Range<usize>| range.start + at..range.end + at;
         match container {
             Container::Sequence(range) => {
