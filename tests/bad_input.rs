@@ -1,7 +1,8 @@
 //! Input that CloudTrail never writes, or writes rarely: it costs only itself, and is accounted for.
 
 use crate::support::{
-    World, envelope, envelope_of_texts, gzip, key, record, record_text_with_request, records, tar,
+    World, envelope, envelope_of_texts, gzip, key, record, record_text_with_request, record_with,
+    records, tar,
 };
 use serde_json::{Value, json};
 use trailmill::pipeline::Report;
@@ -153,6 +154,22 @@ fn a_whole_identity_twice_is_written_with_nothing_lost() {
     let text = String::from_utf8(good(7)).unwrap();
     let twice = r#"{"userIdentity":{"type":"First","odd":[1]},"#;
     is_written(text.replacen('{', twice, 1).as_bytes());
+}
+
+#[test]
+#[ignore = "converter and verify disagree on which of two equal keys of a typed column counts"]
+fn every_key_twice_in_the_identity_is_written_with_nothing_lost() {
+    for identity in [
+        r#"{"type":"A","type":null}"#,
+        r#"{"type":null,"type":"A"}"#,
+        r#"{"sessionContext":null,"sessionContext":{"a":1}}"#,
+        r#"{"sessionContext":{"sessionIssuer":{"type":"b"}},"sessionContext":"x"}"#,
+        r#"{"sessionContext":{"sessionIssuer":{"type":"b"}},"sessionContext":{"sourceIdentity":"c"}}"#,
+        r#"{"sessionContext":{"webIdFederationData":{"attributes":{"a":"1","a":"2"}}}}"#,
+    ] {
+        let marked = record_with(7, "userIdentity", json!("MARK")).to_string();
+        is_written(marked.replace("\"MARK\"", identity).as_bytes());
+    }
 }
 
 #[test]
