@@ -229,6 +229,9 @@ fn structure(text: Option<&[u8]>, members: &'static [Member], row: &mut Row) -> 
     let mut chosen = vec![None; members.len()];
     for (at, entry) in entries.iter().flatten().enumerate() {
         let place = members.iter().position(|member| member.name.eq_ignore_ascii_case(&entry.key));
+        // A string member holds scalars; an object or array in its place is left over.
+        let is_container = entry.value.starts_with(b"{") || entry.value.starts_with(b"[");
+        let place = place.filter(|at| !(is_container && matches!(members[*at].shape, Shape::Text)));
         let spare = place.map_or(Some(at), |place| chosen[place].replace(at));
         if let Some(spare) = spare.and_then(|spare| entries.as_ref()?.get(spare)) {
             left.add(spare.quoted, spare.value);

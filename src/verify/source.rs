@@ -242,7 +242,7 @@ impl Cut {
             return Some(at + 1);
         }
         loop {
-            let end = json::skip_value(text, at)?;
+            let end = json::skip_record(text, at)?;
             self.pieces.push(Piece { at: at..end, is_enveloped });
             at = json::skip_space(text, end);
             match text.get(at)? {

@@ -227,9 +227,9 @@ fn duplicate_and_case_variant_keys_lose_nothing() {
         "resources":{"a": 1}, "managementEvent": 1, "readOnly": null}"#;
     let row = json!({
         "eventid": "new", "eventtime": "2024-05-01T12:00:00Z",
-        "event_timestamp": 1_714_564_800_000_i64, "useridentity": {"arn": r#"{"x":4}"#},
+        "event_timestamp": 1_714_564_800_000_i64, "useridentity": {"arn": "3"},
         "extra_fields": r#"{"eventID":"old","eventid":"low","managementEvent":1,
-            "resources":{"a":1},"userIdentity":{"ARN":"3"},"userIdentity":{"ARN":"1","arn":"2"}}"#,
+            "resources":{"a":1},"userIdentity":{"arn":{"x":4}},"userIdentity":{"ARN":"1","arn":"2"}}"#,
     });
     let fixture = Fixture::new().source("a.json", text).lake(FILE, Family::Events, &[row]);
 
