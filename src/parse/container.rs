@@ -104,25 +104,6 @@ pub fn array_end(bytes: &[u8], inside_start: usize) -> (usize, bool) {
     (if complete { close - 1 } else { close }, complete)
 }
 
-/// Returns where the envelope or bare array ends whose records end at `records_end`; nothing when
-/// its brackets do not match, so that what follows is no part of it.
-pub fn envelope_end(bytes: &[u8], records_end: usize) -> Option<usize> {
-    let start = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
-    let start = skip_space(bytes, start);
-    if bytes.get(records_end) != Some(&b']') {
-        return None;
-    }
-    if bytes[start] == b'[' {
-        return Some(records_end + 1);
-    }
-    let (end, complete) = container_end(bytes, start, bytes.len());
-    if !complete {
-        // Only the last brace is missing.
-        return (skip_space(bytes, records_end + 1) == bytes.len()).then_some(bytes.len());
-    }
-    (bytes[end - 1] == b'}').then_some(end)
-}
-
 /// Decides by the top-level keys of the first object.
 fn object(bytes: &[u8], start: usize) -> Container {
     let mut fields = 0;

@@ -12,7 +12,7 @@ mod cursor;
 mod minify;
 mod split;
 
-pub use container::{Container, Foreign, array_end, detect, envelope_end};
+pub use container::{Container, Foreign, array_end, detect};
 pub use cursor::{Cursor, Parser, Scalar, ScalarKind};
 pub use minify::{escape_json, minify_json};
 pub use split::{Chunk, Chunks, RecordSpans};

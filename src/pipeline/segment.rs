@@ -9,9 +9,7 @@ use crate::columns::{
 use crate::commit::{ObjectOutcome, ObjectRecord, QuarantinedObject, Tally};
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Reaction, Result};
-use crate::parse::{
-    Chunks, Container, Cursor, Foreign, Parser, RecordSpans, array_end, detect, envelope_end,
-};
+use crate::parse::{Chunks, Container, Cursor, Foreign, Parser, RecordSpans, array_end, detect};
 use crate::partition::PartitionBy;
 use crate::schema::Family;
 use crate::source::{Folder, Layout};
@@ -162,18 +160,6 @@ fn too_much() -> Error {
     Error::new(ErrorKind::OverLimit, "the unit would hold over 2 GiB of JSON; lower `--memory`")
 }
 
-/// Why bytes after the records are set aside.
-const AFTER_RECORDS: &str = "unexpected bytes after the records";
-
-fn leading_space(bytes: &[u8]) -> usize {
-    bytes.len() - bytes.trim_ascii_start().len()
-}
-
-/// Whether an object is an array itself, without an envelope.
-fn is_bare(object: &[u8]) -> bool {
-    !object.trim_ascii_start().starts_with(b"{") && !object.starts_with(b"\xEF\xBB\xBF{")
-}
-
 struct ObjectReader<'a> {
     parsed: &'a mut Parsed,
     parser: &'a mut Parser,
@@ -262,20 +248,6 @@ impl ObjectReader<'_> {
                 }
                 Ok(self.array(source, &array, range, is_bare))
             }
-            Container::Damaged(_) | Container::Foreign(_) => {
-                self.set_aside(source, at..source.len(), AFTER_RECORDS, None);
-                None
-            }
-        }
-    }
-
-    /// Sets aside what follows records whose brackets do not match, unless brackets are all there
-    /// is and the record that spoiled them is set aside already.
-    fn set_tail_aside(&mut self, source: &[u8], end: usize) {
-        let from = if source.get(end) == Some(&b']') { end + 1 } else { end };
-        let is_content = |byte: &u8| !byte.is_ascii_whitespace() && !b"]}".contains(byte);
-        if self.record.tally.quarantined == 0 || source[from..].iter().any(is_content) {
-            self.set_aside(source, from..source.len(), AFTER_RECORDS, None);
         }
     }
 

@@ -95,7 +95,11 @@ fn tar_members(
         } else {
             let mut bytes = Vec::with_capacity(size as usize);
             entry.read_to_end(&mut bytes).map_err(damaged)?;
-            Ok(bytes)
+            if (bytes.len() as u64) < size {
+                Err(Error::bad_input("archive ends in the middle of this member"))
+            } else {
+                Ok(bytes)
+            }
         };
         visit(Member { name, bytes })?;
     }

@@ -130,25 +130,16 @@ impl Storage {
         }
     }
 
-    /// Removes everything staged for all units, and the halves of puts that were killed; nobody
-    /// else may be writing.
+    /// Removes everything staged for all units; nobody else may be writing.
     ///
     /// # Errors
     /// `Io` when the folder cannot be emptied.
     pub fn clear_staged(&self) -> Result<()> {
-        let cannot = |err| Error::io("cannot clear staged files", err);
-        let own = self.root.join(OWN);
-        match std::fs::remove_dir_all(own.join("staged")) {
-            Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(cannot(err)),
-            _ => {}
+        match std::fs::remove_dir_all(self.root.join(OWN).join("staged")) {
+            Ok(()) => Ok(()),
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(err) => Err(Error::io("cannot clear staged files", err)),
         }
-        for folder in std::fs::read_dir(own).map_err(cannot)?.flatten() {
-            let Ok(files) = std::fs::read_dir(folder.path()) else { continue };
-            for file in files.flatten().filter(|file| is_half_put(&file.file_name())) {
-                std::fs::remove_file(file.path()).map_err(cannot)?;
-            }
-        }
-        Ok(())
     }
 
     /// Removes what a killed put left beside documents: `<name>#<number>`, which no listing shows.
@@ -244,13 +235,6 @@ impl Storage {
 }
 
 /// One flat folder per unit: a partition's folders need not be made twice.
-/// Whether object_store wrote the file on the way to its real name: `name#1`.
-fn is_half_put(name: &std::ffi::OsStr) -> bool {
-    let name = name.to_string_lossy();
-    name.rsplit_once('#')
-        .is_some_and(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-}
-
 fn staged(unit: &str, key: &str) -> String {
     format!("{OWN}/staged/{unit}/{:032x}", xxhash_rust::xxh3::xxh3_128(key.as_bytes()))
 }
