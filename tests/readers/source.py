@@ -319,7 +319,8 @@ def same(mine, theirs, kind):
 
 
 def plain_name(key):
-    return re.sub(r"[^a-z0-9_]", "_", key.lower())
+    name = re.sub(r"[^a-z0-9_]", "_", key.lower())
+    return name if name and not name[0].isdigit() else f"_{name}"
 
 
 def agrees(value, source):
