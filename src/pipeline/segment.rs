@@ -15,6 +15,7 @@ use crate::schema::Family;
 use crate::source::{Folder, Layout};
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where an object's bytes come from.
 #[derive(Debug)]
@@ -97,13 +98,16 @@ pub(crate) fn parse_segment(
         let start = parsed.source.len();
         let decoded = match &input {
             Input::Unreadable(err) => Err(Error::new(err.kind(), err.to_string())),
-            _ if start + bytes.len() > MAX_UNIT_BYTES => Err(too_much()),
+            _ if start + bytes.len() > MAX_UNIT_BYTES || start > 0 && parsed.side.is_full() => {
+                Err(too_much())
+            }
             _ => worker.decoder.decode(bytes, &mut parsed.source),
         };
         let decoded = decoded.and_then(|()| {
             if parsed.source.len() > MAX_UNIT_BYTES { Err(too_much()) } else { Ok(()) }
         });
         parsed.bytes_compressed += bytes.len() as u64;
+        let shared: Arc<str> = Arc::from(key.as_str());
         let mut record = ObjectRecord {
             key,
             etag,
@@ -116,6 +120,7 @@ pub(crate) fn parse_segment(
             Ok(()) => {
                 parsed.bytes_json += (parsed.source.len() - start) as u64;
                 let mut reader = ObjectReader {
+                    key: Arc::clone(&shared),
                     parsed: &mut parsed,
                     parser: &mut worker.parser,
                     options,
@@ -133,7 +138,7 @@ pub(crate) fn parse_segment(
             Err(err) if err.kind().reaction() == Reaction::Quarantine => {
                 parsed.source.truncate(start);
                 parsed.quarantine.push(QuarantinedObject {
-                    object: record.key.clone(),
+                    object: shared,
                     record: None,
                     byte: 0,
                     error_byte: None,
@@ -157,10 +162,11 @@ fn read_file(path: &std::path::Path, out: &mut Vec<u8>) -> std::io::Result<()> {
 }
 
 fn too_much() -> Error {
-    Error::new(ErrorKind::OverLimit, "the unit would hold over 2 GiB of JSON; lower `--memory`")
+    Error::new(ErrorKind::OverLimit, "the unit would hold over 1 GiB of JSON; lower `--unit-size`")
 }
 
 struct ObjectReader<'a> {
+    key: Arc<str>,
     parsed: &'a mut Parsed,
     parser: &'a mut Parser,
     options: &'a RowOptions,
@@ -384,10 +390,17 @@ impl ObjectReader<'_> {
     }
 
     fn parse_chunk(&mut self, source: &[u8], range: Range<usize>) -> Result<()> {
-        let Self { parsed, options, layout, record, number, start, .. } = self;
+        let Self { key, parsed, options, layout, record, number, start, .. } = self;
         self.parser.parse(source, range, |cursor, count| {
-            let mut taker =
-                Taker { parsed, options, layout, record, number: *number, start: *start };
+            let mut taker = Taker {
+                key: Arc::clone(key),
+                parsed,
+                options,
+                layout,
+                record,
+                number: *number,
+                start: *start,
+            };
             taker.take_all(cursor, count);
         })
     }
@@ -408,7 +421,7 @@ impl ObjectReader<'_> {
         stopped: Option<usize>,
     ) {
         self.parsed.quarantine.push(QuarantinedObject {
-            object: self.record.key.clone(),
+            object: Arc::clone(&self.key),
             record: Some(self.record.tally.read),
             byte: (span.start - self.start) as u64,
             error_byte: stopped.map(|at| at.saturating_sub(self.start) as u64),
@@ -422,6 +435,7 @@ impl ObjectReader<'_> {
 
 /// Takes the records of one parsed chunk.
 struct Taker<'a> {
+    key: Arc<str>,
     parsed: &'a mut Parsed,
     options: &'a RowOptions,
     layout: &'a Layout,
@@ -456,7 +470,7 @@ impl Taker<'_> {
             if let Err(err) = outcome {
                 let span = before.clone().skip();
                 self.parsed.quarantine.push(QuarantinedObject {
-                    object: self.record.key.clone(),
+                    object: Arc::clone(&self.key),
                     record: Some(self.record.tally.read),
                     byte: (span.start - self.start) as u64,
                     error_byte: None,
