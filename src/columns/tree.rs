@@ -385,8 +385,14 @@ fn is_data(key: &str) -> bool {
     key.len() > 64
         || key.bytes().filter(u8::is_ascii_digit).count() >= 5
         || key.bytes().any(|b| matches!(b, b'/' | b'@' | b' ' | b'*' | b'$' | b'{' | b'=' | b'%'))
-        || key.starts_with("arn:")
+        || is_variable(key)
         || !key.is_ascii()
+}
+
+/// Returns whether a key is a policy variable, an encryption context's key or an ARN: `aws:SourceIp`,
+/// `aws:s3:arn`. XML's own prefixes name fields.
+fn is_variable(key: &str) -> bool {
+    key.contains(':') && !key.starts_with("xsi:") && !key.starts_with("xmlns")
 }
 
 #[cfg(test)]
@@ -428,6 +434,8 @@ mod tests {
             ),
             (r#"{"n":18446744073709551616}"#, "struct<n:double>"),
             (r#"{"tags":{"arn:aws:s3:::b":"x"}}"#, "struct<tags:string>"),
+            (r#"{"condition":{"aws:SourceIp":"x"}}"#, "struct<condition:string>"),
+            (r#"{"grantee":{"xsi:type":"x"}}"#, "struct<grantee:struct<xsi_type:string>>"),
         ] {
             assert_eq!(hive(records), want, "{records}");
         }
