@@ -626,3 +626,14 @@ fn what_is_set_aside_can_be_listed_for_people() {
     assert!(listed.contains("record 1") && listed.contains("record is not an object"), "{listed}");
     assert!(!listed.contains('\u{1b}'), "a name reached the terminal raw");
 }
+
+#[test]
+fn prose_that_is_indented_and_empty_lists_are_passed_over() {
+    let world = World::new();
+    world.put("LICENSE", "\n          A licence\n   Copyright [yyyy] [name of the owner], {}\n");
+    world.put("none.json", "[]");
+
+    let report = world.convert(&[]).exits(0).report();
+
+    assert_eq!((report.records_read, report.objects_quarantined), (0, 0));
+}

@@ -209,13 +209,15 @@ impl ObjectReader<'_> {
         if source[at..].starts_with(b"\xEF\xBB\xBF") {
             at += 3;
         }
+        let mut is_first = true;
         loop {
             at = skip_separators(source, at);
-            if at == source.len() && self.record.tally.read + self.foreign.len() as u64 > 0 {
+            if at == source.len() && !is_first {
                 break;
             }
             let before = at;
-            at = self.document(source, at..source.len())?;
+            at = self.document(source, at..source.len(), is_first)?;
+            is_first = false;
             if at <= before {
                 break;
             }
@@ -223,9 +225,9 @@ impl ObjectReader<'_> {
         self.settle_foreign(source)
     }
 
-    /// Reads the value that starts `range`; returns where it ends.
-    fn document(&mut self, source: &[u8], range: Range<usize>) -> Result<usize> {
-        let is_first = range.start <= self.start + 3;
+    /// Reads the value that starts `range`; returns where it ends. What is wrong with the object's
+    /// first value is wrong with the object.
+    fn document(&mut self, source: &[u8], range: Range<usize>, is_first: bool) -> Result<usize> {
         let shift = |inside: Range<usize>| inside.start + range.start..inside.end + range.start;
         match detect(&source[range.clone()]) {
             Container::Damaged(reason) if is_first => Err(Error::bad_input(reason)),
@@ -280,7 +282,7 @@ impl ObjectReader<'_> {
                     self.one_value(source, span, None);
                 }
                 Container::Array { .. } => {
-                    self.document(source, span)?;
+                    self.document(source, span, false)?;
                 }
                 Container::Foreign(kind) => self.foreign.push((span, kind)),
                 Container::Damaged(reason) => {
