@@ -236,6 +236,13 @@ impl ObjectReader<'_> {
                 Ok(range.end)
             }
             Container::Damaged(reason) => Ok(self.one_value(source, range, Some(reason))),
+            Container::Foreign(Foreign::NotJson) => {
+                // Text between documents: a line of it is one thing.
+                let line = memchr::memchr(b'\n', &source[range.clone()]);
+                let span = range.start..line.map_or(range.end, |at| range.start + at);
+                self.foreign.push((span.clone(), Foreign::NotJson));
+                Ok(span.end)
+            }
             Container::Foreign(kind) => {
                 let mut spans = RecordSpans::new(source, range.clone());
                 let span = spans.next().map_or(range.clone(), |(span, _)| span);
