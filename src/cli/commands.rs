@@ -383,7 +383,8 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {
         max_object_size: args.max_object_size.0,
         set_aside: set_aside
             .into_iter()
-            .filter_map(|entry| entry.record.map(|record| (entry.object, record)))
+            .filter(|entry| entry.record.is_some())
+            .map(|entry| (entry.object, entry.byte))
             .collect(),
         ..VerifyOptions::new(sources, lake)
     };

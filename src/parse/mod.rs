@@ -15,6 +15,7 @@ mod split;
 pub use container::{Container, Foreign, array_end, detect};
 pub use cursor::{Cursor, Parser, Scalar, ScalarKind};
 pub use minify::{escape_json, minify_json};
+pub(crate) use split::next_record;
 pub use split::{Chunk, Chunks, RecordSpans};
 
 /// The deepest nesting of a record that is parsed; deeper records are set aside.

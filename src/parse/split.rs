@@ -29,6 +29,9 @@ pub struct Chunks<'a> {
 
 const BOUNDARY: &[u8] = br#"},{"eventVersion":"#;
 
+/// The key that nearly every record begins with.
+const FIRST_KEY: &[u8] = br#""eventVersion""#;
+
 impl<'a> Chunks<'a> {
     /// `inside` spans the array's elements, brackets not included.
     pub fn new(bytes: &'a [u8], inside: Range<usize>) -> Self {
@@ -93,16 +96,6 @@ impl<'a> RecordSpans<'a> {
         }
         None
     }
-
-    /// Where a damaged value that starts at `start` is taken to end: before the next record's usual
-    /// beginning, or before the next line that starts an object.
-    fn resync(&self, start: usize) -> usize {
-        let rest = &self.bytes[start..self.end];
-        let record = memchr::memmem::find(rest, BOUNDARY).map(|at| at + 1);
-        let line = memchr::memmem::find(&rest[1..], b"\n{").map(|at| at + 1);
-        let next = [record, line].into_iter().flatten().min();
-        next.map_or(self.end, |at| start + at)
-    }
 }
 
 impl Iterator for RecordSpans<'_> {
@@ -117,9 +110,29 @@ impl Iterator for RecordSpans<'_> {
             b']' | b'}' => (start, false),
             _ => scalar_end(self.bytes, start, self.end),
         };
-        self.at = if complete { end } else { self.resync(start) };
+        self.at = if complete { end } else { next_record(self.bytes, start..self.end) };
         Some((start..self.at, complete))
     }
+}
+
+/// Returns where a damaged value that spans `range`, or starts it, is taken to end: before the next
+/// record's usual beginning, or before the next line that starts an object.
+pub(crate) fn next_record(bytes: &[u8], range: Range<usize>) -> usize {
+    let rest = &bytes[range.clone()];
+    let record = memchr::memmem::find_iter(rest, FIRST_KEY).find_map(|key| {
+        let (open, byte) = last_visible(&rest[..key])?;
+        let is_next = byte == b'{' && open > 0;
+        (is_next && matches!(last_visible(&rest[..open]), Some((_, b',' | b'}' | b'['))))
+            .then_some(open)
+    });
+    let until = record.unwrap_or(rest.len());
+    let line = rest.get(1..until).and_then(|rest| memchr::memmem::find(rest, b"\n{"));
+    range.start + line.map_or(until, |at| at + 2)
+}
+
+fn last_visible(bytes: &[u8]) -> Option<(usize, u8)> {
+    let at = bytes.iter().rposition(|b| !matches!(b, b' ' | b'\n' | b'\r' | b'\t'))?;
+    Some((at, bytes[at]))
 }
 
 /// Returns where the string that opens at `start` ends, after its quote, and whether it does.

@@ -9,7 +9,9 @@ use crate::columns::{
 use crate::commit::{ObjectOutcome, ObjectRecord, QuarantinedObject, Tally};
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Reaction, Result};
-use crate::parse::{Chunks, Container, Cursor, Foreign, Parser, RecordSpans, array_end, detect};
+use crate::parse::{
+    Chunks, Container, Cursor, Foreign, Parser, RecordSpans, array_end, detect, next_record,
+};
 use crate::partition::PartitionBy;
 use crate::schema::Family;
 use crate::source::{Folder, Layout};
@@ -245,7 +247,12 @@ impl ObjectReader<'_> {
             }
             Container::Foreign(kind) => {
                 let mut spans = RecordSpans::new(source, range.clone());
-                let span = spans.next().map_or(range.clone(), |(span, _)| span);
+                let (span, complete) = spans.next().unwrap_or((range.clone(), true));
+                let is_object = source.get(span.start) == Some(&b'{');
+                if is_object && (!complete || !self.is_json(source, span.clone())) {
+                    // Damage may have made another thing of it.
+                    return Ok(self.one_value(source, range, None));
+                }
                 self.foreign.push((span.clone(), kind));
                 Ok(span.end)
             }
@@ -276,26 +283,29 @@ impl ObjectReader<'_> {
         self.parser.parse(source, span, |cursor, _| is_cloudtrail(&cursor)).unwrap_or(true)
     }
 
+    fn is_json(&mut self, source: &[u8], span: Range<usize>) -> bool {
+        self.parser.parse(source, span, |_, _| ()).is_ok()
+    }
+
     /// Reads the elements of an array as documents of their own.
     fn elements(&mut self, source: &[u8], array: &Array, range: Range<usize>) -> Result<usize> {
         let (end, _) = array_end(source, array.inside.start);
-        for (span, complete) in RecordSpans::new(source, array.inside.start..end) {
-            if !complete || source[span.start] != b'{' {
-                self.one_value(source, span, None);
-                continue;
-            }
-            match detect(&source[span.clone()]) {
-                Container::Sequence(_) => {
-                    self.one_value(source, span, None);
+        let mut at = array.inside.start;
+        while let Some((span, complete)) = RecordSpans::new(source, at..end).next() {
+            let is_json = complete && self.is_json(source, span.clone());
+            let kind = match source[span.start] {
+                b'{' if is_json => detect(&source[span.clone()]),
+                _ => Container::Sequence(span.clone()),
+            };
+            at = match kind {
+                Container::Sequence(_) => self.one_value(source, span.start..end, None),
+                Container::Damaged(why) => self.one_value(source, span, Some(why)),
+                Container::Array { .. } => self.document(source, span, false)?,
+                Container::Foreign(kind) => {
+                    self.foreign.push((span.clone(), kind));
+                    span.end
                 }
-                Container::Array { .. } => {
-                    self.document(source, span, false)?;
-                }
-                Container::Foreign(kind) => self.foreign.push((span, kind)),
-                Container::Damaged(reason) => {
-                    self.one_value(source, span, Some(reason));
-                }
-            }
+            };
         }
         Ok((end + 1).min(range.end))
     }
@@ -335,7 +345,10 @@ impl ObjectReader<'_> {
             self.set_aside(source, span.clone(), reason, None);
         } else if let Err(err) = self.parse_chunk(source, span.clone()) {
             let stopped = err.place("byte").and_then(|byte| byte.parse::<usize>().ok());
-            self.set_aside(source, span.clone(), err.message(), stopped);
+            // Brackets that match by chance may have swallowed records.
+            let end = next_record(source, span.clone());
+            self.set_aside(source, span.start..end, err.message(), stopped);
+            return end;
         }
         span.end
     }

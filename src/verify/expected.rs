@@ -4,6 +4,7 @@
 //! column, what is left over for `extra_fields`, and whether the converter has to set the record
 //! aside. The row is hashed, never kept; nothing of it enters a message.
 
+use super::cut::Place;
 use super::json::{self, Entry};
 use super::row::Row;
 use super::table::{Column, Family, Folder, Member, Shape};
@@ -20,8 +21,10 @@ const MAX_PARTITION_BYTES: usize = 64;
 pub(super) enum Outcome {
     /// Not a CloudTrail record; nothing is expected and nothing is lost.
     Foreign,
-    /// Set aside; no row can exist.
+    /// Not JSON; no row can exist.
     Unreadable,
+    /// A value that is no object; no row can exist.
+    NoObject,
     /// The row is filled in.
     Row {
         family: Family,
@@ -32,54 +35,56 @@ pub(super) enum Outcome {
 }
 
 /// Fills in the row that a record must have become.
-pub(super) fn expect(
-    text: &[u8],
-    is_enveloped: bool,
-    folder: Folder<'_>,
-    row: &mut Row,
-) -> Outcome {
+pub(super) fn expect(text: &[u8], place: Place, folder: Folder<'_>, row: &mut Row) -> Outcome {
     if !json::is_valid(text) {
         return Outcome::Unreadable;
     }
-    let Some(members) = json::entries(text) else { return Outcome::Unreadable };
-    if is_foreign(&members, is_enveloped) {
+    let Some(members) = json::entries(text) else { return Outcome::NoObject };
+    let is_foreign = place != Place::Enveloped && is_foreign(&members);
+    if is_foreign && place == Place::Loose {
         return Outcome::Foreign;
     }
     let (family, account) = match folder {
-        Folder::Of(family, account) => (family, account),
+        Folder::Of(family, account) => (family, Some(account)),
         Folder::Ignored | Folder::Silent => (family_by_shape(&members), None),
     };
     let instant = event_time(family, &members);
+    if is_foreign && instant.is_none() {
+        return Outcome::Foreign;
+    }
     fill(family, &members, instant, row);
     Outcome::Row {
         family,
-        event_id: event_id(&members),
-        is_set_aside: instant.is_none()
+        event_id: event_id(family, &members),
+        is_set_aside: is_foreign
+            || instant.is_none()
             || !is_partitionable(family, &members, account)
             || json::is_deeper(text, MAX_DEPTH),
     }
 }
 
-/// Tells S3, SNS and SQS notifications, EventBridge events, digests, CloudWatch subscriptions and
-/// LookupEvents answers from records, and, outside an envelope, anything without a record's keys.
-fn is_foreign(members: &[Entry<'_>], is_enveloped: bool) -> bool {
-    const WRAPPERS: [&str; 7] =
-        ["logEvents", "CloudTrailEvent", "digestS3Bucket", "digestStartTime", "Sns", "s3", "body"];
-    const RECORDS: [&str; 7] = [
+/// Whether an object has fewer than two of the keys that make a CloudTrail record. Digests,
+/// EventBridge events, CloudWatch subscriptions and LookupEvents answers have none or one.
+fn is_foreign(members: &[Entry<'_>]) -> bool {
+    const FIELDS: [&str; 16] = [
         "eventVersion",
         "eventTime",
         "eventName",
         "eventSource",
         "eventID",
-        "timeWindow",
+        "eventId",
+        "awsRegion",
         "userIdentity",
+        "recipientAccountId",
+        "insightDetails",
+        "timeWindow",
+        "eventType",
+        "eventCategory",
+        "requestParameters",
+        "sourceIPAddress",
+        "userAgent",
     ];
-    let has = |name: &str| members.iter().any(|member| member.key == name);
-    let source = pick(members, "eventSource").and_then(json::content);
-    WRAPPERS.iter().any(|name| has(name))
-        || (has("detail") && !has("eventVersion"))
-        || source.is_some_and(|source| source.starts_with("aws:"))
-        || (!is_enveloped && RECORDS.iter().all(|name| pick(members, name).is_none()))
+    members.iter().filter(|member| FIELDS.contains(&member.key.as_ref())).nth(1).is_none()
 }
 
 /// Returns the value of a top-level key: the last exact spelling, else the last in any case.
@@ -90,20 +95,16 @@ fn pick<'a>(members: &[Entry<'a>], key: &str) -> Option<&'a [u8]> {
         .map(|member| member.value)
 }
 
+/// The first key that decides, decides.
 fn family_by_shape(members: &[Entry<'_>]) -> Family {
-    let content = |key| pick(members, key).and_then(json::content);
-    match content("eventCategory").as_deref() {
-        Some("Insight") => return Family::Insight,
-        Some("NetworkActivity") => return Family::NetworkActivity,
-        Some("Aggregated") => return Family::Aggregated,
-        _ => {}
-    }
-    match content("eventType").as_deref() {
-        Some("AwsCloudTrailInsight") => Family::Insight,
-        Some("AwsVpceEvents") => Family::NetworkActivity,
-        Some("AwsAggregatedEvent") => Family::Aggregated,
-        _ => Family::Events,
-    }
+    let is_deciding = |member: &&Entry<'_>| matches!(&*member.key, "eventCategory" | "eventType");
+    let family = |member: &Entry<'_>| match json::content(member.value)?.as_ref() {
+        "Insight" | "AwsCloudTrailInsight" => Some(Family::Insight),
+        "NetworkActivity" | "AwsVpceEvents" => Some(Family::NetworkActivity),
+        "Aggregated" | "AwsAggregatedEvent" => Some(Family::Aggregated),
+        _ => None,
+    };
+    members.iter().filter(is_deciding).find_map(family).unwrap_or(Family::Events)
 }
 
 fn event_time(family: Family, members: &[Entry<'_>]) -> Option<i64> {
@@ -120,8 +121,9 @@ fn pick_member<'a>(members: &[Entry<'a>], name: &str) -> Option<&'a [u8]> {
     members.iter().rev().find(|m| m.key.eq_ignore_ascii_case(name)).map(|m| m.value)
 }
 
-fn event_id(members: &[Entry<'_>]) -> Option<String> {
-    let id = json::content(pick(members, "eventID")?)?;
+fn event_id(family: Family, members: &[Entry<'_>]) -> Option<String> {
+    let key = if family == Family::Aggregated { "eventId" } else { "eventID" };
+    let id = json::content(pick(members, key)?)?;
     (!id.is_empty()).then(|| id.into_owned())
 }
 
@@ -226,24 +228,45 @@ fn value(value: Option<&[u8]>, shape: Shape, row: &mut Row) -> Option<Vec<u8>> {
 fn structure(text: Option<&[u8]>, members: &'static [Member], row: &mut Row) -> Option<Vec<u8>> {
     let entries = text.and_then(json::entries);
     let mut left = Leftovers::default();
-    let mut chosen = vec![None; members.len()];
-    for (at, entry) in entries.iter().flatten().enumerate() {
+    let mut chosen: Vec<Option<&Entry<'_>>> = vec![None; members.len()];
+    for entry in entries.iter().flatten() {
         let place = members.iter().position(|member| member.name.eq_ignore_ascii_case(&entry.key));
-        // A string member holds scalars; an object or array in its place is left over.
-        let is_container = entry.value.starts_with(b"{") || entry.value.starts_with(b"[");
-        let place = place.filter(|at| !(is_container && matches!(members[*at].shape, Shape::Text)));
-        let spare = place.map_or(Some(at), |place| chosen[place].replace(at));
-        if let Some(spare) = spare.and_then(|spare| entries.as_ref()?.get(spare)) {
-            left.add(spare.quoted, spare.value);
+        match place {
+            Some(place) => {
+                let spare = choose(&mut chosen[place], entry, members[place].shape);
+                spare.into_iter().for_each(|spare| left.add(entry.quoted, spare));
+            }
+            None => left.add(entry.quoted, entry.value),
         }
     }
-    for (member, at) in members.iter().zip(chosen) {
-        let entry = at.and_then(|at: usize| entries.as_ref()?.get(at));
+    for (member, entry) in members.iter().zip(chosen) {
         if let Some(rest) = value(entry.map(|entry| entry.value), member.shape, row) {
             left.add(entry.map_or(b"", |entry| entry.quoted), &rest);
         }
     }
     if entries.is_none() { text.map(<[u8]>::to_vec) } else { left.text() }
+}
+
+/// Lets a key's value into its member and returns what is left over: a value of the wrong shape,
+/// an earlier scalar, a later object or array. `null` is nothing.
+fn choose<'a, 'b>(
+    chosen: &mut Option<&'a Entry<'b>>,
+    entry: &'a Entry<'b>,
+    shape: Shape,
+) -> Option<&'b [u8]> {
+    let opening = match shape {
+        Shape::Struct(_) | Shape::Map => Some(b'{'),
+        Shape::List(_) => Some(b'['),
+        _ => None,
+    };
+    let own = entry.value.first().copied().filter(|byte| matches!(byte, b'{' | b'['));
+    if entry.value == b"null" {
+        None
+    } else if own != opening || (opening.is_some() && chosen.is_some()) {
+        Some(entry.value)
+    } else {
+        chosen.replace(entry).map(|earlier| earlier.value)
+    }
 }
 
 fn list(text: Option<&[u8]>, members: &'static [Member], row: &mut Row) -> Option<Vec<u8>> {
@@ -265,19 +288,15 @@ fn map(text: Option<&[u8]>, row: &mut Row) -> Option<Vec<u8>> {
         row.null();
         return text.map(<[u8]>::to_vec);
     };
-    let mut left = Leftovers::default();
-    let mut pairs = std::collections::BTreeMap::new();
-    for entry in &entries {
-        if let Some(earlier) = pairs.insert(entry.key.as_bytes(), entry) {
-            left.add(earlier.quoted, earlier.value);
-        }
-    }
+    let mut pairs: Vec<_> =
+        entries.iter().map(|entry| (entry.key.as_bytes(), plain_text(entry.value))).collect();
+    pairs.sort_unstable();
     row.count(pairs.len());
-    for (key, entry) in pairs {
+    for (key, value) in pairs {
         row.text(Some(key));
-        value(Some(entry.value), Shape::Text, row);
+        row.text(value.as_deref());
     }
-    left.text()
+    None
 }
 
 /// The JSON text of an object that grows.

@@ -34,17 +34,12 @@ fn is_space(byte: u8) -> bool {
 
 /// Returns where the string that opens at `at` ends; `None` if it does not or holds a newline.
 fn skip_string(text: &[u8], at: usize) -> Option<usize> {
-    skip_string_over(text, at, false)
-}
-
-fn skip_string_over(text: &[u8], at: usize, line_ends: bool) -> Option<usize> {
     let mut at = at + 1;
     loop {
         at += memchr3(b'"', b'\\', b'\n', text.get(at..)?)?;
         match text[at] {
             b'"' => return Some(at + 1),
             b'\\' => at += 2,
-            _ if line_ends => at += 1,
             _ => return None,
         }
     }
@@ -63,25 +58,12 @@ pub(super) fn skip_value(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// As [`skip_value`], but strings may hold raw line ends: of a record that is no JSON for it, among
-/// others that are.
-pub(super) fn skip_record(text: &[u8], at: usize) -> Option<usize> {
-    skip_value(text, at).or_else(|| match *text.get(at)? {
-        b'{' | b'[' => skip_container_over(text, at, true),
-        _ => None,
-    })
-}
-
-fn skip_container(text: &[u8], at: usize) -> Option<usize> {
-    skip_container_over(text, at, false)
-}
-
-fn skip_container_over(text: &[u8], mut at: usize, line_ends: bool) -> Option<usize> {
+fn skip_container(text: &[u8], mut at: usize) -> Option<usize> {
     let mut open = Vec::new();
     loop {
         match *text.get(at)? {
             b'"' => {
-                at = skip_string_over(text, at, line_ends)?;
+                at = skip_string(text, at)?;
                 continue;
             }
             byte @ (b'{' | b'[') => open.push(byte),

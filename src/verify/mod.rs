@@ -16,6 +16,7 @@
 //! What the converter must set aside is not expected; what only it can decide is passed in.
 //! Nothing is printed, and no record's content enters a report or a message.
 
+mod cut;
 mod expected;
 mod json;
 mod lake;
@@ -28,6 +29,7 @@ mod table;
 mod tests;
 
 use crate::error::{Error, ErrorKind, Result};
+use cut::Verdict;
 use expected::Outcome;
 use ledger::{Booked, Claim, Ledger};
 use rayon::prelude::*;
@@ -73,7 +75,8 @@ pub struct VerifyOptions {
     pub duplicates: DuplicateRule,
     /// Bytes of an unpacked object above which it is set aside; [`DEFAULT_MAX_OBJECT_SIZE`].
     pub max_object_size: u64,
-    /// Records the converter reports as set aside: object name and place in it, from 0.
+    /// Records the converter reports as set aside: object name, and the byte of the unpacked object
+    /// where the record begins.
     ///
     /// An object's name is its absolute path, an archive member's `<archive>!/<member>`.
     pub set_aside: HashSet<(String, u64)>,
@@ -100,7 +103,7 @@ impl VerifyOptions {
 pub struct VerifyReport {
     /// Objects that could be read, those without records included.
     pub objects_read: u64,
-    /// Objects that could not: damaged, too large, or broken between records.
+    /// Objects that could not: damaged or too large.
     pub objects_set_aside: u64,
     /// Source records that the lake must hold.
     pub records_expected: u64,
@@ -315,42 +318,67 @@ impl<'a> Comparison<'a> {
     /// Objects, and records without a row, are counted only.
     fn records(&self, file: &SourceFile, each: &mut dyn FnMut(&Record<'_>, &Row)) -> Result<Tally> {
         let mut tally = Tally::default();
+        if table::folder(&file.key) == Folder::Ignored {
+            tally.objects_read = 1;
+            return Ok(tally);
+        }
         let mut row = Row::default();
         source::read_objects(file, self.options.max_object_size, &mut |found| match found {
             Found::SetAside => tally.objects_set_aside += 1,
-            Found::Object { name, text } => {
+            Found::Object { name, own, text } => {
                 tally.objects_read += 1;
-                let folder = table::folder(&name);
-                if folder == Folder::Ignored {
-                    return;
+                let folder = table::folder(&name[own..]);
+                if folder != Folder::Ignored {
+                    tally.set_aside += self.object(&name, &text, folder, &mut row, each);
                 }
-                let cut = source::cut(&text);
-                tally.objects_set_aside += u64::from(cut.is_broken);
-                tally.objects_read -= u64::from(cut.is_broken);
-                for (index, piece) in (0..).zip(&cut.pieces) {
-                    let text = &text[piece.at.clone()];
-                    match expected::expect(text, piece.is_enveloped, folder, &mut row) {
-                        Outcome::Foreign => {}
-                        Outcome::Row { family, event_id, is_set_aside }
-                            if !self.is_listed(&name, index) =>
-                        {
-                            let is_spare = is_set_aside || cut.is_broken;
-                            let claim = if is_spare { Claim::Spare } else { Claim::Expected };
-                            let object = name.as_str();
-                            each(&Record { object, index, text, family, event_id, claim }, &row);
-                        }
-                        Outcome::Row { .. } | Outcome::Unreadable => tally.set_aside += 1,
-                    }
-                }
-                (self.on_progress)(cut.pieces.len() as u64);
             }
         })?;
         Ok(tally)
     }
 
-    fn is_listed(&self, object: &str, index: u64) -> bool {
+    /// Hands over an object's records; returns how many pieces of it can have no row.
+    fn object(
+        &self,
+        name: &str,
+        text: &[u8],
+        folder: Folder<'_>,
+        row: &mut Row,
+        each: &mut dyn FnMut(&Record<'_>, &Row),
+    ) -> u64 {
+        let (mut index, mut records, mut set_aside, mut foreign) = (0, 0, 0, 0);
+        let cut = cut::cut(text, &mut |piece| {
+            index += 1;
+            let start = piece.at.start as u64;
+            let text = &text[piece.at];
+            match expected::expect(text, piece.place, folder, row) {
+                Outcome::Foreign => {
+                    foreign += 1;
+                    return Verdict::Foreign;
+                }
+                Outcome::Unreadable => {
+                    set_aside += 1;
+                    return Verdict::Damaged;
+                }
+                Outcome::NoObject => set_aside += 1,
+                Outcome::Row { family, event_id, is_set_aside } => {
+                    records += 1;
+                    let is_spare = is_set_aside || self.is_listed(name, start);
+                    let claim = if is_spare { Claim::Spare } else { Claim::Expected };
+                    let (object, index) = (name, index - 1);
+                    each(&Record { object, index, text, family, event_id, claim }, row);
+                }
+            }
+            Verdict::Record
+        });
+        (self.on_progress)(index);
+        set_aside += cut.damaged;
+        // What is no record counts beside records only; alone it makes an object of another kind.
+        if records + set_aside > 0 { set_aside + foreign + cut.notifications } else { 0 }
+    }
+
+    fn is_listed(&self, object: &str, byte: u64) -> bool {
         let listed = &self.options.set_aside;
-        !listed.is_empty() && listed.contains(&(object.to_owned(), index))
+        !listed.is_empty() && listed.contains(&(object.to_owned(), byte))
     }
 }
 

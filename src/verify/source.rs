@@ -1,29 +1,29 @@
-//! The source as `verify` reads it: its own listing, its own unpacking, its own idea of a record.
+//! The source as `verify` reads it: its own listing and its own unpacking.
 //!
 //! Files are taken by their first bytes, never by their names: gzip (all members), zip and tar are
 //! opened, at most [`ARCHIVE_LEVELS`] inside each other, and every member is an object named
-//! `<archive>!<member>`. An object's text is cut at record boundaries and not parsed here.
-//! What cannot be read is set aside, never guessed at; only a failing disk is an error.
+//! `<archive>!/<member>`. Links inside archives, links to nowhere or in a circle, and names that
+//! start with `.` or `_` below a source are no objects. What cannot be read is set aside, never
+//! guessed at; only a failing disk is an error.
 
-use super::json;
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// How many containers may lie inside each other: `x.tar.gz` with gzipped members needs four.
 const ARCHIVE_LEVELS: usize = 5;
-/// As many bytes as decide what a stream is; tar's magic ends at byte 262.
+/// As many bytes as decide what a stream is: a tar's first header.
 const PEEK_BYTES: u64 = 512;
 
 /// One file below a source.
 #[derive(Debug)]
 pub(super) struct SourceFile {
     path: PathBuf,
-    /// The absolute path.
+    /// The absolute path; bytes that are no UTF-8 as `\xNN`.
     pub(super) key: String,
 }
 
@@ -35,27 +35,55 @@ pub(super) fn list(sources: &[PathBuf], lake: &Path) -> Result<Vec<SourceFile>> 
         let root = std::fs::canonicalize(source).map_err(|err| {
             Error::config("cannot open source").at("path", source.display()).because(err)
         })?;
-        let is_other = |entry: &walkdir::DirEntry| entry.path() != lake;
-        for entry in WalkDir::new(&root).follow_links(true).into_iter().filter_entry(is_other) {
-            let entry = entry.map_err(|err| Error::io("cannot list source", err))?;
-            if entry.file_type().is_file() {
-                files.push(SourceFile { key: key_of(entry.path()), path: entry.into_path() });
+        let is_wanted = |entry: &walkdir::DirEntry| {
+            entry.path() != lake && (entry.depth() == 0 || !is_hidden(entry.file_name()))
+        };
+        for entry in WalkDir::new(&root).follow_links(true).into_iter().filter_entry(is_wanted) {
+            match entry {
+                Ok(entry) if entry.file_type().is_file() => {
+                    files.push(SourceFile { key: key_of(entry.path()), path: entry.into_path() });
+                }
+                Ok(_) => {}
+                Err(err) if leads_nowhere(&err) => {}
+                Err(err) => return Err(Error::io("cannot list source", err)),
             }
         }
     }
     files.sort_by(|a, b| (&a.key, &a.path).cmp(&(&b.key, &b.path)));
+    files.dedup_by(|a, b| a.path == b.path);
     Ok(files)
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    matches!(name.as_encoded_bytes().first(), Some(b'.' | b'_'))
+}
+
+/// Whether a listing stopped at a link whose target is not there, or is the way that led to it.
+fn leads_nowhere(err: &walkdir::Error) -> bool {
+    let is_missing = err.io_error().is_some_and(|err| err.kind() == std::io::ErrorKind::NotFound);
+    is_missing || err.loop_ancestor().is_some() || err.path().is_some_and(Path::is_symlink)
 }
 
 /// An object's name: its absolute path, as the converter's ledger and quarantine have it.
 fn key_of(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+    let mut key = String::new();
+    for part in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        key += part.valid();
+        part.invalid().iter().for_each(|byte| key += &format!("\\x{byte:02X}"));
+    }
+    key
 }
 
 /// What a file yields: an object's name and bytes, or that it cannot be read.
 #[derive(Debug)]
 pub(super) enum Found {
-    Object { name: String, text: Vec<u8> },
+    Object {
+        /// The whole name.
+        name: String,
+        /// Where the part that says what kind of object it is starts: a member's own name.
+        own: usize,
+        text: Vec<u8>,
+    },
     SetAside,
 }
 
@@ -77,13 +105,34 @@ pub(super) fn read_objects(
     if is_zip(&head) {
         unpacker.zip(&file.key, BufReader::new(opened), 0);
     } else {
-        unpacker.stream(&file.key, &mut BufReader::new(opened), 0);
+        unpacker.stream(&file.key, 0, &mut BufReader::new(opened), 0);
     }
     Ok(())
 }
 
 fn is_zip(head: &[u8]) -> bool {
     head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
+}
+
+/// Whether a block is a tar header: its sum, with its own field as spaces, stands in it in octal.
+/// The oldest tars have nothing else to tell them by.
+fn is_tar(head: &[u8]) -> bool {
+    let Some(field) = head.get(148..156).filter(|_| head.len() == PEEK_BYTES as usize) else {
+        return false;
+    };
+    let digits = field.iter().skip_while(|byte| **byte == b' ');
+    let digits: Vec<u8> = digits.take_while(|byte| byte.is_ascii_digit()).copied().collect();
+    let claimed = std::str::from_utf8(&digits).ok();
+    let claimed = claimed.and_then(|digits| u64::from_str_radix(digits, 8).ok());
+    let all: u64 = head.iter().map(|byte| u64::from(*byte)).sum();
+    let own: u64 = field.iter().map(|byte| u64::from(*byte)).sum();
+    claimed == Some(all - own + 8 * u64::from(b' '))
+}
+
+/// Whether a member's path leads through a hidden name.
+fn is_hidden_member(path: &str) -> bool {
+    let mut parts = path.split('/');
+    parts.any(|part| part.starts_with(['.', '_']) && part != "." && part != "..")
 }
 
 struct Unpacker<'a> {
@@ -93,17 +142,19 @@ struct Unpacker<'a> {
 
 impl Unpacker<'_> {
     /// Takes a stream for what its first bytes say; a damaged or nested-too-deep one is set aside.
-    fn stream(&mut self, name: &str, reader: &mut dyn Read, level: usize) {
+    /// `own` is where the object's own name starts in `name`.
+    fn stream(&mut self, name: &str, own: usize, reader: &mut dyn Read, level: usize) {
         let mut head = Vec::new();
         if level > ARCHIVE_LEVELS || reader.take(PEEK_BYTES).read_to_end(&mut head).is_err() {
             return (self.each)(Found::SetAside);
         }
         let is_gzip = head.starts_with(&[0x1f, 0x8b]);
-        let is_tar = head.get(257..262) == Some(b"ustar");
+        let is_tar = is_tar(&head);
         let is_zip = is_zip(&head);
         let mut whole = Cursor::new(head).chain(reader);
         if is_gzip {
-            self.stream(name, &mut MultiGzDecoder::new(BufReader::new(whole)), level + 1);
+            let mut members = MultiGzDecoder::new(BufReader::new(whole));
+            self.stream(name, own, &mut members, level + 1);
         } else if is_tar {
             self.tar(name, whole, level);
         } else {
@@ -115,19 +166,33 @@ impl Unpacker<'_> {
             } else if is_zip {
                 self.zip(name, Cursor::new(text), level);
             } else {
-                (self.each)(Found::Object { name: name.to_owned(), text });
+                (self.each)(Found::Object { name: name.to_owned(), own, text });
             }
         }
     }
 
+    fn member(&mut self, archive: &str, path: &str, reader: &mut dyn Read, level: usize) {
+        if !is_hidden_member(path) {
+            let own = archive.len() + "!/".len();
+            self.stream(&format!("{archive}!/{path}"), own, reader, level + 1);
+        }
+    }
+
+    /// Reads a tar's files as far as it goes; links name what is elsewhere.
     fn tar(&mut self, name: &str, reader: impl Read, level: usize) {
         let mut archive = tar::Archive::new(reader);
         let Ok(members) = archive.entries() else { return (self.each)(Found::SetAside) };
         for member in members {
             let Ok(mut member) = member else { return (self.each)(Found::SetAside) };
-            if member.header().entry_type().is_file() {
-                let path = String::from_utf8_lossy(&member.path_bytes()).into_owned();
-                self.stream(&format!("{name}!/{path}"), &mut member, level + 1);
+            let kind = member.header().entry_type();
+            if !(kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse()) {
+                continue;
+            }
+            let path = String::from_utf8_lossy(&member.path_bytes()).into_owned();
+            if member.size() > self.max_object_size && !is_hidden_member(&path) {
+                (self.each)(Found::SetAside);
+            } else {
+                self.member(name, &path, &mut member, level);
             }
         }
     }
@@ -140,161 +205,11 @@ impl Unpacker<'_> {
             match archive.by_index(index) {
                 Ok(member) if member.is_dir() => {}
                 Ok(mut member) => {
-                    let name = format!("{name}!/{}", member.name());
-                    self.stream(&name, &mut member, level + 1);
+                    let path = member.name().to_owned();
+                    self.member(name, &path, &mut member, level);
                 }
                 Err(_) => (self.each)(Found::SetAside),
             }
         }
-    }
-}
-
-/// Where a record's text lies in its object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
-    pub(super) at: Range<usize>,
-    /// Whether it stood in a `Records` array, where nothing but records belongs.
-    pub(super) is_enveloped: bool,
-}
-
-/// An object's records, in order.
-#[derive(Debug, Default)]
-pub(super) struct Cut {
-    pub(super) pieces: Vec<Piece>,
-    /// Whether the text breaks off or contradicts itself between records. A converter may then set
-    /// the whole object aside or keep the records before the break; both are right.
-    pub(super) is_broken: bool,
-}
-
-/// Cuts an object's text into records: envelopes, bare arrays, NDJSON, lone or concatenated
-/// records. A text that does not begin with `{` or `[` has none.
-pub(super) fn cut(text: &[u8]) -> Cut {
-    let mut cut = Cut::default();
-    let mut at = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    at = json::skip_space(text, at);
-    if !matches!(text.get(at), Some(b'{' | b'[')) {
-        return cut;
-    }
-    while at < text.len() {
-        let known = cut.pieces.len();
-        let end = match text[at] {
-            b'{' => cut.object(text, at),
-            b'[' => cut.array(text, at, false),
-            _ => None,
-        };
-        at = match end {
-            Some(end) => json::skip_space(text, end),
-            None if cut.pieces.len() > known => {
-                cut.is_broken = true;
-                return cut;
-            }
-            None => {
-                // One bad line of NDJSON costs that line, if the next one starts afresh.
-                let line = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |end| at + end);
-                cut.pieces.push(Piece { at: at..line, is_enveloped: false });
-                let next = json::skip_space(text, line);
-                if !matches!(text.get(next), None | Some(b'{' | b'[')) {
-                    cut.is_broken = true;
-                    return cut;
-                }
-                next
-            }
-        };
-    }
-    cut
-}
-
-impl Cut {
-    /// Takes the object at `at` apart if it is an envelope, else as a record; returns its end.
-    fn object(&mut self, text: &[u8], at: usize) -> Option<usize> {
-        let start = at;
-        let mut is_envelope = false;
-        let mut at = json::skip_space(text, at + 1);
-        if text.get(at) == Some(&b'}') {
-            self.pieces.push(Piece { at: start..at + 1, is_enveloped: false });
-            return Some(at + 1);
-        }
-        loop {
-            let (key, value) = json::key_at(text, at)?;
-            let is_records = key == b"\"Records\"";
-            is_envelope |= is_records;
-            let end = if is_records && text.get(value) == Some(&b'[') {
-                self.array(text, value, true)?
-            } else {
-                json::skip_value(text, value)?
-            };
-            at = json::skip_space(text, end);
-            match text.get(at)? {
-                b',' => at = json::skip_space(text, at + 1),
-                b'}' if is_envelope => return Some(at + 1),
-                b'}' => {
-                    self.pieces.push(Piece { at: start..at + 1, is_enveloped: false });
-                    return Some(at + 1);
-                }
-                _ => return None,
-            }
-        }
-    }
-
-    fn array(&mut self, text: &[u8], at: usize, is_enveloped: bool) -> Option<usize> {
-        let mut at = json::skip_space(text, at + 1);
-        if text.get(at) == Some(&b']') {
-            return Some(at + 1);
-        }
-        loop {
-            let end = json::skip_record(text, at)?;
-            self.pieces.push(Piece { at: at..end, is_enveloped });
-            at = json::skip_space(text, end);
-            match text.get(at)? {
-                b',' => at = json::skip_space(text, at + 1),
-                b']' => return Some(at + 1),
-                _ => return None,
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn texts(text: &str) -> (Vec<&str>, bool) {
-        let cut = cut(text.as_bytes());
-        (cut.pieces.iter().map(|piece| &text[piece.at.clone()]).collect(), cut.is_broken)
-    }
-
-    #[test]
-    fn every_envelope_is_cut_at_its_records() {
-        for text in [
-            r#"{"Records":[{"a":1},{"a":"]"}]}"#,
-            "\u{feff} { \"x\": {}, \"Records\" : [ {\"a\":1} , {\"a\":\"]\"} ], \"y\":1 }\n",
-            r#"[{"a":1},{"a":"]"}]"#,
-            "{\"a\":1}\n{\"a\":\"]\"}\n",
-            r#"{"a":1}{"a":"]"}"#,
-            r#"{"Records":[{"a":1}]}{"Records":[{"a":"]"}]}"#,
-        ] {
-            assert_eq!(texts(text), (vec![r#"{"a":1}"#, r#"{"a":"]"}"#], false), "{text}");
-        }
-    }
-
-    #[test]
-    fn texts_that_are_not_json_hold_no_records() {
-        for text in [
-            "",
-            " \n",
-            "2 123456789012 eni-1 ACCEPT",
-            "\"Records\"",
-            "{\"Records\":null}",
-            "{\"Records\":[]}",
-        ] {
-            assert_eq!(texts(text), (vec![], false), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_bad_line_costs_a_line_and_a_broken_envelope_is_known_as_broken() {
-        assert_eq!(texts("{\"a\":1}\n{\"b\":\n{\"c\":1}").0, ["{\"a\":1}", "{\"b\":", "{\"c\":1}"]);
-        assert_eq!(texts(r#"{"Records":[{"a":1},{"b":"#), (vec![r#"{"a":1}"#], true));
-        assert!(texts("{\n\"a\": {\n").1);
     }
 }

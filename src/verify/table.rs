@@ -221,30 +221,41 @@ const AGGREGATED: &[Column] = &[
 /// What an object's key says about the records in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Folder<'a> {
-    /// The folder names the family; the account is that of the key, if it has one.
-    Of(Family, Option<&'a str>),
+    /// The name says the family and the account.
+    Of(Family, &'a str),
     /// Another service's log, or digests: never converted.
     Ignored,
     /// Nothing; each record says what it is.
     Silent,
 }
 
-/// Reads the family from an object's name: the folder after `AWSLogs/[o-…/]<account>`, else any
-/// folder with one of CloudTrail's names.
+/// Reads the family from an object's name: `AWSLogs/[o-…/]<account>/<service>/…`, else a file name
+/// `<account>_<service>_<region>_…` of CloudTrail's.
 pub(super) fn folder(name: &str) -> Folder<'_> {
-    let mut segments: Vec<&str> = name.split(['/', '!']).collect();
-    segments.pop();
+    let (path, file) = name.rsplit_once('/').unwrap_or(("", name));
+    let segments: Vec<&str> = path.split('/').collect();
     if let Some(logs) = segments.iter().rposition(|segment| *segment == "AWSLogs") {
         let is_organization = segments.get(logs + 1).is_some_and(|s| s.starts_with("o-"));
         let account = logs + 1 + usize::from(is_organization);
-        if let (Some(account), Some(service)) = (segments.get(account), segments.get(account + 1)) {
-            return by_name(service, Some(account)).unwrap_or(Folder::Ignored);
+        if let (Some(account), Some(service)) = (segments.get(account), segments.get(account + 1))
+            && is_account(account)
+        {
+            return by_name(service, account).unwrap_or(Folder::Ignored);
         }
     }
-    segments.iter().rev().find_map(|s| by_name(s, None)).unwrap_or(Folder::Silent)
+    match file.split('_').collect::<Vec<_>>()[..] {
+        [account, service, _, ..] if is_account(account) => {
+            by_name(service, account).unwrap_or(Folder::Silent)
+        }
+        _ => Folder::Silent,
+    }
 }
 
-fn by_name<'a>(folder: &str, account: Option<&'a str>) -> Option<Folder<'a>> {
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn by_name<'a>(folder: &str, account: &'a str) -> Option<Folder<'a>> {
     Some(match folder {
         "CloudTrail" => Folder::Of(Family::Events, account),
         "CloudTrail-NetworkActivity" => Folder::Of(Family::NetworkActivity, account),
@@ -269,7 +280,7 @@ mod tests {
 
     #[test]
     fn folders_name_the_family() {
-        let account = Some("123456789012");
+        let account = "123456789012";
         for (name, expected) in [
             ("AWSLogs/123456789012/CloudTrail/r/x.gz", Folder::Of(Family::Events, account)),
             (
@@ -278,7 +289,11 @@ mod tests {
             ),
             ("AWSLogs/123456789012/CloudTrail-Digest/x.gz", Folder::Ignored),
             ("AWSLogs/123456789012/Config/x.gz", Folder::Ignored),
-            ("a.tar!CloudTrail-Aggregated/x", Folder::Of(Family::Aggregated, None)),
+            ("AWSLogs/1/CloudTrail-Digest/x.gz", Folder::Silent),
+            ("CloudTrail-Aggregated/x", Folder::Silent),
+            ("x/123456789012_CloudTrail_r_1.gz", Folder::Of(Family::Events, account)),
+            ("123456789012_CloudTrail-Digest_r_1.gz", Folder::Ignored),
+            ("123456789012_Config_r_1.gz", Folder::Silent),
             ("CloudTrail", Folder::Silent),
             ("AWSLogs/x.json", Folder::Silent),
         ] {

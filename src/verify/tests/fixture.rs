@@ -93,6 +93,12 @@ impl Fixture {
         self.folder.path().join(below)
     }
 
+    /// The name of an object of the source.
+    pub(super) fn key(&self, below: &str) -> String {
+        let root = std::fs::canonicalize(self.path("source")).unwrap();
+        root.join(below).to_str().unwrap().to_owned()
+    }
+
     pub(super) fn source(self, key: &str, bytes: impl AsRef<[u8]>) -> Self {
         let path = self.path("source").join(key);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

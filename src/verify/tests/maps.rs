@@ -2,6 +2,7 @@
 //! writer makes one, from a list of structs whose levels fit the file schema's MAP.
 
 use super::fixture::Fixture;
+use crate::verify::cut::Place;
 use crate::verify::row::Row;
 use crate::verify::table::{Family, Folder};
 use crate::verify::{expected, lake};
@@ -58,7 +59,7 @@ fn a_map_in_the_file_reads_as_the_pairs_of_the_source() {
     let text = r#"{"eventID":"a","userIdentity":{"sessionContext":{"webIdFederationData":
         {"attributes":{"b:x": "2", "a": 1.50, "n": null}}}}}"#;
     let mut row = Row::default();
-    expected::expect(text.as_bytes(), false, Folder::Silent, &mut row);
+    expected::expect(text.as_bytes(), Place::Enveloped, Folder::Silent, &mut row);
     let expected = row.column_hashes()[1];
     let pairs =
         df!("key" => ["a", "b:x", "n"], "value" => [Some("1.50"), Some("2"), None]).unwrap();

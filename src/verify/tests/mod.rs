@@ -55,7 +55,7 @@ fn one_corrupt_value_is_a_difference_in_its_column() {
         assert_eq!(difference.kind, DifferenceKind::Different, "{path}");
         assert_eq!(difference.column.as_deref(), path.split('/').nth(1), "{path}");
         assert_eq!(difference.event_id.as_deref(), Some("id-1"));
-        assert_eq!(difference.object.as_deref(), Some("x/a.json"));
+        assert_eq!(difference.object, Some(fixture.key("x/a.json")));
         assert_eq!(difference.record, Some(1));
         assert_eq!(difference.file.as_deref(), Some(FILE));
     }
@@ -213,7 +213,8 @@ fn a_listed_position_is_set_aside_and_a_row_found_is_a_row_found() {
         .lake(FILE, Family::Events, &[small_row("a"), odd_row]);
     let mut options = fixture.options();
 
-    options.set_aside.insert(("a.json".to_owned(), 1));
+    let start = enveloped(&[&small("a"), ""]).find(']').unwrap() as u64;
+    options.set_aside.insert((fixture.key("a.json"), start));
     let report = verify(&options, &|_| ()).unwrap();
 
     assert!(report.proves(), "{report:?}");
@@ -223,13 +224,20 @@ fn a_listed_position_is_set_aside_and_a_row_found_is_a_row_found() {
 #[test]
 fn duplicate_and_case_variant_keys_lose_nothing() {
     let text = r#"{"eventid":"low","eventTime":"2024-05-01T12:00:00Z","eventID":"old","eventID":"new",
-        "userIdentity":{"ARN":"1","arn":"2"},"userIdentity":{"ARN":"3","arn":{"x": 4}},
-        "resources":{"a": 1}, "managementEvent": 1, "readOnly": null}"#;
+        "userIdentity":{"ARN":"1","arn":"2"},"userIdentity":{"ARN":"3","arn":"4","arn":{"x": 4},"arn":null,"type":[[]],
+            "sessionContext":null,"sessionContext":{"sourceIdentity":"s"},
+            "sessionContext":{"sourceIdentity":"t"}},
+        "resources":{"a": 1}, "resources":[{"ARN":[]},{"ARN":"5"},7,null], "managementEvent": 1, "readOnly": null}"#;
     let row = json!({
         "eventid": "new", "eventtime": "2024-05-01T12:00:00Z",
-        "event_timestamp": 1_714_564_800_000_i64, "useridentity": {"arn": "3"},
+        "event_timestamp": 1_714_564_800_000_i64, "useridentity": {"arn": "4",
+            "sessioncontext": {"sourceidentity": "s"}},
+        "resources": [{}, {"arn": "5"}, {}, {}],
         "extra_fields": r#"{"eventID":"old","eventid":"low","managementEvent":1,
-            "resources":{"a":1},"userIdentity":{"arn":{"x":4}},"userIdentity":{"ARN":"1","arn":"2"}}"#,
+            "resources":{"a":1},"resources":[{"ARN":[]},{},7],
+            "userIdentity":{"arn":"3","arn":{"x":4},"sessionContext":{"sourceIdentity":"t"},
+                "type":[[]]},
+            "userIdentity":{"ARN":"1","arn":"2"}}"#,
     });
     let fixture = Fixture::new().source("a.json", text).lake(FILE, Family::Events, &[row]);
 
@@ -251,10 +259,10 @@ fn every_family_has_its_table_by_folder_or_by_shape() {
         "summary": "{}", "event_timestamp": 1_714_564_800_000_i64});
     let fixture = Fixture::new()
         .source("a.json", insight)
-        .source("AWSLogs/1/CloudTrail-Aggregated/a.json", sum)
-        .source("AWSLogs/1/CloudTrail-NetworkActivity/a.json", small("n"))
-        .source("AWSLogs/1/CloudTrail-Digest/a.json", small("d"))
-        .source("AWSLogs/1/Config/a.json", small("c"))
+        .source("AWSLogs/111122223333/CloudTrail-Aggregated/a.json", sum)
+        .source("AWSLogs/111122223333/CloudTrail-NetworkActivity/a.json", small("n"))
+        .source("AWSLogs/111122223333/CloudTrail-Digest/a.json", small("d"))
+        .source("AWSLogs/111122223333/Config/a.json", small("c"))
         .lake("t_insight/a.parquet", Family::Insight, &[insight_row])
         .lake("t_aggregated/a.parquet", Family::Aggregated, &[sum_row])
         .lake("t_network_activity/a.parquet", Family::NetworkActivity, &[small_row("n")])

@@ -1,0 +1,324 @@
+//! Where the records of an object lie: its text cut at record boundaries, and not parsed.
+//!
+//! An object holds documents one after another, between them whitespace and commas: envelopes
+//! (`{"Records":[…]}`), records, and arrays of either. Where the text is damaged, reading goes on
+//! at the next place where a record begins, so that damage costs one record. A text that does not
+//! begin with `{` or `[` holds none.
+
+use super::json;
+use memchr::memmem;
+use std::ops::Range;
+
+/// What may be a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) at: Range<usize>,
+    pub(super) place: Place,
+}
+
+/// Where a piece stands, which says how much it must look like a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In an array of records, where nothing else belongs.
+    Enveloped,
+    /// Alone, or among documents.
+    Loose,
+    /// After damage, where what belongs to what is a matter of opinion.
+    Recovered,
+}
+
+/// What a piece turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// A record, good or bad.
+    Record,
+    /// JSON that is no record.
+    Foreign,
+    /// Not JSON: records may lie in it.
+    Damaged,
+}
+
+/// What an object holds besides its pieces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// Stretches of damaged text.
+    pub(super) damaged: u64,
+    /// Lists of notifications in CloudTrail's envelope.
+    pub(super) notifications: u64,
+}
+
+/// Cuts an object's text and hands over every piece, in order.
+pub(super) fn cut(text: &[u8], each: &mut dyn FnMut(Piece) -> Verdict) -> Cut {
+    let start = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    let mut at = json::skip_space(text, start);
+    let mut cutter = Cutter { text, each, cut: Cut::default(), last_marked: usize::MAX };
+    if matches!(text.get(at), Some(b'{' | b'[')) {
+        while at < text.len() {
+            at = match text[at] {
+                b'{' => cutter.document(at).0,
+                b'[' => cutter.array(at, Place::Loose),
+                _ => cutter.between(at),
+            };
+        }
+    }
+    cutter.cut
+}
+
+struct Cutter<'a> {
+    text: &'a [u8],
+    each: &'a mut dyn FnMut(Piece) -> Verdict,
+    cut: Cut,
+    /// No [`RECORD_KEY`] stands in the text from here on.
+    last_marked: usize,
+}
+
+/// The key that nearly every record begins with.
+const RECORD_KEY: &[u8] = b"\"eventVersion\"";
+
+impl Cutter<'_> {
+    /// Takes the object at `at` apart if it is an envelope, else as a record. Returns where to go
+    /// on, and whether it was a record.
+    fn document(&mut self, at: usize) -> (usize, bool) {
+        let (mut is_envelope, damaged) = (false, self.cut.damaged);
+        let mut next = json::skip_space(self.text, at + 1);
+        while self.text.get(next) != Some(&b'}') {
+            let after = self.member(next, &mut is_envelope);
+            next = after.map_or(next, |after| json::skip_space(self.text, after));
+            match self.text.get(next) {
+                Some(b',') if after.is_some() => next = json::skip_space(self.text, next + 1),
+                Some(b'}') if after.is_some() => {}
+                // What was read of an envelope stays read.
+                _ if is_envelope => {
+                    let is_known = next >= self.text.len() && self.cut.damaged > damaged;
+                    self.cut.damaged += u64::from(!is_known);
+                    return (next, false);
+                }
+                _ => return (self.resync(at), false),
+            }
+        }
+        if is_envelope { (next + 1, false) } else { self.offer(at..next + 1, Place::Loose) }
+    }
+
+    /// Passes over a key and its value, and reads it if it is `Records`.
+    fn member(&mut self, at: usize, is_envelope: &mut bool) -> Option<usize> {
+        let (key, value) = json::key_at(self.text, at)?;
+        if key != b"\"Records\"" || self.text.get(value) != Some(&b'[') {
+            return json::skip_value(self.text, value);
+        }
+        *is_envelope = true;
+        let first = json::skip_space(self.text, value + 1);
+        if is_notification(self.text, first)
+            && let Some(end) = json::skip_value(self.text, value)
+        {
+            self.cut.notifications += 1;
+            return Some(end);
+        }
+        Some(self.array(value, Place::Enveloped))
+    }
+
+    /// Reads the array at `at`; returns where it ends. Once a bare array is known to hold records,
+    /// everything in it is taken for one.
+    fn array(&mut self, at: usize, mut place: Place) -> usize {
+        let damaged = self.cut.damaged;
+        let mut at = at + 1;
+        while at < self.text.len() {
+            let is_whole = self.cut.damaged == damaged;
+            at = match self.text[at] {
+                b']' => return at + 1,
+                b'{' if is_whole && place == Place::Enveloped => self.value(at, place),
+                b'{' => {
+                    let (end, is_record) = self.document(at);
+                    if is_record && self.cut.damaged == damaged {
+                        place = Place::Enveloped;
+                    }
+                    end
+                }
+                b'[' | b'"' | b'-' | b'0'..=b'9' | b'a'..=b'z' => self.value(at, place),
+                _ => self.between(at),
+            };
+        }
+        at
+    }
+
+    fn value(&mut self, at: usize, place: Place) -> usize {
+        match json::skip_value(self.text, at) {
+            Some(end) => self.offer(at..end, place).0,
+            None => self.resync(at),
+        }
+    }
+
+    /// Hands over a value; returns where to go on, and whether it was a record.
+    fn offer(&mut self, at: Range<usize>, place: Place) -> (usize, bool) {
+        let is_loose = place == Place::Loose;
+        let place = if is_loose && self.cut.damaged > 0 { Place::Recovered } else { place };
+        match (self.each)(Piece { at: at.clone(), place }) {
+            Verdict::Damaged => {
+                // Brackets that match by chance may hide records.
+                let next = self.next_record(at.start, at.end);
+                self.cut.damaged += u64::from(next < at.end);
+                (next, false)
+            }
+            verdict => (at.end, verdict == Verdict::Record),
+        }
+    }
+
+    /// Passes over what separates documents, or over a word that does not belong.
+    fn between(&mut self, at: usize) -> usize {
+        let is_separator = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',');
+        if is_separator(&self.text[at]) {
+            return at + 1;
+        }
+        self.cut.damaged += 1;
+        if self.text[at] == b'"'
+            && let Some(end) = json::skip_value(self.text, at)
+        {
+            return end;
+        }
+        let ends = |byte: &u8| is_separator(byte) || matches!(byte, b'{' | b'[' | b'}' | b']');
+        let rest = &self.text[at + 1..];
+        at + 1 + rest.iter().position(ends).unwrap_or(rest.len())
+    }
+
+    /// Notes damage at `at`; returns where the next record begins.
+    fn resync(&mut self, at: usize) -> usize {
+        self.cut.damaged += 1;
+        self.next_record(at, self.text.len())
+    }
+
+    /// Returns the first place after `at` and before `end` where a record seems to begin: an object
+    /// in a list whose first key is a record's, or at the start of a line; else `end`.
+    fn next_record(&mut self, at: usize, end: usize) -> usize {
+        let marked = self.next_marked(at, end);
+        let line = self.text.get(at + 1..marked).and_then(|rest| memmem::find(rest, b"\n{"));
+        line.map_or(marked, |found| at + found + 2)
+    }
+
+    fn next_marked(&mut self, at: usize, end: usize) -> usize {
+        let mut from = at + 1;
+        while from < self.last_marked.min(end) {
+            let Some(found) = memmem::find(&self.text[from..], RECORD_KEY) else {
+                self.last_marked = from;
+                break;
+            };
+            let key = from + found;
+            let open = before(self.text, key).filter(|open| self.text[*open] == b'{');
+            let place = open.filter(|open| {
+                let ahead = before(self.text, *open).map(|ahead| self.text[ahead]);
+                *open > at && *open < end && matches!(ahead, Some(b',' | b'[' | b'}'))
+            });
+            if let Some(place) = place {
+                return place;
+            }
+            if key > end {
+                break;
+            }
+            from = key + RECORD_KEY.len();
+        }
+        end
+    }
+}
+
+/// Returns the last place before `at` that is not whitespace.
+fn before(text: &[u8], at: usize) -> Option<usize> {
+    text[..at].iter().rposition(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
+}
+
+/// Whether the object at `at` is an event notification and no record: both come as `Records`. Only
+/// its own keys count, as far as they can be read.
+fn is_notification(text: &[u8], at: usize) -> bool {
+    let mut has_source = false;
+    let mut at = json::skip_space(text, at + 1);
+    while let Some((key, value)) = json::key_at(text, at) {
+        match key {
+            b"\"eventID\"" | b"\"eventId\"" | b"\"eventCategory\"" | b"\"userAgent\"" => {
+                return false;
+            }
+            b"\"eventSource\"" | b"\"EventSource\"" => {
+                has_source |= text[value..].starts_with(b"\"aws:");
+            }
+            _ => {}
+        }
+        let end = json::skip_value(text, value).map(|end| json::skip_space(text, end));
+        match end {
+            Some(end) if text.get(end) == Some(&b',') => at = json::skip_space(text, end + 1),
+            _ => break,
+        }
+    }
+    has_source
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pieces of a text, when what has an `a` is a record.
+    fn texts(text: &str) -> (Vec<&str>, Cut) {
+        let mut found = Vec::new();
+        let cut = cut(text.as_bytes(), &mut |piece| {
+            let piece = &text[piece.at];
+            if serde_json::from_str::<serde_json::Value>(piece).is_err() {
+                return Verdict::Damaged;
+            }
+            if !piece.contains("\"a\"") && !piece.contains("\"eventVersion\"") {
+                return Verdict::Foreign;
+            }
+            found.push(piece);
+            Verdict::Record
+        });
+        (found, cut)
+    }
+
+    #[test]
+    fn every_document_is_cut_at_its_records() {
+        let (one, two) = (r#"{"a":1}"#, r#"{"a":"]"}"#);
+        for text in [
+            r#"{"Records":[{"a":1},{"a":"]"}]}"#,
+            "\u{feff} { \"x\": {}, \"Records\" : [ {\"a\":1} , {\"a\":\"]\"} ], \"y\":1 }\n",
+            r#"[{"a":1},{"a":"]"}]"#,
+            "{\"a\":1}\n{\"a\":\"]\"}\n",
+            r#"{"a":1}{"a":"]"}"#,
+            r#"{"Records":[{"a":1}]}{"Records":[{"a":"]"}]}"#,
+            r#"{"Records":[{"a":1}],"Records":[{"a":"]"}]}"#,
+            r#"[{"Records":[{"a":1}]},{"Records":[{"a":"]"}]}]"#,
+            r#"[{"x":1},{"a":1}] , [{"a":"]"}]"#,
+            r#"{"a":1}{"Records":[{"eventSource":"aws:s3"}]}{"a":"]"}"#,
+        ] {
+            let (found, cut) = texts(text);
+            assert_eq!((found, cut.damaged), (vec![one, two], 0), "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_that_hold_no_records_give_none() {
+        for text in [
+            "",
+            " \n",
+            "2 123456789012 eni-1 ACCEPT",
+            "\"Records\"",
+            "{\"Records\":null}",
+            "{\"Records\":[]}",
+            r#"{"Records":[{"eventSource":"aws:s3","eventVersion":"2.1"},{"a":1}]}"#,
+        ] {
+            assert_eq!(texts(text).0, [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn damage_costs_one_record() {
+        let good = r#"{"eventVersion":1}"#;
+        for bad in
+            [r#"{"a":}"#, r#"{"a":["#, r#"{"a":"x}"#, r#"{"a":{"b":[{},{"#, "]", r#"{"a"}}}"#]
+        {
+            for text in [
+                format!(r#"{{"Records":[{good},{bad},{good},{good}]}}"#),
+                format!("[{good},\n{bad},\n{good}, {good}\n]"),
+                format!("{good}\n{bad}\n{good}\n{good}"),
+                format!(r#"{{"Records":[{bad},{good},{good},{good}]}}"#),
+            ] {
+                assert_eq!(texts(&text).0, [good; 3], "{text}");
+            }
+        }
+        assert_eq!(texts(r#"{"Records":[{"a":1},{"b":"#).0, [r#"{"a":1}"#]);
+        assert_eq!(texts("{\"a\":1}\n\u{feff}{\"a\":2}\nxyz\n{\"a\":3}").0.len(), 3);
+    }
+}
