@@ -232,7 +232,20 @@ impl ObjectReader<'_> {
     fn document(&mut self, source: &[u8], range: Range<usize>, is_first: bool) -> Result<usize> {
         let shift = |inside: Range<usize>| inside.start + range.start..inside.end + range.start;
         match detect(&source[range.clone()]) {
-            Container::Damaged(reason) if is_first => Err(Error::bad_input(reason)),
+            Container::Damaged(reason) if is_first => {
+                let first = RecordSpans::new(source, range.clone()).next();
+                match first {
+                    // Not even JSON: records may still lie in it.
+                    Some((span, complete))
+                        if source[span.start] == b'{'
+                            && !(complete && self.is_json(source, span.clone()))
+                            && next_record(source, range.clone()) < range.end =>
+                    {
+                        Ok(self.one_value(source, range, None))
+                    }
+                    _ => Err(Error::bad_input(reason)),
+                }
+            }
             Container::Foreign(Foreign::NotJson) if is_first => {
                 self.foreign.push((range.clone(), Foreign::NotJson));
                 Ok(range.end)

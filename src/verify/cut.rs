@@ -6,7 +6,7 @@
 //! begin with `{` or `[` holds none.
 
 use super::json;
-use memchr::memmem;
+use memchr::{memchr, memmem};
 use std::ops::Range;
 
 /// What may be a record.
@@ -23,8 +23,10 @@ pub(super) enum Place {
     Enveloped,
     /// Alone, or among documents.
     Loose,
-    /// After damage, where what belongs to what is a matter of opinion.
+    /// After damage, where a record begins.
     Recovered,
+    /// After or amid damage, where what belongs to what is a matter of opinion.
+    Doubtful,
 }
 
 /// What a piece turned out to be.
@@ -51,7 +53,7 @@ pub(super) struct Cut {
 pub(super) fn cut(text: &[u8], each: &mut dyn FnMut(Piece) -> Verdict) -> Cut {
     let start = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     let mut at = json::skip_space(text, start);
-    let mut cutter = Cutter { text, each, cut: Cut::default(), last_marked: usize::MAX };
+    let mut cutter = Cutter { text, each, cut: Cut::default(), last_marked: usize::MAX, sure: 0 };
     if matches!(text.get(at), Some(b'{' | b'[')) {
         while at < text.len() {
             at = match text[at] {
@@ -70,8 +72,12 @@ struct Cutter<'a> {
     cut: Cut,
     /// No [`RECORD_KEY`] stands in the text from here on.
     last_marked: usize,
+    /// Where the last value ended of which it is certain that it stood alone.
+    sure: usize,
 }
 
+/// Objects without an end that are tried in one stretch of damage.
+const MAX_FAILURES: usize = 64;
 /// The key that nearly every record begins with.
 const RECORD_KEY: &[u8] = b"\"eventVersion\"";
 
@@ -93,7 +99,7 @@ impl Cutter<'_> {
                     self.cut.damaged += u64::from(!is_known);
                     return (next, false);
                 }
-                _ => return (self.resync(at), false),
+                _ => return (self.value(at, Place::Loose), false),
             }
         }
         if is_envelope { (next + 1, false) } else { self.offer(at..next + 1, Place::Loose) }
@@ -149,22 +155,38 @@ impl Cutter<'_> {
 
     /// Hands over a value; returns where to go on, and whether it was a record.
     fn offer(&mut self, at: Range<usize>, place: Place) -> (usize, bool) {
-        let is_loose = place == Place::Loose;
-        let place = if is_loose && self.cut.damaged > 0 { Place::Recovered } else { place };
-        match (self.each)(Piece { at: at.clone(), place }) {
-            Verdict::Damaged => {
-                // Brackets that match by chance may hide records.
-                let next = self.next_record(at.start, at.end);
-                self.cut.damaged += u64::from(next < at.end);
-                (next, false)
-            }
-            verdict => (at.end, verdict == Verdict::Record),
+        let is_damaged = self.cut.damaged > 0;
+        let is_sure = !is_damaged || self.is_sure(at.start);
+        let place = match place {
+            Place::Loose | Place::Enveloped if !is_sure => Place::Doubtful,
+            Place::Loose if is_damaged => Place::Recovered,
+            place => place,
+        };
+        let verdict = (self.each)(Piece { at: at.clone(), place });
+        let mut end = at.end;
+        if verdict == Verdict::Damaged {
+            // Brackets that match by chance may hide records.
+            end = self.next_record(at.start, at.end);
+            self.cut.damaged += u64::from(end < at.end);
         }
+        if is_sure && end == at.end {
+            self.sure = end;
+        }
+        (end, verdict == Verdict::Record)
+    }
+
+    /// Whether a value after damage is one of its own: it follows such a one, or begins as records
+    /// and lines do.
+    fn is_sure(&self, at: usize) -> bool {
+        let between = self.text.get(self.sure..at);
+        let follows = between.is_some_and(|between| between.iter().all(is_separator));
+        let first = self.text.get(json::skip_space(self.text, at + 1)..);
+        let is_marked = self.text[at] == b'{' && first.is_some_and(|k| k.starts_with(RECORD_KEY));
+        follows || is_marked || (at > 0 && self.text[at - 1] == b'\n')
     }
 
     /// Passes over what separates documents, or over a word that does not belong.
     fn between(&mut self, at: usize) -> usize {
-        let is_separator = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',');
         if is_separator(&self.text[at]) {
             return at + 1;
         }
@@ -182,7 +204,34 @@ impl Cutter<'_> {
     /// Notes damage at `at`; returns where the next record begins.
     fn resync(&mut self, at: usize) -> usize {
         self.cut.damaged += 1;
-        self.next_record(at, self.text.len())
+        let next = self.next_record(at, self.text.len());
+        self.doubtful(at + 1, next);
+        next
+    }
+
+    /// Hands over what may be whole records in a stretch of damage: a reader that takes another
+    /// view of the damage may find them.
+    fn doubtful(&mut self, mut at: usize, end: usize) {
+        let mut failures = 0;
+        while failures < MAX_FAILURES
+            && let Some(found) = self.text.get(at..end).and_then(|rest| memchr(b'{', rest))
+        {
+            at += found;
+            let ahead = before(self.text, at).map(|ahead| self.text[ahead]);
+            let value =
+                matches!(ahead, Some(b',' | b'[')).then(|| json::skip_value(&self.text[..end], at));
+            at = match value {
+                Some(Some(close)) => {
+                    (self.each)(Piece { at: at..close, place: Place::Doubtful });
+                    close
+                }
+                Some(None) => {
+                    failures += 1;
+                    at + 1
+                }
+                None => at + 1,
+            };
+        }
     }
 
     /// Returns the first place after `at` and before `end` where a record seems to begin: an object
@@ -216,6 +265,10 @@ impl Cutter<'_> {
         }
         end
     }
+}
+
+fn is_separator(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',')
 }
 
 /// Returns the last place before `at` that is not whitespace.

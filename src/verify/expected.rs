@@ -41,7 +41,7 @@ pub(super) fn expect(text: &[u8], place: Place, folder: Folder<'_>, row: &mut Ro
     }
     let Some(members) = json::entries(text) else { return Outcome::NoObject };
     let is_foreign = place != Place::Enveloped && is_foreign(&members);
-    if is_foreign && place == Place::Loose {
+    if is_foreign && place != Place::Recovered {
         return Outcome::Foreign;
     }
     let (family, account) = match folder {
@@ -49,7 +49,7 @@ pub(super) fn expect(text: &[u8], place: Place, folder: Folder<'_>, row: &mut Ro
         Folder::Ignored | Folder::Silent => (family_by_shape(&members), None),
     };
     let instant = event_time(family, &members);
-    if is_foreign && instant.is_none() {
+    if instant.is_none() && (is_foreign || place == Place::Doubtful) {
         return Outcome::Foreign;
     }
     fill(family, &members, instant, row);
@@ -57,6 +57,7 @@ pub(super) fn expect(text: &[u8], place: Place, folder: Folder<'_>, row: &mut Ro
         family,
         event_id: event_id(family, &members),
         is_set_aside: is_foreign
+            || place == Place::Doubtful
             || instant.is_none()
             || !is_partitionable(family, &members, account)
             || json::is_deeper(text, MAX_DEPTH),

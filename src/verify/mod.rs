@@ -29,7 +29,7 @@ mod table;
 mod tests;
 
 use crate::error::{Error, ErrorKind, Result};
-use cut::Verdict;
+use cut::{Place, Verdict};
 use expected::Outcome;
 use ledger::{Booked, Claim, Ledger};
 use rayon::prelude::*;
@@ -350,16 +350,18 @@ impl<'a> Comparison<'a> {
             index += 1;
             let start = piece.at.start as u64;
             let text = &text[piece.at];
+            // Damage is counted where it begins.
+            let costs = u64::from(piece.place != Place::Doubtful);
             match expected::expect(text, piece.place, folder, row) {
                 Outcome::Foreign => {
-                    foreign += 1;
+                    foreign += costs;
                     return Verdict::Foreign;
                 }
                 Outcome::Unreadable => {
-                    set_aside += 1;
+                    set_aside += costs;
                     return Verdict::Damaged;
                 }
-                Outcome::NoObject => set_aside += 1,
+                Outcome::NoObject => set_aside += costs,
                 Outcome::Row { family, event_id, is_set_aside } => {
                     records += 1;
                     let is_spare = is_set_aside || self.is_listed(name, start);
