@@ -268,7 +268,8 @@ fn write_changed(path: &Path, bytes: &[u8]) -> Result<u64> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Error::new(ErrorKind::Bug, "a catalog file has no name"));
     };
-    let temporary = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
+    // One name for all runs, of which the lease lets one write: what a killed one left is replaced.
+    let temporary = folder.join(format!(".{}.tmp", name.to_string_lossy()));
     let replace = || -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
         let mut file = File::create(&temporary)?;

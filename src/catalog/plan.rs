@@ -401,15 +401,15 @@ impl fmt::Display for Plan {
             writeln!(f, "~ table {table}: {change}")?;
         }
         for partition in &self.create_partitions {
-            writeln!(f, "+ partition {}", self.keys.partition_name(&partition.values))?;
+            writeln!(f, "+ partition {table}/{}", self.keys.partition_name(&partition.values))?;
         }
         for PartitionUpdate { input, changes } in &self.update_partitions {
             let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
             let name = self.keys.partition_name(&input.values);
-            writeln!(f, "~ partition {name}: {}", changes.join("; "))?;
+            writeln!(f, "~ partition {table}/{name}: {}", changes.join("; "))?;
         }
         for values in &self.delete_partitions {
-            writeln!(f, "- partition {}", self.keys.partition_name(values))?;
+            writeln!(f, "- partition {table}/{}", self.keys.partition_name(values))?;
         }
         self.warnings.iter().try_for_each(|warning| writeln!(f, "! {warning}"))
     }

@@ -78,22 +78,15 @@ pub(super) struct OutputArgs {
     pub quiet: bool,
 }
 
-#[derive(Debug, Group)]
+#[derive(Clone, Debug, Group)]
 pub(super) struct PlaceArgs {
-    /// Sources, then the lake: folders, files or archives (.json, .json.gz, .tar, .tar.gz, .zip)
-    #[arg(required = true, num_args = 2.., value_names = ["SOURCE", "LAKE"])]
-    pub places: Vec<PathBuf>,
-}
+    /// Folders, files or archives to read: .json, .json.gz, .tar, .tar.gz, .zip
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<PathBuf>,
 
-impl PlaceArgs {
-    /// Splits what was typed into the sources and the lake.
-    pub(super) fn split(&self) -> (Vec<PathBuf>, PathBuf) {
-        let (lake, sources) = match self.places.split_last() {
-            Some((lake, sources)) => (lake.clone(), sources.to_vec()),
-            None => Default::default(),
-        };
-        (sources, lake)
-    }
+    /// Folder of the lake
+    #[arg(value_name = "LAKE")]
+    pub lake: PathBuf,
 }
 
 /// Convert what is new in the sources into the lake.

@@ -2,8 +2,8 @@
 
 use crate::catalog::{self, Dialect, LocalCatalog};
 use crate::cli::args::{
-    Args, CatalogArgs, CatalogCommand, ConvertArgs, DialectName, Format, PlanArgs, QuarantineArgs,
-    SampleArgs, SchemaArgs, SchemaCommand, VerifyArgs,
+    Args, CatalogArgs, CatalogCommand, ConvertArgs, DialectName, Format, PlaceArgs, PlanArgs,
+    QuarantineArgs, SampleArgs, SchemaArgs, SchemaCommand, VerifyArgs,
 };
 use crate::cli::progress::{clean, say, shown};
 use crate::cli::report::{self, print, print_json};
@@ -35,7 +35,7 @@ fn threads(given: Option<u16>) -> usize {
 }
 
 fn convert_options(args: &ConvertArgs) -> ConvertOptions {
-    let (sources, lake) = args.places.split();
+    let PlaceArgs { sources, lake } = args.places.clone();
     let threads = threads(args.work.threads);
     let default = MEMORY_PER_THREAD.0.saturating_mul(threads.max(2) as u64);
     ConvertOptions {
@@ -369,7 +369,7 @@ fn reading_options(sources: Vec<PathBuf>) -> Result<ConvertOptions> {
 }
 
 pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {
-    let (sources, lake) = args.places.split();
+    let PlaceArgs { sources, lake } = args.places.clone();
     let storage = open_lake(&lake)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

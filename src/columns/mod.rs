@@ -14,4 +14,4 @@ pub use record::{
 };
 pub use text::{Cell, MAX_UNIT_BYTES, SideText};
 pub(crate) use tree::{ListAt, NONE, Node, ObjectAt, ScalarAt, as_bigint};
-pub use tree::{MAX_KEYS, MAX_LEVELS, Tree};
+pub use tree::{MAX_LEVELS, Tree};

@@ -3,8 +3,9 @@
 use crate::parse::{Cursor, Scalar, ScalarKind, minify_json};
 use std::ops::Range;
 
-/// The most bytes of JSON one unit may hold: a cell has 31 bits for an offset.
-pub const MAX_UNIT_BYTES: usize = (1 << 31) - 1;
+/// The most bytes of JSON one unit may hold, and the most bytes of texts made from it: a cell has 31
+/// bits for an offset. A byte of JSON is made into less than two.
+pub const MAX_UNIT_BYTES: usize = 1 << 30;
 
 const SIDE: u32 = 1 << 31;
 
@@ -58,6 +59,11 @@ pub struct SideText {
 }
 
 impl SideText {
+    /// Returns whether what is kept leaves no room for another object's texts.
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() > MAX_UNIT_BYTES / 2
+    }
+
     /// Keeps a copy of `text`.
     pub fn keep(&mut self, text: &[u8]) -> Cell {
         self.keep_with(|out| out.extend_from_slice(text))

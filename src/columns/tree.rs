@@ -7,18 +7,19 @@
 
 use crate::columns::text::{Cell, SideText};
 use crate::parse::{Cursor, ScalarKind};
-use crate::schema::{Field, Kind, Observed, ObservedField, column_name};
+use crate::schema::{Field, Kind, MAX_KEYS, Observed, ObservedField, column_name};
 use hashbrown::HashMap;
 
 /// Objects nested deeper below a column stay text.
 pub const MAX_LEVELS: usize = 12;
 
-/// An object with more distinct keys in one unit is taken for a map whose keys are data.
-pub const MAX_KEYS: usize = 200;
-
 /// A longer array stays text: its elements would cost far more memory than its JSON.
 pub(crate) const MAX_ELEMENTS: usize = 10_000;
 
+/// Objects under these names have keys that users choose.
+const MAP_NAMES: [&str; 4] = ["tags", "labels", "variables", "environmentvariables"];
+
+const KEYS_ARE_DATA: &str = "keys are data";
 const TOO_DEEP: &str = "nested deeper than 12 levels";
 
 /// The most distinct keys directly below a column in one unit.
@@ -197,7 +198,7 @@ impl Tree {
         let parent = &mut self.nodes[node as usize];
         if child.is_none() {
             if level > 0 && is_data(key) {
-                parent.opaque = Some("keys are data");
+                parent.opaque = Some(KEYS_ARE_DATA);
                 return None;
             }
             if parent.children.len() >= if level == 0 { MAX_ROOT_KEYS } else { MAX_KEYS } {
@@ -267,8 +268,9 @@ impl Tree {
         let start = cursor.start();
         let at = self.nodes[node as usize].objects.len();
         self.nodes[node as usize].objects.push(ObjectAt { slot, text: Cell::NULL });
-        if level >= MAX_LEVELS {
-            self.nodes[node as usize].opaque = Some(TOO_DEEP);
+        let is_map = MAP_NAMES.contains(&&*self.nodes[node as usize].name);
+        if level >= MAX_LEVELS || is_map {
+            self.nodes[node as usize].opaque = Some(if is_map { KEYS_ARE_DATA } else { TOO_DEEP });
             self.nodes[node as usize].objects[at].text = Cell::source(cursor.skip());
             return;
         }
@@ -385,8 +387,14 @@ fn is_data(key: &str) -> bool {
     key.len() > 64
         || key.bytes().filter(u8::is_ascii_digit).count() >= 5
         || key.bytes().any(|b| matches!(b, b'/' | b'@' | b' ' | b'*' | b'$' | b'{' | b'=' | b'%'))
-        || key.starts_with("arn:")
+        || is_variable(key)
         || !key.is_ascii()
+}
+
+/// Returns whether a key is a policy variable, an encryption context's key or an ARN: `aws:SourceIp`,
+/// `aws:s3:arn`. XML's own prefixes name fields.
+fn is_variable(key: &str) -> bool {
+    key.contains(':') && !key.starts_with("xsi:") && !key.starts_with("xmlns")
 }
 
 #[cfg(test)]
@@ -428,6 +436,9 @@ mod tests {
             ),
             (r#"{"n":18446744073709551616}"#, "struct<n:double>"),
             (r#"{"tags":{"arn:aws:s3:::b":"x"}}"#, "struct<tags:string>"),
+            (r#"{"tags":{"team":"x"}},{"tags":{"env":"y"}}"#, "struct<tags:string>"),
+            (r#"{"condition":{"aws:SourceIp":"x"}}"#, "struct<condition:string>"),
+            (r#"{"grantee":{"xsi:type":"x"}}"#, "struct<grantee:struct<xsi_type:string>>"),
         ] {
             assert_eq!(hive(records), want, "{records}");
         }

@@ -6,6 +6,8 @@ use crate::columns::text::{Cell, SideText};
 use crate::columns::tree::{ListAt, ObjectAt, ScalarAt, Tree};
 use crate::parse::{Cursor, ScalarKind, escape_json};
 use crate::schema::{Field, Kind};
+use hashbrown::HashMap;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// Where the values of one record go.
 pub(crate) struct Typed<'a> {
@@ -110,6 +112,7 @@ impl Typed<'_> {
         }
     }
 
+    /// An object with open keys; of a repeated key the last value counts.
     fn map(&mut self, cursor: &mut Cursor<'_>, node: u32, slot: u32, len: usize) {
         if self.tree.fill(node, slot) {
             let text = self.side.json(cursor);
@@ -118,26 +121,55 @@ impl Typed<'_> {
         }
         let (entry, first) = self.open_list(node, slot, len);
         let [key_node, value_node] = self.tree.nodes[entry as usize].children[..] else { return };
+        let mut slots: HashMap<u128, u32> = HashMap::with_capacity(len);
         cursor.enter(len);
-        for i in 0..len as u32 {
-            let slot = first + i;
-            self.tree.nodes[entry as usize].objects.push(ObjectAt { slot, text: Cell::NULL });
+        for _ in 0..len {
             let key = cursor.key();
-            let text = self.side.content(&key, cursor.bytes());
-            let key = ScalarAt { slot, kind: ScalarKind::String, text };
-            self.tree.nodes[key_node as usize].scalars.push(key);
-            let is_container = cursor.object_len().or(cursor.array_len()).is_some();
-            let text = if is_container {
-                self.side.json(cursor)
+            let next = first + slots.len() as u32;
+            let slot = *slots.entry(xxh3_128(key.text.as_bytes())).or_insert(next);
+            if slot == next {
+                self.tree.nodes[entry as usize].objects.push(ObjectAt { slot, text: Cell::NULL });
+                let text = self.side.content(&key, cursor.bytes());
+                let key = ScalarAt { slot, kind: ScalarKind::String, text };
+                self.tree.nodes[key_node as usize].scalars.push(key);
             } else {
-                let scalar = cursor.scalar();
-                self.side.content(&scalar, cursor.bytes())
-            };
-            if !text.is_null() {
-                let value = ScalarAt { slot, kind: ScalarKind::String, text };
-                self.tree.nodes[value_node as usize].scalars.push(value);
+                self.displace(value_node, slot, Cell::source(key.raw), cursor.bytes());
             }
+            self.map_value(cursor, value_node, slot);
             cursor.end_entry();
+        }
+        let unused = (len - slots.len()) as u32;
+        self.tree.nodes[node as usize].element_slots -= unused;
+        if let Some(list) = self.tree.nodes[node as usize].lists.last_mut() {
+            list.count -= unused;
+        }
+    }
+
+    fn map_value(&mut self, cursor: &mut Cursor<'_>, node: u32, slot: u32) {
+        let is_container = cursor.object_len().or(cursor.array_len()).is_some();
+        let (kind, text) = if is_container {
+            (ScalarKind::Null, self.side.json(cursor))
+        } else {
+            let scalar = cursor.scalar();
+            (scalar.kind, self.side.content(&scalar, cursor.bytes()))
+        };
+        if !text.is_null() {
+            let values = &mut self.tree.nodes[node as usize].scalars;
+            // A repeated key comes back to an earlier slot; the order is by slot.
+            let at = values.partition_point(|value| value.slot < slot);
+            values.insert(at, ScalarAt { slot, kind, text });
+        }
+    }
+
+    /// Moves a map's value among the leftovers.
+    fn displace(&mut self, node: u32, slot: u32, key: Cell, source: &[u8]) {
+        let values = &mut self.tree.nodes[node as usize].scalars;
+        if let Ok(at) = values.binary_search_by_key(&slot, |value| value.slot) {
+            let earlier = values.remove(at);
+            let text = json_of(earlier, source, self.side);
+            self.extra.open.push(Step::Key(key));
+            self.extra.add(text);
+            self.extra.open.pop();
         }
     }
 

@@ -5,6 +5,7 @@ use crate::commit::to_json;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{OWN, Storage};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// One record that was set aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,8 +32,8 @@ pub struct Quarantined {
 /// A whole object or a record on its way to the quarantine.
 #[derive(Clone, Debug)]
 pub struct QuarantinedObject {
-    /// The object's key.
-    pub object: String,
+    /// The object's key, shared: an object can have very many bad records.
+    pub object: Arc<str>,
     /// The record's number, or none for the whole object.
     pub record: Option<u64>,
     /// Where it starts in the decoded object.
@@ -62,7 +63,7 @@ pub async fn write_quarantine(
     let mut index = Vec::new();
     for entry in entries {
         index.push(Quarantined {
-            object: entry.object.clone(),
+            object: entry.object.to_string(),
             record: entry.record,
             byte: entry.byte,
             length: entry.raw.len() as u64,

@@ -110,8 +110,15 @@ impl Iterator for RecordSpans<'_> {
             b']' | b'}' => (start, false),
             _ => scalar_end(self.bytes, start, self.end),
         };
-        self.at = if complete { end } else { next_record(self.bytes, start..self.end) };
-        Some((start..self.at, complete))
+        if complete {
+            self.at = end;
+            return Some((start..end, true));
+        }
+        self.at = next_record(self.bytes, start..self.end);
+        let damaged = &self.bytes[start..self.at];
+        let is_separator = |b: &u8| matches!(b, b' ' | b'\n' | b'\r' | b'\t' | b',');
+        let length = damaged.iter().rposition(|b| !is_separator(b)).map_or(1, |at| at + 1);
+        Some((start..start + length, false))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::schema::Family;
 use crate::source::{Folder, Layout};
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where an object's bytes come from.
 #[derive(Debug)]
@@ -99,13 +100,16 @@ pub(crate) fn parse_segment(
         let start = parsed.source.len();
         let decoded = match &input {
             Input::Unreadable(err) => Err(Error::new(err.kind(), err.to_string())),
-            _ if start + bytes.len() > MAX_UNIT_BYTES => Err(too_much()),
+            _ if start + bytes.len() > MAX_UNIT_BYTES || start > 0 && parsed.side.is_full() => {
+                Err(too_much())
+            }
             _ => worker.decoder.decode(bytes, &mut parsed.source),
         };
         let decoded = decoded.and_then(|()| {
             if parsed.source.len() > MAX_UNIT_BYTES { Err(too_much()) } else { Ok(()) }
         });
         parsed.bytes_compressed += bytes.len() as u64;
+        let shared: Arc<str> = Arc::from(key.as_str());
         let mut record = ObjectRecord {
             key,
             etag,
@@ -118,6 +122,7 @@ pub(crate) fn parse_segment(
             Ok(()) => {
                 parsed.bytes_json += (parsed.source.len() - start) as u64;
                 let mut reader = ObjectReader {
+                    key: Arc::clone(&shared),
                     parsed: &mut parsed,
                     parser: &mut worker.parser,
                     options,
@@ -135,7 +140,7 @@ pub(crate) fn parse_segment(
             Err(err) if err.kind().reaction() == Reaction::Quarantine => {
                 parsed.source.truncate(start);
                 parsed.quarantine.push(QuarantinedObject {
-                    object: record.key.clone(),
+                    object: shared,
                     record: None,
                     byte: 0,
                     error_byte: None,
@@ -159,10 +164,11 @@ fn read_file(path: &std::path::Path, out: &mut Vec<u8>) -> std::io::Result<()> {
 }
 
 fn too_much() -> Error {
-    Error::new(ErrorKind::OverLimit, "the unit would hold over 2 GiB of JSON; lower `--memory`")
+    Error::new(ErrorKind::OverLimit, "the unit would hold over 1 GiB of JSON; lower `--unit-size`")
 }
 
 struct ObjectReader<'a> {
+    key: Arc<str>,
     parsed: &'a mut Parsed,
     parser: &'a mut Parser,
     options: &'a RowOptions,
@@ -205,13 +211,15 @@ impl ObjectReader<'_> {
         if source[at..].starts_with(b"\xEF\xBB\xBF") {
             at += 3;
         }
+        let mut is_first = true;
         loop {
             at = skip_separators(source, at);
-            if at == source.len() && self.record.tally.read + self.foreign.len() as u64 > 0 {
+            if at == source.len() && !is_first {
                 break;
             }
             let before = at;
-            at = self.document(source, at..source.len())?;
+            at = self.document(source, at..source.len(), is_first)?;
+            is_first = false;
             if at <= before {
                 break;
             }
@@ -219,9 +227,9 @@ impl ObjectReader<'_> {
         self.settle_foreign(source)
     }
 
-    /// Reads the value that starts `range`; returns where it ends.
-    fn document(&mut self, source: &[u8], range: Range<usize>) -> Result<usize> {
-        let is_first = range.start <= self.start + 3;
+    /// Reads the value that starts `range`; returns where it ends. What is wrong with the object's
+    /// first value is wrong with the object.
+    fn document(&mut self, source: &[u8], range: Range<usize>, is_first: bool) -> Result<usize> {
         let shift = |inside: Range<usize>| inside.start + range.start..inside.end + range.start;
         match detect(&source[range.clone()]) {
             Container::Damaged(reason) if is_first => {
@@ -243,6 +251,13 @@ impl ObjectReader<'_> {
                 Ok(range.end)
             }
             Container::Damaged(reason) => Ok(self.one_value(source, range, Some(reason))),
+            Container::Foreign(Foreign::NotJson) => {
+                // Text between documents: a line of it is one thing.
+                let line = memchr::memchr(b'\n', &source[range.clone()]);
+                let span = range.start..line.map_or(range.end, |at| range.start + at);
+                self.foreign.push((span.clone(), Foreign::NotJson));
+                Ok(span.end)
+            }
             Container::Foreign(kind) => {
                 let mut spans = RecordSpans::new(source, range.clone());
                 let (span, complete) = spans.next().unwrap_or((range.clone(), true));
@@ -298,7 +313,7 @@ impl ObjectReader<'_> {
             at = match kind {
                 Container::Sequence(_) => self.one_value(source, span.start..end, None),
                 Container::Damaged(why) => self.one_value(source, span, Some(why)),
-                Container::Array { .. } => self.document(source, span)?,
+                Container::Array { .. } => self.document(source, span, false)?,
                 Container::Foreign(kind) => {
                     self.foreign.push((span.clone(), kind));
                     span.end
@@ -413,10 +428,17 @@ impl ObjectReader<'_> {
     }
 
     fn parse_chunk(&mut self, source: &[u8], range: Range<usize>) -> Result<()> {
-        let Self { parsed, options, layout, record, number, start, .. } = self;
+        let Self { key, parsed, options, layout, record, number, start, .. } = self;
         self.parser.parse(source, range, |cursor, count| {
-            let mut taker =
-                Taker { parsed, options, layout, record, number: *number, start: *start };
+            let mut taker = Taker {
+                key: Arc::clone(key),
+                parsed,
+                options,
+                layout,
+                record,
+                number: *number,
+                start: *start,
+            };
             taker.take_all(cursor, count);
         })
     }
@@ -437,7 +459,7 @@ impl ObjectReader<'_> {
         stopped: Option<usize>,
     ) {
         self.parsed.quarantine.push(QuarantinedObject {
-            object: self.record.key.clone(),
+            object: Arc::clone(&self.key),
             record: Some(self.record.tally.read),
             byte: (span.start - self.start) as u64,
             error_byte: stopped.map(|at| at.saturating_sub(self.start) as u64),
@@ -451,6 +473,7 @@ impl ObjectReader<'_> {
 
 /// Takes the records of one parsed chunk.
 struct Taker<'a> {
+    key: Arc<str>,
     parsed: &'a mut Parsed,
     options: &'a RowOptions,
     layout: &'a Layout,
@@ -485,7 +508,7 @@ impl Taker<'_> {
             if let Err(err) = outcome {
                 let span = before.clone().skip();
                 self.parsed.quarantine.push(QuarantinedObject {
-                    object: self.record.key.clone(),
+                    object: Arc::clone(&self.key),
                     record: Some(self.record.tally.read),
                     byte: (span.start - self.start) as u64,
                     error_byte: None,

@@ -16,6 +16,9 @@ pub const MAX_TYPE_CHARS: usize = 125_000;
 /// The most scalar leaves of a nested column: each costs every file that has a value for it.
 pub const MAX_LEAVES: usize = 3_000;
 
+/// The most members of a struct below a nested column: more are a map whose keys are data.
+pub const MAX_KEYS: usize = 200;
+
 /// The most left-out paths that are listed by name.
 const MAX_LISTED: usize = 500;
 
@@ -87,6 +90,7 @@ impl Lock {
             added: Vec::new(),
             left_out: &mut self.left_out,
             path: format!("{}.{name}", family.table("cloudtrail")),
+            depth: 0,
         };
         if let Kind::Struct(fields) = &mut column.kind {
             merge.fields(fields, &observed.fields);
@@ -101,6 +105,8 @@ struct Merge<'a> {
     added: Vec<String>,
     left_out: &'a mut BTreeMap<String, String>,
     path: String,
+    /// Structs and lists above the fields that are merged.
+    depth: usize,
 }
 
 impl Merge<'_> {
@@ -130,7 +136,9 @@ impl Merge<'_> {
     fn kind(&mut self, locked: &mut Kind, seen: &Observed) {
         match locked {
             Kind::Struct(fields) if seen.object && seen.opaque.is_none() => {
+                self.depth += 1;
                 self.fields(fields, &seen.fields);
+                self.depth -= 1;
             }
             Kind::List(element) => {
                 if let Some(seen) = &seen.element {
@@ -146,9 +154,12 @@ impl Merge<'_> {
         let Some(field) = seen.resolve() else { return };
         let chars = field.name.len() + 2 + field.kind.hive_len();
         let leaves = field.kind.leaves();
-        if chars > self.chars_left || leaves > self.leaves_left {
+        let is_full = self.depth > 0 && locked.len() >= MAX_KEYS;
+        if is_full || chars > self.chars_left || leaves > self.leaves_left {
             if self.left_out.len() < MAX_LISTED {
-                let why = if chars > self.chars_left {
+                let why = if is_full {
+                    format!("its object has {MAX_KEYS} members already")
+                } else if chars > self.chars_left {
                     format!("the column's type would exceed {MAX_TYPE_CHARS} characters")
                 } else {
                     format!("the column would exceed {MAX_LEAVES} leaves")

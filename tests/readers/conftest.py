@@ -1,0 +1,151 @@
+"""Lakes to read: a made-up archive, the same as one wide partition, and real logs if there are any.
+
+Settings from the environment: TRAILMILL_BIN, the program (default: target/debug/trailmill);
+TRAILMILL_REAL_LOGS, a folder of real logs (default: ../shared/data/real, passed over if absent).
+"""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import source  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = Path(os.environ.get("TRAILMILL_BIN", ROOT / "target/debug/trailmill")).resolve()
+REAL = Path(os.environ.get("TRAILMILL_REAL_LOGS", ROOT / "../shared/data/real")).resolve()
+
+
+def pytest_sessionstart(session):
+    """Says at once what is missing."""
+    if not BINARY.is_file():
+        pytest.exit(f"no program at {BINARY}: run `cargo build`, or set TRAILMILL_BIN", 2)
+
+
+def trailmill(*args, codes=(0,)):
+    """Runs the program and returns its stdout."""
+    done = subprocess.run(
+        [str(BINARY), *map(str, args)], capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode in codes, f"{args}: exit code {done.returncode}\n{done.stderr}"
+    return done.stdout
+
+
+class Lake:
+    """A lake, what it was made from, and what its rows must be."""
+
+    def __init__(self, logs, path, *options):
+        self.logs, self.path = Path(logs), Path(path)
+        output = trailmill("convert", logs, path, "--report", "json", "-q", *options, codes=(0, 1))
+        self.report = json.loads(output)
+
+    @functools.cached_property
+    def read(self):
+        return source.read(self.logs)
+
+    @functools.cached_property
+    def records(self):
+        """The records that must be in the lake."""
+        return source.distinct([r for r in self.read[0] if r.instant is not None])
+
+    @functools.cached_property
+    def events(self):
+        """Plain dicts of the events table's records, for queries."""
+        return [r.plain for r in self.records if r.table == "cloudtrail"]
+
+    @functools.cached_property
+    def files(self):
+        """Every data file with its table."""
+        found = sorted(self.path.glob("*/**/*.parquet"))
+        return [(f, f.relative_to(self.path).parts[0]) for f in found if "_trailmill" not in f.parts]
+
+    def files_of(self, table):
+        return [str(file) for file, name in self.files if name == table]
+
+    @functools.cached_property
+    def rows(self):
+        """(table, partition values, row as a dict) of every row, read file by file with pyarrow."""
+        out = []
+        for file, table in self.files:
+            parts = file.relative_to(self.path).parts[1:-1]
+            values = dict(part.split("=", 1) for part in parts)
+            rows = pq.ParquetFile(file).read().to_pylist(maps_as_pydicts=None)
+            out += [(table, values, row) for row in rows]
+        return out
+
+    def ddl(self, dialect, *options):
+        """The statements of `catalog ddl`."""
+        text = trailmill("catalog", "ddl", self.path, "--dialect", dialect, *options)
+        return [part.strip() for part in text.split(";\n") if part.strip()]
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("lakes")
+
+
+@pytest.fixture(scope="session")
+def sample(folder):
+    """8 MB of made-up logs in the default partitions: many small files."""
+    trailmill("sample", folder / "logs", "--size", "8MB", "--seed", "7", "-q")
+    return Lake(folder / "logs", folder / "lake")
+
+
+@pytest.fixture(scope="session")
+def wide(folder):
+    """40 MB of made-up logs by year: few files of several pages, so that page indexes count."""
+    trailmill("sample", folder / "wide-logs", "--size", "40MB", "--seed", "7", "-q")
+    return Lake(folder / "wide-logs", folder / "wide", "--partition-by", "year")
+
+
+@pytest.fixture(scope="session")
+def real(folder):
+    """Real logs that other people published; not part of this repository."""
+    if not REAL.is_dir():
+        pytest.skip(f"no real logs at {REAL}")
+    return Lake(REAL, folder / "real")
+
+
+@pytest.fixture(scope="session", params=["sample", "real"])
+def lake(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def spark(folder):
+    """A Spark session without Hive, or a skip that says why there is none."""
+    pytest.importorskip("pyspark")
+    if os.environ.get("TRAILMILL_NO_SPARK"):
+        pytest.skip(os.environ["TRAILMILL_NO_SPARK"])
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    session = (
+        SparkSession.builder.master("local[2]")
+        .appName("trailmill readers")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.warehouse.dir", str(folder / "warehouse"))
+        .config("spark.sql.catalogImplementation", "in-memory")
+        .config("spark.driver.memory", "1g")
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+def spark_tables(session, lake, database):
+    """Runs `catalog ddl --dialect spark` in a database of its own; returns the database's name."""
+    for statement in lake.ddl("spark"):
+        session.sql(statement.replace("`trailmill`", f"`{database}`"))
+    return types.SimpleNamespace(name=database, sql=session.sql)

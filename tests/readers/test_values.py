@@ -1,0 +1,111 @@
+"""Every record of the source against every row of the lake, value by value."""
+
+import collections
+
+import pytest
+from contract import TABLES
+from source import agrees, exact, lake_row, row, same
+
+
+def test_every_record_is_there_with_every_documented_value(lake):
+    wanted = collections.defaultdict(list)
+    for record in lake.records:
+        wanted[record.table, record.event_id].append(row(record))
+
+    unexpected = []
+    for table, _, values in lake.rows:
+        found = lake_row(table, values)
+        candidates = wanted[table, values["eventid"]]
+        kinds = [(name, kind) for name, kind, _ in TABLES[table] if kind != "nested"]
+        for i, mine in enumerate(candidates):
+            if all(same(mine[name], found[name], kind) for name, kind in kinds):
+                del candidates[i]
+                break
+        else:
+            differing = [
+                (name, candidates[0][name], found[name])
+                for name, kind in kinds
+                if candidates and not same(candidates[0][name], found[name], kind)
+            ]
+            unexpected.append((table, values["eventid"], differing))
+
+    missing = [(key, rows) for key, rows in wanted.items() if rows]
+    assert not unexpected, f"{len(unexpected)} rows without a record: {unexpected[:3]}"
+    assert not missing, f"{len(missing)} records without a row: {missing[:3]}"
+
+
+def test_the_report_counts_what_the_source_holds(lake):
+    records, _ = lake.read
+    dated = [record for record in records if record.instant is not None]
+    report = lake.report
+
+    assert report["records_read"] == len(records)
+    assert report["records_written"] == len(lake.records) == len(lake.rows)
+    assert report["records_duplicate"] == len(dated) - len(lake.records)
+    assert report["records_quarantined"] == len(records) - len(dated)
+    assert report["rows_by_table"] == dict(collections.Counter(table for table, _, _ in lake.rows))
+
+
+def test_partition_paths_are_the_rows_own_values(lake):
+    by_text = collections.defaultdict(list)
+    for record in lake.records:
+        by_text[record.event_id].append(record)
+
+    for table, partition, values in lake.rows:
+        day = values["event_timestamp"].strftime("%Y-%m-%d")
+        assert partition["event_date"] == day
+        assert set(partition) == {"account", "region", "event_date"}
+        assert partition["region"] == (values["awsregion"] or partition["region"])
+        account = values.get("recipientaccountid") or values.get("accountid")
+        if not account:
+            paths = "".join(record.path for record in by_text[values["eventid"]])
+            identity = values["useridentity"] or {}
+            assert partition["account"] in paths or partition["account"] in (
+                identity.get("accountid"),
+                "unknown",
+            )
+        else:
+            assert partition["account"] == account
+
+
+def test_inferred_columns_say_what_the_text_says(lake):
+    checked = 0
+    for table, _, values in lake.rows:
+        for name, kind, key in TABLES[table]:
+            if kind != "nested" or values.get(name) is None:
+                continue
+            text = next(n for n, k, source in TABLES[table] if k == "json" and source == key)
+            assert agrees(values[name], exact(values[text])), (name, values["eventid"])
+            checked += 1
+
+    assert checked > len(lake.rows) / 2
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "member"),
+    [
+        ("request", "requestparameters", "bucketName"),
+        ("request", "requestparameters", "key"),
+        ("request", "requestparameters", "roleArn"),
+        ("request", "requestparameters", "instanceId"),
+        ("additional", "additionaleventdata", "SignatureVersion"),
+    ],
+)
+def test_no_text_value_is_missing_from_its_inferred_column(sample, column, text, member):
+    compared = 0
+    for table, _, values in sample.rows:
+        if table != "cloudtrail" or values[text] is None or values[text][0] != "{":
+            continue
+        source = exact(values[text]).last(member)
+        if type(source) is str:
+            assert values[column][member.lower()] == source
+            compared += 1
+
+    assert compared > 10
+
+
+def test_inferred_numbers_are_numbers(sample):
+    for table, _, values in sample.rows:
+        if table == "cloudtrail" and values.get("additional"):
+            count = values["additional"].get("bytestransferredout")
+            assert count is None or type(count) is int

@@ -1,0 +1,111 @@
+//! Logs that other people published: see `data/real/NOTICE.md` beside the project. They are not
+//! part of it; where they are absent, these tests say that they are skipped.
+
+use crate::support::{World, assert_same, run};
+use std::path::{Path, PathBuf};
+
+fn real() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/real");
+    let folder = folder.canonicalize().ok().or_else(|| {
+        // A clone one folder further down finds it, too.
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/real").canonicalize().ok()
+    });
+    if folder.is_none() {
+        eprintln!("skipped: there is no ../shared/data/real");
+    }
+    folder
+}
+
+fn convert(source: &Path, world: &World, more: &[&str]) -> trailmill::pipeline::Report {
+    let places = [source.to_str().unwrap(), world.lake.to_str().unwrap()];
+    let fixed = ["convert", places[0], places[1], "--quiet", "--report", "json"];
+    let run = run(fixed.iter().chain(more));
+    assert!(run.code == 0 || run.code == 1, "exit {}: {}", run.code, run.stderr);
+    run.report()
+}
+
+fn is_proved(source: &Path, world: &World) {
+    let places = [source.to_str().unwrap(), world.lake.to_str().unwrap()];
+    run(["verify", places[0], places[1], "--quiet"]).exits(0);
+}
+
+#[test]
+fn everything_published_converts_and_is_proved() {
+    let Some(real) = real() else { return };
+    let world = World::new();
+
+    let report = convert(&real, &world, &["--unit-size", "1MB"]);
+
+    assert!(report.records_written >= 1500, "{report:#?}");
+    assert_eq!(report.objects_known, 0);
+    is_proved(&real, &world);
+    assert_eq!(world.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn every_file_in_it_has_an_outcome() {
+    let Some(real) = real() else { return };
+    let world = World::new();
+
+    let report = convert(&real, &world, &[]);
+
+    // Objects passed over by their folder never reach a manifest.
+    let passed_over = report.objects_ignored - report.ignored_by_kind.values().sum::<u64>();
+    let visible = walkdir::WalkDir::new(&real)
+        .into_iter()
+        .filter_entry(|entry| {
+            entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".")
+        })
+        .flatten()
+        .filter(|entry| entry.file_type().is_file())
+        .count() as u64;
+    let manifests = world.manifests();
+    let objects = manifests.iter().flat_map(|manifest| &manifest.objects);
+    let top = objects.filter(|object| !object.key.contains("!/")).count() as u64;
+    assert!(top + passed_over >= visible, "{top} and {passed_over} of {visible}");
+}
+
+#[test]
+fn threads_and_small_units_do_not_change_it() {
+    let Some(real) = real() else { return };
+    let world = World::new();
+    convert(&real, &world, &["--unit-size", "300kB", "--threads", "1"]);
+    let one = world.snapshot();
+    world.remove_lake();
+
+    convert(&real, &world, &["--unit-size", "300kB", "--threads", "4"]);
+
+    assert_same(&one, &world.snapshot(), "4 threads against 1");
+}
+
+#[test]
+fn a_second_run_over_it_finds_nothing_new() {
+    let Some(real) = real() else { return };
+    let world = World::new();
+    convert(&real, &world, &[]);
+    let first = world.snapshot();
+
+    let report = convert(&real, &world, &[]);
+
+    assert_eq!(report.units, 0);
+    assert_same(&first, &world.snapshot(), "a second run");
+}
+
+#[test]
+fn copies_of_it_are_copies() {
+    let Some(real) = real() else { return };
+    let source = real.join("invictus-ir__aws_dataset");
+    let world = World::new();
+    for copy in ["one", "two"] {
+        for path in crate::support::files(&source) {
+            let name = path.strip_prefix(&source).unwrap().to_str().unwrap();
+            world.put(&format!("{copy}/{name}"), std::fs::read(&path).unwrap());
+        }
+    }
+
+    let report = world.convert(&[]);
+
+    let report = report.report();
+    assert!(report.records_duplicate >= report.records_written, "{report:#?}");
+    world.is_proved(&[]);
+}

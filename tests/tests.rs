@@ -1,0 +1,22 @@
+//! End to end: the program as people run it, on made-up archives in temporary folders.
+//!
+//! One binary, so that it links once. Every test has a folder of its own; what they share is in
+//! `support`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise"
+)]
+
+mod architecture;
+mod bad_input;
+mod catalog;
+mod cli;
+mod commit;
+mod convert;
+mod real_data;
+mod schema;
+mod support;
