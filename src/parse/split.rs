@@ -124,8 +124,22 @@ impl Iterator for RecordSpans<'_> {
 
 /// Returns where a damaged value that spans `range`, or starts it, is taken to end: before the next
 /// record's usual beginning, or before the next line that starts an object.
+///
+/// Looks ever further ahead, so that it costs what it passes over and not the rest of the object.
 pub(crate) fn next_record(bytes: &[u8], range: Range<usize>) -> usize {
     let rest = &bytes[range.clone()];
+    let mut ahead = 4096;
+    loop {
+        let found = next_record_within(&rest[..rest.len().min(ahead)]);
+        match found {
+            Some(end) => return range.start + end,
+            None if ahead >= rest.len() => return range.end,
+            None => ahead = ahead.saturating_mul(4),
+        }
+    }
+}
+
+fn next_record_within(rest: &[u8]) -> Option<usize> {
     let record = memchr::memmem::find_iter(rest, FIRST_KEY).find_map(|key| {
         let (open, byte) = last_visible(&rest[..key])?;
         match last_visible(&rest[..open]) {
@@ -134,9 +148,9 @@ pub(crate) fn next_record(bytes: &[u8], range: Range<usize>) -> usize {
             _ => None,
         }
     });
-    let (end, until) = record.unwrap_or((rest.len(), rest.len()));
+    let until = record.map_or(rest.len(), |(_, open)| open);
     let line = rest.get(1..until).and_then(|rest| memchr::memmem::find(rest, b"\n{"));
-    range.start + line.map_or(end, |at| at + 1)
+    line.map(|at| at + 1).or(record.map(|(end, _)| end))
 }
 
 fn last_visible(bytes: &[u8]) -> Option<(usize, u8)> {
