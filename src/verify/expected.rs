@@ -10,6 +10,7 @@ use super::row::Row;
 use super::table::{Column, Family, Folder, Member, Shape};
 use crate::units::parse_event_time;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// Records nested deeper than this are set aside.
 const MAX_DEPTH: usize = 1000;
@@ -289,15 +290,19 @@ fn map(text: Option<&[u8]>, row: &mut Row) -> Option<Vec<u8>> {
         row.null();
         return text.map(<[u8]>::to_vec);
     };
-    let mut pairs: Vec<_> =
-        entries.iter().map(|entry| (entry.key.as_bytes(), plain_text(entry.value))).collect();
-    pairs.sort_unstable();
+    let mut left = Leftovers::default();
+    let mut pairs: BTreeMap<&str, &[u8]> = BTreeMap::new();
+    for entry in &entries {
+        // Of a repeated key the last value counts; a `null` before it is nothing.
+        let earlier = pairs.insert(&entry.key, entry.value).filter(|value| *value != b"null");
+        earlier.into_iter().for_each(|value| left.add(entry.quoted, value));
+    }
     row.count(pairs.len());
     for (key, value) in pairs {
-        row.text(Some(key));
-        row.text(value.as_deref());
+        row.text(Some(key.as_bytes()));
+        row.text(plain_text(value).as_deref());
     }
-    None
+    left.text()
 }
 
 /// The JSON text of an object that grows.
