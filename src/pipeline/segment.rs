@@ -256,7 +256,9 @@ impl ObjectReader<'_> {
             Container::Foreign(Foreign::NotJson) => {
                 // Text between documents: a line of it is one thing.
                 let line = memchr::memchr(b'\n', &source[range.clone()]);
-                let span = range.start..line.map_or(range.end, |at| range.start + at);
+                let line = range.start..line.map_or(range.end, |at| range.start + at);
+                // After damage it may be an array's rest that stands in one line with others.
+                let span = line.start..next_record(source, line);
                 self.foreign.push((span.clone(), Foreign::NotJson));
                 Ok(span.end)
             }
