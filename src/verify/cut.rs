@@ -52,7 +52,8 @@ pub(super) struct Cut {
 /// Cuts an object's text and hands over every piece, in order.
 pub(super) fn cut(text: &[u8], each: &mut dyn FnMut(Piece) -> Verdict) -> Cut {
     let start = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let mut at = json::skip_space(text, start);
+    let lead = text[start..].iter().take_while(|byte| is_separator(byte)).count();
+    let mut at = start + lead;
     let mut cutter = Cutter { text, each, cut: Cut::default(), marked: 0..0, sure: 0 };
     if matches!(text.get(at), Some(b'{' | b'[')) {
         while at < text.len() {
