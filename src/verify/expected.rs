@@ -10,6 +10,7 @@ use super::row::Row;
 use super::table::{Column, Family, Folder, Member, Shape};
 use crate::units::parse_event_time;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// Records nested deeper than this are set aside.
 const MAX_DEPTH: usize = 1000;
@@ -284,20 +285,25 @@ fn list(text: Option<&[u8]>, members: &'static [Member], row: &mut Row) -> Optio
     })
 }
 
+/// An object with open keys; of a repeated key the last value counts and the others are left over.
 fn map(text: Option<&[u8]>, row: &mut Row) -> Option<Vec<u8>> {
     let Some(entries) = text.and_then(json::entries) else {
         row.null();
         return text.map(<[u8]>::to_vec);
     };
-    let mut pairs: Vec<_> =
-        entries.iter().map(|entry| (entry.key.as_bytes(), plain_text(entry.value))).collect();
-    pairs.sort_unstable();
+    let mut left = Leftovers::default();
+    let mut pairs: BTreeMap<&[u8], &[u8]> = BTreeMap::new();
+    for entry in &entries {
+        let earlier = pairs.insert(entry.key.as_bytes(), entry.value);
+        let spare = earlier.filter(|value| *value != b"null");
+        spare.into_iter().for_each(|value| left.add(entry.quoted, value));
+    }
     row.count(pairs.len());
     for (key, value) in pairs {
         row.text(Some(key));
-        row.text(value.as_deref());
+        row.text(plain_text(value).as_deref());
     }
-    None
+    left.text()
 }
 
 /// The JSON text of an object that grows.
