@@ -124,17 +124,33 @@ impl Iterator for RecordSpans<'_> {
 
 /// Returns where a damaged value that spans `range`, or starts it, is taken to end: before the next
 /// record's usual beginning, or before the next line that starts an object.
+///
+/// Looks ever further ahead, so that it costs what it passes over and not the rest of the object.
 pub(crate) fn next_record(bytes: &[u8], range: Range<usize>) -> usize {
     let rest = &bytes[range.clone()];
+    let mut ahead = 4096;
+    loop {
+        let found = next_record_within(&rest[..rest.len().min(ahead)]);
+        match found {
+            Some(end) => return range.start + end,
+            None if ahead >= rest.len() => return range.end,
+            None => ahead = ahead.saturating_mul(4),
+        }
+    }
+}
+
+fn next_record_within(rest: &[u8]) -> Option<usize> {
     let record = memchr::memmem::find_iter(rest, FIRST_KEY).find_map(|key| {
         let (open, byte) = last_visible(&rest[..key])?;
-        let is_next = byte == b'{' && open > 0;
-        (is_next && matches!(last_visible(&rest[..open]), Some((_, b',' | b'}' | b'['))))
-            .then_some(open)
+        match last_visible(&rest[..open]) {
+            Some((comma, b',')) if byte == b'{' => Some((comma, open)),
+            Some((close, b'}' | b'[')) if byte == b'{' => Some((close + 1, open)),
+            _ => None,
+        }
     });
-    let until = record.unwrap_or(rest.len());
+    let until = record.map_or(rest.len(), |(_, open)| open);
     let line = rest.get(1..until).and_then(|rest| memchr::memmem::find(rest, b"\n{"));
-    range.start + line.map_or(until, |at| at + 2)
+    line.map(|at| at + 1).or(record.map(|(end, _)| end))
 }
 
 fn last_visible(bytes: &[u8]) -> Option<(usize, u8)> {
@@ -228,6 +244,8 @@ mod tests {
             let whole = found.iter().filter(|(text, complete)| *complete && text == good).count();
             assert!(whole >= 2 && found[0].0 == good, "{bad}: {found:?}");
         }
+        let pretty = spans("{\"a\":[}} ,\n  {\n  \"eventVersion\" : 1 }");
+        assert_eq!(pretty[1], ("{\n  \"eventVersion\" : 1 }".to_owned(), true));
         let lines = spans(&format!("{good}\n{{\"a\":[}}\n{good}\n"));
         assert_eq!(lines[1], ("{\"a\":[}".to_owned(), false));
         assert_eq!(lines[2].0, good);

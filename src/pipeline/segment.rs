@@ -234,17 +234,19 @@ impl ObjectReader<'_> {
         match detect(&source[range.clone()]) {
             Container::Damaged(reason) if is_first => {
                 let first = RecordSpans::new(source, range.clone()).next();
-                match first {
-                    // Not even JSON: records may still lie in it.
-                    Some((span, complete))
-                        if source[span.start] == b'{'
-                            && !(complete && self.is_json(source, span.clone()))
-                            && next_record(source, range.clone()) < range.end =>
-                    {
-                        Ok(self.one_value(source, range, None))
-                    }
-                    _ => Err(Error::bad_input(reason)),
+                let Some((span, complete)) = first.filter(|(s, _)| source[s.start] == b'{') else {
+                    return Err(Error::bad_input(reason));
+                };
+                // Records may come after it, or lie in it if it is not even JSON.
+                let is_json = complete && self.is_json(source, span.clone());
+                let has_more = match is_json {
+                    true => skip_separators(source, span.end) < range.end,
+                    false => next_record(source, range.clone()) < range.end,
+                };
+                if !has_more {
+                    return Err(Error::bad_input(reason));
                 }
+                Ok(self.one_value(source, range, is_json.then_some(reason)))
             }
             Container::Foreign(Foreign::NotJson) if is_first => {
                 self.foreign.push((range.clone(), Foreign::NotJson));
@@ -393,7 +395,10 @@ impl ObjectReader<'_> {
                     (false, false) => range.end,
                 };
             }
-            self.one_by_one(source, from.min(end)..end);
+            let until = if closed { end } else { range.end };
+            self.one_by_one(source, from.min(until)..until);
+        } else if !closed {
+            self.one_by_one(source, end..range.end);
         }
         if !closed {
             if self.record.tally.quarantined == 0 {

@@ -53,7 +53,7 @@ pub(super) struct Cut {
 pub(super) fn cut(text: &[u8], each: &mut dyn FnMut(Piece) -> Verdict) -> Cut {
     let start = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     let mut at = json::skip_space(text, start);
-    let mut cutter = Cutter { text, each, cut: Cut::default(), last_marked: usize::MAX, sure: 0 };
+    let mut cutter = Cutter { text, each, cut: Cut::default(), marked: 0..0, sure: 0 };
     if matches!(text.get(at), Some(b'{' | b'[')) {
         while at < text.len() {
             at = match text[at] {
@@ -70,8 +70,8 @@ struct Cutter<'a> {
     text: &'a [u8],
     each: &'a mut dyn FnMut(Piece) -> Verdict,
     cut: Cut,
-    /// No [`RECORD_KEY`] stands in the text from here on.
-    last_marked: usize,
+    /// Where [`Self::next_marked`] was asked last, and what it said.
+    marked: Range<usize>,
     /// Where the last value ended of which it is certain that it stood alone.
     sure: usize,
 }
@@ -181,7 +181,9 @@ impl Cutter<'_> {
         let between = self.text.get(self.sure..at);
         let follows = between.is_some_and(|between| between.iter().all(is_separator));
         let first = self.text.get(json::skip_space(self.text, at + 1)..);
-        let is_marked = self.text[at] == b'{' && first.is_some_and(|k| k.starts_with(RECORD_KEY));
+        let is_marked = self.text[at] == b'{'
+            && first.is_some_and(|key| key.starts_with(RECORD_KEY))
+            && is_ahead_of_record(self.text, at);
         follows || is_marked || (at > 0 && self.text[at - 1] == b'\n')
     }
 
@@ -243,28 +245,22 @@ impl Cutter<'_> {
     }
 
     fn next_marked(&mut self, at: usize, end: usize) -> usize {
-        let mut from = at + 1;
-        while from < self.last_marked.min(end) {
-            let Some(found) = memmem::find(&self.text[from..], RECORD_KEY) else {
-                self.last_marked = from;
-                break;
-            };
-            let key = from + found;
-            let open = before(self.text, key).filter(|open| self.text[*open] == b'{');
-            let place = open.filter(|open| {
-                let ahead = before(self.text, *open).map(|ahead| self.text[ahead]);
-                *open > at && *open < end && matches!(ahead, Some(b',' | b'[' | b'}'))
+        if !self.marked.contains(&at) {
+            let keys = memmem::find_iter(&self.text[at + 1..], RECORD_KEY);
+            let place = keys.map(|found| at + 1 + found).find_map(|key| {
+                let open = before(self.text, key).filter(|open| self.text[*open] == b'{')?;
+                (open > at && is_ahead_of_record(self.text, open)).then_some(open)
             });
-            if let Some(place) = place {
-                return place;
-            }
-            if key > end {
-                break;
-            }
-            from = key + RECORD_KEY.len();
+            self.marked = at..place.unwrap_or(self.text.len());
         }
-        end
+        self.marked.end.min(end)
     }
+}
+
+/// Whether what stands before `at` may stand before a record, in a list or between documents.
+fn is_ahead_of_record(text: &[u8], at: usize) -> bool {
+    let ahead = before(text, at).map(|ahead| text[ahead]);
+    matches!(ahead, None | Some(b',' | b'[' | b'}'))
 }
 
 fn is_separator(byte: &u8) -> bool {
@@ -372,6 +368,7 @@ mod tests {
             }
         }
         assert_eq!(texts(r#"{"Records":[{"a":1},{"b":"#).0, [r#"{"a":1}"#]);
+        assert_eq!(texts(r#"{"Records":[{"a":1},0{"a":2}]}"#).0.len(), 2);
         assert_eq!(texts("{\"a\":1}\n\u{feff}{\"a\":2}\nxyz\n{\"a\":3}").0.len(), 3);
     }
 }

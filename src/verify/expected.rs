@@ -292,15 +292,15 @@ fn map(text: Option<&[u8]>, row: &mut Row) -> Option<Vec<u8>> {
         return text.map(<[u8]>::to_vec);
     };
     let mut left = Leftovers::default();
-    let mut pairs: BTreeMap<&[u8], &[u8]> = BTreeMap::new();
+    let mut pairs: BTreeMap<&str, &[u8]> = BTreeMap::new();
     for entry in &entries {
-        let earlier = pairs.insert(entry.key.as_bytes(), entry.value);
-        let spare = earlier.filter(|value| *value != b"null");
-        spare.into_iter().for_each(|value| left.add(entry.quoted, value));
+        // Of a repeated key the last value counts; a `null` before it is nothing.
+        let earlier = pairs.insert(&entry.key, entry.value).filter(|value| *value != b"null");
+        earlier.into_iter().for_each(|value| left.add(entry.quoted, value));
     }
     row.count(pairs.len());
     for (key, value) in pairs {
-        row.text(Some(key));
+        row.text(Some(key.as_bytes()));
         row.text(plain_text(value).as_deref());
     }
     left.text()

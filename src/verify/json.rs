@@ -52,7 +52,7 @@ pub(super) fn skip_value(text: &[u8], at: usize) -> Option<usize> {
         b'{' | b'[' => skip_container(text, at),
         b',' | b':' | b'}' | b']' => None,
         _ => {
-            let ends = |byte: &u8| is_space(*byte) || matches!(byte, b',' | b':' | b'}' | b']');
+            let ends = |byte: &u8| is_space(*byte) || b",:{}[]\"".contains(byte);
             Some(text[at..].iter().position(ends).map_or(text.len(), |length| at + length))
         }
     }

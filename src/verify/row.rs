@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn values_that_read_alike_are_told_apart() {
         let rows = [
-            row(|row| row.null()),
+            row(Row::null),
             row(|row| row.text(Some(b""))),
             row(|row| row.text(Some(b"0"))),
             row(|row| row.flag(Some(true))),

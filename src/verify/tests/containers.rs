@@ -98,3 +98,38 @@ fn an_object_that_cannot_be_read_is_set_aside() {
     assert_eq!((report.objects_set_aside, report.objects_read), (3, 1));
     assert_eq!(report.records_set_aside, 1);
 }
+
+#[test]
+fn links_and_hidden_names_are_no_objects_and_other_paths_are() {
+    let archive = {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_old();
+        for (name, id) in [("./a.json", "a"), ("_x/b.json", "b"), ("c/.d.json", "d")] {
+            let text = small(id);
+            header.set_size(text.len() as u64);
+            builder.append_data(&mut header, name, text.as_bytes()).unwrap();
+        }
+        let mut link = tar::Header::new_gnu();
+        link.set_entry_type(tar::EntryType::Link);
+        link.set_size(0);
+        builder.append_link(&mut link, "e.json", "./a.json").unwrap();
+        // Without its end, which only says that there are no more members.
+        builder.get_ref().clone()
+    };
+    let fixture = Fixture::new()
+        .source("o.tar", archive)
+        .source("z.zip", zip(&[("../up.json", small("u").as_bytes())]))
+        .source(".f.json", small("f"))
+        .source("_g/h.json", small("h"))
+        .lake(FILE, Family::Events, &["a", "u"].map(small_row));
+    std::os::unix::fs::symlink("nowhere", fixture.path("source/i.json")).unwrap();
+    std::os::unix::fs::symlink("..", fixture.path("source/j")).unwrap();
+    std::os::unix::fs::symlink("k.json", fixture.path("source/k.json")).unwrap();
+
+    let mut options = fixture.options();
+    options.lake = std::fs::canonicalize(&options.lake).unwrap();
+    let report = verify(&options, &|_| ()).unwrap();
+
+    assert!(report.proves(), "{report:?}");
+    assert_eq!((report.records_expected, report.objects_set_aside), (2, 0));
+}
