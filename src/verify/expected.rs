@@ -285,6 +285,7 @@ fn list(text: Option<&[u8]>, members: &'static [Member], row: &mut Row) -> Optio
     })
 }
 
+/// An object with open keys; of a repeated key the last value counts and the others are left over.
 fn map(text: Option<&[u8]>, row: &mut Row) -> Option<Vec<u8>> {
     let Some(entries) = text.and_then(json::entries) else {
         row.null();

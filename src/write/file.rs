@@ -107,42 +107,47 @@ impl Slice<'_> {
         let mut next = rows.start;
         while next < rows.end {
             let first = next;
-            let mut writer = FileWriter::new(
-                Vec::new(),
-                schema.clone(),
-                FileOptions { write_statistics: true, version: Version::V1 },
-                Some(created_by()),
-            );
-            let mut size = 0;
+            let (mut groups, mut size) = (Vec::new(), 0);
             while next < rows.end && (next == first || size < self.options.target_file_bytes) {
                 let group = next..rows.end.min(next + ROW_GROUP_ROWS);
                 let pages = self.row_group(&columns, &schema, group.clone())?;
                 size += pages.iter().map(pages_len).sum::<u64>();
-                let columns: Vec<_> = pages
-                    .into_iter()
-                    .map(|Pages(pages)| {
-                        Ok(DynStreamingIterator::new(Finished { pages, passed: 0 }))
-                    })
-                    .collect();
-                writer
-                    .write(u64::from(group.end - group.start), DynIter::new(columns.into_iter()))
-                    .map_err(bug)?;
+                groups.push((u64::from(group.end - group.start), pages));
                 next = group.end;
             }
-            writer.end(Some(self.metadata())).map_err(bug)?;
             let instants = || {
                 let rows = &self.order.rows[first as usize..next as usize];
                 rows.iter().map(|row| self.table.rows[*row as usize].instant)
             };
             written.files.push(EncodedFile {
                 partition: partition.to_owned(),
-                bytes: writer.into_inner(),
+                bytes: self.file(schema.clone(), groups)?,
                 rows: u64::from(next - first),
                 min_instant: instants().min().unwrap_or_default(),
                 max_instant: instants().max().unwrap_or_default(),
             });
         }
         Ok(())
+    }
+
+    /// Puts encoded row groups into a file. Page indexes are written where there is more than one
+    /// page to choose from: of a file of small chunks they would be a quarter.
+    fn file(&self, schema: SchemaDescriptor, groups: Vec<(u64, Vec<Pages>)>) -> Result<Vec<u8>> {
+        let pages = groups.iter().flat_map(|(_, columns)| columns);
+        let write_statistics = pages.into_iter().any(|Pages(pages)| {
+            pages.iter().filter(|page| matches!(page, CompressedPage::Data(_))).count() > 1
+        });
+        let options = FileOptions { write_statistics, version: Version::V1 };
+        let mut writer = FileWriter::new(Vec::new(), schema, options, Some(created_by()));
+        for (rows, columns) in groups {
+            let columns: Vec<_> = columns
+                .into_iter()
+                .map(|Pages(pages)| Ok(DynStreamingIterator::new(Finished { pages, passed: 0 })))
+                .collect();
+            writer.write(rows, DynIter::new(columns.into_iter())).map_err(bug)?;
+        }
+        writer.end(Some(self.metadata())).map_err(bug)?;
+        Ok(writer.into_inner())
     }
 
     fn metadata(&self) -> Vec<KeyValue> {
