@@ -3,6 +3,7 @@
 mod budget;
 mod convert;
 mod finish;
+mod object;
 mod order;
 mod plan;
 mod publish;

@@ -1,0 +1,390 @@
+//! One object's bytes to rows: documents, arrays, damage, foreign values.
+//!
+//! Usually an object is one envelope whose records parse in chunks. Everything else is read value by
+//! value: what is damaged ends where the next record seems to begin, what is foreign is decided on at
+//! the end, so that no record is lost beside it.
+
+use crate::columns::{ObjectFacts, Scratch, TableRows, family_of, is_cloudtrail};
+use crate::commit::{ObjectOutcome, ObjectRecord, QuarantinedObject};
+use crate::error::{Error, Result};
+use crate::parse::{
+    Chunks, Container, Cursor, Foreign, Parser, RecordSpans, array_end, detect, next_record,
+};
+use crate::pipeline::segment::{Parsed, RowOptions};
+use crate::schema::Family;
+use crate::source::{Folder, Layout};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Reads one object into a segment.
+pub(crate) struct ObjectReader<'a> {
+    pub(crate) key: Arc<str>,
+    pub(crate) parsed: &'a mut Parsed,
+    pub(crate) parser: &'a mut Parser,
+    pub(crate) options: &'a RowOptions,
+    pub(crate) layout: &'a Layout,
+    pub(crate) record: &'a mut ObjectRecord,
+    pub(crate) number: u32,
+    /// Where the object starts in the segment's bytes.
+    pub(crate) start: usize,
+    /// Values that are no records.
+    pub(crate) foreign: Vec<(Range<usize>, Foreign)>,
+}
+
+/// An array of records; see [`Container::Array`].
+#[derive(Clone)]
+struct Array {
+    inside: Range<usize>,
+    closed: bool,
+    is_guess: bool,
+}
+
+fn skip_separators(source: &[u8], mut at: usize) -> usize {
+    while source.get(at).is_some_and(|b| matches!(b, b' ' | b'\n' | b'\r' | b'\t' | b',')) {
+        at += 1;
+    }
+    at
+}
+
+impl ObjectReader<'_> {
+    /// Reads everything; an error says that the whole object is to be set aside.
+    pub(crate) fn read(&mut self) -> Result<()> {
+        let source = std::mem::take(&mut self.parsed.source);
+        let outcome = self.documents(&source);
+        self.parsed.source = source;
+        outcome
+    }
+
+    /// Reads every top-level value of the object: usually one envelope that fills it, but lines of
+    /// records, concatenated envelopes and their mixtures are out there, too.
+    fn documents(&mut self, source: &[u8]) -> Result<()> {
+        let mut at = self.start;
+        if source[at..].starts_with(b"\xEF\xBB\xBF") {
+            at += 3;
+        }
+        let mut is_first = true;
+        loop {
+            at = skip_separators(source, at);
+            if at == source.len() && !is_first {
+                break;
+            }
+            let before = at;
+            at = self.document(source, at..source.len(), is_first)?;
+            is_first = false;
+            if at <= before {
+                break;
+            }
+        }
+        self.settle_foreign(source)
+    }
+
+    /// Reads the value that starts `range`; returns where it ends. What is wrong with the object's
+    /// first value is wrong with the object.
+    fn document(&mut self, source: &[u8], range: Range<usize>, is_first: bool) -> Result<usize> {
+        let shift = |inside: Range<usize>| inside.start + range.start..inside.end + range.start;
+        match detect(&source[range.clone()]) {
+            Container::Damaged(reason) if is_first => {
+                let first = RecordSpans::new(source, range.clone()).next();
+                let Some((span, complete)) = first.filter(|(s, _)| source[s.start] == b'{') else {
+                    return Err(Error::bad_input(reason));
+                };
+                // Records may come after it, or lie in it if it is not even JSON.
+                let is_json = complete && self.is_json(source, span.clone());
+                let has_more = match is_json {
+                    true => skip_separators(source, span.end) < range.end,
+                    false => next_record(source, range.clone()) < range.end,
+                };
+                if !has_more {
+                    return Err(Error::bad_input(reason));
+                }
+                Ok(self.one_value(source, range, is_json.then_some(reason)))
+            }
+            Container::Foreign(Foreign::NotJson) if is_first => {
+                self.foreign.push((range.clone(), Foreign::NotJson));
+                Ok(range.end)
+            }
+            Container::Damaged(reason) => Ok(self.one_value(source, range, Some(reason))),
+            Container::Foreign(Foreign::NotJson) => {
+                // Text between documents: a line of it is one thing.
+                let line = memchr::memchr(b'\n', &source[range.clone()]);
+                let line = range.start..line.map_or(range.end, |at| range.start + at);
+                // After damage it may be an array's rest that stands in one line with others.
+                let span = line.start..next_record(source, line);
+                self.foreign.push((span.clone(), Foreign::NotJson));
+                Ok(span.end)
+            }
+            Container::Foreign(kind) => {
+                let mut spans = RecordSpans::new(source, range.clone());
+                let (span, complete) = spans.next().unwrap_or((range.clone(), true));
+                let is_object = source.get(span.start) == Some(&b'{');
+                if is_object && (!complete || !self.is_json(source, span.clone())) {
+                    // Damage may have made another thing of it.
+                    return Ok(self.one_value(source, range, None));
+                }
+                self.foreign.push((span.clone(), kind));
+                Ok(span.end)
+            }
+            Container::Sequence(_) => Ok(self.one_value(source, range, None)),
+            Container::Array { inside, closed, is_guess } => {
+                let is_bare = source[range.start] == b'[';
+                let mut array = Array { inside: shift(inside), closed, is_guess };
+                if is_guess && !is_first {
+                    // One of many documents: the end found from behind is another's.
+                    let (end, closed) = array_end(source, array.inside.start);
+                    array = Array { inside: array.inside.start..end, closed, is_guess: false };
+                }
+                if is_bare && !self.holds_records(source, &array) {
+                    return self.elements(source, &array, range);
+                }
+                Ok(self.array(source, &array, range, is_bare))
+            }
+        }
+    }
+
+    /// Whether an array's first object is a record; in a folder of logs it is taken for one.
+    fn holds_records(&mut self, source: &[u8], array: &Array) -> bool {
+        let first = RecordSpans::new(source, array.inside.clone())
+            .find(|(span, complete)| *complete && source[span.start] == b'{');
+        let Some((span, _)) = first else {
+            return matches!(self.layout.folder, Folder::Logs(_));
+        };
+        self.parser.parse(source, span, |cursor, _| is_cloudtrail(&cursor)).unwrap_or(true)
+    }
+
+    fn is_json(&mut self, source: &[u8], span: Range<usize>) -> bool {
+        self.parser.parse(source, span, |_, _| ()).is_ok()
+    }
+
+    /// Reads the elements of an array as documents of their own.
+    fn elements(&mut self, source: &[u8], array: &Array, range: Range<usize>) -> Result<usize> {
+        let (end, _) = array_end(source, array.inside.start);
+        let mut at = array.inside.start;
+        while let Some((span, complete)) = RecordSpans::new(source, at..end).next() {
+            let is_json = complete && self.is_json(source, span.clone());
+            let kind = match source[span.start] {
+                b'{' if is_json => detect(&source[span.clone()]),
+                _ => Container::Sequence(span.clone()),
+            };
+            at = match kind {
+                Container::Sequence(_) => self.one_value(source, span.start..end, None),
+                Container::Damaged(why) => self.one_value(source, span, Some(why)),
+                Container::Array { .. } => self.document(source, span, false)?,
+                Container::Foreign(kind) => {
+                    self.foreign.push((span.clone(), kind));
+                    span.end
+                }
+            };
+        }
+        Ok((end + 1).min(range.end))
+    }
+
+    /// What no record is: with no record beside it, the object is of another kind; else each such
+    /// value is set aside.
+    fn settle_foreign(&mut self, source: &[u8]) -> Result<()> {
+        let foreign = std::mem::take(&mut self.foreign);
+        let Some((_, kind)) = foreign.first() else { return Ok(()) };
+        if self.record.tally.read == 0 {
+            let is_log = matches!(self.layout.folder, Folder::Logs(_));
+            if is_log && matches!(kind, Foreign::NotJson | Foreign::OtherJson) {
+                let reason = format!("no CloudTrail records: {}", kind.describe());
+                return Err(Error::bad_input(reason));
+            }
+            self.record.outcome = ObjectOutcome::Ignored(kind.describe().to_owned());
+            return Ok(());
+        }
+        for (span, kind) in foreign {
+            self.set_aside(
+                source,
+                span,
+                &format!("no CloudTrail record: {}", kind.describe()),
+                None,
+            );
+        }
+        Ok(())
+    }
+
+    /// Reads one value as a record, or sets it aside; returns where it ends.
+    fn one_value(&mut self, source: &[u8], range: Range<usize>, damage: Option<&str>) -> usize {
+        let mut spans = RecordSpans::new(source, range.clone());
+        let Some((span, complete)) = spans.next() else { return range.end };
+        if !complete {
+            self.set_aside(source, span.clone(), "record ends in the middle", None);
+        } else if let Some(reason) = damage {
+            self.set_aside(source, span.clone(), reason, None);
+        } else if let Err(err) = self.parse_chunk(source, span.clone()) {
+            let stopped = err.place("byte").and_then(|byte| byte.parse::<usize>().ok());
+            // Brackets that match by chance may have swallowed records.
+            let end = next_record(source, span.clone());
+            self.set_aside(source, span.start..end, err.message(), stopped);
+            return end;
+        }
+        span.end
+    }
+
+    /// Reads the records of an array in chunks, and what follows it in its envelope; what does not
+    /// parse is split exactly. Returns where the array's document ends.
+    fn array(&mut self, source: &[u8], array: &Array, range: Range<usize>, is_bare: bool) -> usize {
+        let Array { inside, mut closed, is_guess } = array.clone();
+        let mut bad_from = None;
+        for chunk in Chunks::new(source, inside.clone()) {
+            let is_blank = source[chunk.range.clone()].iter().all(u8::is_ascii_whitespace);
+            if !is_blank && self.parse_chunk(source, chunk.range.clone()).is_err() {
+                bad_from = Some(chunk.range.start);
+                break;
+            }
+        }
+        if is_guess && bad_from.is_none() {
+            return range.end;
+        }
+        let mut end = inside.end;
+        if let Some(from) = bad_from {
+            if is_guess {
+                // Brackets that do not match inside a record leave the guess the better end.
+                let (exact, is_closed) = array_end(source, inside.start);
+                closed = is_closed || exact < source.len();
+                end = match (is_closed, closed) {
+                    (true, _) => exact,
+                    (false, true) => inside.end,
+                    (false, false) => range.end,
+                };
+            }
+            let until = if closed { end } else { range.end };
+            self.one_by_one(source, from.min(until)..until);
+        } else if !closed {
+            self.one_by_one(source, end..range.end);
+        }
+        if !closed {
+            if self.record.tally.quarantined == 0 {
+                self.set_aside(source, end..end, "array of records is not closed", None);
+            }
+            return range.end;
+        }
+        if is_bare { end + 1 } else { self.rest_of_envelope(source, end + 1..range.end) }
+    }
+
+    /// Passes over the keys after an envelope's records; a second `Records` is read as well.
+    fn rest_of_envelope(&mut self, source: &[u8], range: Range<usize>) -> usize {
+        let mut at = skip_separators(source, range.start);
+        while at < range.end && source[at] == b'"' {
+            let mut spans = RecordSpans::new(source, at..range.end);
+            let Some((key, true)) = spans.next() else { break };
+            let colon = skip_separators(source, key.end);
+            if source.get(colon) != Some(&b':') {
+                break;
+            }
+            let mut values = RecordSpans::new(source, colon + 1..range.end);
+            let Some((value, true)) = values.next() else { break };
+            if &source[key] == b"\"Records\"" && source[value.start] == b'[' {
+                self.one_by_one(source, value.start + 1..value.end - 1);
+            }
+            at = skip_separators(source, value.end);
+        }
+        if source.get(at) == Some(&b'}') { at + 1 } else { at.max(range.start) }
+    }
+
+    fn parse_chunk(&mut self, source: &[u8], range: Range<usize>) -> Result<()> {
+        let Self { key, parsed, options, layout, record, number, start, .. } = self;
+        self.parser.parse(source, range, |cursor, count| {
+            let mut taker = Taker {
+                key: Arc::clone(key),
+                parsed,
+                options,
+                layout,
+                record,
+                number: *number,
+                start: *start,
+            };
+            taker.take_all(cursor, count);
+        })
+    }
+
+    /// Values split by brackets, each parsed alone, so that a bad one costs only itself.
+    fn one_by_one(&mut self, source: &[u8], range: Range<usize>) {
+        let mut at = range.start;
+        while skip_separators(source, at) < range.end {
+            at = self.one_value(source, at..range.end, None);
+        }
+    }
+
+    fn set_aside(
+        &mut self,
+        source: &[u8],
+        span: Range<usize>,
+        reason: &str,
+        stopped: Option<usize>,
+    ) {
+        self.parsed.quarantine.push(QuarantinedObject {
+            object: Arc::clone(&self.key),
+            record: Some(self.record.tally.read),
+            byte: (span.start - self.start) as u64,
+            error_byte: stopped.map(|at| at.saturating_sub(self.start) as u64),
+            reason: reason.to_owned(),
+            raw: source[span].to_vec(),
+        });
+        self.record.tally.read += 1;
+        self.record.tally.quarantined += 1;
+    }
+}
+
+/// Takes the records of one parsed chunk.
+struct Taker<'a> {
+    key: Arc<str>,
+    parsed: &'a mut Parsed,
+    options: &'a RowOptions,
+    layout: &'a Layout,
+    record: &'a mut ObjectRecord,
+    number: u32,
+    start: usize,
+}
+
+impl Taker<'_> {
+    fn take_all(&mut self, mut cursor: Cursor<'_>, count: usize) {
+        let mut scratch = Scratch::default();
+        let facts = ObjectFacts {
+            account: self.layout.account.clone(),
+            region: self.layout.region.clone(),
+            organization: self.layout.organization.clone(),
+        };
+        for _ in 0..count {
+            let family = match self.layout.folder {
+                Folder::Logs(family) => family,
+                _ => family_of(&cursor),
+            };
+            let before = cursor.clone();
+            let table = table_of(&mut self.parsed.tables, family, self.options.nested);
+            let outcome = table.take(
+                &mut cursor,
+                &mut self.parsed.side,
+                &mut scratch,
+                self.number,
+                &facts,
+                &self.options.partition_by,
+            );
+            if let Err(err) = outcome {
+                let span = before.clone().skip();
+                self.parsed.quarantine.push(QuarantinedObject {
+                    object: Arc::clone(&self.key),
+                    record: Some(self.record.tally.read),
+                    byte: (span.start - self.start) as u64,
+                    error_byte: None,
+                    reason: err.to_string(),
+                    raw: cursor.bytes()[span].to_vec(),
+                });
+                self.record.tally.quarantined += 1;
+            }
+            self.record.tally.read += 1;
+            cursor.end_entry();
+        }
+    }
+}
+
+fn table_of(tables: &mut Vec<TableRows>, family: Family, nested: bool) -> &mut TableRows {
+    let at = match tables.iter().position(|table| table.family == family) {
+        Some(at) => at,
+        None => {
+            tables.push(TableRows::new(family, nested));
+            tables.len() - 1
+        }
+    };
+    &mut tables[at]
+}
