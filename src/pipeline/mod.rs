@@ -8,7 +8,9 @@ mod order;
 mod plan;
 mod publish;
 mod report;
+mod run;
 mod segment;
+mod settle;
 
 pub use convert::{convert, infer};
 pub use plan::{PlanReport, plan};

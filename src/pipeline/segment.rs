@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::parse::Parser;
 use crate::partition::PartitionBy;
 use crate::pipeline::object::ObjectReader;
-use crate::source::Layout;
+use crate::source::{Layout, Member, Object, parse_layout};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,6 +32,31 @@ pub(crate) struct SegmentObject {
     pub etag: String,
     pub layout: Layout,
     pub input: Input,
+}
+
+impl SegmentObject {
+    /// A file of the source.
+    pub(crate) fn file(object: &Object) -> Self {
+        Self {
+            key: object.key.clone(),
+            etag: object.etag.clone(),
+            layout: object.layout.clone(),
+            input: Input::File(object.path.clone()),
+        }
+    }
+
+    /// A member of an archive.
+    pub(crate) fn member(archive: &Object, member: Member) -> Self {
+        Self {
+            key: format!("{}!/{}", archive.key, member.name),
+            etag: String::new(),
+            layout: parse_layout(&member.name),
+            input: match member.bytes {
+                Ok(bytes) => Input::Bytes(bytes),
+                Err(err) => Input::Unreadable(err),
+            },
+        }
+    }
 }
 
 /// What decides how records become rows.
