@@ -108,9 +108,7 @@ pub fn array_end(bytes: &[u8], inside_start: usize) -> (usize, bool) {
 fn object(bytes: &[u8], start: usize) -> Container {
     let mut fields = 0;
     let mut foreign = None;
-    let mut at = skip_space(bytes, start + 1);
-    while let Some((key, colon)) = key_at(bytes, at) {
-        let value = skip_space(bytes, colon + 1);
+    for (key, value) in Members::new(bytes, start) {
         match &bytes[key] {
             b"Records" => return records(bytes, start, value),
             b"detail" | b"detail-type" => foreign = foreign.or(Some(Foreign::EventBridge)),
@@ -123,13 +121,6 @@ fn object(bytes: &[u8], start: usize) -> Container {
             }
             key => fields += usize::from(is_record_field(key)),
         }
-        let mut spans = RecordSpans::new(bytes, value..bytes.len());
-        let Some((_, true)) = spans.next() else { break };
-        at = skip_space(bytes, spans.position());
-        if bytes.get(at) != Some(&b',') {
-            break;
-        }
-        at = skip_space(bytes, at + 1);
     }
     match foreign {
         _ if fields >= 2 => Container::Sequence(start..bytes.len()),
@@ -177,10 +168,7 @@ fn is_first_key(bytes: &[u8], open: usize, value: usize) -> bool {
 fn checked(bytes: &[u8], inside: Range<usize>, closed: bool, is_guess: bool) -> Container {
     let open = skip_space(bytes, inside.start);
     let mut has_aws_source = false;
-    let mut at = skip_space(bytes, open + 1);
-    while bytes.get(open) == Some(&b'{') {
-        let Some((key, colon)) = key_at(bytes, at) else { break };
-        let value = skip_space(bytes, colon + 1);
+    for (key, value) in Members::new(bytes, open) {
         match &bytes[key] {
             b"eventID" | b"eventId" | b"eventCategory" | b"userAgent" => {
                 return Container::Array { inside, closed, is_guess };
@@ -190,18 +178,48 @@ fn checked(bytes: &[u8], inside: Range<usize>, closed: bool, is_guess: bool) -> 
             }
             _ => {}
         }
-        let mut spans = RecordSpans::new(bytes, value..bytes.len());
-        let Some((_, true)) = spans.next() else { break };
-        at = skip_space(bytes, spans.position());
-        if bytes.get(at) != Some(&b',') {
-            break;
-        }
-        at = skip_space(bytes, at + 1);
     }
     if has_aws_source {
         return Container::Foreign(Foreign::Notification);
     }
     Container::Array { inside, closed, is_guess }
+}
+
+/// The keys of the object that opens at a position, each with where its value starts. A value is
+/// passed over only when the next key is asked for; damage ends the keys.
+struct Members<'a> {
+    bytes: &'a [u8],
+    /// Where the next key is, or the value before it.
+    at: usize,
+    is_at_value: bool,
+}
+
+impl<'a> Members<'a> {
+    fn new(bytes: &'a [u8], open: usize) -> Self {
+        let at =
+            if bytes.get(open) == Some(&b'{') { skip_space(bytes, open + 1) } else { bytes.len() };
+        Self { bytes, at, is_at_value: false }
+    }
+}
+
+impl Iterator for Members<'_> {
+    type Item = (Range<usize>, usize);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_at_value {
+            let mut spans = RecordSpans::new(self.bytes, self.at..self.bytes.len());
+            let (_, true) = spans.next()? else { return None };
+            let comma = skip_space(self.bytes, spans.position());
+            if self.bytes.get(comma) != Some(&b',') {
+                return None;
+            }
+            self.at = skip_space(self.bytes, comma + 1);
+        }
+        let (key, colon) = key_at(self.bytes, self.at)?;
+        self.at = skip_space(self.bytes, colon + 1);
+        self.is_at_value = true;
+        Some((key, self.at))
+    }
 }
 
 /// The key string that opens at `at`, without quotes, and the position of its colon.
