@@ -143,6 +143,13 @@ pub(super) fn plan(args: &PlanArgs) -> Result<u8> {
     Ok(EXIT_OK)
 }
 
+/// For commands that only read a lake's documents.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(|err| Error::io("cannot start the I/O threads", err))
+}
+
 /// A lake that must be there already.
 fn open_lake(lake: &Path) -> Result<Storage> {
     if !lake.join(OWN).is_dir() {
@@ -162,9 +169,7 @@ struct Known {
 
 fn read_lake(lake: &Path) -> Result<Known> {
     let storage = open_lake(lake)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(|err| Error::io("cannot start the I/O threads", err))?;
+    let runtime = runtime()?;
     let (manifests, lock) = runtime.block_on(async {
         let manifests = Manifest::read_all(&storage).await?;
         let lock = read_lock(&storage, &manifests).await?;
@@ -371,9 +376,7 @@ fn reading_options(sources: Vec<PathBuf>) -> Result<ConvertOptions> {
 pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {
     let PlaceArgs { sources, lake } = args.places.clone();
     let storage = open_lake(&lake)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(|err| Error::io("cannot start the I/O threads", err))?;
+    let runtime = runtime()?;
     let set_aside = runtime.block_on(read_quarantine(&storage))?;
     let options = VerifyOptions {
         table: args.table.clone(),
@@ -403,9 +406,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {
 
 pub(super) fn quarantine(args: &QuarantineArgs) -> Result<u8> {
     let storage = open_lake(&args.lake)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(|err| Error::io("cannot start the I/O threads", err))?;
+    let runtime = runtime()?;
     let entries = runtime.block_on(read_quarantine(&storage))?;
     if let Some(number) = args.raw {
         let entry = entries.get(number).ok_or_else(|| {

@@ -10,7 +10,6 @@ mod typed;
 
 pub use record::{
     MAX_RECORD_BYTES, ObjectFacts, Row, Scratch, TableRows, Values, family_of, is_cloudtrail,
-    typed_kind,
 };
 pub use text::{Cell, MAX_UNIT_BYTES, SideText};
 pub(crate) use tree::{ListAt, NONE, Node, ObjectAt, ScalarAt, as_bigint};

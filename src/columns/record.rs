@@ -10,7 +10,7 @@ use crate::columns::typed::Typed;
 use crate::error::{Error, Result};
 use crate::parse::{Cursor, ScalarKind};
 use crate::partition::{Facts, PartitionBy};
-use crate::schema::{ColumnSpec, Family, Kind, Role, columns};
+use crate::schema::{ColumnSpec, Family, Role, columns};
 use crate::units::{EpochMillis, parse_event_time};
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
@@ -181,12 +181,9 @@ const MAX_KEYS_MET: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Scratch<'t> {
     found: Vec<Option<Found<'t>>>,
-    extra: ExtraSlot,
+    extra: Extra,
     path: Vec<u8>,
 }
-
-#[derive(Debug, Default)]
-struct ExtraSlot(Extra);
 
 #[derive(Clone, Debug)]
 struct Found<'t> {
@@ -259,7 +256,7 @@ impl TableRows {
         let start = cursor.start();
         scratch.found.clear();
         scratch.found.resize(self.specs.len(), None);
-        scratch.extra.0.clear();
+        scratch.extra.clear();
         let source = cursor.bytes();
         cursor.enter(len);
         for n in 0..len {
@@ -286,7 +283,7 @@ impl TableRows {
             };
             if let Some(leftover) = leftover {
                 let text = leftover.json_or_null(side);
-                scratch.extra.0.add_top(leftover.key, text);
+                scratch.extra.add_top(leftover.key, text);
             }
         }
         let end = cursor.container_end();
@@ -396,7 +393,7 @@ impl TableRows {
                         function_name(promote(scratch, &["functionName"], side), source, side)
                     }
                     // The last column: everything else has been looked at by then.
-                    Role::Extra => scratch.extra.0.render(source, side),
+                    Role::Extra => scratch.extra.render(source, side),
                     _ => Cell::NULL,
                 }),
                 (Values::Booleans(flags), _) => {
@@ -405,16 +402,16 @@ impl TableRows {
                         && !f.value.is_null()
                     {
                         let json = f.json(side);
-                        scratch.extra.0.add_top(f.key, json);
+                        scratch.extra.add_top(f.key, json);
                     }
                     flags.push(flag);
                 }
                 (Values::Typed(tree), Role::Typed(_, kind)) => {
                     if let Some(mut f) = found {
-                        let extra = &mut scratch.extra.0;
+                        let extra = &mut scratch.extra;
                         extra.open.push(Step::Key(f.key));
                         Typed { tree, side, extra }.take(&mut f.value, kind, 0, row);
-                        scratch.extra.0.open.clear();
+                        scratch.extra.open.clear();
                     }
                 }
                 (Values::Nested(tree), Role::Nested(key)) => {
@@ -551,12 +548,4 @@ pub fn is_cloudtrail(record: &Cursor<'_>) -> bool {
         cursor.end_entry();
     }
     fields >= 2
-}
-
-/// Returns the kind of a typed column; used where the tree is laid out.
-pub fn typed_kind(spec: &ColumnSpec) -> Option<&Kind> {
-    match &spec.role {
-        Role::Typed(_, kind) => Some(kind),
-        _ => None,
-    }
 }

@@ -44,8 +44,6 @@ pub enum Foreign {
     OtherJson,
     /// Not JSON at all.
     NotJson,
-    /// Another service's folder, or a folder of digests.
-    OtherFolder,
 }
 
 impl Foreign {
@@ -59,7 +57,6 @@ impl Foreign {
             Self::LookupEvents => "LookupEvents output",
             Self::OtherJson => "JSON without CloudTrail records",
             Self::NotJson => "not JSON",
-            Self::OtherFolder => "folder of another kind of object",
         }
     }
 }

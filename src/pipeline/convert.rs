@@ -12,10 +12,10 @@ use crate::pipeline::plan::{Work, make_work};
 use crate::pipeline::publish::{CatalogOptions, refresh_catalog};
 use crate::pipeline::report::{Progress, Report};
 use crate::pipeline::run::Run;
-use crate::pipeline::segment::{RowOptions, SegmentObject, Worker, parse_segment};
+use crate::pipeline::segment::{Parsed, RowOptions, SegmentObject, Worker, parse_segment};
 use crate::pipeline::settle::Settle;
 use crate::schema::Lock;
-use crate::source::{ArchiveKind, members};
+use crate::source::{Object, members};
 use crate::storage::{Lease, OWN, Storage};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -178,36 +178,44 @@ async fn clean_up(storage: &Storage, work: &Work, table: &str) -> Result<()> {
     Ok(())
 }
 
-/// With `--strict`: reads everything once, and refuses before anything is committed.
-fn refuse_quarantine(options: &ConvertOptions, work: &Work) -> Result<()> {
+/// Reads all objects on this thread, unit by unit and member by member, and writes nothing.
+fn parse_all(
+    options: &ConvertOptions,
+    work: &Work,
+    nested: bool,
+    mut visit: impl FnMut(&Parsed) -> Result<()>,
+) -> Result<()> {
     let mut worker = Worker::new(Decoder::new(options.caps));
-    let rows = RowOptions { partition_by: options.partition_by.clone(), nested: false };
+    let rows = RowOptions { partition_by: options.partition_by.clone(), nested };
+    let mut parse = |objects: Vec<SegmentObject>| -> Result<()> {
+        visit(&parse_segment(objects, &mut worker, &rows)?)
+    };
     for unit in &work.units {
-        let mut check = |objects: Vec<SegmentObject>| -> Result<()> {
-            let parsed = parse_segment(objects, &mut worker, &rows)?;
-            match parsed.quarantine.first() {
-                None => Ok(()),
-                Some(bad) => Err(Error::bad_input(format!(
-                    "{}; nothing was committed, because of `--strict`",
-                    bad.reason
-                ))
-                .at("object", &bad.object)
-                .at("record", bad.record.map_or("all".to_owned(), |n| n.to_string()))
-                .at("byte", bad.byte)),
-            }
-        };
         match &unit.objects[..] {
-            [object] if object.archive.is_some() => {
-                let kind = object.archive.unwrap_or(ArchiveKind::Tar);
-                members(&object.path, kind, options.caps.max_object_bytes, &mut |m| {
-                    check(vec![SegmentObject::member(object, m)])
+            [object @ Object { archive: Some(kind), .. }] => {
+                members(&object.path, *kind, options.caps.max_object_bytes, &mut |member| {
+                    parse(vec![SegmentObject::member(object, member)])
                 })
                 .map_err(|err| err.at("archive", &object.key))?;
             }
-            objects => check(objects.iter().map(SegmentObject::file).collect())?,
+            objects => parse(objects.iter().map(SegmentObject::file).collect())?,
         }
     }
     Ok(())
+}
+
+/// With `--strict`: reads everything once, and refuses before anything is committed.
+fn refuse_quarantine(options: &ConvertOptions, work: &Work) -> Result<()> {
+    parse_all(options, work, false, |parsed| match parsed.quarantine.first() {
+        None => Ok(()),
+        Some(bad) => Err(Error::bad_input(format!(
+            "{}; nothing was committed, because of `--strict`",
+            bad.reason
+        ))
+        .at("object", &bad.object)
+        .at("record", bad.record.map_or("all".to_owned(), |n| n.to_string()))
+        .at("byte", bad.byte)),
+    })
 }
 
 /// Keeps what a run did; the only file whose name depends on the clock.
@@ -227,11 +235,8 @@ async fn write_run_log(storage: &Storage, report: &Report, manifests: &[Manifest
 pub fn infer(options: &ConvertOptions, from_seed: bool) -> Result<Lock> {
     let mut lock = if from_seed { Lock::seed()? } else { Lock::empty() };
     let work = make_work(options, &[], Vec::new())?;
-    let mut worker = Worker::new(Decoder::new(options.caps));
-    let rows = RowOptions { partition_by: options.partition_by.clone(), nested: true };
     let mut seen: BTreeMap<_, crate::schema::Observed> = BTreeMap::new();
-    let mut take = |objects: Vec<SegmentObject>| -> Result<()> {
-        let parsed = parse_segment(objects, &mut worker, &rows)?;
+    parse_all(options, &work, true, |parsed| {
         for table in &parsed.tables {
             for (spec, values) in table.specs.iter().zip(&table.values) {
                 if let Values::Nested(tree) = values {
@@ -241,19 +246,7 @@ pub fn infer(options: &ConvertOptions, from_seed: bool) -> Result<Lock> {
             }
         }
         Ok(())
-    };
-    for unit in &work.units {
-        match &unit.objects[..] {
-            [object] if object.archive.is_some() => {
-                let kind = object.archive.unwrap_or(ArchiveKind::Tar);
-                let max = options.caps.max_object_bytes;
-                members(&object.path, kind, max, &mut |member| {
-                    take(vec![SegmentObject::member(object, member)])
-                })?;
-            }
-            objects => take(objects.iter().map(SegmentObject::file).collect())?,
-        }
-    }
+    })?;
     for ((family, name), observed) in seen {
         lock.merge(family, name, &observed);
     }

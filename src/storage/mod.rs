@@ -14,7 +14,6 @@ use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 /// Everything of ours in a lake lies under this folder; readers pass over names with `_`.
 pub const OWN: &str = "_trailmill";
@@ -226,18 +225,6 @@ impl Storage {
         match self.store.delete(&parse(key)?).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(err) => Err(failed("delete", key, err)),
-        }
-    }
-
-    /// Returns how long ago the object at `key` was written, where the store knows.
-    ///
-    /// # Errors
-    /// `Io` when the store fails.
-    pub async fn age(&self, key: &str) -> Result<Option<Duration>> {
-        match self.store.head(&parse(key)?).await {
-            Ok(meta) => Ok(SystemTime::now().duration_since(meta.last_modified.into()).ok()),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(err) => Err(failed("read", key, err)),
         }
     }
 }
