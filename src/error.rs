@@ -24,7 +24,11 @@ pub enum ErrorKind {
     Busy,
     /// The run was asked to stop (SIGTERM, Ctrl-C) and did, after what was in flight was committed.
     Interrupted,
-    /// Reading or writing failed: disk full, permission denied, a broken connection.
+    /// A service throttles, is down, does not answer, or the credentials ran out, after every retry.
+    Unavailable,
+    /// A permission is missing; the message names it.
+    Denied,
+    /// Reading or writing failed: disk full, a folder that cannot be read.
     Io,
     /// What the lake holds contradicts what this crate wrote: a damaged manifest, a missing file.
     Damaged,
@@ -48,8 +52,8 @@ impl ErrorKind {
     pub fn reaction(self) -> Reaction {
         match self {
             Self::BadInput | Self::OverLimit => Reaction::Quarantine,
-            Self::Busy | Self::Interrupted => Reaction::TryLater,
-            Self::Config | Self::Io | Self::Damaged | Self::Bug => Reaction::Stop,
+            Self::Busy | Self::Interrupted | Self::Unavailable => Reaction::TryLater,
+            Self::Config | Self::Denied | Self::Io | Self::Damaged | Self::Bug => Reaction::Stop,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! | room | job |
 //! |---|---|
 //! | [`error`], [`units`] | what went wrong and what a caller may do; byte counts and instants |
+//! | [`location`], [`aws`] | paths and `s3://` addresses; one identity for every AWS client |
 //! | [`decode`] | gunzip, capped |
 //! | [`parse`] | containers, records, and a cursor over simd-json's tape |
 //! | [`schema`] | kinds and their merge, the fixed columns, the lock that only grows |
@@ -31,12 +32,14 @@
 //! seen is merged into the lock. Then any worker orders the rows and encodes each partition; the
 //! files are staged, and units commit in order. The output does not depend on threads.
 
+pub mod aws;
 pub mod catalog;
 pub mod cli;
 pub mod columns;
 pub mod commit;
 pub mod decode;
 pub mod error;
+pub mod location;
 pub mod parse;
 pub mod partition;
 pub mod pipeline;

@@ -1,0 +1,190 @@
+//! Who we are to AWS: one identity, found once, for every client.
+//!
+//! aws-config finds region and credentials where every AWS tool does (environment, profiles, SSO, web
+//! identity, containers, instances). The clients of `storage` and `catalog` are made from one
+//! [`Aws`], and [`Aws::credentials`] hands the same identity to `object_store`, which would find
+//! another one by itself.
+
+use crate::error::{Error, ErrorKind, Result};
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::service_config::ServiceConfigKey;
+use std::error::Error as StdError;
+use std::time::{Duration, SystemTime};
+use tokio::sync::Mutex;
+
+/// Credentials are fetched anew when less than this is left of them.
+const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
+
+/// What an option says about reaching AWS; where it says nothing, the environment and the profile do.
+#[derive(Clone, Debug, Default)]
+pub struct AwsOptions {
+    /// Profile of the shared configuration files.
+    pub profile: Option<String>,
+    /// Region of the catalog, and of buckets that do not say theirs.
+    pub region: Option<String>,
+    /// Endpoint of every service: of an S3-compatible store, or of a test server.
+    pub endpoint_url: Option<String>,
+    /// Endpoint of S3 alone.
+    pub s3_endpoint_url: Option<String>,
+    /// Endpoint of Glue alone.
+    pub glue_endpoint_url: Option<String>,
+}
+
+/// One identity, with the settings of its clients.
+#[derive(Debug)]
+pub struct Aws {
+    options: AwsOptions,
+    config: SdkConfig,
+    provider: Option<SharedCredentialsProvider>,
+    cached: Mutex<Option<Credentials>>,
+}
+
+impl Aws {
+    /// Reads the environment and the configuration files; makes no call that needs credentials.
+    pub async fn connect(options: &AwsOptions) -> Self {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        if let Some(profile) = &options.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = &options.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(endpoint) = &options.endpoint_url {
+            loader = loader.endpoint_url(endpoint);
+        }
+        if let Ok(name) = AppName::new("trailmill") {
+            loader = loader.app_name(name);
+        }
+        let config = loader.load().await;
+        let provider = config.credentials_provider();
+        Self { options: options.clone(), config, provider, cached: Mutex::new(None) }
+    }
+
+    /// Returns what the SDK's clients are made from.
+    pub fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
+    /// Returns the region that was configured.
+    pub fn region(&self) -> Option<&str> {
+        self.config.region().map(Region::as_ref)
+    }
+
+    /// Returns the endpoint of S3 that was configured, by option, environment or profile.
+    pub fn s3_endpoint(&self) -> Option<String> {
+        self.options.s3_endpoint_url.clone().or_else(|| self.endpoint("S3"))
+    }
+
+    /// Returns the endpoint of Glue that was configured, by option, environment or profile.
+    pub fn glue_endpoint(&self) -> Option<String> {
+        self.options.glue_endpoint_url.clone().or_else(|| self.endpoint("Glue"))
+    }
+
+    fn endpoint(&self, service: &str) -> Option<String> {
+        // An option wins over the environment, also over a service's own variable.
+        if let Some(endpoint) = &self.options.endpoint_url {
+            return Some(endpoint.clone());
+        }
+        let key = ServiceConfigKey::builder()
+            .service_id(service)
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build()
+            .ok()?;
+        let found = self.config.service_config().and_then(|config| config.load_config(key));
+        found.or_else(|| self.config.endpoint_url().map(str::to_owned))
+    }
+
+    /// Returns credentials that are good for minutes yet.
+    ///
+    /// # Errors
+    /// `Config` when there are none to be found, `Unavailable` when they cannot be had just now.
+    pub async fn credentials(&self) -> Result<Credentials> {
+        let mut cached = self.cached.lock().await;
+        if let Some(credentials) = &*cached {
+            let is_good = |until: SystemTime| until > SystemTime::now() + RENEW_BEFORE;
+            if credentials.expiry().is_none_or(is_good) {
+                return Ok(credentials.clone());
+            }
+        }
+        let Some(provider) = &self.provider else {
+            return Err(Error::config("there are no AWS credentials"));
+        };
+        let found = provider.provide_credentials().await.map_err(|err| {
+            use aws_credential_types::provider::error::CredentialsError;
+            let kind = match &err {
+                CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_) => {
+                    ErrorKind::Unavailable
+                }
+                _ => ErrorKind::Config,
+            };
+            let message = "cannot get AWS credentials: set AWS_PROFILE, sign in with `aws sso login`, or give the job a role";
+            Error::new(kind, message).because(DisplayErrorContext(err).to_string())
+        })?;
+        *cached = Some(found.clone());
+        Ok(found)
+    }
+
+    /// Forgets the credentials: a service has said that they are no longer good.
+    pub async fn forget_credentials(&self) {
+        *self.cached.lock().await = None;
+    }
+}
+
+/// Names the code of what a service answered, if it answered.
+pub fn error_code<E: ProvideErrorMetadata, R>(err: &SdkError<E, R>) -> Option<&str> {
+    err.as_service_error().and_then(ProvideErrorMetadata::code)
+}
+
+/// Turns a failed call into an error; `action` is the permission it needs, `glue:GetTable`.
+pub fn failed<E, R>(action: &'static str, resource: &str, err: SdkError<E, R>) -> Error
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    let kind = kind_of(error_code(&err), err.as_service_error().is_some());
+    let said = err.as_service_error().and_then(ProvideErrorMetadata::message).unwrap_or("");
+    let message = match kind {
+        // What the service says names the principal and, for Lake Formation, the grant that lacks.
+        ErrorKind::Denied => format!("not allowed to {action}: {said}"),
+        _ => format!("cannot {action}"),
+    };
+    Error::new(kind, message).at("resource", resource).because(DisplayErrorContext(err).to_string())
+}
+
+/// Returns how a caller reacts to an error code; none: the service did not answer.
+pub fn kind_of(code: Option<&str>, answered: bool) -> ErrorKind {
+    match code.unwrap_or("") {
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "AllAccessDisabled"
+        | "Forbidden"
+        | "UnauthorizedAccess"
+        | "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId" => ErrorKind::Denied,
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => {
+            ErrorKind::Unavailable
+        }
+        "SlowDown"
+        | "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        | "InternalError"
+        | "InternalServiceException"
+        | "OperationTimeoutException"
+        | "ServiceUnavailable"
+        | "RequestTimeout"
+        | "ConcurrentModificationException" => ErrorKind::Unavailable,
+        _ if !answered => ErrorKind::Unavailable,
+        _ => ErrorKind::Io,
+    }
+}

@@ -1,0 +1,112 @@
+//! Where things are: a path of this machine, or a prefix of a bucket.
+
+use crate::error::{Error, Result};
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// A folder, a file, or everything under a prefix of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Location {
+    /// A path of this machine.
+    Local(PathBuf),
+    /// `s3://bucket/prefix`
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The prefix, without a slash at its start; with one at its end only if it was given.
+        prefix: String,
+    },
+}
+
+impl Location {
+    /// Returns the path of a local place.
+    pub fn local(&self) -> Option<&Path> {
+        match self {
+            Self::Local(path) => Some(path),
+            Self::S3 { .. } => None,
+        }
+    }
+
+    /// Returns whether it is in S3.
+    pub fn is_s3(&self) -> bool {
+        matches!(self, Self::S3 { .. })
+    }
+
+    /// Reads what was typed: `s3://bucket/prefix`, or a path in any encoding.
+    ///
+    /// # Errors
+    /// `Config` for an `s3://` address without a bucket, and for another scheme.
+    pub fn parse(text: &OsStr) -> Result<Self> {
+        let Some(address) = text.to_str() else { return Ok(Self::Local(text.into())) };
+        let Some((scheme, rest)) = address.split_once("://") else {
+            return Ok(Self::Local(text.into()));
+        };
+        match scheme {
+            "s3" | "s3a" | "s3n" => {}
+            "file" => return Ok(Self::Local(rest.into())),
+            _ => {
+                let message = format!(
+                    "`{scheme}://` is no place to read or write: give a path or `s3://bucket/prefix`"
+                );
+                return Err(Error::config(message));
+            }
+        }
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let is_allowed =
+            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':');
+        if bucket.len() < 3 || !bucket.bytes().all(is_allowed) {
+            return Err(Error::config(format!("`{address}` names no bucket")));
+        }
+        Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+    }
+}
+
+impl FromStr for Location {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(OsStr::new(text))
+    }
+}
+
+impl From<PathBuf> for Location {
+    fn from(path: PathBuf) -> Self {
+        Self::Local(path)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(path) => path.display().fmt(f),
+            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_paths_are_told_apart() {
+        let s3 = |bucket: &str, prefix: &str| Location::S3 {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+        };
+        for (text, want) in [
+            ("s3://logs", s3("logs", "")),
+            ("s3://logs/", s3("logs", "")),
+            ("s3a://my.logs/a//b/", s3("my.logs", "a//b/")),
+            ("a/b", Location::Local("a/b".into())),
+            ("file:///a/b", Location::Local("/a/b".into())),
+        ] {
+            assert_eq!(text.parse::<Location>().unwrap(), want, "{text}");
+        }
+        for wrong in ["s3://", "s3:///x", "s3://a b/x", "https://logs.s3.amazonaws.com/x"] {
+            assert!(wrong.parse::<Location>().is_err(), "{wrong}");
+        }
+    }
+}
