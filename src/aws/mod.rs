@@ -8,12 +8,15 @@
 use crate::error::{Error, ErrorKind, Result};
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::future::ProvideCredentials as ProvidedCredentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::service_config::ServiceConfigKey;
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::Mutex;
 
@@ -116,7 +119,6 @@ impl Aws {
             return Err(Error::config("there are no AWS credentials"));
         };
         let found = provider.provide_credentials().await.map_err(|err| {
-            use aws_credential_types::provider::error::CredentialsError;
             let kind = match &err {
                 CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_) => {
                     ErrorKind::Unavailable
@@ -130,9 +132,29 @@ impl Aws {
         Ok(found)
     }
 
+    /// Returns a provider that hands out [`Aws::credentials`], for the SDK's clients.
+    pub fn identity(self: &Arc<Self>) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(Identity(Arc::clone(self)))
+    }
+
     /// Forgets the credentials: a service has said that they are no longer good.
     pub async fn forget_credentials(&self) {
         *self.cached.lock().await = None;
+    }
+}
+
+/// The SDK's view of one identity.
+#[derive(Debug)]
+struct Identity(Arc<Aws>);
+
+impl ProvideCredentials for Identity {
+    fn provide_credentials<'a>(&'a self) -> ProvidedCredentials<'a>
+    where
+        Self: 'a,
+    {
+        ProvidedCredentials::new(async {
+            self.0.credentials().await.map_err(CredentialsError::not_loaded)
+        })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::catalog::{self, Dialect, LocalCatalog};
 use crate::cli::args::{
-    Args, CatalogArgs, CatalogCommand, ConvertArgs, DialectName, Format, PlaceArgs, PlanArgs,
-    QuarantineArgs, SampleArgs, SchemaArgs, SchemaCommand, VerifyArgs,
+    Args, CatalogArgs, CatalogCommand, ConvertArgs, DialectName, Format, LakePlace, PlaceArgs,
+    PlanArgs, QuarantineArgs, SampleArgs, SchemaArgs, SchemaCommand, VerifyArgs,
 };
 use crate::cli::progress::{clean, say, shown};
 use crate::cli::report::{self, print, print_json};
@@ -11,6 +11,7 @@ use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER};
 use crate::commit::{Manifest, read_lock, read_quarantine};
 use crate::decode::Caps;
 use crate::error::{Error, Result};
+use crate::location::Location;
 use crate::partition::DEFAULT_PARTITION_BY;
 use crate::pipeline::{
     self, CatalogOptions, ConvertOptions, DEFAULT_DATABASE, DEFAULT_TABLE,
@@ -19,13 +20,14 @@ use crate::pipeline::{
 };
 use crate::sample::{SampleOptions, generate};
 use crate::schema::{Family, Lock, changes, render};
-use crate::storage::{Lease, OWN, Storage};
+use crate::storage::{Lease, OWN, S3, Storage};
 use crate::units::ByteCount;
 use crate::verify::VerifyOptions;
 use clap::CommandFactory;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::runtime::Runtime;
 
 /// Worker threads when no option says: processors, as far as the cgroup allows.
 fn threads(given: Option<u16>) -> usize {
@@ -34,11 +36,12 @@ fn threads(given: Option<u16>) -> usize {
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
 }
 
-fn convert_options(args: &ConvertArgs) -> ConvertOptions {
-    let PlaceArgs { sources, lake } = args.places.clone();
+fn convert_options(args: &ConvertArgs) -> Result<ConvertOptions> {
+    let PlaceArgs { sources, lake, aws } = args.places.clone();
     let threads = threads(args.work.threads);
     let default = MEMORY_PER_THREAD.0.saturating_mul(threads.max(2) as u64);
-    ConvertOptions {
+    Ok(ConvertOptions {
+        s3: aws.s3(Some(&args.encryption))?,
         catalog: CatalogOptions {
             database: args.lake.database.clone().unwrap_or_else(|| database_of(&lake)),
             table: args.lake.table.clone(),
@@ -59,19 +62,20 @@ fn convert_options(args: &ConvertArgs) -> ConvertOptions {
             max_object_bytes: args.input.max_object_size.0,
             max_ratio: args.input.max_ratio,
         },
-    }
+    })
 }
 
 /// The database a lake is in already, else the default.
-fn database_of(lake: &Path) -> String {
-    let known = LocalCatalog::open(lake.join(OWN).join("catalog"))
-        .and_then(|catalog| catalog.databases())
+fn database_of(lake: &Location) -> String {
+    let catalog = lake.local().map(|lake| LocalCatalog::open(lake.join(OWN).join("catalog")));
+    let known = catalog
+        .and_then(|catalog| catalog.and_then(|catalog| catalog.databases()).ok())
         .unwrap_or_default();
     known.into_iter().next().unwrap_or_else(|| DEFAULT_DATABASE.to_owned())
 }
 
 pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
-    let options = convert_options(args);
+    let options = convert_options(args)?;
     let progress = Progress::default();
     let stop = stop_on_signal(args.output.quiet)?;
     let report =
@@ -79,7 +83,7 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
     match args.output.report {
         Format::Json => print_json(&report)?,
         Format::Text => {
-            print(&report::conversion(&report, &options.lake.display().to_string()))?;
+            print(&report::conversion(&report, &options.lake.to_string()))?;
         }
     }
     Ok(if report.interrupted {
@@ -135,7 +139,7 @@ async fn wait_for_signal() {
 }
 
 pub(super) fn plan(args: &PlanArgs) -> Result<u8> {
-    let report = pipeline::plan(&convert_options(&args.convert))?;
+    let report = pipeline::plan(&convert_options(&args.convert)?)?;
     match args.convert.output.report {
         Format::Json => print_json(&report)?,
         Format::Text => print(&report::plan(&report))?,
@@ -143,20 +147,29 @@ pub(super) fn plan(args: &PlanArgs) -> Result<u8> {
     Ok(EXIT_OK)
 }
 
-/// For commands that only read a lake's documents.
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
+/// For commands that read a lake's documents.
+fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
         .build()
         .map_err(|err| Error::io("cannot start the I/O threads", err))
 }
 
 /// A lake that must be there already.
-fn open_lake(lake: &Path) -> Result<Storage> {
-    if !lake.join(OWN).is_dir() {
-        return Err(Error::config("this is no lake: it has no `_trailmill` folder")
-            .at("path", lake.display()));
+async fn open_lake(lake: &Location, s3: &S3) -> Result<Storage> {
+    let is_absent =
+        || Error::config("this is no lake: it has no `_trailmill` folder").at("lake", lake);
+    if let Some(folder) = lake.local()
+        && !folder.join(OWN).is_dir()
+    {
+        return Err(is_absent());
     }
-    Storage::local(lake)
+    let storage = Storage::open(lake, s3).await?;
+    if lake.is_s3() && storage.is_empty(OWN).await? {
+        return Err(is_absent());
+    }
+    Ok(storage)
 }
 
 /// What the documents of a lake say.
@@ -167,14 +180,10 @@ struct Known {
     options: CatalogOptions,
 }
 
-fn read_lake(lake: &Path) -> Result<Known> {
-    let storage = open_lake(lake)?;
-    let runtime = runtime()?;
-    let (manifests, lock) = runtime.block_on(async {
-        let manifests = Manifest::read_all(&storage).await?;
-        let lock = read_lock(&storage, &manifests).await?;
-        Ok::<_, Error>((manifests, lock))
-    })?;
+async fn read_lake(lake: &Location, s3: &S3) -> Result<Known> {
+    let storage = open_lake(lake, s3).await?;
+    let manifests = Manifest::read_all(&storage).await?;
+    let lock = read_lock(&storage, &manifests).await?;
     let options = CatalogOptions { database: database_of(lake), table: base_table(&manifests) };
     Ok(Known { storage, manifests, lock, options })
 }
@@ -190,21 +199,23 @@ fn base_table(manifests: &[Manifest]) -> String {
 
 pub(super) fn catalog(args: &CatalogArgs) -> Result<u8> {
     match &args.command {
-        CatalogCommand::Show { lake, table, depth, output } => {
-            show(lake, table.as_deref(), *depth, output.report)
+        CatalogCommand::Show { place, table, depth, output } => {
+            show(place, table.as_deref(), *depth, output.report)
         }
-        CatalogCommand::Ddl { lake, dialect, no_views } => ddl(lake, *dialect, !no_views),
-        CatalogCommand::Diff { lake, output } => diff(lake, output.report),
-        CatalogCommand::Sync { lake, dry_run, output } => sync(lake, *dry_run, output.report),
+        CatalogCommand::Ddl { place, dialect, no_views } => ddl(place, *dialect, !no_views),
+        CatalogCommand::Diff { place, output } => diff(place, output.report),
+        CatalogCommand::Sync { place, dry_run, output } => sync(place, *dry_run, output.report),
     }
 }
 
-fn local_catalog(lake: &Path) -> Result<LocalCatalog> {
-    LocalCatalog::open(open_lake(lake)?.root().join(OWN).join("catalog"))
+fn local_catalog(place: &LakePlace) -> Result<LocalCatalog> {
+    let storage = runtime()?.block_on(open_lake(&place.lake, &*place.aws.s3(None)?))?;
+    let root = storage.root().ok_or_else(|| Error::config("a lake in S3 has no local catalog"))?;
+    LocalCatalog::open(root.join(OWN).join("catalog"))
 }
 
-fn show(lake: &Path, table: Option<&str>, depth: usize, format: Format) -> Result<u8> {
-    let catalog = local_catalog(lake)?;
+fn show(place: &LakePlace, table: Option<&str>, depth: usize, format: Format) -> Result<u8> {
+    let catalog = local_catalog(place)?;
     let mut summaries = Vec::new();
     for database in catalog.databases()? {
         for name in catalog.tables(&database)? {
@@ -236,13 +247,13 @@ fn show(lake: &Path, table: Option<&str>, depth: usize, format: Format) -> Resul
     Ok(EXIT_OK)
 }
 
-fn ddl(lake: &Path, dialect: DialectName, with_views: bool) -> Result<u8> {
+fn ddl(place: &LakePlace, dialect: DialectName, with_views: bool) -> Result<u8> {
     let dialect = match dialect {
         DialectName::Athena => Dialect::Athena,
         DialectName::Spark => Dialect::Spark,
         DialectName::Duckdb => Dialect::DuckDb,
     };
-    let catalog = local_catalog(lake)?;
+    let catalog = local_catalog(place)?;
     let mut statements = Vec::new();
     for database in catalog.databases()? {
         statements.push(catalog::ddl::create_database(dialect, &database));
@@ -266,21 +277,28 @@ fn ddl(lake: &Path, dialect: DialectName, with_views: bool) -> Result<u8> {
     Ok(EXIT_OK)
 }
 
-fn diff(lake: &Path, format: Format) -> Result<u8> {
-    let known = read_lake(lake)?;
+fn diff(place: &LakePlace, format: Format) -> Result<u8> {
+    let known = runtime()?.block_on(read_lake(&place.lake, &*place.aws.s3(None)?))?;
     let plans = catalog_plan(&known.storage, &known.manifests, &known.lock, &known.options)?;
     print_plans(&plans, format)?;
     let in_sync = plans.iter().all(catalog::Plan::is_empty);
     Ok(if in_sync { EXIT_OK } else { EXIT_SET_ASIDE })
 }
 
-fn sync(lake: &Path, dry_run: bool, format: Format) -> Result<u8> {
-    let known = read_lake(lake)?;
-    let _lease = if dry_run { None } else { Some(Lease::take(&known.storage)?) };
+fn sync(place: &LakePlace, dry_run: bool, format: Format) -> Result<u8> {
+    let runtime = runtime()?;
+    let known = runtime.block_on(read_lake(&place.lake, &*place.aws.s3(None)?))?;
+    let lease = match dry_run {
+        true => None,
+        false => Some(runtime.block_on(Lease::take(&known.storage))?),
+    };
     let plans = catalog_plan(&known.storage, &known.manifests, &known.lock, &known.options)?;
     print_plans(&plans, format)?;
     if !dry_run {
         refresh_catalog(&known.storage, &known.manifests, &known.lock, &known.options)?;
+    }
+    if let Some(lease) = lease {
+        runtime.block_on(lease.release());
     }
     Ok(EXIT_OK)
 }
@@ -297,21 +315,22 @@ fn print_plans(plans: &[catalog::Plan], format: Format) -> Result<()> {
 
 pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
     match &args.command {
-        SchemaCommand::Show { lake, output } => {
+        SchemaCommand::Show { lake, aws, output } => {
             let lock = match lake {
-                Some(lake) => read_lake(lake)?.lock,
+                Some(lake) => runtime()?.block_on(read_lake(lake, &*aws.s3(None)?))?.lock,
                 None => Lock::seed()?,
             };
             print_lock(&lock, output.report)?;
             Ok(EXIT_OK)
         }
-        SchemaCommand::Infer { sources, bare, output } => {
-            let options = reading_options(sources.clone())?;
+        SchemaCommand::Infer { sources, aws, bare, output } => {
+            let options = reading_options(sources.clone(), aws.s3(None)?)?;
             print_lock(&pipeline::infer(&options, !bare)?, output.report)?;
             Ok(EXIT_OK)
         }
-        SchemaCommand::Diff { old, new, output } => {
-            let found = changes(&lock_of(old)?, &lock_of(new)?);
+        SchemaCommand::Diff { old, new, aws, output } => {
+            let s3 = aws.s3(None)?;
+            let found = changes(&lock_of(old, &s3)?, &lock_of(new, &s3)?);
             match output.report {
                 Format::Json => print_json(&found)?,
                 Format::Text => found.iter().try_for_each(|change| print(&change_line(change)))?,
@@ -338,23 +357,23 @@ fn print_lock(lock: &Lock, format: Format) -> Result<()> {
 }
 
 /// A lake's lock, a lock in a file, or the seed.
-fn lock_of(place: &Path) -> Result<Lock> {
-    if place == Path::new("seed") {
-        return Lock::seed();
-    }
-    if place.is_dir() {
-        return Ok(read_lake(place)?.lock);
-    }
-    let wrong = || Error::config("cannot read a schema").at("path", place.display());
-    let bytes = std::fs::read(place).map_err(|err| wrong().because(err))?;
+fn lock_of(place: &Location, s3: &S3) -> Result<Lock> {
+    let path = match place.local() {
+        Some(path) if path == Path::new("seed") => return Lock::seed(),
+        Some(path) if !path.is_dir() => path,
+        _ => return Ok(runtime()?.block_on(read_lake(place, s3))?.lock),
+    };
+    let wrong = || Error::config("cannot read a schema").at("path", path.display());
+    let bytes = std::fs::read(path).map_err(|err| wrong().because(err))?;
     serde_json::from_slice(&bytes).map_err(|err| wrong().because(err))
 }
 
 /// Options for reading sources without a lake.
-fn reading_options(sources: Vec<PathBuf>) -> Result<ConvertOptions> {
+fn reading_options(sources: Vec<Location>, s3: Arc<S3>) -> Result<ConvertOptions> {
     Ok(ConvertOptions {
         sources,
-        lake: PathBuf::new(),
+        lake: Location::Local(PathBuf::new()),
+        s3,
         threads: 1,
         memory: MEMORY_PER_THREAD,
         unit_size: DEFAULT_UNIT_SIZE,
@@ -374,9 +393,10 @@ fn reading_options(sources: Vec<PathBuf>) -> Result<ConvertOptions> {
 }
 
 pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {
-    let PlaceArgs { sources, lake } = args.places.clone();
-    let storage = open_lake(&lake)?;
+    let PlaceArgs { sources, lake, aws } = args.places.clone();
     let runtime = runtime()?;
+    let storage = runtime.block_on(open_lake(&lake, &*aws.s3(None)?))?;
+    let (sources, lake) = (local_paths(&sources)?, local_path(&lake)?);
     let set_aside = runtime.block_on(read_quarantine(&storage))?;
     let options = VerifyOptions {
         table: args.table.clone(),
@@ -404,9 +424,18 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {
     Ok(if report.proves() { EXIT_OK } else { EXIT_SET_ASIDE })
 }
 
+fn local_path(place: &Location) -> Result<PathBuf> {
+    let remote = || Error::config("verify reads local copies only").at("place", place);
+    place.local().map(Path::to_owned).ok_or_else(remote)
+}
+
+fn local_paths(places: &[Location]) -> Result<Vec<PathBuf>> {
+    places.iter().map(local_path).collect()
+}
+
 pub(super) fn quarantine(args: &QuarantineArgs) -> Result<u8> {
-    let storage = open_lake(&args.lake)?;
     let runtime = runtime()?;
+    let storage = runtime.block_on(open_lake(&args.place.lake, &*args.place.aws.s3(None)?))?;
     let entries = runtime.block_on(read_quarantine(&storage))?;
     if let Some(number) = args.raw {
         let entry = entries.get(number).ok_or_else(|| {

@@ -2,6 +2,7 @@
 
 mod budget;
 mod convert;
+mod fetch;
 mod finish;
 mod object;
 mod order;
@@ -19,11 +20,13 @@ pub use report::{Progress, Report};
 
 use crate::decode::Caps;
 use crate::error::{Error, Result};
+use crate::location::Location;
 use crate::partition::PartitionBy;
+use crate::storage::S3;
 use crate::units::ByteCount;
 use crate::write::Compression;
-use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// JSON bytes that are converted as one unit, unless an option says otherwise. A unit becomes one
 /// file per partition; CloudTrail Parquet takes 5 to 10 % of its JSON.
@@ -86,10 +89,12 @@ impl FromStr for Duplicates {
 /// Everything that a conversion is told.
 #[derive(Clone, Debug)]
 pub struct ConvertOptions {
-    /// Files and folders to read.
-    pub sources: Vec<PathBuf>,
-    /// The lake's folder.
-    pub lake: PathBuf,
+    /// Files, folders and prefixes of buckets to read.
+    pub sources: Vec<Location>,
+    /// Where the lake is.
+    pub lake: Location,
+    /// How S3 is reached.
+    pub s3: Arc<S3>,
     /// Worker threads.
     pub threads: usize,
     /// Bytes in flight.

@@ -93,8 +93,8 @@ fn tables(
 ///
 /// # Errors
 /// `Io` when its folder cannot be read.
-pub(super) fn local_catalog(storage: &Storage) -> Result<LocalCatalog> {
-    LocalCatalog::open(storage.root().join(OWN).join("catalog"))
+pub(super) fn local_catalog(storage: &Storage) -> Result<Option<LocalCatalog>> {
+    storage.root().map(|root| LocalCatalog::open(root.join(OWN).join("catalog"))).transpose()
 }
 
 /// Compares the lake with its catalog; one plan per table, empty ones included.
@@ -107,7 +107,7 @@ pub fn catalog_plan(
     lock: &Lock,
     options: &CatalogOptions,
 ) -> Result<Vec<Plan>> {
-    let catalog = local_catalog(storage)?;
+    let Some(catalog) = local_catalog(storage)? else { return Ok(Vec::new()) };
     tables(storage, manifests, lock, options)
         .into_iter()
         .map(|(table, partitions)| {
@@ -128,7 +128,7 @@ pub fn refresh_catalog(
     lock: &Lock,
     options: &CatalogOptions,
 ) -> Result<u64> {
-    let catalog = local_catalog(storage)?;
+    let Some(catalog) = local_catalog(storage)? else { return Ok(0) };
     let mut changes = 0;
     for plan in catalog_plan(storage, manifests, lock, options)? {
         if !plan.is_empty() {
