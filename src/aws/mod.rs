@@ -12,7 +12,6 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future::ProvideCredentials as ProvidedCredentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::service_config::ServiceConfigKey;
 use std::error::Error as StdError;
@@ -126,7 +125,7 @@ impl Aws {
                 _ => ErrorKind::Config,
             };
             let message = "cannot get AWS credentials: set AWS_PROFILE, sign in with `aws sso login`, or give the job a role";
-            Error::new(kind, message).because(DisplayErrorContext(err).to_string())
+            Error::new(kind, message).because(causes(&err))
         })?;
         *cached = Some(found.clone());
         Ok(found)
@@ -158,6 +157,21 @@ impl ProvideCredentials for Identity {
     }
 }
 
+/// The messages of an error and its causes: the SDK's own chain repeats itself and shows headers.
+fn causes(err: &dyn StdError) -> String {
+    let mut out = err.to_string();
+    let mut cause = err.source();
+    while let Some(err) = cause {
+        let text = err.to_string();
+        if !out.contains(&text) {
+            out.push_str(": ");
+            out.push_str(&text);
+        }
+        cause = err.source();
+    }
+    out
+}
+
 /// Names the code of what a service answered, if it answered.
 pub fn error_code<E: ProvideErrorMetadata, R>(err: &SdkError<E, R>) -> Option<&str> {
     err.as_service_error().and_then(ProvideErrorMetadata::code)
@@ -176,7 +190,7 @@ where
         ErrorKind::Denied => format!("not allowed to {action}: {said}"),
         _ => format!("cannot {action}"),
     };
-    Error::new(kind, message).at("resource", resource).because(DisplayErrorContext(err).to_string())
+    Error::new(kind, message).at("resource", resource).because(causes(&err))
 }
 
 /// Returns how a caller reacts to an error code; none: the service did not answer.

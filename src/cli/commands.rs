@@ -15,8 +15,8 @@ use crate::location::Location;
 use crate::partition::DEFAULT_PARTITION_BY;
 use crate::pipeline::{
     self, CatalogOptions, ConvertOptions, DEFAULT_DATABASE, DEFAULT_TABLE,
-    DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD, Progress,
-    SchemaMode, catalog_plan, refresh_catalog,
+    DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, FileCheck, MEMORY_PER_THREAD,
+    Progress, SchemaMode, catalog_plan, check_files, refresh_catalog, remove_orphans,
 };
 use crate::sample::{SampleOptions, generate};
 use crate::schema::{Family, Lock, changes, render};
@@ -27,6 +27,7 @@ use clap::CommandFactory;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// Worker threads when no option says: processors, as far as the cgroup allows.
@@ -80,6 +81,9 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
     let stop = stop_on_signal(args.output.quiet)?;
     let report =
         shown(args.output.quiet, &progress, || pipeline::convert(&options, &progress, &stop))?;
+    for warning in &report.warnings {
+        say(args.output.quiet, &format!("warning: {warning}"));
+    }
     match args.output.report {
         Format::Json => print_json(&report)?,
         Format::Text => {
@@ -95,8 +99,13 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
     })
 }
 
-/// Sets a flag on SIGTERM or Ctrl-C; a second signal ends the process at once, which is safe.
-#[expect(clippy::exit, reason = "the second signal: somebody wants the process gone")]
+/// How long a run that was asked to stop may finish what is in flight: Batch, ECS and Spot kill 30
+/// seconds after SIGTERM (FACTS.md D3).
+const GRACE: Duration = Duration::from_secs(17);
+
+/// Sets a flag on SIGTERM or Ctrl-C; a second signal, or the end of [`GRACE`], ends the process at
+/// once, which is safe.
+#[expect(clippy::exit, reason = "somebody wants the process gone")]
 fn stop_on_signal(quiet: bool) -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
@@ -106,13 +115,11 @@ fn stop_on_signal(quiet: bool) -> Result<Arc<AtomicBool>> {
         .map_err(|err| Error::io("cannot watch for signals", err))?;
     std::thread::spawn(move || {
         runtime.block_on(async {
-            for is_second in [false, true] {
-                wait_for_signal().await;
-                if is_second {
-                    break;
-                }
-                flag.store(true, Ordering::Relaxed);
-                say(quiet, "stopping: what is in flight is being committed; once more to end now");
+            wait_for_signal().await;
+            flag.store(true, Ordering::Relaxed);
+            say(quiet, "stopping: what is in flight is being committed; once more to end now");
+            if tokio::time::timeout(GRACE, wait_for_signal()).await.is_err() {
+                say(quiet, "what is in flight takes too long; the next run finishes it");
             }
         });
         // The lake is safe at any instant; nothing needs to be tidied up.
@@ -278,38 +285,50 @@ fn ddl(place: &LakePlace, dialect: DialectName, with_views: bool) -> Result<u8> 
 }
 
 fn diff(place: &LakePlace, format: Format) -> Result<u8> {
-    let known = runtime()?.block_on(read_lake(&place.lake, &*place.aws.s3(None)?))?;
+    let runtime = runtime()?;
+    let mut known = runtime.block_on(read_lake(&place.lake, &*place.aws.s3(None)?))?;
+    let check = runtime.block_on(check_files(&known.storage, &known.manifests))?;
+    check.without_missing(&mut known.manifests);
     let plans = catalog_plan(&known.storage, &known.manifests, &known.lock, &known.options)?;
-    print_plans(&plans, format)?;
-    let in_sync = plans.iter().all(catalog::Plan::is_empty);
+    print_plans(&plans, &check, format)?;
+    let in_sync = check.is_clean() && plans.iter().all(catalog::Plan::is_empty);
     Ok(if in_sync { EXIT_OK } else { EXIT_SET_ASIDE })
 }
 
 fn sync(place: &LakePlace, dry_run: bool, format: Format) -> Result<u8> {
     let runtime = runtime()?;
-    let known = runtime.block_on(read_lake(&place.lake, &*place.aws.s3(None)?))?;
+    let mut known = runtime.block_on(read_lake(&place.lake, &*place.aws.s3(None)?))?;
     let lease = match dry_run {
         true => None,
         false => Some(runtime.block_on(Lease::take(&known.storage))?),
     };
+    let check = runtime.block_on(check_files(&known.storage, &known.manifests))?;
+    check.without_missing(&mut known.manifests);
     let plans = catalog_plan(&known.storage, &known.manifests, &known.lock, &known.options)?;
-    print_plans(&plans, format)?;
+    print_plans(&plans, &check, format)?;
     if !dry_run {
+        runtime.block_on(remove_orphans(&known.storage, &check))?;
         refresh_catalog(&known.storage, &known.manifests, &known.lock, &known.options)?;
     }
     if let Some(lease) = lease {
         runtime.block_on(lease.release());
     }
-    Ok(EXIT_OK)
+    // What is gone cannot be repaired from here, nor is it ours to remove what is not ours.
+    let is_whole = check.missing.is_empty() && check.foreign.is_empty();
+    Ok(if is_whole { EXIT_OK } else { EXIT_SET_ASIDE })
 }
 
-fn print_plans(plans: &[catalog::Plan], format: Format) -> Result<()> {
+fn print_plans(plans: &[catalog::Plan], check: &FileCheck, format: Format) -> Result<()> {
+    let reports = || plans.iter().map(catalog::Plan::report).collect::<Vec<_>>();
     match format {
-        Format::Json => print_json(&plans.iter().map(catalog::Plan::report).collect::<Vec<_>>()),
-        Format::Text if plans.iter().all(catalog::Plan::is_empty) => {
+        Format::Json => print_json(&serde_json::json!({ "tables": reports(), "files": check })),
+        Format::Text if plans.iter().all(catalog::Plan::is_empty) && check.is_clean() => {
             print("The catalog is in line with the lake.\n")
         }
-        Format::Text => plans.iter().try_for_each(|plan| print(&plan.to_string())),
+        Format::Text => {
+            print(&report::files(check))?;
+            plans.iter().try_for_each(|plan| print(&plan.to_string()))
+        }
     }
 }
 

@@ -113,6 +113,7 @@ fn convert_with(
     all.append(&mut committer.manifests);
     let lock = handle.block_on(read_lock(storage, &all))?;
     report.catalog_changes = refresh_catalog(storage, &all, &lock, &options.catalog)?;
+    report.warnings = handle.block_on(warnings(storage));
     report.objects_ignored += work.ignored;
     report.objects_known = work.known;
     report.schema_version = lock.version;
@@ -264,6 +265,20 @@ fn refuse_quarantine(options: &ConvertOptions, work: &Work, runtime: &Handle) ->
         .at("record", bad.record.map_or("all".to_owned(), |n| n.to_string()))
         .at("byte", bad.byte)),
     })
+}
+
+/// What a person should know about where the lake is.
+async fn warnings(storage: &Storage) -> Vec<String> {
+    let Some(bucket) = storage.bucket() else { return Vec::new() };
+    match bucket.is_public().await {
+        Some(true) => vec![format!(
+            "the bucket `{}` is open to the public, and the logs in it are sensitive: block public \
+             access to it",
+            bucket.name()
+        )],
+        // Whoever may not ask learns nothing, here; `doctor` says so.
+        _ => Vec::new(),
+    }
 }
 
 /// Keeps what a run did; the only file whose name depends on the clock.

@@ -4,6 +4,7 @@ mod budget;
 mod convert;
 mod fetch;
 mod finish;
+mod inspect;
 mod object;
 mod order;
 mod plan;
@@ -14,6 +15,7 @@ mod segment;
 mod settle;
 
 pub use convert::{convert, infer};
+pub use inspect::{FileCheck, check_files, remove_orphans};
 pub use plan::{PlanReport, plan};
 pub use publish::{CatalogOptions, catalog_plan, refresh_catalog};
 pub use report::{Progress, Report};
