@@ -188,7 +188,8 @@ where
     let message = match kind {
         // What the service says names the principal and, for Lake Formation, the grant that lacks.
         ErrorKind::Denied => format!("not allowed to {action}: {said}"),
-        _ => format!("cannot {action}"),
+        ErrorKind::Unavailable => format!("no answer to {action}"),
+        _ => format!("{action} failed"),
     };
     Error::new(kind, message).at("resource", resource).because(causes(&err))
 }

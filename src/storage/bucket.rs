@@ -175,7 +175,10 @@ impl Bucket {
         let aws = s3.aws().await;
         aws.credentials().await?;
         let configured = aws.region().unwrap_or("us-east-1").to_owned();
-        let region = match region_of(&client(aws, &configured), name).await? {
+        let asking = client(aws, &configured);
+        let what = format!("s3://{name}");
+        let ask = || region_of(&asking, name);
+        let region = match patiently(aws, &s3.options, "s3:ListBucket", &what, ask).await? {
             // A store of another make may name no region, or a wrong one.
             Some(region) if aws.s3_endpoint().is_none() => region,
             _ => configured,
@@ -480,7 +483,7 @@ impl Bucket {
         self.0.requests.acquire().await.map_err(closed)
     }
 
-    /// Makes a call, and again while what it says may pass.
+    /// Makes a call, and again while what it says may pass; counts as one request in flight.
     async fn patiently<T, F>(
         &self,
         action: &'static str,
@@ -491,23 +494,36 @@ impl Bucket {
         F: Future<Output = Result<T>>,
     {
         let _permit = self.permit().await?;
-        let started = Instant::now();
-        let mut pause = Duration::from_millis(100);
-        loop {
-            let err = match call().await {
-                Err(err) if err.kind() == ErrorKind::Unavailable && !is_final(&err) => err,
-                outcome => return outcome,
-            };
-            if is_expired(&err) {
-                self.0.aws.forget_credentials().await;
-            }
-            if started.elapsed() + pause > self.0.options.retry_timeout {
-                let message = format!("S3 did not answer {action} for {what}; try again later");
-                return Err(Error::new(ErrorKind::Unavailable, message).because(err));
-            }
-            tokio::time::sleep(jittered(pause)).await;
-            pause = (pause * 2).min(MAX_PAUSE);
+        patiently(&self.0.aws, &self.0.options, action, what, call).await
+    }
+}
+
+async fn patiently<T, F>(
+    aws: &Aws,
+    options: &S3Options,
+    action: &'static str,
+    what: &str,
+    call: impl Fn() -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(100);
+    loop {
+        let err = match call().await {
+            Err(err) if err.kind() == ErrorKind::Unavailable && !is_final(&err) => err,
+            outcome => return outcome,
+        };
+        if is_expired(&err) {
+            aws.forget_credentials().await;
         }
+        if started.elapsed() + pause > options.retry_timeout {
+            let message = format!("S3 does not answer {action} for {what}; try again later");
+            return Err(Error::new(ErrorKind::Unavailable, message).because(err));
+        }
+        tokio::time::sleep(jittered(pause)).await;
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 
