@@ -1,5 +1,7 @@
 //! What can be typed. Parsing does no work; defaults are the rooms' constants.
 
+use crate::aws::AwsOptions;
+use crate::catalog::glue::DEFAULT_RETRY;
 use crate::decode::{DEFAULT_MAX_OBJECT_BYTES, DEFAULT_MAX_RATIO};
 use crate::partition::{DEFAULT_PARTITION_BY, PartitionBy};
 use crate::pipeline::{
@@ -108,6 +110,10 @@ pub(super) struct ConvertArgs {
     #[command(flatten)]
     pub work: WorkArgs,
     #[command(flatten)]
+    pub catalog: CatalogOptionArgs,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
     pub output: OutputArgs,
 }
 
@@ -146,10 +152,6 @@ pub(super) struct LakeArgs {
     #[arg(long, value_name = "BYTES", default_value = mib(DEFAULT_UNIT_SIZE), help_heading = "Lake")]
     pub unit_size: ByteCount,
 
-    /// Database in the catalog
-    #[arg(long, value_name = "NAME", help_heading = "Catalog")]
-    pub database: Option<String>,
-
     /// Base name of the tables; families add _insight, _network_activity, _aggregated
     #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE, help_heading = "Catalog")]
     pub table: String,
@@ -185,6 +187,114 @@ pub(super) struct WorkArgs {
     pub memory: Option<ByteCount>,
 }
 
+/// Which catalog a lake is registered in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum CatalogName {
+    /// The AWS Glue Data Catalog
+    Glue,
+    /// Documents in the lake itself, a local folder
+    Local,
+    /// No catalog
+    None,
+}
+
+/// Whether a thing is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Switch {
+    /// Yes
+    On,
+    /// No
+    Off,
+}
+
+#[derive(Clone, Debug, Group)]
+pub(super) struct CatalogOptionArgs {
+    /// Catalog that knows the lake [default: glue for a lake in a bucket, else local]
+    #[arg(long, value_enum, value_name = "CATALOG", help_heading = "Catalog")]
+    pub catalog: Option<CatalogName>,
+
+    /// Database in the catalog [default: the one the lake is in, else trailmill]
+    #[arg(long, value_name = "NAME", help_heading = "Catalog")]
+    pub database: Option<String>,
+
+    /// Account that owns the Glue catalog [default: that of the credentials]
+    #[arg(long, value_name = "ACCOUNT", help_heading = "Catalog")]
+    pub catalog_id: Option<String>,
+
+    /// Stop with exit code 2 if the Glue database does not exist, instead of creating it
+    #[arg(long, help_heading = "Catalog")]
+    pub no_create_database: bool,
+
+    /// Let Athena compute partitions from parameters of the table instead of registering them; other
+    /// engines see none. A table keeps what was chosen until this is given again; =off registers
+    #[arg(
+        long,
+        value_enum,
+        value_name = "on|off",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "on",
+        conflicts_with = "partition_index",
+        help_heading = "Catalog"
+    )]
+    pub partition_projection: Option<Switch>,
+
+    /// Let Glue keep an index over the partition columns, and Athena use it
+    #[arg(long, help_heading = "Catalog")]
+    pub partition_index: bool,
+
+    /// How long a Glue call that is throttled or not answered is repeated
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_RETRY.as_secs(), help_heading = "Catalog")]
+    pub catalog_retry_seconds: u64,
+}
+
+/// How AWS is reached; what is not said comes from the environment and the profile.
+#[derive(Clone, Debug, Group)]
+pub(super) struct AwsArgs {
+    /// Region of the catalog, and of buckets that do not say theirs
+    #[arg(long, value_name = "REGION", help_heading = "AWS")]
+    pub region: Option<String>,
+
+    /// Profile of the shared AWS configuration
+    #[arg(long, value_name = "NAME", help_heading = "AWS")]
+    pub profile: Option<String>,
+
+    /// Endpoint of every AWS service
+    #[arg(long, value_name = "URL", help_heading = "AWS")]
+    pub endpoint_url: Option<String>,
+
+    /// Endpoint of S3 alone: an S3-compatible store
+    #[arg(long, value_name = "URL", help_heading = "AWS")]
+    pub s3_endpoint_url: Option<String>,
+
+    /// Endpoint of Glue alone
+    #[arg(long, value_name = "URL", help_heading = "AWS")]
+    pub glue_endpoint_url: Option<String>,
+}
+
+impl From<&AwsArgs> for AwsOptions {
+    fn from(args: &AwsArgs) -> Self {
+        Self {
+            profile: args.profile.clone(),
+            region: args.region.clone(),
+            endpoint_url: args.endpoint_url.clone(),
+            s3_endpoint_url: args.s3_endpoint_url.clone(),
+            glue_endpoint_url: args.glue_endpoint_url.clone(),
+        }
+    }
+}
+
+/// The lake and the catalog of a command about the catalog.
+#[derive(Clone, Debug, Group)]
+pub(super) struct CatalogLakeArgs {
+    /// The lake
+    pub lake: PathBuf,
+    #[command(flatten)]
+    pub catalog: CatalogOptionArgs,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+}
+
 /// Show, compare and repair the lake's catalog; print it as SQL.
 #[derive(Debug, Group)]
 pub(super) struct CatalogArgs {
@@ -196,8 +306,8 @@ pub(super) struct CatalogArgs {
 pub(super) enum CatalogCommand {
     /// Show the tables, or one of them with its columns.
     Show {
-        /// The lake
-        lake: PathBuf,
+        #[command(flatten)]
+        lake: CatalogLakeArgs,
         /// A table to show with its columns
         table: Option<String>,
         /// How deep nested types are drawn
@@ -208,8 +318,8 @@ pub(super) enum CatalogCommand {
     },
     /// Print the SQL that creates the tables, their partitions and views for BI tools.
     Ddl {
-        /// The lake
-        lake: PathBuf,
+        #[command(flatten)]
+        lake: CatalogLakeArgs,
         /// SQL dialect
         #[arg(long, value_enum, default_value = "athena")]
         dialect: DialectName,
@@ -218,16 +328,21 @@ pub(super) enum CatalogCommand {
         no_views: bool,
     },
     /// Print what differs between the lake and its catalog; exit code 1 if anything does.
+    ///
+    /// Everything is compared, the columns of every partition included.
     Diff {
-        /// The lake
-        lake: PathBuf,
+        #[command(flatten)]
+        lake: CatalogLakeArgs,
         #[command(flatten)]
         output: OutputArgs,
     },
     /// Bring the catalog in line with the lake.
+    ///
+    /// Everything is compared, the columns of every partition included; `convert`, which does the
+    /// same at its end, goes by a fingerprint of them.
     Sync {
-        /// The lake
-        lake: PathBuf,
+        #[command(flatten)]
+        lake: CatalogLakeArgs,
         /// Only print what would be done
         #[arg(long)]
         dry_run: bool,

@@ -1,9 +1,13 @@
 //! One function per command: arguments to options, a room's call, a report, an exit code.
 
-use crate::catalog::{self, Dialect, LocalCatalog};
+use crate::aws::AwsOptions;
+use crate::catalog::{
+    self, Catalog, Comparison, Dialect, GlueOptions, LocalCatalog, PartitionInput, TableInput,
+};
 use crate::cli::args::{
-    Args, CatalogArgs, CatalogCommand, ConvertArgs, DialectName, Format, PlaceArgs, PlanArgs,
-    QuarantineArgs, SampleArgs, SchemaArgs, SchemaCommand, VerifyArgs,
+    Args, AwsArgs, CatalogArgs, CatalogCommand, CatalogLakeArgs, CatalogName, CatalogOptionArgs,
+    ConvertArgs, DialectName, Format, OutputArgs, PlaceArgs, PlanArgs, QuarantineArgs, SampleArgs,
+    SchemaArgs, SchemaCommand, Switch, VerifyArgs,
 };
 use crate::cli::progress::{clean, say, shown};
 use crate::cli::report::{self, print, print_json};
@@ -13,9 +17,9 @@ use crate::decode::Caps;
 use crate::error::{Error, Result};
 use crate::partition::DEFAULT_PARTITION_BY;
 use crate::pipeline::{
-    self, CatalogOptions, ConvertOptions, DEFAULT_DATABASE, DEFAULT_TABLE,
+    self, CatalogKind, CatalogOptions, ConvertOptions, DEFAULT_DATABASE, DEFAULT_TABLE,
     DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD, Progress,
-    SchemaMode, catalog_plan, refresh_catalog,
+    SchemaMode, apply_plans, catalog_plan, open_catalog,
 };
 use crate::sample::{SampleOptions, generate};
 use crate::schema::{Family, Lock, changes, render};
@@ -26,6 +30,7 @@ use clap::CommandFactory;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Worker threads when no option says: processors, as far as the cgroup allows.
 fn threads(given: Option<u16>) -> usize {
@@ -39,10 +44,8 @@ fn convert_options(args: &ConvertArgs) -> ConvertOptions {
     let threads = threads(args.work.threads);
     let default = MEMORY_PER_THREAD.0.saturating_mul(threads.max(2) as u64);
     ConvertOptions {
-        catalog: CatalogOptions {
-            database: args.lake.database.clone().unwrap_or_else(|| database_of(&lake)),
-            table: args.lake.table.clone(),
-        },
+        catalog: catalog_options(&args.catalog, &lake, args.lake.table.clone()),
+        aws: (&args.aws).into(),
         sources,
         lake,
         threads,
@@ -59,6 +62,25 @@ fn convert_options(args: &ConvertArgs) -> ConvertOptions {
             max_object_bytes: args.input.max_object_size.0,
             max_ratio: args.input.max_ratio,
         },
+    }
+}
+
+fn catalog_options(args: &CatalogOptionArgs, lake: &Path, table: String) -> CatalogOptions {
+    let kind = args.catalog.map(|name| match name {
+        CatalogName::Glue => CatalogKind::Glue,
+        CatalogName::Local => CatalogKind::Local,
+        CatalogName::None => CatalogKind::None,
+    });
+    CatalogOptions {
+        kind,
+        glue: GlueOptions {
+            catalog_id: args.catalog_id.clone(),
+            create_database: !args.no_create_database,
+            retry: Duration::from_secs(args.catalog_retry_seconds),
+        },
+        partition_projection: args.partition_projection.map(|switch| switch == Switch::On),
+        partition_index: args.partition_index,
+        ..CatalogOptions::new(args.database.clone().unwrap_or_else(|| database_of(lake)), table)
     }
 }
 
@@ -146,6 +168,7 @@ pub(super) fn plan(args: &PlanArgs) -> Result<u8> {
 /// For commands that only read a lake's documents.
 fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
+        .enable_all()
         .build()
         .map_err(|err| Error::io("cannot start the I/O threads", err))
 }
@@ -175,7 +198,7 @@ fn read_lake(lake: &Path) -> Result<Known> {
         let lock = read_lock(&storage, &manifests).await?;
         Ok::<_, Error>((manifests, lock))
     })?;
-    let options = CatalogOptions { database: database_of(lake), table: base_table(&manifests) };
+    let options = CatalogOptions::new(database_of(lake), base_table(&manifests));
     Ok(Known { storage, manifests, lock, options })
 }
 
@@ -189,42 +212,81 @@ fn base_table(manifests: &[Manifest]) -> String {
 }
 
 pub(super) fn catalog(args: &CatalogArgs) -> Result<u8> {
+    let runtime = runtime()?;
     match &args.command {
         CatalogCommand::Show { lake, table, depth, output } => {
-            show(lake, table.as_deref(), *depth, output.report)
+            let found = runtime.block_on(Opened::new(lake))?;
+            runtime.block_on(show(&found, table.as_deref(), *depth, output.report))
         }
-        CatalogCommand::Ddl { lake, dialect, no_views } => ddl(lake, *dialect, !no_views),
-        CatalogCommand::Diff { lake, output } => diff(lake, output.report),
-        CatalogCommand::Sync { lake, dry_run, output } => sync(lake, *dry_run, output.report),
+        CatalogCommand::Ddl { lake, dialect, no_views } => {
+            let found = runtime.block_on(Opened::new(lake))?;
+            runtime.block_on(ddl(&found, *dialect, !no_views))
+        }
+        CatalogCommand::Diff { lake, output } => {
+            let known = read_lake(&lake.lake)?;
+            runtime.block_on(diff(lake, known, output.report))
+        }
+        CatalogCommand::Sync { lake, dry_run, output } => {
+            let known = read_lake(&lake.lake)?;
+            runtime.block_on(sync(lake, known, *dry_run, output))
+        }
     }
 }
 
-fn local_catalog(lake: &Path) -> Result<LocalCatalog> {
-    LocalCatalog::open(open_lake(lake)?.root().join(OWN).join("catalog"))
+/// A lake's catalog, and the names that its tables have there.
+struct Opened {
+    catalog: Catalog,
+    database: String,
+    names: Vec<String>,
 }
 
-fn show(lake: &Path, table: Option<&str>, depth: usize, format: Format) -> Result<u8> {
-    let catalog = local_catalog(lake)?;
-    let mut summaries = Vec::new();
-    for database in catalog.databases()? {
-        for name in catalog.tables(&database)? {
-            let Some(input) = catalog.table(&database, &name)? else { continue };
-            let partitions = catalog.partitions(&database, &name)?;
-            if table == Some(&name) {
-                match format {
-                    Format::Json => {
-                        print_json(&serde_json::json!({
-                            "database": database, "table": input, "partitions": partitions,
-                        }))?;
-                    }
-                    Format::Text => {
-                        print(&catalog::show::table(&database, &input, &partitions, depth))?;
-                    }
-                }
-                return Ok(EXIT_OK);
-            }
-            summaries.push(catalog::show::TableSummary::new(&database, &input, &partitions));
+impl Opened {
+    async fn new(args: &CatalogLakeArgs) -> Result<Self> {
+        let storage = open_lake(&args.lake)?;
+        let mut options = catalog_options(&args.catalog, &args.lake, DEFAULT_TABLE.to_owned());
+        let catalog = opened(&storage, &options, &args.aws).await?;
+        if let Catalog::Glue(_) = catalog {
+            options.table = base_table(&Manifest::read_all(&storage).await?);
         }
+        let names = Family::ALL.iter().map(|family| family.table(&options.table)).collect();
+        Ok(Self { catalog, database: options.database, names })
+    }
+
+    /// Database, table and partitions of each of the lake's tables.
+    async fn tables(&self) -> Result<Vec<(String, TableInput, Vec<PartitionInput>)>> {
+        let mut all = Vec::new();
+        for database in self.catalog.databases(&self.database).await? {
+            for table in self.catalog.tables(&database, &self.names).await? {
+                let partitions = self.catalog.partitions(&database, &table).await?;
+                all.push((database.clone(), table, partitions));
+            }
+        }
+        Ok(all)
+    }
+}
+
+async fn opened(storage: &Storage, options: &CatalogOptions, aws: &AwsArgs) -> Result<Catalog> {
+    let none = || Error::config("there is no catalog to look at with `--catalog none`");
+    open_catalog(storage, options, &aws.into()).await?.ok_or_else(none)
+}
+
+async fn show(opened: &Opened, table: Option<&str>, depth: usize, format: Format) -> Result<u8> {
+    let mut summaries = Vec::new();
+    for (database, input, partitions) in opened.tables().await? {
+        if table == Some(&input.name) {
+            match format {
+                Format::Json => {
+                    print_json(&serde_json::json!({
+                        "database": database, "table": input, "partitions": partitions,
+                    }))?;
+                }
+                Format::Text => {
+                    print(&catalog::show::table(&database, &input, &partitions, depth))?;
+                }
+            }
+            return Ok(EXIT_OK);
+        }
+        summaries.push(catalog::show::TableSummary::new(&database, &input, &partitions));
     }
     if let Some(name) = table {
         return Err(Error::config(format!("the catalog has no table `{name}`")));
@@ -236,53 +298,73 @@ fn show(lake: &Path, table: Option<&str>, depth: usize, format: Format) -> Resul
     Ok(EXIT_OK)
 }
 
-fn ddl(lake: &Path, dialect: DialectName, with_views: bool) -> Result<u8> {
+async fn ddl(opened: &Opened, dialect: DialectName, with_views: bool) -> Result<u8> {
     let dialect = match dialect {
         DialectName::Athena => Dialect::Athena,
         DialectName::Spark => Dialect::Spark,
         DialectName::Duckdb => Dialect::DuckDb,
     };
-    let catalog = local_catalog(lake)?;
     let mut statements = Vec::new();
-    for database in catalog.databases()? {
-        statements.push(catalog::ddl::create_database(dialect, &database));
-        for name in catalog.tables(&database)? {
-            let Some(table) = catalog.table(&database, &name)? else { continue };
-            let partitions = catalog.partitions(&database, &name)?;
-            statements.push(catalog::ddl::create_table(dialect, &database, &table)?);
-            statements.extend(catalog::ddl::add_partitions(
-                dialect,
-                &database,
-                &table,
-                &partitions,
-            ));
-            if with_views {
-                let views = catalog::views::views(dialect, &database, &table);
-                statements.extend(views.into_iter().map(|view| view.sql));
-            }
+    let mut last = String::new();
+    for (database, table, partitions) in opened.tables().await? {
+        if database != last {
+            statements.push(catalog::ddl::create_database(dialect, &database));
         }
+        statements.push(catalog::ddl::create_table(dialect, &database, &table)?);
+        statements.extend(catalog::ddl::add_partitions(dialect, &database, &table, &partitions));
+        if with_views {
+            let views = catalog::views::views(dialect, &database, &table);
+            statements.extend(views.into_iter().map(|view| view.sql));
+        }
+        last = database;
     }
     print(&catalog::ddl::script(statements))?;
     Ok(EXIT_OK)
 }
 
-fn diff(lake: &Path, format: Format) -> Result<u8> {
-    let known = read_lake(lake)?;
-    let plans = catalog_plan(&known.storage, &known.manifests, &known.lock, &known.options)?;
+async fn diff(args: &CatalogLakeArgs, known: Known, format: Format) -> Result<u8> {
+    let Known { storage, manifests, lock, options } = known;
+    let options = catalog_options(&args.catalog, &args.lake, options.table);
+    let catalog = opened(&storage, &options, &args.aws).await?;
+    let plans =
+        catalog_plan(&catalog, &storage, &manifests, &lock, &options, Comparison::Full).await?;
     print_plans(&plans, format)?;
     let in_sync = plans.iter().all(catalog::Plan::is_empty);
     Ok(if in_sync { EXIT_OK } else { EXIT_SET_ASIDE })
 }
 
-fn sync(lake: &Path, dry_run: bool, format: Format) -> Result<u8> {
-    let known = read_lake(lake)?;
-    let _lease = if dry_run { None } else { Some(Lease::take(&known.storage)?) };
-    let plans = catalog_plan(&known.storage, &known.manifests, &known.lock, &known.options)?;
-    print_plans(&plans, format)?;
+async fn sync(
+    args: &CatalogLakeArgs,
+    known: Known,
+    dry_run: bool,
+    output: &OutputArgs,
+) -> Result<u8> {
+    let Known { storage, manifests, lock, options } = known;
+    let options = catalog_options(&args.catalog, &args.lake, options.table);
+    let _lease = if dry_run { None } else { Some(Lease::take(&storage)?) };
+    let catalog = opened(&storage, &options, &args.aws).await?;
+    let plans =
+        catalog_plan(&catalog, &storage, &manifests, &lock, &options, Comparison::Full).await?;
+    print_plans(&plans, output.report)?;
     if !dry_run {
-        refresh_catalog(&known.storage, &known.manifests, &known.lock, &known.options)?;
+        apply_plans(&catalog, &plans).await?;
     }
+    say_usage(output.quiet, &catalog.usage());
     Ok(EXIT_OK)
+}
+
+/// Says what a service was asked, to those who pay for it or are throttled by it.
+fn say_usage(quiet: bool, usage: &catalog::Usage) {
+    if usage.calls > 0 {
+        say(
+            quiet,
+            &format!(
+                "the catalog was asked {} times, {} of them to change something; {} throttled, {} \
+                 not answered",
+                usage.calls, usage.writes, usage.throttled, usage.unanswered
+            ),
+        );
+    }
 }
 
 fn print_plans(plans: &[catalog::Plan], format: Format) -> Result<()> {
@@ -366,10 +448,8 @@ fn reading_options(sources: Vec<PathBuf>) -> Result<ConvertOptions> {
         schema: SchemaMode::Evolve,
         duplicates: Duplicates::Drop,
         caps: Caps::default(),
-        catalog: CatalogOptions {
-            database: DEFAULT_DATABASE.to_owned(),
-            table: DEFAULT_TABLE.to_owned(),
-        },
+        catalog: CatalogOptions::new(DEFAULT_DATABASE, DEFAULT_TABLE),
+        aws: AwsOptions::default(),
     })
 }
 

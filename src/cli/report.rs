@@ -43,6 +43,17 @@ fn counted(counts: &std::collections::BTreeMap<String, u64>) -> Vec<(&str, u64)>
     counts
 }
 
+fn catalog_changes(report: &Report) -> String {
+    let mut text = format!("{} changes", grouped(report.catalog_changes));
+    if report.catalog_calls > 0 {
+        let _ = write!(text, " in {} calls", grouped(report.catalog_calls));
+    }
+    if report.catalog_throttled > 0 {
+        let _ = write!(text, ", {} of them throttled", grouped(report.catalog_throttled));
+    }
+    text
+}
+
 /// A conversion, for people.
 pub(super) fn conversion(report: &Report, lake: &str) -> String {
     let mut out = String::new();
@@ -55,7 +66,7 @@ pub(super) fn conversion(report: &Report, lake: &str) -> String {
             grouped(report.objects_ignored),
         );
         if report.catalog_changes > 0 {
-            let _ = writeln!(out, "Catalog: {} changes made.", grouped(report.catalog_changes));
+            let _ = writeln!(out, "Catalog: {} made.", catalog_changes(report));
         }
         return out;
     }
@@ -116,7 +127,7 @@ pub(super) fn conversion(report: &Report, lake: &str) -> String {
             grouped(report.nested_values_unfit),
         ),
     );
-    line("catalog", format!("{} changes", grouped(report.catalog_changes)));
+    line("catalog", catalog_changes(report));
     if report.units_resumed > 0 {
         line("resumed", format!("{} units of an earlier run", grouped(report.units_resumed)));
     }

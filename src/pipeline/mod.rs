@@ -14,9 +14,13 @@ mod settle;
 
 pub use convert::{convert, infer};
 pub use plan::{PlanReport, plan};
-pub use publish::{CatalogOptions, catalog_plan, refresh_catalog};
+pub use publish::{
+    CatalogKind, CatalogOptions, Refreshed, apply_plans, catalog_plan, open_catalog,
+    refresh_catalog,
+};
 pub use report::{Progress, Report};
 
+use crate::aws::AwsOptions;
 use crate::decode::Caps;
 use crate::error::{Error, Result};
 use crate::partition::PartitionBy;
@@ -112,8 +116,10 @@ pub struct ConvertOptions {
     pub duplicates: Duplicates,
     /// Limits of one object.
     pub caps: Caps,
-    /// Names in the catalog.
+    /// The catalog and the names in it.
     pub catalog: CatalogOptions,
+    /// How AWS is reached, where it is.
+    pub aws: AwsOptions,
 }
 
 impl ConvertOptions {
