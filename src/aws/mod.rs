@@ -5,6 +5,10 @@
 //! [`Aws`], and [`Aws::credentials`] hands the same identity to `object_store`, which would find
 //! another one by itself.
 
+mod denial;
+
+pub use denial::refused;
+
 use crate::error::{Error, ErrorKind, Result};
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -177,18 +181,30 @@ pub fn error_code<E: ProvideErrorMetadata, R>(err: &SdkError<E, R>) -> Option<&s
     err.as_service_error().and_then(ProvideErrorMetadata::code)
 }
 
-/// Turns a failed call into an error; `action` is the permission it needs, `glue:GetTable`.
+/// Turns a failed call into an error; `action` is the permission it needs, `glue:GetTable`. A missing
+/// permission is named in one sentence, see [`refused`].
 pub fn failed<E, R>(action: &'static str, resource: &str, err: SdkError<E, R>) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    let kind = kind_of(error_code(&err), err.as_service_error().is_some());
-    let said = err.as_service_error().and_then(ProvideErrorMetadata::message).unwrap_or("");
+    if let Some(service) = err.as_service_error()
+        && let (Some(code), Some(said)) = (service.code(), service.message())
+    {
+        let error = refused(action, code, said);
+        // The sentence names what it is about.
+        return if error.kind() == ErrorKind::Denied {
+            error
+        } else {
+            error.at("resource", resource)
+        };
+    }
+    let kind = match &err {
+        SdkError::ConstructionFailure(_) => ErrorKind::Config,
+        _ => kind_of(error_code(&err), err.as_service_error().is_some()),
+    };
     let message = match kind {
-        // What the service says names the principal and, for Lake Formation, the grant that lacks.
-        ErrorKind::Denied => format!("not allowed to {action}: {said}"),
-        ErrorKind::Unavailable => format!("no answer to {action}"),
+        ErrorKind::Unavailable => format!("{action} was not answered"),
         _ => format!("{action} failed"),
     };
     Error::new(kind, message).at("resource", resource).because(causes(&err))
@@ -205,6 +221,9 @@ pub fn kind_of(code: Option<&str>, answered: bool) -> ErrorKind {
         | "InvalidAccessKeyId"
         | "SignatureDoesNotMatch"
         | "UnrecognizedClientException"
+        | "InvalidSignatureException"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignature"
         | "InvalidClientTokenId" => ErrorKind::Denied,
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => {
             ErrorKind::Unavailable

@@ -10,7 +10,8 @@
 use std::collections::HashSet;
 
 use super::{
-    Column, Columns, HiveType, Parameters, PartitionInput, SerdeInfo, StorageDescriptor, TableInput,
+    Column, Columns, HiveType, Parameters, PartitionIndex, PartitionInput, SerdeInfo,
+    StorageDescriptor, TableInput,
 };
 use crate::error::{Error, Result};
 
@@ -24,6 +25,14 @@ const MAX_PARAMETER: usize = 512_000;
 
 /// The parameter that says a table is ours, and with which schema.
 pub(super) const SCHEMA_VERSION: &str = "trailmill.schema_version";
+/// The parameter of a partition that holds the fingerprint of its columns.
+pub(super) const COLUMNS: &str = "trailmill.columns";
+/// The parameter that says how partitions are published, when it is not by registering them.
+pub(super) const PARTITIONS: &str = "trailmill.partitions";
+/// The value of [`PARTITIONS`] for a table whose partitions are projected.
+pub(super) const PROJECTED: &str = "projected";
+/// The parameter that lets Athena use a partition index.
+pub(super) const PARTITION_FILTERING: &str = "partition_filtering.enabled";
 pub(super) const INPUT_FORMAT: &str =
     "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat";
 pub(super) const OUTPUT_FORMAT: &str =
@@ -31,6 +40,32 @@ pub(super) const OUTPUT_FORMAT: &str =
 pub(super) const SERDE: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
 
 const CODECS: [&str; 7] = ["zstd", "snappy", "gzip", "lz4", "lzo", "none", "uncompressed"];
+
+/// How engines learn of a table's partitions. Never both: Athena passes over registered partitions
+/// where projection is on, and everything but Athena and Trino knows only registered ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Publication {
+    /// Each partition is registered; parameters of others about projection are left alone.
+    #[default]
+    Registered,
+    /// As before, and what says otherwise is removed from the table.
+    RegisteredAgain,
+    /// No partition is registered; parameters of the table say how to make them up.
+    Projected,
+}
+
+impl Publication {
+    /// Returns the beginnings of the names of parameters that are ours alone: those that we do not
+    /// set are removed.
+    pub(super) fn owned_parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Registered => &[],
+            Self::RegisteredAgain | Self::Projected => {
+                &["projection.", "storage.location.template", PARTITIONS]
+            }
+        }
+    }
+}
 
 /// A table of the lake.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +94,10 @@ pub struct TableDefinition {
     pub files: u64,
     /// Further table parameters to own (`projection.enabled`, …); win over those above.
     pub parameters: Parameters,
+    /// How its partitions are published.
+    pub publication: Publication,
+    /// Whether Glue keeps an index over all partition columns.
+    pub has_partition_index: bool,
 }
 
 /// A partition of the lake.
@@ -162,6 +201,9 @@ impl TableDefinition {
         parameters.insert("EXTERNAL".into(), "TRUE".into());
         parameters.insert("parquet.compression".into(), codec);
         parameters.insert(SCHEMA_VERSION.into(), self.schema_version.to_string());
+        if self.has_partition_index {
+            parameters.insert(PARTITION_FILTERING.into(), "true".into());
+        }
         parameters.extend(self.parameters.iter().map(|(k, v)| (k.clone(), v.clone())));
         TableInput {
             name: self.name.clone(),
@@ -174,24 +216,47 @@ impl TableDefinition {
         }
     }
 
+    /// Returns the index over all partition columns that Glue's `CreatePartitionIndex` takes.
+    pub fn partition_index(&self) -> Option<PartitionIndex> {
+        let index =
+            || PartitionIndex { index_name: "trailmill".into(), keys: self.partition_keys.clone() };
+        (self.has_partition_index && !self.partition_keys.is_empty()).then(index)
+    }
+
     /// Returns the document that Glue's `BatchCreatePartition` takes. It carries the names and types
     /// of the table's columns. For many partitions, [`TableDefinition::partition_inputs`] shares them.
     pub fn partition_input(&self, partition: &PartitionDefinition) -> PartitionInput {
-        self.partition_with(self.bare_columns(), partition)
+        let columns = self.bare_columns();
+        self.partition_with(&columns, &columns.fingerprint(), partition)
     }
 
     /// Returns the documents of many partitions, which share one column list.
     pub fn partition_inputs(&self, partitions: &[PartitionDefinition]) -> Vec<PartitionInput> {
-        let columns = self.bare_columns();
-        partitions.iter().map(|p| self.partition_with(columns.clone(), p)).collect()
+        self.partition_inputs_with(&self.bare_columns(), partitions)
     }
 
-    fn partition_with(&self, columns: Columns, partition: &PartitionDefinition) -> PartitionInput {
+    /// Returns the documents of many partitions of a table that has more columns than ours.
+    pub fn partition_inputs_with(
+        &self,
+        columns: &Columns,
+        partitions: &[PartitionDefinition],
+    ) -> Vec<PartitionInput> {
+        let fingerprint = columns.fingerprint();
+        partitions.iter().map(|p| self.partition_with(columns, &fingerprint, p)).collect()
+    }
+
+    fn partition_with(
+        &self,
+        columns: &Columns,
+        fingerprint: &str,
+        partition: &PartitionDefinition,
+    ) -> PartitionInput {
         let mut parameters = counts(partition.rows, partition.bytes, partition.files);
         parameters.extend(self.format_parameters());
+        parameters.insert(COLUMNS.into(), fingerprint.into());
         PartitionInput {
             values: partition.values.clone(),
-            storage_descriptor: self.storage(columns, &partition.location),
+            storage_descriptor: self.storage(columns.clone(), &partition.location),
             parameters,
             ..PartitionInput::default()
         }

@@ -7,12 +7,14 @@
 //! foreign parameters, comments and keys come from what is there. "Nothing to update" is then plain
 //! equality with what is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
+
+use super::definition::SCHEMA_VERSION;
 
 /// Parameters of a table, partition, storage descriptor or serde.
 pub type Parameters = BTreeMap<String, String>;
@@ -60,6 +62,20 @@ impl Columns {
         self.iter().map(|c| Column::new(&c.name, &c.hive_type)).collect()
     }
 
+    /// Returns a short text that two lists share exactly if their names and types are equal. Each
+    /// partition carries that of its columns, so that a stale one is found without its columns.
+    pub fn fingerprint(&self) -> String {
+        let mut text = Vec::new();
+        for column in self.iter() {
+            for part in [&column.name, &column.hive_type] {
+                text.extend_from_slice(part.as_bytes());
+                text.push(0);
+            }
+        }
+        format!("{:032x}", xxhash_rust::xxh3::xxh3_128(&text))
+    }
+
+    /// Returns these columns with the comments of `existing`.
     fn merged_over(&self, existing: &Self) -> Self {
         if self == existing || existing.iter().all(|c| c.comment.is_empty() && c.other.is_empty()) {
             return self.clone();
@@ -75,6 +91,17 @@ impl Columns {
             },
         };
         self.iter().map(merge).collect()
+    }
+
+    /// Returns these columns with those that only `existing` has at their end: somebody's own.
+    fn joined(&self, existing: &Self) -> Self {
+        let ours: HashSet<&str> = self.iter().map(|c| c.name.as_str()).collect();
+        let theirs = existing.iter().filter(|c| !ours.contains(c.name.as_str()));
+        let mut foreign = theirs.cloned().peekable();
+        if foreign.peek().is_none() {
+            return self.clone();
+        }
+        self.iter().cloned().chain(foreign).collect()
     }
 }
 
@@ -204,8 +231,8 @@ pub struct TableInput {
 }
 
 impl TableInput {
-    /// Returns this table with what `existing` holds and we do not own: other parameters, unknown
-    /// keys, and a description or comments where there are any.
+    /// Returns this table with what `existing` holds and we do not own: other parameters and
+    /// columns, unknown keys, and a description or comments where there are any.
     #[must_use]
     pub fn merged_over(&self, existing: &Self) -> Self {
         let merge_key = |ours: &Column| {
@@ -219,15 +246,24 @@ impl TableInput {
                 },
             )
         };
+        let mut storage_descriptor =
+            self.storage_descriptor.merged_over(&existing.storage_descriptor);
+        storage_descriptor.columns =
+            storage_descriptor.columns.joined(&existing.storage_descriptor.columns);
         Self {
             name: self.name.clone(),
             description: kept(&existing.description, &self.description),
-            storage_descriptor: self.storage_descriptor.merged_over(&existing.storage_descriptor),
+            storage_descriptor,
             partition_keys: self.partition_keys.iter().map(merge_key).collect(),
             table_type: self.table_type.clone(),
             parameters: joined(&self.parameters, &existing.parameters),
             other: existing.other.clone(),
         }
+    }
+
+    /// Returns whether the table was made by this crate.
+    pub fn is_ours(&self) -> bool {
+        self.parameters.contains_key(SCHEMA_VERSION)
     }
 
     /// Returns the data columns.
@@ -283,6 +319,16 @@ impl PartitionInput {
     }
 }
 
+/// Glue's `PartitionIndex`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct PartitionIndex {
+    /// The index's name.
+    pub index_name: String,
+    /// Partition columns, in order.
+    pub keys: Vec<String>,
+}
+
 /// Glue's `DatabaseInput`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -313,7 +359,7 @@ fn is_empty(columns: &Columns) -> bool {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::TableInput;
+    use super::{Column, Columns, TableInput};
     use crate::catalog::fixtures::definition;
 
     fn keys(value: &Value) -> Vec<&str> {
@@ -379,5 +425,42 @@ mod tests {
         assert_eq!(merged.columns()[1].comment, "who did it");
         assert_eq!(merged.columns()[1].hive_type, ours.columns()[1].hive_type);
         assert_eq!(merged.merged_over(&merged), merged);
+    }
+
+    #[test]
+    fn columns_of_others_are_kept_at_the_end() {
+        let ours = definition().table_input();
+        let mut existing = ours.clone();
+        let mut columns = ours.columns().to_vec();
+        columns.insert(2, Column::new("team", "string").with_comment("whose it is"));
+        columns.pop();
+        existing.storage_descriptor.columns = columns.into();
+
+        let merged = ours.merged_over(&existing);
+
+        let (last, rest) = merged.columns().split_last().expect("columns");
+        assert_eq!(last.comment, "whose it is");
+        assert_eq!(rest, ours.columns());
+        assert_eq!(merged.merged_over(&merged), merged);
+    }
+
+    #[test]
+    fn a_fingerprint_knows_names_types_and_order_but_not_comments() {
+        let list = |columns: &[(&str, &str)]| -> Columns {
+            columns.iter().map(|(name, of)| Column::new(*name, *of)).collect()
+        };
+        let columns = list(&[("a", "string"), ("b", "int")]);
+        let commented: Columns =
+            columns.iter().map(|c| c.clone().with_comment("about it")).collect();
+
+        assert_eq!(columns.fingerprint(), commented.fingerprint());
+        for other in [
+            list(&[("b", "int"), ("a", "string")]),
+            list(&[("a", "string")]),
+            list(&[("a", "string"), ("b", "bigint")]),
+            list(&[("as", "tring"), ("b", "int")]),
+        ] {
+            assert_ne!(columns.fingerprint(), other.fingerprint());
+        }
     }
 }

@@ -21,22 +21,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::definition::check_name;
-use super::{Columns, DatabaseInput, Existing, PartitionInput, Plan, TableInput, is_name};
+use super::{Applied, Columns, DatabaseInput, Existing, PartitionInput, Plan, TableInput, is_name};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A catalog in a folder.
 #[derive(Clone, Debug)]
 pub struct LocalCatalog {
     root: PathBuf,
-}
-
-/// What applying a plan changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// Files written; 0 if the catalog already said so.
-    pub files: u64,
-    /// Partitions created, updated or deleted by the plan.
-    pub partitions: u64,
 }
 
 impl LocalCatalog {
@@ -108,6 +99,8 @@ impl LocalCatalog {
             database: is_there,
             table: self.table(database, table)?,
             partitions: self.partitions(database, table)?,
+            // Neither versions nor indexes are kept here: the lease is the lock.
+            ..Existing::default()
         })
     }
 

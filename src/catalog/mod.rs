@@ -1,10 +1,10 @@
 //! The catalog: what engines are told about the lake, and how it is brought in line with it.
 //!
-//! Everything here but [`LocalCatalog`] is pure data. A [`TableDefinition`] says what the lake
-//! holds; [`plan()`] compares it with what a catalog says now ([`Existing`]) and returns a [`Plan`];
-//! an implementation applies it. `local` keeps Glue's own `TableInput` and `PartitionInput` JSON in
-//! a folder of the lake; a `glue` implementation reads into the same [`Existing`] and applies the
-//! same [`Plan`], in batches of Glue's sizes. [`ddl`] and [`views`] render the same inputs as SQL
+//! Everything here but [`LocalCatalog`] and [`GlueCatalog`] is pure data. A [`TableDefinition`] says
+//! what the lake holds; [`plan()`] compares it with what a catalog says now ([`Existing`]) and returns
+//! a [`Plan`]; a [`Catalog`] applies it. `local` keeps Glue's own `TableInput` and `PartitionInput`
+//! JSON in a folder of the lake; `glue` reads into the same [`Existing`] and applies the same
+//! [`Plan`], in batches of Glue's sizes. [`ddl`] and [`views`] render the same inputs as SQL
 //! for Athena, Spark and `DuckDB`, [`show`] as text for people.
 //!
 //! The policy: what is ours is set, what is not ours (parameters, comments, keys we do not know)
@@ -13,25 +13,175 @@
 
 pub mod ddl;
 mod definition;
+pub mod glue;
 mod hive_type;
 mod input;
 mod local;
 mod plan;
+mod projection;
 pub mod show;
 pub mod views;
 
 pub use ddl::Dialect;
-pub use definition::{PartitionDefinition, TableDefinition, is_name};
+pub use definition::{PartitionDefinition, Publication, TableDefinition, is_name};
+pub use glue::{GlueCatalog, GlueOptions};
 pub use hive_type::{HiveType, MAX_TYPE_DEPTH, StructField, is_additive};
 pub use input::{
-    Column, Columns, DatabaseInput, Parameters, PartitionInput, SerdeInfo, StorageDescriptor,
-    TableInput,
+    Column, Columns, DatabaseInput, Parameters, PartitionIndex, PartitionInput, SerdeInfo,
+    StorageDescriptor, TableInput,
 };
-pub use local::{Applied, LocalCatalog};
+pub use local::LocalCatalog;
 pub use plan::{
-    Change, Existing, OnExtraPartition, PartitionUpdate, Plan, PlanReport, TableUpdate, plan,
+    Change, Existing, OnExtraPartition, PartitionUpdate, Plan, PlanReport, TableUpdate, Wanted,
+    plan,
 };
+pub use projection::{MAX_ENUM_VALUES, projection_parameters};
 pub use views::View;
+
+use crate::error::Result;
+
+/// What applying a plan changed, and what it took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Documents written: files of the local catalog, tables and databases of Glue; 0 if the catalog
+    /// already said so.
+    pub files: u64,
+    /// Partitions created, updated or deleted by the plan.
+    pub partitions: u64,
+}
+
+/// What a catalog was asked, since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Usage {
+    /// Requests sent, repeated ones included; none for the local catalog.
+    pub calls: u64,
+    /// Of them, requests that may change something.
+    pub writes: u64,
+    /// Answers that said: too many requests.
+    pub throttled: u64,
+    /// Requests repeated because the answer was lost or the service failed.
+    pub unanswered: u64,
+}
+
+/// How much of a table is read to compare it with what is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// Everything: columns that somebody changed in one partition are found, too.
+    Full,
+    /// All but the columns of partitions; a fingerprint among their parameters stands for them.
+    Fingerprints,
+}
+
+/// What is read of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// How much of partitions is read.
+    pub comparison: Comparison,
+    /// How many partitions there will be, about; many are read in parallel.
+    pub partitions: usize,
+    /// Whether partition indexes are read.
+    pub has_indexes: bool,
+}
+
+/// A catalog: in a folder of the lake, or Glue.
+#[derive(Debug)]
+pub enum Catalog {
+    /// Documents in a folder of the lake.
+    Local(LocalCatalog),
+    /// The AWS Glue Data Catalog.
+    Glue(Box<GlueCatalog>),
+}
+
+impl Catalog {
+    /// Returns what [`plan()`] compares with.
+    ///
+    /// # Errors
+    /// Those of [`LocalCatalog::existing`] and [`GlueCatalog::existing`].
+    pub async fn existing(
+        &self,
+        database: &str,
+        table: &str,
+        reading: &Reading,
+    ) -> Result<Existing> {
+        match self {
+            Self::Local(catalog) => catalog.existing(database, table),
+            Self::Glue(catalog) => catalog.existing(database, table, reading).await,
+        }
+    }
+
+    /// Does what a plan says. Safe to repeat.
+    ///
+    /// # Errors
+    /// Those of [`LocalCatalog::apply`] and [`GlueCatalog::apply`].
+    pub async fn apply(&self, plan: &Plan) -> Result<Applied> {
+        match self {
+            Self::Local(catalog) => catalog.apply(plan),
+            Self::Glue(catalog) => catalog.apply(plan).await,
+        }
+    }
+
+    /// Returns the databases of a lake, sorted: all of the local catalog; of Glue, where others have
+    /// theirs beside it, `named` if it is there.
+    ///
+    /// # Errors
+    /// As for [`Catalog::existing`].
+    pub async fn databases(&self, named: &str) -> Result<Vec<String>> {
+        match self {
+            Self::Local(catalog) => catalog.databases(),
+            Self::Glue(catalog) => {
+                let is_there = catalog.has_database(named).await?;
+                Ok(is_there.then(|| named.to_owned()).into_iter().collect())
+            }
+        }
+    }
+
+    /// Returns the tables of a lake: all of the local catalog; of Glue those of `named` that are
+    /// there and are ours.
+    ///
+    /// # Errors
+    /// As for [`Catalog::existing`].
+    pub async fn tables(&self, database: &str, named: &[String]) -> Result<Vec<TableInput>> {
+        let mut found = Vec::new();
+        match self {
+            Self::Local(catalog) => {
+                for name in catalog.tables(database)? {
+                    found.extend(catalog.table(database, &name)?);
+                }
+            }
+            Self::Glue(catalog) => {
+                for name in named {
+                    let table = catalog.table(database, name).await?.map(|(table, _)| table);
+                    found.extend(table.filter(TableInput::is_ours));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns the partitions of a table, sorted by values, with their columns left out where they
+    /// are the table's.
+    ///
+    /// # Errors
+    /// As for [`Catalog::existing`].
+    pub async fn partitions(
+        &self,
+        database: &str,
+        table: &TableInput,
+    ) -> Result<Vec<PartitionInput>> {
+        match self {
+            Self::Local(catalog) => catalog.partitions(database, &table.name),
+            Self::Glue(catalog) => catalog.partitions(database, table).await,
+        }
+    }
+
+    /// Returns what the catalog was asked so far.
+    pub fn usage(&self) -> Usage {
+        match self {
+            Self::Local(_) => Usage::default(),
+            Self::Glue(catalog) => catalog.usage(),
+        }
+    }
+}
 
 #[cfg(test)]
 mod fixtures;

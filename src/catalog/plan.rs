@@ -11,11 +11,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::definition::{SCHEMA_VERSION, SERDE};
+use super::definition::{COLUMNS, PARTITIONS, PROJECTED, SCHEMA_VERSION, SERDE};
 use super::hive_type::type_change_is_additive;
 use super::{
-    Column, Parameters, PartitionDefinition, PartitionInput, StorageDescriptor, TableDefinition,
-    TableInput,
+    Column, Parameters, PartitionDefinition, PartitionIndex, PartitionInput, Publication,
+    StorageDescriptor, TableDefinition, TableInput,
 };
 use crate::error::{Error, Result};
 
@@ -35,8 +35,46 @@ pub struct Existing {
     pub database: bool,
     /// The table, if it exists.
     pub table: Option<TableInput>,
-    /// Its partitions: all of them, or those that [`plan()`] is asked about.
+    /// The version of the table that was read, where the catalog counts versions.
+    pub version: Option<String>,
+    /// Its partitions: all of them, or those that [`plan()`] is asked about. One without columns is
+    /// one whose columns are known to be others than the table's.
     pub partitions: Vec<PartitionInput>,
+    /// The columns of its partition indexes.
+    pub indexes: Vec<Vec<String>>,
+}
+
+impl Existing {
+    /// Returns whether the table was published with partition projection by us.
+    pub fn is_projected(&self) -> bool {
+        let parameter = self.table.as_ref().and_then(|table| table.parameters.get(PARTITIONS));
+        parameter.is_some_and(|value| value == PROJECTED)
+    }
+}
+
+/// What the lake wants of a table, whatever the catalog says of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// The table, as it would be created.
+    pub input: TableInput,
+    owned_parameters: &'static [&'static str],
+}
+
+impl Wanted {
+    /// Returns the table to write over `found`: what is ours as we want it, the rest as it is there.
+    ///
+    /// # Errors
+    /// `Config` if what is there is not ours to change.
+    pub fn over(&self, found: &TableInput) -> Result<TableInput> {
+        refuse_foreign(&self.input, found)?;
+        let mut merged = self.input.merged_over(found);
+        let is_stale = |name: &str| {
+            self.owned_parameters.iter().any(|start| name.starts_with(start))
+                && !self.input.parameters.contains_key(name)
+        };
+        merged.parameters.retain(|name, _| !is_stale(name));
+        Ok(merged)
+    }
 }
 
 /// One difference.
@@ -50,12 +88,16 @@ pub enum Change {
     ColumnRemoved { column: String },
     /// The columns both have stand in another order.
     ColumnsReordered,
+    /// The columns are known to be others than the table's; which ones was not read.
+    Columns,
     /// A column's type differs; additive: it only grew at the end of structs.
     ColumnType { column: String, additive: bool },
     /// A column, partition column or table got a description it lacked.
     Comment { on: String },
     /// A parameter of the table, partition, storage or serde differs.
     Parameter { name: String, from: Option<String>, to: String },
+    /// A parameter that is ours is gone.
+    ParameterRemoved { name: String },
     /// The folder differs.
     Location { from: String, to: String },
     /// Formats, table type or bucketing differ from those of a Parquet table.
@@ -101,10 +143,14 @@ pub struct Plan {
     pub update_partitions: Vec<PartitionUpdate>,
     /// Values of partitions to delete, sorted.
     pub delete_partitions: Vec<Vec<String>>,
+    /// The partition index to create.
+    pub create_index: Option<PartitionIndex>,
+    /// The version of the table that the plan was made from, where the catalog counts versions.
+    pub version: Option<String>,
     /// What a person should know; nothing is done about it.
     pub warnings: Vec<String>,
-    /// The names of the partition columns, to print partitions with.
-    keys: TableInput,
+    /// What the plan was made for, to make it anew when the table changes under it.
+    pub wanted: Wanted,
 }
 
 /// A plan for machines: names and changes, without the documents.
@@ -131,6 +177,8 @@ pub struct PlanReport {
     pub update_partitions: BTreeMap<String, Vec<Change>>,
     /// `key=value/…` of partitions to delete.
     pub delete_partitions: Vec<String>,
+    /// The columns of the partition index to create.
+    pub create_index: Vec<String>,
     /// What a person should know.
     pub warnings: Vec<String>,
 }
@@ -147,20 +195,22 @@ pub fn plan(
     on_extra: OnExtraPartition,
 ) -> Result<Plan> {
     table.validate()?;
-    let wanted = table.table_input();
+    let owned_parameters = table.publication.owned_parameters();
+    let wanted = Wanted { input: table.table_input(), owned_parameters };
     let mut plan = Plan {
         database: table.database.clone(),
         table: table.name.clone(),
         create_database: !existing.database,
-        keys: TableInput { partition_keys: wanted.partition_keys.clone(), ..TableInput::default() },
+        version: existing.version.clone(),
         ..Plan::default()
     };
+    let mut columns = wanted.input.storage_descriptor.columns.bare();
     match &existing.table {
-        None => plan.create_table = Some(wanted),
+        None => plan.create_table = Some(wanted.input.clone()),
         Some(found) => {
-            refuse_foreign(&wanted, found)?;
-            plan.warnings = warnings(&wanted, found);
-            let input = wanted.merged_over(found);
+            let input = wanted.over(found)?;
+            plan.warnings = warnings(&wanted.input, &input, found);
+            columns = input.storage_descriptor.columns.bare();
             if input != *found {
                 let changes = table_changes(found, &input);
                 let additive = super::is_additive(found.columns(), input.columns());
@@ -168,7 +218,17 @@ pub fn plan(
             }
         }
     }
-    plan.compare_partitions(table, partitions, &existing.partitions, on_extra)?;
+    plan.create_index = table.partition_index().filter(|i| !existing.indexes.contains(&i.keys));
+    plan.wanted = wanted;
+    if table.publication == Publication::Projected {
+        plan.delete_all(&existing.partitions);
+        return Ok(plan);
+    }
+    let inputs = table.partition_inputs_with(&columns, partitions);
+    for definition in partitions {
+        table.validate_partition(definition)?;
+    }
+    plan.compare_partitions(inputs, &existing.partitions, on_extra)?;
     Ok(plan)
 }
 
@@ -181,11 +241,12 @@ impl Plan {
             && self.create_partitions.is_empty()
             && self.update_partitions.is_empty()
             && self.delete_partitions.is_empty()
+            && self.create_index.is_none()
     }
 
     /// Returns the plan for `--report json`.
     pub fn report(&self) -> PlanReport {
-        let name = |values: &[String]| self.keys.partition_name(values);
+        let name = |values: &[String]| self.wanted.input.partition_name(values);
         PlanReport {
             database: self.database.clone(),
             table: self.table.clone(),
@@ -201,27 +262,38 @@ impl Plan {
                 .map(|u| (name(&u.input.values), u.changes.clone()))
                 .collect(),
             delete_partitions: self.delete_partitions.iter().map(|v| name(v)).collect(),
+            create_index: self.create_index.iter().flat_map(|i| i.keys.clone()).collect(),
             warnings: self.warnings.clone(),
+        }
+    }
+
+    fn delete_all(&mut self, existing: &[PartitionInput]) {
+        let values: BTreeSet<_> = existing.iter().map(|p| p.values.clone()).collect();
+        self.delete_partitions = values.into_iter().collect();
+        if !self.delete_partitions.is_empty() {
+            self.warnings.push(
+                "partition projection replaces the registered partitions: engines other than \
+                 Athena and Trino see none"
+                    .into(),
+            );
         }
     }
 
     fn compare_partitions(
         &mut self,
-        table: &TableDefinition,
-        wanted: &[PartitionDefinition],
+        wanted: Vec<PartitionInput>,
         existing: &[PartitionInput],
         on_extra: OnExtraPartition,
     ) -> Result<()> {
         let found: BTreeMap<&[String], &PartitionInput> =
             existing.iter().map(|p| (p.values.as_slice(), p)).collect();
         let mut seen = BTreeSet::new();
-        for (definition, input) in wanted.iter().zip(table.partition_inputs(wanted)) {
-            table.validate_partition(definition)?;
-            if !seen.insert(definition.values.as_slice()) {
-                let name = self.keys.partition_name(&definition.values);
+        for input in wanted {
+            if !seen.insert(input.values.clone()) {
+                let name = self.wanted.input.partition_name(&input.values);
                 return Err(Error::config("a partition is wanted twice").at("partition", name));
             }
-            let Some(found) = found.get(definition.values.as_slice()) else {
+            let Some(found) = found.get(input.values.as_slice()) else {
                 self.create_partitions.push(input);
                 continue;
             };
@@ -230,11 +302,17 @@ impl Plan {
                 let mut changes = parameter_changes(&found.parameters, &input.parameters);
                 let (old, new) = (&found.storage_descriptor, &input.storage_descriptor);
                 changes.splice(0..0, storage_changes(old, new));
+                // It follows from the columns; alone it is worth a line.
+                if changes.len() > 1 {
+                    changes.retain(
+                        |c| !matches!(c, Change::Parameter { name, .. } if name == COLUMNS),
+                    );
+                }
                 self.update_partitions.push(PartitionUpdate { input, changes });
             }
         }
         if on_extra == OnExtraPartition::Delete {
-            let extra = found.keys().filter(|values| !seen.contains(*values));
+            let extra = found.keys().filter(|values| !seen.contains(**values));
             self.delete_partitions = extra.map(|values| values.to_vec()).collect();
         }
         self.create_partitions.sort_by(|a, b| a.values.cmp(&b.values));
@@ -264,12 +342,12 @@ fn refuse_foreign(wanted: &TableInput, found: &TableInput) -> Result<()> {
     Err(Error::config(why).at("table", &found.name))
 }
 
-fn warnings(wanted: &TableInput, found: &TableInput) -> Vec<String> {
+fn warnings(wanted: &TableInput, merged: &TableInput, found: &TableInput) -> Vec<String> {
     let mut warnings = Vec::new();
     let is_on = |table: &TableInput| {
         table.parameters.get("projection.enabled").is_some_and(|v| v.eq_ignore_ascii_case("true"))
     };
-    if is_on(found) && !is_on(wanted) {
+    if is_on(merged) && !is_on(wanted) {
         warnings.push(
             "`projection.enabled` is set on the table: Athena ignores registered partitions".into(),
         );
@@ -321,6 +399,9 @@ fn storage_changes(old: &StorageDescriptor, new: &StorageDescriptor) -> Vec<Chan
 }
 
 fn column_changes(old: &[Column], new: &[Column]) -> Vec<Change> {
+    if old.is_empty() && !new.is_empty() {
+        return vec![Change::Columns];
+    }
     let by_name = |columns: &[Column]| -> BTreeMap<String, usize> {
         columns.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect()
     };
@@ -354,13 +435,13 @@ fn column_change(old: &Column, new: &Column) -> Option<Change> {
 
 fn parameter_changes(old: &Parameters, new: &Parameters) -> Vec<Change> {
     let differs = new.iter().filter(|(name, value)| old.get(*name) != Some(value));
-    differs
-        .map(|(name, value)| Change::Parameter {
-            name: name.clone(),
-            from: old.get(name).cloned(),
-            to: value.clone(),
-        })
-        .collect()
+    let set = differs.map(|(name, value)| Change::Parameter {
+        name: name.clone(),
+        from: old.get(name).cloned(),
+        to: value.clone(),
+    });
+    let gone = old.keys().filter(|name| !new.contains_key(*name));
+    set.chain(gone.map(|name| Change::ParameterRemoved { name: name.clone() })).collect()
 }
 
 impl fmt::Display for Change {
@@ -369,6 +450,7 @@ impl fmt::Display for Change {
             Self::ColumnAdded { column } => write!(f, "column {column} added"),
             Self::ColumnRemoved { column } => write!(f, "column {column} removed"),
             Self::ColumnsReordered => f.write_str("columns reordered"),
+            Self::Columns => f.write_str("columns as the table's"),
             Self::ColumnType { column, additive: true } => write!(f, "column {column} grew"),
             Self::ColumnType { column, additive: false } => {
                 write!(f, "column {column} changed type, not additive")
@@ -378,6 +460,7 @@ impl fmt::Display for Change {
             Self::Parameter { name, from: Some(from), to } => {
                 write!(f, "parameter {name} {from} -> {to}")
             }
+            Self::ParameterRemoved { name } => write!(f, "parameter {name} removed"),
             Self::Location { from, to } => write!(f, "location {from} -> {to}"),
             Self::Format => f.write_str("storage format"),
         }
@@ -400,16 +483,23 @@ impl fmt::Display for Plan {
         for change in self.update_table.iter().flat_map(|u| &u.changes) {
             writeln!(f, "~ table {table}: {change}")?;
         }
+        if let Some(index) = &self.create_index {
+            writeln!(f, "+ index {table}.{}: {}", index.index_name, index.keys.join(", "))?;
+        }
         for partition in &self.create_partitions {
-            writeln!(f, "+ partition {table}/{}", self.keys.partition_name(&partition.values))?;
+            writeln!(
+                f,
+                "+ partition {table}/{}",
+                self.wanted.input.partition_name(&partition.values)
+            )?;
         }
         for PartitionUpdate { input, changes } in &self.update_partitions {
             let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-            let name = self.keys.partition_name(&input.values);
+            let name = self.wanted.input.partition_name(&input.values);
             writeln!(f, "~ partition {table}/{name}: {}", changes.join("; "))?;
         }
         for values in &self.delete_partitions {
-            writeln!(f, "- partition {table}/{}", self.keys.partition_name(values))?;
+            writeln!(f, "- partition {table}/{}", self.wanted.input.partition_name(values))?;
         }
         self.warnings.iter().try_for_each(|warning| writeln!(f, "! {warning}"))
     }

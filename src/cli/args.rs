@@ -228,6 +228,8 @@ pub(super) struct ConvertArgs {
     #[command(flatten)]
     pub work: WorkArgs,
     #[command(flatten)]
+    pub catalog: CatalogOptionArgs,
+    #[command(flatten)]
     pub output: OutputArgs,
 }
 
@@ -266,10 +268,6 @@ pub(super) struct LakeArgs {
     #[arg(long, value_name = "BYTES", default_value = mib(DEFAULT_UNIT_SIZE), help_heading = "Lake")]
     pub unit_size: ByteCount,
 
-    /// Database in the catalog
-    #[arg(long, value_name = "NAME", help_heading = "Catalog")]
-    pub database: Option<String>,
-
     /// Base name of the tables; families add _insight, _network_activity, _aggregated
     #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE, help_heading = "Catalog")]
     pub table: String,
@@ -305,6 +303,72 @@ pub(super) struct WorkArgs {
     pub memory: Option<ByteCount>,
 }
 
+/// Which catalog a lake is registered in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum CatalogName {
+    /// The AWS Glue Data Catalog
+    Glue,
+    /// Documents in the lake itself, a local folder
+    Local,
+    /// No catalog
+    None,
+}
+
+/// Whether a thing is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Switch {
+    /// Yes
+    On,
+    /// No
+    Off,
+}
+
+#[derive(Clone, Debug, Group)]
+pub(super) struct CatalogOptionArgs {
+    /// Catalog that knows the lake [default: glue for a lake in a bucket, else local]
+    #[arg(long, value_enum, value_name = "CATALOG", help_heading = "Catalog")]
+    pub catalog: Option<CatalogName>,
+
+    /// Database in the catalog [default: the one the lake is in, else trailmill]
+    #[arg(long, value_name = "NAME", help_heading = "Catalog")]
+    pub database: Option<String>,
+
+    /// Account that owns the Glue catalog [default: that of the credentials]
+    #[arg(long, value_name = "ACCOUNT", help_heading = "Catalog")]
+    pub catalog_id: Option<String>,
+
+    /// Stop with exit code 2 if the Glue database does not exist, instead of creating it
+    #[arg(long, help_heading = "Catalog")]
+    pub no_create_database: bool,
+
+    /// Let Athena compute partitions from parameters of the table instead of registering them; other
+    /// engines see none. A table keeps what was chosen until this is given again; =off registers
+    #[arg(
+        long,
+        value_enum,
+        value_name = "on|off",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "on",
+        conflicts_with = "partition_index",
+        help_heading = "Catalog"
+    )]
+    pub partition_projection: Option<Switch>,
+
+    /// Let Glue keep an index over the partition columns, and Athena use it
+    #[arg(long, help_heading = "Catalog")]
+    pub partition_index: bool,
+}
+
+/// The lake and the catalog of a command about the catalog.
+#[derive(Clone, Debug, Group)]
+pub(super) struct CatalogLakeArgs {
+    #[command(flatten)]
+    pub place: LakePlace,
+    #[command(flatten)]
+    pub catalog: CatalogOptionArgs,
+}
+
 /// Show, compare and repair the lake's catalog; print it as SQL.
 #[derive(Debug, Group)]
 pub(super) struct CatalogArgs {
@@ -317,7 +381,7 @@ pub(super) enum CatalogCommand {
     /// Show the tables, or one of them with its columns.
     Show {
         #[command(flatten)]
-        place: LakePlace,
+        lake: CatalogLakeArgs,
         /// A table to show with its columns
         table: Option<String>,
         /// How deep nested types are drawn
@@ -329,7 +393,7 @@ pub(super) enum CatalogCommand {
     /// Print the SQL that creates the tables, their partitions and views for BI tools.
     Ddl {
         #[command(flatten)]
-        place: LakePlace,
+        lake: CatalogLakeArgs,
         /// SQL dialect
         #[arg(long, value_enum, default_value = "athena")]
         dialect: DialectName,
@@ -338,16 +402,21 @@ pub(super) enum CatalogCommand {
         no_views: bool,
     },
     /// Print what differs between the lake and its catalog; exit code 1 if anything does.
+    ///
+    /// Everything is compared, the columns of every partition included.
     Diff {
         #[command(flatten)]
-        place: LakePlace,
+        lake: CatalogLakeArgs,
         #[command(flatten)]
         output: OutputArgs,
     },
     /// Bring the catalog in line with the lake.
+    ///
+    /// Everything is compared, the columns of every partition included; `convert`, which does the
+    /// same at its end, goes by a fingerprint of them.
     Sync {
         #[command(flatten)]
-        place: LakePlace,
+        lake: CatalogLakeArgs,
         /// Only print what would be done
         #[arg(long)]
         dry_run: bool,

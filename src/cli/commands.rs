@@ -1,26 +1,26 @@
 //! One function per command: arguments to options, a room's call, a report, an exit code.
 
-use crate::catalog::{self, Dialect, LocalCatalog};
 use crate::cli::args::{
-    Args, CatalogArgs, CatalogCommand, ConvertArgs, DialectName, Format, LakePlace, PlaceArgs,
-    PlanArgs, QuarantineArgs, SampleArgs, SchemaArgs, SchemaCommand, VerifyArgs,
+    Args, ConvertArgs, Format, PlaceArgs, PlanArgs, QuarantineArgs, SampleArgs, SchemaArgs,
+    SchemaCommand, VerifyArgs,
 };
+use crate::cli::lake::{catalog_options, open_lake, read_lake, runtime};
 use crate::cli::progress::{clean, say, shown};
 use crate::cli::report::{self, print, print_json};
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER};
-use crate::commit::{Manifest, read_lock, read_quarantine};
+use crate::commit::read_quarantine;
 use crate::decode::Caps;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::partition::DEFAULT_PARTITION_BY;
 use crate::pipeline::{
     self, CatalogOptions, ConvertOptions, DEFAULT_DATABASE, DEFAULT_TABLE,
-    DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, FileCheck, MEMORY_PER_THREAD,
-    Progress, SchemaMode, catalog_plan, check_files, refresh_catalog, remove_orphans,
+    DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD, Progress,
+    SchemaMode,
 };
 use crate::sample::{SampleOptions, generate};
-use crate::schema::{Family, Lock, changes, render};
-use crate::storage::{Lease, OWN, S3, Storage};
+use crate::schema::{Lock, changes, render};
+use crate::storage::S3;
 use crate::units::ByteCount;
 use crate::verify::VerifyOptions;
 use clap::CommandFactory;
@@ -28,7 +28,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::runtime::Runtime;
 
 /// Worker threads when no option says: processors, as far as the cgroup allows.
 fn threads(given: Option<u16>) -> usize {
@@ -43,10 +42,7 @@ fn convert_options(args: &ConvertArgs) -> Result<ConvertOptions> {
     let default = MEMORY_PER_THREAD.0.saturating_mul(threads.max(2) as u64);
     Ok(ConvertOptions {
         s3: aws.s3(Some(&args.encryption))?,
-        catalog: CatalogOptions {
-            database: args.lake.database.clone().unwrap_or_else(|| database_of(&lake)),
-            table: args.lake.table.clone(),
-        },
+        catalog: catalog_options(&args.catalog, &lake, aws.retry_timeout, args.lake.table.clone()),
         sources,
         lake,
         threads,
@@ -64,15 +60,6 @@ fn convert_options(args: &ConvertArgs) -> Result<ConvertOptions> {
             max_ratio: args.input.max_ratio,
         },
     })
-}
-
-/// The database a lake is in already, else the default.
-fn database_of(lake: &Location) -> String {
-    let catalog = lake.local().map(|lake| LocalCatalog::open(lake.join(OWN).join("catalog")));
-    let known = catalog
-        .and_then(|catalog| catalog.and_then(|catalog| catalog.databases()).ok())
-        .unwrap_or_default();
-    known.into_iter().next().unwrap_or_else(|| DEFAULT_DATABASE.to_owned())
 }
 
 pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
@@ -154,184 +141,6 @@ pub(super) fn plan(args: &PlanArgs) -> Result<u8> {
     Ok(EXIT_OK)
 }
 
-/// For commands that read a lake's documents.
-fn runtime() -> Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|err| Error::io("cannot start the I/O threads", err))
-}
-
-/// A lake that must be there already.
-async fn open_lake(lake: &Location, s3: &S3) -> Result<Storage> {
-    let is_absent =
-        || Error::config("this is no lake: it has no `_trailmill` folder").at("lake", lake);
-    if let Some(folder) = lake.local()
-        && !folder.join(OWN).is_dir()
-    {
-        return Err(is_absent());
-    }
-    let storage = Storage::open(lake, s3).await?;
-    if lake.is_s3() && storage.is_empty(OWN).await? {
-        return Err(is_absent());
-    }
-    Ok(storage)
-}
-
-/// What the documents of a lake say.
-struct Known {
-    storage: Storage,
-    manifests: Vec<Manifest>,
-    lock: Lock,
-    options: CatalogOptions,
-}
-
-async fn read_lake(lake: &Location, s3: &S3) -> Result<Known> {
-    let storage = open_lake(lake, s3).await?;
-    let manifests = Manifest::read_all(&storage).await?;
-    let lock = read_lock(&storage, &manifests).await?;
-    let options = CatalogOptions { database: database_of(lake), table: base_table(&manifests) };
-    Ok(Known { storage, manifests, lock, options })
-}
-
-/// The base name that the lake's tables were made with.
-fn base_table(manifests: &[Manifest]) -> String {
-    let name = manifests.iter().flat_map(|m| &m.files).map(|file| file.table.as_str()).min();
-    let name = name.unwrap_or(DEFAULT_TABLE);
-    let suffix =
-        Family::ALL.iter().map(|f| f.suffix()).find(|s| !s.is_empty() && name.ends_with(s));
-    name.strip_suffix(suffix.unwrap_or("")).unwrap_or(name).to_owned()
-}
-
-pub(super) fn catalog(args: &CatalogArgs) -> Result<u8> {
-    match &args.command {
-        CatalogCommand::Show { place, table, depth, output } => {
-            show(place, table.as_deref(), *depth, output.report)
-        }
-        CatalogCommand::Ddl { place, dialect, no_views } => ddl(place, *dialect, !no_views),
-        CatalogCommand::Diff { place, output } => diff(place, output.report),
-        CatalogCommand::Sync { place, dry_run, output } => sync(place, *dry_run, output.report),
-    }
-}
-
-fn local_catalog(place: &LakePlace) -> Result<LocalCatalog> {
-    let storage = runtime()?.block_on(open_lake(&place.lake, &*place.aws.s3(None)?))?;
-    let root = storage.root().ok_or_else(|| Error::config("a lake in S3 has no local catalog"))?;
-    LocalCatalog::open(root.join(OWN).join("catalog"))
-}
-
-fn show(place: &LakePlace, table: Option<&str>, depth: usize, format: Format) -> Result<u8> {
-    let catalog = local_catalog(place)?;
-    let mut summaries = Vec::new();
-    for database in catalog.databases()? {
-        for name in catalog.tables(&database)? {
-            let Some(input) = catalog.table(&database, &name)? else { continue };
-            let partitions = catalog.partitions(&database, &name)?;
-            if table == Some(&name) {
-                match format {
-                    Format::Json => {
-                        print_json(&serde_json::json!({
-                            "database": database, "table": input, "partitions": partitions,
-                        }))?;
-                    }
-                    Format::Text => {
-                        print(&catalog::show::table(&database, &input, &partitions, depth))?;
-                    }
-                }
-                return Ok(EXIT_OK);
-            }
-            summaries.push(catalog::show::TableSummary::new(&database, &input, &partitions));
-        }
-    }
-    if let Some(name) = table {
-        return Err(Error::config(format!("the catalog has no table `{name}`")));
-    }
-    match format {
-        Format::Json => print_json(&summaries)?,
-        Format::Text => print(&catalog::show::tables(&summaries))?,
-    }
-    Ok(EXIT_OK)
-}
-
-fn ddl(place: &LakePlace, dialect: DialectName, with_views: bool) -> Result<u8> {
-    let dialect = match dialect {
-        DialectName::Athena => Dialect::Athena,
-        DialectName::Spark => Dialect::Spark,
-        DialectName::Duckdb => Dialect::DuckDb,
-    };
-    let catalog = local_catalog(place)?;
-    let mut statements = Vec::new();
-    for database in catalog.databases()? {
-        statements.push(catalog::ddl::create_database(dialect, &database));
-        for name in catalog.tables(&database)? {
-            let Some(table) = catalog.table(&database, &name)? else { continue };
-            let partitions = catalog.partitions(&database, &name)?;
-            statements.push(catalog::ddl::create_table(dialect, &database, &table)?);
-            statements.extend(catalog::ddl::add_partitions(
-                dialect,
-                &database,
-                &table,
-                &partitions,
-            ));
-            if with_views {
-                let views = catalog::views::views(dialect, &database, &table);
-                statements.extend(views.into_iter().map(|view| view.sql));
-            }
-        }
-    }
-    print(&catalog::ddl::script(statements))?;
-    Ok(EXIT_OK)
-}
-
-fn diff(place: &LakePlace, format: Format) -> Result<u8> {
-    let runtime = runtime()?;
-    let mut known = runtime.block_on(read_lake(&place.lake, &*place.aws.s3(None)?))?;
-    let check = runtime.block_on(check_files(&known.storage, &known.manifests))?;
-    check.without_missing(&mut known.manifests);
-    let plans = catalog_plan(&known.storage, &known.manifests, &known.lock, &known.options)?;
-    print_plans(&plans, &check, format)?;
-    let in_sync = check.is_clean() && plans.iter().all(catalog::Plan::is_empty);
-    Ok(if in_sync { EXIT_OK } else { EXIT_SET_ASIDE })
-}
-
-fn sync(place: &LakePlace, dry_run: bool, format: Format) -> Result<u8> {
-    let runtime = runtime()?;
-    let mut known = runtime.block_on(read_lake(&place.lake, &*place.aws.s3(None)?))?;
-    let lease = match dry_run {
-        true => None,
-        false => Some(runtime.block_on(Lease::take(&known.storage))?),
-    };
-    let check = runtime.block_on(check_files(&known.storage, &known.manifests))?;
-    check.without_missing(&mut known.manifests);
-    let plans = catalog_plan(&known.storage, &known.manifests, &known.lock, &known.options)?;
-    print_plans(&plans, &check, format)?;
-    if !dry_run {
-        runtime.block_on(remove_orphans(&known.storage, &check))?;
-        refresh_catalog(&known.storage, &known.manifests, &known.lock, &known.options)?;
-    }
-    if let Some(lease) = lease {
-        runtime.block_on(lease.release());
-    }
-    // What is gone cannot be repaired from here, nor is it ours to remove what is not ours.
-    let is_whole = check.missing.is_empty() && check.foreign.is_empty();
-    Ok(if is_whole { EXIT_OK } else { EXIT_SET_ASIDE })
-}
-
-fn print_plans(plans: &[catalog::Plan], check: &FileCheck, format: Format) -> Result<()> {
-    let reports = || plans.iter().map(catalog::Plan::report).collect::<Vec<_>>();
-    match format {
-        Format::Json => print_json(&serde_json::json!({ "tables": reports(), "files": check })),
-        Format::Text if plans.iter().all(catalog::Plan::is_empty) && check.is_clean() => {
-            print("The catalog is in line with the lake.\n")
-        }
-        Format::Text => {
-            print(&report::files(check))?;
-            plans.iter().try_for_each(|plan| print(&plan.to_string()))
-        }
-    }
-}
-
 pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
     match &args.command {
         SchemaCommand::Show { lake, aws, output } => {
@@ -404,10 +213,7 @@ fn reading_options(sources: Vec<Location>, s3: Arc<S3>) -> Result<ConvertOptions
         schema: SchemaMode::Evolve,
         duplicates: Duplicates::Drop,
         caps: Caps::default(),
-        catalog: CatalogOptions {
-            database: DEFAULT_DATABASE.to_owned(),
-            table: DEFAULT_TABLE.to_owned(),
-        },
+        catalog: CatalogOptions::new(DEFAULT_DATABASE, DEFAULT_TABLE),
     })
 }
 

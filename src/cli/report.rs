@@ -57,6 +57,17 @@ pub(super) fn files(check: &FileCheck) -> String {
     if out.is_empty() { out } else { format!("files\n{out}") }
 }
 
+fn catalog_changes(report: &Report) -> String {
+    let mut text = format!("{} changes", grouped(report.catalog_changes));
+    if report.catalog_calls > 0 {
+        let _ = write!(text, " in {} calls", grouped(report.catalog_calls));
+    }
+    if report.catalog_throttled > 0 {
+        let _ = write!(text, ", {} of them throttled", grouped(report.catalog_throttled));
+    }
+    text
+}
+
 /// A conversion, for people.
 pub(super) fn conversion(report: &Report, lake: &str) -> String {
     let mut out = String::new();
@@ -69,7 +80,7 @@ pub(super) fn conversion(report: &Report, lake: &str) -> String {
             grouped(report.objects_ignored),
         );
         if report.catalog_changes > 0 {
-            let _ = writeln!(out, "Catalog: {} changes made.", grouped(report.catalog_changes));
+            let _ = writeln!(out, "Catalog: {} made.", catalog_changes(report));
         }
         return out;
     }
@@ -130,7 +141,7 @@ pub(super) fn conversion(report: &Report, lake: &str) -> String {
             grouped(report.nested_values_unfit),
         ),
     );
-    line("catalog", format!("{} changes", grouped(report.catalog_changes)));
+    line("catalog", catalog_changes(report));
     if report.units_resumed > 0 {
         line("resumed", format!("{} units of an earlier run", grouped(report.units_resumed)));
     }

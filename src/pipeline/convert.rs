@@ -112,7 +112,8 @@ fn convert_with(
     let mut all = manifests;
     all.append(&mut committer.manifests);
     let lock = handle.block_on(read_lock(storage, &all))?;
-    report.catalog_changes = refresh_catalog(storage, &all, &lock, &options.catalog)?;
+    let refresh = refresh_catalog(storage, &all, &lock, &options.catalog, &options.s3);
+    report.add_catalog(handle.block_on(refresh)?);
     report.warnings = handle.block_on(warnings(storage));
     report.objects_ignored += work.ignored;
     report.objects_known = work.known;
@@ -165,7 +166,7 @@ fn check_places(options: &ConvertOptions) -> Result<()> {
 
 /// Names become folders and identifiers of every engine.
 fn check_names(options: &ConvertOptions) -> Result<()> {
-    let CatalogOptions { database, table } = &options.catalog;
+    let CatalogOptions { database, table, .. } = &options.catalog;
     for (what, name) in [("database", database), ("table", table)] {
         // The longest suffix of a family's table must fit, too.
         if !is_name(name) || name.starts_with('_') || name.len() > 200 {

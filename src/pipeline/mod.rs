@@ -17,7 +17,10 @@ mod settle;
 pub use convert::{convert, infer};
 pub use inspect::{FileCheck, check_files, remove_orphans};
 pub use plan::{PlanReport, plan};
-pub use publish::{CatalogOptions, catalog_plan, refresh_catalog};
+pub use publish::{
+    CatalogKind, CatalogOptions, Refreshed, apply_plans, catalog_plan, open_catalog,
+    refresh_catalog,
+};
 pub use report::{Progress, Report};
 
 use crate::decode::Caps;
@@ -119,7 +122,7 @@ pub struct ConvertOptions {
     pub duplicates: Duplicates,
     /// Limits of one object.
     pub caps: Caps,
-    /// Names in the catalog.
+    /// The catalog and the names in it.
     pub catalog: CatalogOptions,
 }
 

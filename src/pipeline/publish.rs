@@ -1,22 +1,66 @@
 //! From manifests and the lock to the catalog: what the lake says the tables are.
 
 use crate::catalog::{
-    Column, LocalCatalog, OnExtraPartition, PartitionDefinition, Plan, TableDefinition, plan,
+    Catalog, Column, Comparison, Existing, GlueCatalog, GlueOptions, LocalCatalog,
+    OnExtraPartition, PartitionDefinition, Plan, Publication, Reading, TableDefinition, plan,
+    projection_parameters,
 };
 use crate::commit::Manifest;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::partition::values_of;
 use crate::schema::{Family, Kind, Lock, Role, columns, hive_type};
-use crate::storage::{OWN, Storage};
+use crate::storage::{OWN, S3, Storage};
 use std::collections::BTreeMap;
 
-/// Names in the catalog.
+/// Which catalog is brought in line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CatalogKind {
+    /// The AWS Glue Data Catalog.
+    Glue,
+    /// Documents in the lake, where that is a local folder.
+    Local,
+    /// None: the lake is written, and no catalog is told.
+    None,
+}
+
+/// The catalog, the names in it, and how partitions are published.
 #[derive(Clone, Debug)]
 pub struct CatalogOptions {
     /// The database.
     pub database: String,
     /// The base name of the tables.
     pub table: String,
+    /// Which catalog; none: Glue for a lake in a bucket, else the lake's own.
+    pub kind: Option<CatalogKind>,
+    /// Which of Glue's catalogs, and what may be done to it.
+    pub glue: GlueOptions,
+    /// Whether partitions are projected instead of registered; none: as the table is now.
+    pub partition_projection: Option<bool>,
+    /// Whether Glue is to keep an index over the partition columns. An index that is there stays.
+    pub partition_index: bool,
+}
+
+impl CatalogOptions {
+    /// Returns the options for a database and a base name, with everything else as by default.
+    pub fn new(database: impl Into<String>, table: impl Into<String>) -> Self {
+        Self {
+            database: database.into(),
+            table: table.into(),
+            kind: None,
+            glue: GlueOptions::default(),
+            partition_projection: None,
+            partition_index: false,
+        }
+    }
+}
+
+/// What bringing a catalog in line took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refreshed {
+    /// Tables and partitions created, updated or deleted.
+    pub changes: u64,
+    /// What was asked of the catalog.
+    pub usage: crate::catalog::Usage,
 }
 
 /// Returns the columns of a family's table as the catalog names them.
@@ -89,53 +133,116 @@ fn tables(
     out
 }
 
-/// Opens the lake's own catalog.
+/// Opens the catalog of a lake; nothing if it has none.
 ///
 /// # Errors
-/// `Io` when its folder cannot be read.
-pub(super) fn local_catalog(storage: &Storage) -> Result<Option<LocalCatalog>> {
-    storage.root().map(|root| LocalCatalog::open(root.join(OWN).join("catalog"))).transpose()
+/// `Config` when the lake cannot have that catalog, or when Glue cannot be reached for lack of a
+/// region or credentials.
+pub async fn open_catalog(
+    storage: &Storage,
+    options: &CatalogOptions,
+    s3: &S3,
+) -> Result<Option<Catalog>> {
+    let root = storage.root();
+    let by_default = if root.is_none() { CatalogKind::Glue } else { CatalogKind::Local };
+    match (options.kind.unwrap_or(by_default), root) {
+        (CatalogKind::None, _) => Ok(None),
+        (CatalogKind::Local, None) => {
+            let message = "a lake in a bucket has no catalog of its own: \
+                           give `--catalog glue` or `--catalog none`";
+            Err(Error::config(message).at("lake", storage.address()))
+        }
+        (CatalogKind::Local, Some(root)) => {
+            Ok(Some(Catalog::Local(LocalCatalog::open(root.join(OWN).join("catalog"))?)))
+        }
+        (CatalogKind::Glue, _) => {
+            let glue = GlueCatalog::new(s3.aws().await, options.glue.clone()).await?;
+            Ok(Some(Catalog::Glue(Box::new(glue))))
+        }
+    }
+}
+
+/// Says how partitions are published: as an option wants, else as the table was made.
+fn published(
+    mut table: TableDefinition,
+    partitions: &[PartitionDefinition],
+    existing: &Existing,
+    options: &CatalogOptions,
+) -> TableDefinition {
+    let was_projected = existing.is_projected();
+    table.has_partition_index = options.partition_index;
+    table.publication = match options.partition_projection {
+        Some(false) => Publication::RegisteredAgain,
+        None if was_projected && options.partition_index => Publication::RegisteredAgain,
+        None if !was_projected => Publication::Registered,
+        _ => Publication::Projected,
+    };
+    if table.publication == Publication::Projected {
+        table.parameters = projection_parameters(&table, partitions);
+    }
+    table
 }
 
 /// Compares the lake with its catalog; one plan per table, empty ones included.
 ///
 /// # Errors
-/// `Damaged` for a catalog document that cannot be read, `Config` for a foreign table of the name.
-pub fn catalog_plan(
+/// `Damaged` for a catalog document that cannot be read, `Config` for a foreign table of the name,
+/// `Denied` and `Unavailable` from Glue.
+pub async fn catalog_plan(
+    catalog: &Catalog,
     storage: &Storage,
     manifests: &[Manifest],
     lock: &Lock,
     options: &CatalogOptions,
+    comparison: Comparison,
 ) -> Result<Vec<Plan>> {
-    let Some(catalog) = local_catalog(storage)? else { return Ok(Vec::new()) };
-    tables(storage, manifests, lock, options)
-        .into_iter()
-        .map(|(table, partitions)| {
-            let existing = catalog.existing(&table.database, &table.name)?;
-            plan(&table, &partitions, &existing, OnExtraPartition::Delete)
-        })
-        .collect()
+    let mut plans = Vec::new();
+    for (table, partitions) in tables(storage, manifests, lock, options) {
+        let reading = Reading {
+            comparison,
+            partitions: partitions.len(),
+            has_indexes: options.partition_index,
+        };
+        let existing = catalog.existing(&table.database, &table.name, &reading).await?;
+        let table = published(table, &partitions, &existing, options);
+        let mut plan = plan(&table, &partitions, &existing, OnExtraPartition::Delete)?;
+        // Tables share the database: one creates it.
+        plan.create_database &= plans.iter().all(|earlier: &Plan| !earlier.create_database);
+        plans.push(plan);
+    }
+    Ok(plans)
 }
 
-/// Brings the lake's catalog in line with its manifests; returns the number of changes. Writes
-/// nothing where nothing changed.
+/// Does what plans say; returns the number of changes. Nothing is written where nothing changed.
 ///
 /// # Errors
-/// See [`catalog_plan`]; `Io` when a document cannot be written.
-pub fn refresh_catalog(
+/// See [`Catalog::apply`].
+pub async fn apply_plans(catalog: &Catalog, plans: &[Plan]) -> Result<u64> {
+    let mut changes = 0;
+    for plan in plans.iter().filter(|plan| !plan.is_empty()) {
+        let applied = catalog.apply(plan).await?;
+        let is_table_touched = plan.create_table.is_some() || plan.update_table.is_some();
+        changes += applied.partitions + u64::from(is_table_touched);
+    }
+    Ok(changes)
+}
+
+/// Brings the lake's catalog in line with its manifests.
+///
+/// # Errors
+/// See [`open_catalog`], [`catalog_plan`] and [`Catalog::apply`].
+pub async fn refresh_catalog(
     storage: &Storage,
     manifests: &[Manifest],
     lock: &Lock,
     options: &CatalogOptions,
-) -> Result<u64> {
-    let Some(catalog) = local_catalog(storage)? else { return Ok(0) };
-    let mut changes = 0;
-    for plan in catalog_plan(storage, manifests, lock, options)? {
-        if !plan.is_empty() {
-            let applied = catalog.apply(&plan)?;
-            let is_table_touched = plan.create_table.is_some() || plan.update_table.is_some();
-            changes += applied.partitions + u64::from(is_table_touched);
-        }
-    }
-    Ok(changes)
+    s3: &S3,
+) -> Result<Refreshed> {
+    let Some(catalog) = open_catalog(storage, options, s3).await? else {
+        return Ok(Refreshed::default());
+    };
+    let comparison = Comparison::Fingerprints;
+    let plans = catalog_plan(&catalog, storage, manifests, lock, options, comparison).await?;
+    let changes = apply_plans(&catalog, &plans).await?;
+    Ok(Refreshed { changes, usage: catalog.usage() })
 }

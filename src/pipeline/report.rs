@@ -1,6 +1,7 @@
 //! What a run did, and what it is doing.
 
 use crate::commit::Tally;
+use crate::pipeline::publish::Refreshed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,6 +49,10 @@ pub struct Report {
     pub new_fields: Vec<String>,
     /// Changes made to the catalog.
     pub catalog_changes: u64,
+    /// Requests sent to the catalog service, repeated ones included.
+    pub catalog_calls: u64,
+    /// Of them, those that were throttled.
+    pub catalog_throttled: u64,
     /// Whether the run was asked to stop before it was through.
     pub interrupted: bool,
     /// Wall time.
@@ -67,6 +72,12 @@ impl Report {
     /// Returns whether something was set aside.
     pub fn has_quarantine(&self) -> bool {
         self.objects_quarantined + self.records_quarantined > 0
+    }
+
+    pub(crate) fn add_catalog(&mut self, refreshed: Refreshed) {
+        self.catalog_changes = refreshed.changes;
+        self.catalog_calls = refreshed.usage.calls;
+        self.catalog_throttled = refreshed.usage.throttled;
     }
 
     pub(crate) fn add_tally(&mut self, tally: &Tally) {

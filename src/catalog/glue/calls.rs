@@ -1,0 +1,303 @@
+//! One call to Glue: counted, repeated while that can help, and its failure told apart.
+//!
+//! The SDK's own retries are off, so that every request is seen here. A *throttled* call was not done
+//! and is repeated after a wait with full jitter. A call that was *not answered* (dropped connection,
+//! timeout, 5xx) may have been done: reading is repeated, writing is given back as
+//! [`Failed::Unknown`], and whoever wrote reads what happened before it decides. Waiting is bounded
+//! by [`Patience`]; after that the error is `Unavailable`, and the same command may succeed later.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::aws;
+use crate::catalog::Usage;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The first wait is at most this long; each further one at most twice the one before.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// No wait is longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// A call and what it is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct What<'a> {
+    /// The permission that it needs: `glue:GetTable`.
+    pub(super) action: &'static str,
+    /// Whether it may change something.
+    pub(super) is_write: bool,
+    /// The database or table.
+    pub(super) resource: &'a str,
+}
+
+/// Why a call did not succeed.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// Glue said no, and nothing was done.
+    Refused {
+        /// What it said: `AlreadyExistsException`.
+        code: String,
+        /// The same for people.
+        error: Error,
+    },
+    /// Nobody knows whether it was done.
+    Unknown(Error),
+}
+
+impl Failed {
+    /// Returns whether Glue refused with this code.
+    pub(super) fn is(&self, wanted: &str) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == wanted)
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Refused { error, .. } | Failed::Unknown(error) => error,
+        }
+    }
+}
+
+/// How long a call may be repeated.
+#[derive(Debug)]
+pub(super) struct Patience {
+    since: Instant,
+    limit: Duration,
+    waits: u32,
+}
+
+impl Patience {
+    /// Waits before the next attempt.
+    ///
+    /// # Errors
+    /// `Unavailable` because of `why`, if the limit is reached.
+    pub(super) async fn wait(&mut self, why: Error) -> Result<()> {
+        let pause = jittered(self.waits);
+        if self.since.elapsed() + pause > self.limit {
+            let message = format!(
+                "{}, and was given up after {} attempts in {} s (`--catalog-retry-seconds`)",
+                why.message(),
+                self.waits + 1,
+                self.limit.as_secs(),
+            );
+            return Err(Error::new(ErrorKind::Unavailable, message).because(why));
+        }
+        self.waits += 1;
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+}
+
+/// Returns anything from nothing to the whole wait: callers that were throttled together do not come
+/// back together.
+fn jittered(waits: u32) -> Duration {
+    let whole = FIRST_WAIT.saturating_mul(1 << waits.min(16)).min(LONGEST_WAIT);
+    // The standard library seeds each hasher at random.
+    let random = RandomState::new().build_hasher().finish();
+    whole.mul_f64((random >> 11) as f64 / (1_u64 << 53) as f64)
+}
+
+/// Makes calls and counts them.
+#[derive(Debug)]
+pub(super) struct Caller {
+    limit: Duration,
+    calls: AtomicU64,
+    writes: AtomicU64,
+    throttled: AtomicU64,
+    unanswered: AtomicU64,
+}
+
+/// What a failed attempt calls for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    Throttled,
+    /// Not done because of a passing state of what is called for.
+    NotYet,
+    Unknown,
+    Refused,
+}
+
+impl Caller {
+    /// Creates a caller that repeats a call for at most `limit`.
+    pub(super) fn new(limit: Duration) -> Self {
+        let zero = AtomicU64::default;
+        Self { limit, calls: zero(), writes: zero(), throttled: zero(), unanswered: zero() }
+    }
+
+    /// Returns what was asked so far.
+    pub(super) fn usage(&self) -> Usage {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Usage {
+            calls: load(&self.calls),
+            writes: load(&self.writes),
+            throttled: load(&self.throttled),
+            unanswered: load(&self.unanswered),
+        }
+    }
+
+    /// Returns the patience for one thing to be done.
+    pub(super) fn patience(&self) -> Patience {
+        Patience { since: Instant::now(), limit: self.limit, waits: 0 }
+    }
+
+    /// Notes that Glue throttled something inside an answer.
+    pub(super) fn count_throttled(&self, count: usize) {
+        self.throttled.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Makes a call until it is answered, for as long as its patience lasts. A write that was not
+    /// answered is not repeated.
+    pub(super) async fn call<T, E, F, Fut>(
+        &self,
+        what: &What<'_>,
+        patience: &mut Patience,
+        send: F,
+    ) -> Result<T, Failed>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        loop {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            self.writes.fetch_add(u64::from(what.is_write), Ordering::Relaxed);
+            let err = match send().await {
+                Ok(answer) => return Ok(answer),
+                Err(err) => err,
+            };
+            let code = aws::error_code(&err).unwrap_or_default().to_owned();
+            let status = err.raw_response().map(|response| response.status().as_u16());
+            let meaning = meaning(&code, status, matches!(err, SdkError::ConstructionFailure(_)));
+            let error = aws::failed(what.action, what.resource, err);
+            match meaning {
+                Meaning::Refused => return Err(Failed::Refused { code, error }),
+                Meaning::Throttled => self.count_throttled(1),
+                Meaning::NotYet => {}
+                Meaning::Unknown => {
+                    self.unanswered.fetch_add(1, Ordering::Relaxed);
+                    if what.is_write {
+                        return Err(Failed::Unknown(error));
+                    }
+                }
+            }
+            patience.wait(error).await.map_err(|error| Failed::Refused { code, error })?;
+        }
+    }
+
+    /// Makes a reading call; nothing if what it asks for does not exist.
+    ///
+    /// # Errors
+    /// Those of [`aws::failed`].
+    pub(super) async fn find<T, E, F, Fut>(&self, what: &What<'_>, send: F) -> Result<Option<T>>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        match self.call(what, &mut self.patience(), send).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(failed) if failed.is("EntityNotFoundException") => Ok(None),
+            Err(failed) => Err(failed.into()),
+        }
+    }
+}
+
+/// Returns whether an item or a call with this code was throttled.
+pub(super) fn is_throttled(code: &str) -> bool {
+    matches!(
+        code,
+        "ThrottlingException"
+            | "Throttling"
+            | "ThrottledException"
+            | "RequestThrottled"
+            | "RequestThrottledException"
+            | "RequestLimitExceeded"
+            | "TooManyRequestsException"
+    )
+}
+
+/// Returns whether an item or a call with this code may or may not have been done.
+pub(super) fn is_unknown(code: &str) -> bool {
+    matches!(
+        code,
+        "InternalServiceException"
+            | "InternalFailure"
+            | "InternalServerError"
+            | "InternalError"
+            | "ServiceUnavailable"
+            | "ServiceUnavailableException"
+            | "OperationTimeoutException"
+            | "RequestTimeout"
+            | "RequestTimeoutException"
+    )
+}
+
+fn meaning(code: &str, status: Option<u16>, was_never_sent: bool) -> Meaning {
+    match (code, status) {
+        _ if was_never_sent => Meaning::Refused,
+        _ if is_throttled(code) => Meaning::Throttled,
+        (_, Some(429)) => Meaning::Throttled,
+        ("ResourceNotReadyException", _) => Meaning::NotYet,
+        _ if is_unknown(code) => Meaning::Unknown,
+        (_, Some(status)) if status >= 500 => Meaning::Unknown,
+        ("", _) => Meaning::Unknown,
+        _ => Meaning::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_apart() {
+        for (code, status, want) in [
+            ("ThrottlingException", Some(400), Meaning::Throttled),
+            ("SomethingElse", Some(429), Meaning::Throttled),
+            ("InternalServiceException", Some(500), Meaning::Unknown),
+            ("OperationTimeoutException", Some(400), Meaning::Unknown),
+            ("", Some(503), Meaning::Unknown),
+            ("", None, Meaning::Unknown),
+            ("ResourceNotReadyException", Some(400), Meaning::NotYet),
+            ("AlreadyExistsException", Some(400), Meaning::Refused),
+            ("AccessDeniedException", Some(400), Meaning::Refused),
+        ] {
+            assert_eq!(meaning(code, status, false), want, "{code}");
+        }
+        assert_eq!(meaning("", None, true), Meaning::Refused);
+    }
+
+    #[test]
+    fn waits_grow_to_a_limit_and_differ() {
+        let waits: Vec<Duration> = (0..200).map(|_| jittered(3)).collect();
+
+        assert!(waits.iter().all(|wait| *wait <= FIRST_WAIT * 8));
+        assert!(waits.iter().any(|wait| *wait > FIRST_WAIT * 4));
+        assert_ne!(waits[0], waits[1]);
+        assert!((0..100).all(|_| jittered(60) <= LONGEST_WAIT));
+    }
+
+    #[tokio::test]
+    async fn patience_ends_in_trying_later() {
+        let mut patience =
+            Patience { since: Instant::now(), limit: Duration::from_millis(1), waits: 9 };
+        let mut outcome = Ok(());
+        for _ in 0..50 {
+            outcome = patience.wait(Error::config("glue:GetTable was throttled")).await;
+            if outcome.is_err() {
+                break;
+            }
+        }
+
+        let err = outcome.expect_err("given up");
+        assert_eq!(err.kind(), ErrorKind::Unavailable);
+        assert!(err.to_string().starts_with("glue:GetTable was throttled, and was given up"));
+    }
+}

@@ -1,0 +1,344 @@
+//! The AWS Glue Data Catalog.
+//!
+//! Reads a table into [`Existing`] and applies a [`Plan`], as the local catalog does. What is special
+//! here comes from Glue, and from others who use the same catalog at the same time:
+//!
+//! - `UpdateTable` replaces the whole table: it is sent with the version that was read, so that a
+//!   change made meanwhile is refused; the table is then read again and merged again. The version
+//!   before is not archived, and nothing is sent when nothing changed.
+//! - A write that was not answered may have been done: the table or the partitions are read, and only
+//!   what is not there is sent again.
+//! - Partitions go in batches of Glue's sizes, several at a time; see `partitions.rs`.
+//! - Column lists are large and equal: partitions are read without them, and a fingerprint among their
+//!   parameters tells whether they have the table's. [`Comparison::Full`] reads them all the same, and
+//!   finds what somebody changed in one partition by hand.
+//!
+//! A permission that is missing, of IAM or Lake Formation, is named by the error.
+
+mod calls;
+mod convert;
+mod partitions;
+
+use std::time::Duration;
+
+use std::sync::Arc;
+
+use aws_sdk_glue::Client;
+use aws_sdk_glue::config::IdentityCache;
+use aws_sdk_glue::config::retry::RetryConfig;
+use aws_sdk_glue::config::timeout::TimeoutConfig;
+
+use self::calls::{Caller, Failed, What};
+use super::{Applied, Comparison, Existing, PartitionInput, Plan, Reading, TableInput, Usage};
+use crate::aws::Aws;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long a call that is throttled or not answered is repeated, unless an option says otherwise.
+pub const DEFAULT_RETRY: Duration = Duration::from_secs(180);
+
+/// A call that has not been answered after this long counts as lost.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Which catalog, and what may be done to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GlueOptions {
+    /// The account that owns the catalog; none: that of the credentials.
+    pub catalog_id: Option<String>,
+    /// Whether a missing database is created.
+    pub create_database: bool,
+    /// How long a call that is throttled or not answered is repeated.
+    pub retry: Duration,
+}
+
+impl Default for GlueOptions {
+    fn default() -> Self {
+        Self { catalog_id: None, create_database: true, retry: DEFAULT_RETRY }
+    }
+}
+
+/// The Glue Data Catalog of an account and region.
+#[derive(Debug)]
+pub struct GlueCatalog {
+    client: Client,
+    options: GlueOptions,
+    caller: Caller,
+}
+
+impl GlueCatalog {
+    /// Makes the client; sends nothing to Glue.
+    ///
+    /// # Errors
+    /// `Config` when there is no region or there are no credentials, `Unavailable` when credentials
+    /// cannot be had just now.
+    pub async fn new(aws: &Arc<Aws>, options: GlueOptions) -> Result<Self> {
+        if aws.region().is_none() {
+            let message = "the region of the Glue catalog is not known: give `--region`, or set AWS_REGION or the profile's region";
+            return Err(Error::config(message));
+        }
+        // Once here, for an error that says what to do; the client finds them by itself.
+        aws.credentials().await?;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(CALL_TIMEOUT)
+            .build();
+        let mut config = aws_sdk_glue::config::Builder::from(aws.config())
+            .credentials_provider(aws.identity())
+            .identity_cache(IdentityCache::no_cache())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts);
+        config.set_endpoint_url(aws.glue_endpoint());
+        let caller = Caller::new(options.retry);
+        Ok(Self { client: Client::from_conf(config.build()), options, caller })
+    }
+
+    /// Returns what was asked of Glue so far.
+    pub fn usage(&self) -> Usage {
+        self.caller.usage()
+    }
+
+    fn catalog_id(&self) -> Option<String> {
+        self.options.catalog_id.clone()
+    }
+
+    /// Returns whether there is a database of this name.
+    ///
+    /// # Errors
+    /// Those of [`crate::aws::failed`].
+    pub async fn has_database(&self, database: &str) -> Result<bool> {
+        let what = What { action: "glue:GetDatabase", is_write: false, resource: database };
+        let request = self.client.get_database().set_catalog_id(self.catalog_id()).name(database);
+        Ok(self.caller.find(&what, || request.clone().send()).await?.is_some())
+    }
+
+    /// Returns a table and its version, if there is one.
+    ///
+    /// # Errors
+    /// Those of [`crate::aws::failed`].
+    pub async fn table(
+        &self,
+        database: &str,
+        table: &str,
+    ) -> Result<Option<(TableInput, Option<String>)>> {
+        let what = What { action: "glue:GetTable", is_write: false, resource: table };
+        let request = self.client.get_table();
+        let request = request.set_catalog_id(self.catalog_id()).database_name(database).name(table);
+        let answer = self.caller.find(&what, || request.clone().send()).await?;
+        let Some(mut table) = answer.and_then(|answer| answer.table) else { return Ok(None) };
+        let version = table.version_id.take();
+        Ok(Some((convert::table_from(table), version)))
+    }
+
+    /// Returns the partitions of a table, sorted by values. Those with the table's columns share them;
+    /// others have none.
+    ///
+    /// # Errors
+    /// Those of [`crate::aws::failed`].
+    pub async fn partitions(
+        &self,
+        database: &str,
+        table: &TableInput,
+    ) -> Result<Vec<PartitionInput>> {
+        let reading =
+            Reading { comparison: Comparison::Fingerprints, partitions: 0, has_indexes: false };
+        let mut found = self.read_partitions(database, table, &reading).await?;
+        found.sort_by(|a, b| a.values.cmp(&b.values));
+        Ok(found)
+    }
+
+    /// Returns what [`super::plan()`] compares with: one call for a table that is not there, two and
+    /// more for one that is.
+    ///
+    /// # Errors
+    /// Those of [`crate::aws::failed`].
+    pub async fn existing(
+        &self,
+        database: &str,
+        table: &str,
+        reading: &Reading,
+    ) -> Result<Existing> {
+        let Some((table, version)) = self.table(database, table).await? else {
+            let database = self.has_database(database).await?;
+            return Ok(Existing { database, ..Existing::default() });
+        };
+        let partitions = self.read_partitions(database, &table, reading).await?;
+        let indexes = match reading.has_indexes {
+            true => self.indexes(database, &table.name).await?,
+            false => Vec::new(),
+        };
+        Ok(Existing { database: true, table: Some(table), version, partitions, indexes })
+    }
+
+    async fn indexes(&self, database: &str, table: &str) -> Result<Vec<Vec<String>>> {
+        let what = What { action: "glue:GetPartitionIndexes", is_write: false, resource: table };
+        let request = self.client.get_partition_indexes().set_catalog_id(self.catalog_id());
+        let request = request.database_name(database).table_name(table);
+        let answer = self.caller.find(&what, || request.clone().send()).await?;
+        let found = answer.map(|answer| answer.partition_index_descriptor_list.unwrap_or_default());
+        let keys = |index: aws_sdk_glue::types::PartitionIndexDescriptor| {
+            index.keys.into_iter().map(|key| key.name).collect()
+        };
+        Ok(found.unwrap_or_default().into_iter().map(keys).collect())
+    }
+
+    /// Does what a plan says. Safe to repeat, also after it failed half-way.
+    ///
+    /// # Errors
+    /// `Config` if the database is missing and may not be created, or if the table has become one
+    /// that is not ours; `Denied` with the permission that is missing; `Unavailable` when Glue
+    /// throttles or does not answer for too long; `Io` for what else Glue refuses.
+    pub async fn apply(&self, plan: &Plan) -> Result<Applied> {
+        let mut applied = Applied::default();
+        if plan.create_database {
+            applied.files += self.create_database(&plan.database).await?;
+        }
+        if plan.create_table.is_some() {
+            applied.files += self.create_table(plan).await?;
+        } else if let Some(update) = &plan.update_table {
+            applied.files +=
+                self.update_table(plan, update.input.clone(), plan.version.clone()).await?;
+        }
+        if let Some(index) = plan.create_index.as_ref().filter(|_| plan.create_table.is_none()) {
+            applied.files += self.create_index(plan, index).await?;
+        }
+        let updates: Vec<_> = plan.update_partitions.iter().map(|update| &update.input).collect();
+        let place = (plan.database.as_str(), plan.table.as_str());
+        applied.partitions += self.delete_partitions(place, &plan.delete_partitions).await?;
+        let create = plan.create_partitions.iter().collect();
+        applied.partitions += self.put_partitions(place, create, updates).await?;
+        Ok(applied)
+    }
+
+    async fn create_database(&self, database: &str) -> Result<u64> {
+        if !self.options.create_database {
+            let message =
+                "the database does not exist, and `--no-create-database` forbids making it";
+            return Err(Error::config(message).at("database", database));
+        }
+        let input = aws_sdk_glue::types::DatabaseInput::builder().name(database).build();
+        let input = input.map_err(|err| {
+            Error::new(ErrorKind::Bug, "a database document is incomplete").because(err)
+        })?;
+        let what = What { action: "glue:CreateDatabase", is_write: true, resource: database };
+        let request = self.client.create_database().set_catalog_id(self.catalog_id());
+        let request = request.database_input(input);
+        let mut patience = self.caller.patience();
+        loop {
+            let failed =
+                match self.caller.call(&what, &mut patience, || request.clone().send()).await {
+                    Ok(_) => return Ok(1),
+                    // Somebody was faster: a database of this name is all that is wanted.
+                    Err(failed) if failed.is("AlreadyExistsException") => return Ok(0),
+                    Err(failed) => failed,
+                };
+            self.wait_if_undecided(failed, &mut patience).await?;
+            if self.has_database(database).await? {
+                return Ok(1);
+            }
+        }
+    }
+
+    /// After a write that was refused because of another's, or was not answered: waits, so that the
+    /// caller can look what there is now.
+    async fn wait_if_undecided(
+        &self,
+        failed: Failed,
+        patience: &mut calls::Patience,
+    ) -> Result<()> {
+        let is_undecided =
+            matches!(failed, Failed::Unknown(_)) || failed.is("ConcurrentModificationException");
+        if !is_undecided {
+            return Err(failed.into());
+        }
+        patience.wait(failed.into()).await
+    }
+
+    async fn create_table(&self, plan: &Plan) -> Result<u64> {
+        let what = What { action: "glue:CreateTable", is_write: true, resource: &plan.table };
+        let index = plan.create_index.as_ref().map(convert::index_to).transpose()?;
+        let request = self
+            .client
+            .create_table()
+            .set_catalog_id(self.catalog_id())
+            .database_name(&plan.database)
+            .table_input(convert::table_to(&plan.wanted.input)?)
+            .set_partition_indexes(index.map(|index| vec![index]));
+        let mut patience = self.caller.patience();
+        loop {
+            let failed =
+                match self.caller.call(&what, &mut patience, || request.clone().send()).await {
+                    Ok(_) => return Ok(1),
+                    Err(failed) => failed,
+                };
+            if !failed.is("AlreadyExistsException") {
+                self.wait_if_undecided(failed, &mut patience).await?;
+            }
+            // Our own, of which no answer came, or another's: compared like any other.
+            if let Some((found, version)) = self.table(&plan.database, &plan.table).await? {
+                let input = plan.wanted.over(&found)?;
+                if input == found {
+                    return Ok(1);
+                }
+                return self.update_table(plan, input, version).await;
+            }
+        }
+    }
+
+    async fn update_table(
+        &self,
+        plan: &Plan,
+        mut input: TableInput,
+        mut version: Option<String>,
+    ) -> Result<u64> {
+        let what = What { action: "glue:UpdateTable", is_write: true, resource: &plan.table };
+        let mut patience = self.caller.patience();
+        loop {
+            let request = self
+                .client
+                .update_table()
+                .set_catalog_id(self.catalog_id())
+                .database_name(&plan.database)
+                .table_input(convert::table_to(&input)?)
+                .set_version_id(version)
+                .skip_archive(true);
+            match self.caller.call(&what, &mut patience, || request.clone().send()).await {
+                Ok(_) => return Ok(1),
+                Err(failed) => self.wait_if_undecided(failed, &mut patience).await?,
+            }
+            let Some((found, now)) = self.table(&plan.database, &plan.table).await? else {
+                let message = "the table was deleted while it was brought in line";
+                return Err(Error::new(ErrorKind::Unavailable, message).at("table", &plan.table));
+            };
+            input = plan.wanted.over(&found)?;
+            version = now;
+            if input == found {
+                return Ok(1);
+            }
+        }
+    }
+
+    async fn create_index(&self, plan: &Plan, index: &super::PartitionIndex) -> Result<u64> {
+        let action = "glue:CreatePartitionIndex";
+        let what = What { action, is_write: true, resource: &plan.table };
+        let request = self
+            .client
+            .create_partition_index()
+            .set_catalog_id(self.catalog_id())
+            .database_name(&plan.database)
+            .table_name(&plan.table)
+            .partition_index(convert::index_to(index)?);
+        let mut patience = self.caller.patience();
+        loop {
+            let failed =
+                match self.caller.call(&what, &mut patience, || request.clone().send()).await {
+                    Ok(_) => return Ok(1),
+                    Err(failed) if failed.is("AlreadyExistsException") => return Ok(0),
+                    Err(failed) => failed,
+                };
+            self.wait_if_undecided(failed, &mut patience).await?;
+            if self.indexes(&plan.database, &plan.table).await?.contains(&index.keys) {
+                return Ok(1);
+            }
+        }
+    }
+}
