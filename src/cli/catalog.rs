@@ -46,11 +46,10 @@ impl Opened {
         let storage = open_lake(&args.place.lake, &s3).await?;
         let mut options = options(args, DEFAULT_TABLE.to_owned());
         let catalog = opened(&storage, &options, &s3).await?;
-        if let Catalog::Glue(_) = catalog {
-            options.table = base_table(&Manifest::read_all(&storage).await?);
-        }
+        let manifests = Manifest::read_all(&storage).await?;
+        options.table = base_table(&manifests);
         let names = Family::ALL.iter().map(|family| family.table(&options.table)).collect();
-        Ok(Self { catalog, database: options.database, names })
+        Ok(Self { catalog, database: options.database_of(&manifests), names })
     }
 
     /// Database, table and partitions of each of the lake's tables.
@@ -67,7 +66,7 @@ impl Opened {
 }
 
 fn options(args: &CatalogLakeArgs, table: String) -> CatalogOptions {
-    catalog_options(&args.catalog, &args.place.lake, args.place.aws.retry_timeout, table)
+    catalog_options(&args.catalog, args.place.aws.retry_timeout, table)
 }
 
 async fn opened(storage: &Storage, options: &CatalogOptions, s3: &S3) -> Result<Catalog> {

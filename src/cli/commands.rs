@@ -14,9 +14,8 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::partition::DEFAULT_PARTITION_BY;
 use crate::pipeline::{
-    self, CatalogOptions, ConvertOptions, DEFAULT_DATABASE, DEFAULT_TABLE,
-    DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD, Progress,
-    SchemaMode,
+    self, CatalogOptions, ConvertOptions, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE,
+    DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD, Progress, SchemaMode,
 };
 use crate::sample::{SampleOptions, generate};
 use crate::schema::{Lock, changes, render};
@@ -42,7 +41,7 @@ fn convert_options(args: &ConvertArgs) -> Result<ConvertOptions> {
     let default = MEMORY_PER_THREAD.0.saturating_mul(threads.max(2) as u64);
     Ok(ConvertOptions {
         s3: aws.s3(Some(&args.encryption))?,
-        catalog: catalog_options(&args.catalog, &lake, aws.retry_timeout, args.lake.table.clone()),
+        catalog: catalog_options(&args.catalog, aws.retry_timeout, args.lake.table.clone()),
         sources,
         lake,
         threads,
@@ -213,7 +212,7 @@ fn reading_options(sources: Vec<Location>, s3: Arc<S3>) -> Result<ConvertOptions
         schema: SchemaMode::Evolve,
         duplicates: Duplicates::Drop,
         caps: Caps::default(),
-        catalog: CatalogOptions::new(DEFAULT_DATABASE, DEFAULT_TABLE),
+        catalog: CatalogOptions::new(DEFAULT_TABLE),
     })
 }
 

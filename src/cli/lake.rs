@@ -1,11 +1,11 @@
 //! Lakes and catalogs as commands open them.
 
-use crate::catalog::{GlueOptions, LocalCatalog};
+use crate::catalog::GlueOptions;
 use crate::cli::args::{CatalogName, CatalogOptionArgs, Switch};
 use crate::commit::{Manifest, read_lock};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::pipeline::{CatalogKind, CatalogOptions, DEFAULT_DATABASE, DEFAULT_TABLE};
+use crate::pipeline::{CatalogKind, CatalogOptions, DEFAULT_TABLE};
 use crate::schema::{Family, Lock};
 use crate::storage::{OWN, S3, Storage};
 use std::time::Duration;
@@ -64,7 +64,6 @@ pub(super) fn base_table(manifests: &[Manifest]) -> String {
 
 pub(super) fn catalog_options(
     args: &CatalogOptionArgs,
-    lake: &Location,
     retry_timeout: u64,
     table: String,
 ) -> CatalogOptions {
@@ -82,15 +81,7 @@ pub(super) fn catalog_options(
         },
         partition_projection: args.partition_projection.map(|switch| switch == Switch::On),
         partition_index: args.partition_index,
-        ..CatalogOptions::new(args.database.clone().unwrap_or_else(|| database_of(lake)), table)
+        database: args.database.clone(),
+        ..CatalogOptions::new(table)
     }
-}
-
-/// The database a lake is in already, else the default.
-pub(super) fn database_of(lake: &Location) -> String {
-    let catalog = lake.local().map(|lake| LocalCatalog::open(lake.join(OWN).join("catalog")));
-    let known = catalog
-        .and_then(|catalog| catalog.and_then(|catalog| catalog.databases()).ok())
-        .unwrap_or_default();
-    known.into_iter().next().unwrap_or_else(|| DEFAULT_DATABASE.to_owned())
 }

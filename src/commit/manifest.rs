@@ -146,6 +146,9 @@ pub struct Manifest {
     pub settings: String,
     /// What the lake is partitioned by.
     pub partition_by: String,
+    /// The database that its tables are in; empty before lakes remembered it.
+    #[serde(default)]
+    pub database: String,
     /// The codec of its files.
     pub compression: String,
     /// Whether its files have the inferred columns.

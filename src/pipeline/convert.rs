@@ -6,7 +6,6 @@ use crate::commit::{Intent, Manifest, drop_locks_after, read_lock};
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
-use crate::pipeline::ConvertOptions;
 use crate::pipeline::budget::Budget;
 use crate::pipeline::fetch::fetch_all;
 use crate::pipeline::order::InOrder;
@@ -16,6 +15,7 @@ use crate::pipeline::report::{Progress, Report};
 use crate::pipeline::run::Run;
 use crate::pipeline::segment::{Parsed, RowOptions, SegmentObject, Worker, parse_segment};
 use crate::pipeline::settle::Settle;
+use crate::pipeline::{ConvertOptions, DEFAULT_DATABASE};
 use crate::schema::Lock;
 use crate::source::{Object, members};
 use crate::storage::{Lease, OWN, Storage};
@@ -100,17 +100,17 @@ fn convert_with(
         workers: Mutex::new(Vec::new()),
         settle: InOrder::new(Settle::new(lock, &manifests, options, storage, handle)),
         failure: Mutex::new(None),
+        database: options.catalog.database_of(&manifests),
         rows: RowOptions { partition_by: options.partition_by.clone(), nested: options.nested },
     };
     let total = work.units.len();
-    let mut committer = run.convert_units(work.units, committed)?;
+    let (mut report, mut committed) = run.convert_units(work.units, committed)?;
     if let Some(err) = run.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(err);
     }
     let settle = run.settle.into_state();
-    let mut report = std::mem::take(&mut committer.report);
     let mut all = manifests;
-    all.append(&mut committer.manifests);
+    all.append(&mut committed);
     let lock = handle.block_on(read_lock(storage, &all))?;
     let refresh = refresh_catalog(storage, &all, &lock, &options.catalog, &options.s3);
     report.add_catalog(handle.block_on(refresh)?);
@@ -167,6 +167,7 @@ fn check_places(options: &ConvertOptions) -> Result<()> {
 /// Names become folders and identifiers of every engine.
 fn check_names(options: &ConvertOptions) -> Result<()> {
     let CatalogOptions { database, table, .. } = &options.catalog;
+    let database = database.as_deref().unwrap_or(DEFAULT_DATABASE);
     for (what, name) in [("database", database), ("table", table)] {
         // The longest suffix of a family's table must fit, too.
         if !is_name(name) || name.starts_with('_') || name.len() > 200 {

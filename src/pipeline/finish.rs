@@ -140,6 +140,7 @@ pub(crate) struct Committer<'a> {
     pub runtime: &'a Handle,
     pub options: &'a ConvertOptions,
     pub progress: &'a Progress,
+    pub database: &'a str,
     /// The lock version that the lake has.
     pub lock_version: u32,
     pub report: Report,
@@ -195,6 +196,7 @@ impl Committer<'_> {
             unit,
             settings: self.options.settings(),
             partition_by: self.options.partition_by.to_string(),
+            database: self.database.to_owned(),
             compression: self.options.compression.codec().to_owned(),
             nested: self.options.nested,
             schema_version: 0,

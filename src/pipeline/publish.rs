@@ -8,6 +8,7 @@ use crate::catalog::{
 use crate::commit::Manifest;
 use crate::error::{Error, Result};
 use crate::partition::values_of;
+use crate::pipeline::DEFAULT_DATABASE;
 use crate::schema::{Family, Kind, Lock, Role, columns, hive_type};
 use crate::storage::{OWN, S3, Storage};
 use std::collections::BTreeMap;
@@ -26,8 +27,8 @@ pub enum CatalogKind {
 /// The catalog, the names in it, and how partitions are published.
 #[derive(Clone, Debug)]
 pub struct CatalogOptions {
-    /// The database.
-    pub database: String,
+    /// The database; none: the one the lake is in, else [`DEFAULT_DATABASE`].
+    pub database: Option<String>,
     /// The base name of the tables.
     pub table: String,
     /// Which catalog; none: Glue for a lake in a bucket, else the lake's own.
@@ -41,16 +42,23 @@ pub struct CatalogOptions {
 }
 
 impl CatalogOptions {
-    /// Returns the options for a database and a base name, with everything else as by default.
-    pub fn new(database: impl Into<String>, table: impl Into<String>) -> Self {
+    /// Returns the options for a base name, with everything else as by default.
+    pub fn new(table: impl Into<String>) -> Self {
         Self {
-            database: database.into(),
+            database: None,
             table: table.into(),
             kind: None,
             glue: GlueOptions::default(),
             partition_projection: None,
             partition_index: false,
         }
+    }
+
+    /// Returns the database of a lake with these manifests.
+    pub fn database_of(&self, manifests: &[Manifest]) -> String {
+        let last = manifests.last().map(|last| last.database.clone());
+        let known = self.database.clone().or(last.filter(|name| !name.is_empty()));
+        known.unwrap_or_else(|| DEFAULT_DATABASE.to_owned())
     }
 }
 
@@ -115,7 +123,7 @@ fn tables(
         }
         let partitions: Vec<_> = partitions.into_values().collect();
         let definition = TableDefinition {
-            database: options.database.clone(),
+            database: options.database_of(manifests),
             location: format!("{address}{name}/"),
             name,
             columns: catalog_columns(family, lock, nested),

@@ -5,7 +5,7 @@
 //! schema; then any worker encodes and stages. The committer commits units in order. Nothing waits
 //! while it holds a thread of the pool.
 
-use crate::commit::{ObjectOutcome, ObjectRecord, Tally, UnitId};
+use crate::commit::{Manifest, ObjectOutcome, ObjectRecord, Tally, UnitId};
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::pipeline::ConvertOptions;
@@ -72,11 +72,14 @@ pub(crate) struct Run<'a> {
     pub(crate) workers: Mutex<Vec<Worker>>,
     pub(crate) settle: InOrder<(Job, Parsed), Settle>,
     pub(crate) failure: Mutex<Option<Error>>,
+    /// The lake's database in the catalog.
+    pub(crate) database: String,
     pub(crate) rows: RowOptions,
 }
 
-impl<'a> Run<'a> {
-    /// Converts units and commits them in order; a failure is left in `failure`.
+impl Run<'_> {
+    /// Converts units and commits them in order; returns what was committed. A failure is left in
+    /// `failure`.
     ///
     /// # Errors
     /// `Io` when threads cannot be started.
@@ -84,7 +87,7 @@ impl<'a> Run<'a> {
         &self,
         units: Vec<Unit>,
         lock_version: u32,
-    ) -> Result<Committer<'a>> {
+    ) -> Result<(Report, Vec<Manifest>)> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(self.options.threads.max(1))
             .stack_size(8 << 20)
@@ -97,6 +100,7 @@ impl<'a> Run<'a> {
             runtime: self.handle,
             options: self.options,
             progress: self.progress,
+            database: &self.database,
             lock_version,
             report: Report::default(),
             partitions: Default::default(),
@@ -107,7 +111,9 @@ impl<'a> Run<'a> {
             let commits = threads.spawn(move || self.commit_loop(committer, &receiver));
             pool.in_place_scope(|scope| self.drive(scope, units, &sender));
             drop(sender);
-            commits.join().map_err(|_| Error::new(ErrorKind::Bug, "the committer panicked"))
+            let committer =
+                commits.join().map_err(|_| Error::new(ErrorKind::Bug, "the committer panicked"))?;
+            Ok((committer.report, committer.manifests))
         })
     }
 
