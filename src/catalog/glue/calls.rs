@@ -55,6 +55,12 @@ impl Failed {
     pub(super) fn is(&self, wanted: &str) -> bool {
         matches!(self, Self::Refused { code, .. } if code == wanted)
     }
+
+    /// Returns whether it is to be looked up what there is now: a write that was not answered, or was
+    /// refused because of another's at the same time.
+    pub(super) fn is_undecided(&self) -> bool {
+        matches!(self, Self::Unknown(_)) || self.is("ConcurrentModificationException")
+    }
 }
 
 impl From<Failed> for Error {

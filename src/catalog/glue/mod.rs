@@ -245,9 +245,7 @@ impl GlueCatalog {
         failed: Failed,
         patience: &mut calls::Patience,
     ) -> Result<()> {
-        let is_undecided =
-            matches!(failed, Failed::Unknown(_)) || failed.is("ConcurrentModificationException");
-        if !is_undecided {
+        if !failed.is_undecided() {
             return Err(failed.into());
         }
         patience.wait(failed.into()).await

@@ -240,8 +240,8 @@ impl GlueCatalog {
             let errors = match self.send(place, action, write, &batch, &mut patience).await {
                 Ok(errors) => errors,
                 // It may have been done: what is there as it should be needs no second call.
-                Err(Failed::Unknown(why)) => {
-                    patience.wait(why).await?;
+                Err(failed) if failed.is_undecided() => {
+                    patience.wait(failed.into()).await?;
                     batch = self.undone(place, write, batch, &mut outcome).await?;
                     continue;
                 }
@@ -287,6 +287,7 @@ impl GlueCatalog {
                     throttled += 1;
                     again.push(partition);
                 }
+                ("ConcurrentModificationException", _) => again.push(partition),
                 (code, _) if is_unknown(code) => match write {
                     Write::Create => outcome.exist.push(partition),
                     Write::Update => again.push(partition),
@@ -384,8 +385,8 @@ impl GlueCatalog {
                 Ok(answer) => {
                     answer.errors.into_iter().flatten().map(ItemError::of_partition).collect()
                 }
-                Err(Failed::Unknown(why)) => {
-                    patience.wait(why).await?;
+                Err(failed) if failed.is_undecided() => {
+                    patience.wait(failed.into()).await?;
                     continue;
                 }
                 Err(failed) => return Err(failed.into()),
@@ -395,6 +396,9 @@ impl GlueCatalog {
             for error in errors {
                 match error.code.as_str() {
                     "EntityNotFoundException" => {}
+                    "ConcurrentModificationException" => {
+                        again.insert(error.values);
+                    }
                     code if is_throttled(code) || is_unknown(code) => {
                         self.caller.count_throttled(usize::from(is_throttled(code)));
                         again.insert(error.values);
