@@ -80,7 +80,7 @@ class World:
     def options(self, retry=20):
         return [
             "--catalog", "glue", "--glue-endpoint-url", self.url,
-            "--catalog-retry-seconds", retry,
+            "--retry-timeout", retry,
         ]  # fmt: skip
 
     def convert(self, *args, code=0, retry=20):
@@ -95,7 +95,7 @@ class World:
 
     def diff(self, *args, code=0):
         given = ("catalog", "diff", self.lake, *self.options(), "--report", "json", *args)
-        return json.loads(self.run(*given, code=code)[0])
+        return json.loads(self.run(*given, code=code)[0])["tables"]
 
     @property
     def client(self):

@@ -5,6 +5,7 @@ simple cases run against moto's server, too.
 """
 
 import copy
+import gzip
 import json
 import re
 
@@ -746,19 +747,23 @@ class TestManyPartitions:
 
 
 def convert_many(world, accounts, days):
-    """A lake of many partitions that no catalog knows: crafted manifests, no data files needed."""
+    """A lake of many partitions that no catalog knows: a crafted manifest and empty data files."""
     world.put("a", [record(1)])
     options = ("-q", "--no-nested", "--partition-by", "account,event_date", "--catalog", "none")
     world.run("convert", world.logs, world.lake, *options)
-    [path] = (world.lake / "_trailmill/manifests").glob("*.json")
-    manifest = json.loads(path.read_text())
+    [path] = (world.lake / "_trailmill/manifests").glob("*.json.gz")
+    manifest = json.loads(gzip.decompress(path.read_bytes()))
     [file] = manifest["files"]
     manifest["files"] = [
         copied(file, f"{account:012}", f"2026-{day // 28 + 1:02}-{day % 28 + 1:02}")
         for account in range(accounts)
         for day in range(days)
     ]
-    path.write_text(json.dumps(manifest))
+    path.write_bytes(gzip.compress(json.dumps(manifest).encode()))
+    for file in manifest["files"]:
+        data = world.lake / file["key"]
+        data.parent.mkdir(parents=True, exist_ok=True)
+        data.touch()
 
 
 def copied(file, account, day):

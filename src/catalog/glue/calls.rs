@@ -88,7 +88,7 @@ impl Patience {
         let pause = jittered(self.waits);
         if self.since.elapsed() + pause > self.limit {
             let message = format!(
-                "{}, and was given up after {} attempts in {} s (`--catalog-retry-seconds`)",
+                "{}, and was given up after {} attempts in {} s (`--retry-timeout`)",
                 why.message(),
                 self.waits + 1,
                 self.limit.as_secs(),
