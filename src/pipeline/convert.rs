@@ -156,7 +156,7 @@ fn check_places(options: &ConvertOptions) -> Result<()> {
     };
     let lake = lake.canonicalize().unwrap_or(lake);
     for source in &options.sources {
-        let Some(Ok(path)) = source.local().map(|path| path.canonicalize()) else { continue };
+        let Some(Ok(path)) = source.local().map(std::path::Path::canonicalize) else { continue };
         if path.starts_with(&lake) || (lake.starts_with(&path) && path.is_dir()) {
             return Err(inside(&lake.display(), source));
         }

@@ -233,7 +233,7 @@ impl Bucket {
                 .set_start_after(start_after.map(str::to_owned))
                 .set_continuation_token(token.map(str::to_owned))
                 .set_request_payer(self.payer());
-            let found = request.send().await.map_err(|err| failed("s3:ListBucket", &what, err))?;
+            let found = request.send().await.map_err(|err| failed("s3:ListBucket", &what, &err))?;
             let prefixes = found.common_prefixes().iter().filter_map(|p| p.prefix.clone());
             let next =
                 found.is_truncated().unwrap_or(false).then(|| found.next_continuation_token());
@@ -323,7 +323,7 @@ impl Bucket {
             Err(err) => match error_code(&err) {
                 Some("NoSuchKey" | "NotFound") => Ok(None),
                 Some("PreconditionFailed") => Err(replaced(&what)),
-                _ => Err(failed("s3:GetObject", &what, err)),
+                _ => Err(failed("s3:GetObject", &what, &err)),
             },
         }
     }
@@ -622,7 +622,7 @@ async fn region_of(client: &Client, name: &str) -> Result<Option<String>> {
                 Some(404) => Err(Error::config(format!("there is no bucket `{name}`"))),
                 // Listing may be allowed for some prefixes only, which a HEAD does not name.
                 Some(301 | 307 | 400 | 403) => Ok(region),
-                _ => Err(failed("s3:ListBucket", &format!("s3://{name}"), err)),
+                _ => Err(failed("s3:ListBucket", &format!("s3://{name}"), &err)),
             }
         }
     }
@@ -644,7 +644,7 @@ fn object_store_of(
         .with_read_timeout(READ_TIMEOUT)
         .with_connect_timeout(CONNECT_TIMEOUT)
         .with_pool_max_idle_per_host(options.requests);
-    let identity = Arc::new(StoreIdentity(Arc::clone(&aws)));
+    let identity = Arc::new(StoreIdentity(Arc::clone(aws)));
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(name)
         .with_region(region)

@@ -181,7 +181,7 @@ impl Caller {
             let code = aws::error_code(&err).unwrap_or_default().to_owned();
             let status = err.raw_response().map(|response| response.status().as_u16());
             let meaning = meaning(&code, status, matches!(err, SdkError::ConstructionFailure(_)));
-            let error = aws::failed(what.action, what.resource, err);
+            let error = aws::failed(what.action, what.resource, &err);
             match meaning {
                 Meaning::Refused => return Err(Failed::Refused { code, error }),
                 Meaning::Throttled => self.count_throttled(1),

@@ -251,7 +251,7 @@ impl GlueCatalog {
                 }
                 Err(failed) => return Err(failed.into()),
             };
-            batch = self.sorted(action, write, batch, errors, &mut outcome)?;
+            batch = self.sorted(action, write, batch, &errors, &mut outcome)?;
             if !batch.is_empty() {
                 let message = format!("{action} left partitions undecided");
                 patience.wait(Error::new(ErrorKind::Unavailable, message)).await?;
@@ -266,7 +266,7 @@ impl GlueCatalog {
         action: &'static str,
         write: Write,
         batch: Vec<&'a PartitionInput>,
-        errors: Vec<ItemError>,
+        errors: &[ItemError],
         outcome: &mut Outcome<'a>,
     ) -> Result<Vec<&'a PartitionInput>> {
         let is_in_batch = |error: &&ItemError| batch.iter().any(|p| p.values == error.values);
