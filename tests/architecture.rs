@@ -29,7 +29,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     (
         "source",
         &["error", "location", "schema", "storage"],
-        &["flate2", "tar", "zip", "walkdir", "futures"],
+        &["flate2", "tar", "zip", "walkdir", "futures", "tokio"],
     ),
     ("commit", &["error", "decode", "schema", "storage"], &["libdeflater", "sha2"]),
     ("catalog", &["error", "aws"], &["aws_sdk_glue", "tokio", "futures"]),

@@ -30,7 +30,9 @@ fn drift_is_found_and_repaired(damage: impl FnOnce(&World)) {
     let text = world.on_lake(&["catalog", "diff"], &[]).exits(1).text();
 
     assert!(!text.is_empty() && !text.contains("in line"), "{text}");
-    let plans = world.on_lake(&["catalog", "diff"], &["--report", "json"]).exits(1).json();
+    let plans =
+        world.on_lake(&["catalog", "diff"], &["--report", "json"]).exits(1).json()["tables"]
+            .clone();
     assert_eq!(plans[0]["in_sync"], false, "{plans}");
     world.on_lake(&["catalog", "sync"], &["--dry-run"]).exits(0);
     assert_same(&damaged, &world.snapshot(), "a dry run");
@@ -45,7 +47,8 @@ fn drift_is_found_and_repaired(damage: impl FnOnce(&World)) {
 fn a_conversion_leaves_the_catalog_in_line() {
     let plans = converted().on_lake(&["catalog", "diff"], &["--report", "json"]).exits(0).json();
 
-    assert_eq!(plans[0]["in_sync"], true);
+    assert_eq!(plans["tables"][0]["in_sync"], true);
+    assert_eq!(plans["files"]["orphaned"], json!([]));
 }
 
 #[test]
@@ -277,4 +280,41 @@ fn a_lake_keeps_its_names() {
     world.is_proved(&["--table", "trail"]);
     let run = world.convert(&[]).exits(2);
     assert!(run.stderr.contains("--table"), "{}", run.stderr);
+}
+
+#[test]
+fn what_a_crashed_run_left_is_removed_and_what_is_gone_is_told() {
+    let world = converted();
+    let want = world.snapshot();
+    let file = world.data_files().remove(0);
+    let path = world.lake.join(&file);
+    let orphan = path.with_file_name("part-00000099-0123456789abcdef-0000-00.parquet");
+    fs::copy(&path, &orphan).unwrap();
+
+    let text = world.on_lake(&["catalog", "diff"], &[]).exits(1).text();
+    assert!(text.contains("orphaned file") && text.contains("part-00000099"), "{text}");
+    world.on_lake(&["catalog", "sync"], &["--dry-run"]).exits(0);
+    assert!(orphan.exists());
+    world.on_lake(&["catalog", "sync"], &[]).exits(0);
+    assert_same(&want, &world.snapshot(), "after the orphan went");
+
+    let foreign = path.with_file_name("notes.txt");
+    fs::write(&foreign, "x").unwrap();
+    let text = world.on_lake(&["catalog", "sync"], &[]).exits(1).text();
+    assert!(text.contains("foreign file") && foreign.exists(), "{text}");
+    fs::remove_file(&foreign).unwrap();
+
+    fs::remove_file(&path).unwrap();
+    let text = world.on_lake(&["catalog", "sync"], &[]).exits(1).text();
+    assert!(text.contains("missing file") && text.contains(&file), "{text}");
+    let partition = file.rsplit_once('/').unwrap().0.split_once('/').unwrap().1;
+    let values: Vec<_> = partition.split('/').map(|part| part.split_once('=').unwrap().1).collect();
+    let shown = world.on_lake(&["catalog", "show"], &["cloudtrail", "--report", "json"]).exits(0);
+    let left = shown.json()["partitions"].to_string();
+    let is_left = left.contains(&format!("{:?}", values).replace(", ", ","));
+    let others = world
+        .data_files()
+        .iter()
+        .any(|other| other.starts_with(&format!("cloudtrail/{partition}/")));
+    assert_eq!(is_left, others, "a partition without files is gone from the catalog: {values:?}");
 }

@@ -12,12 +12,14 @@ pub use denial::refused;
 use crate::error::{Error, ErrorKind, Result};
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::future::ProvideCredentials as ProvidedCredentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::service_config::ServiceConfigKey;
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::Mutex;
 
@@ -120,7 +122,6 @@ impl Aws {
             return Err(Error::config("there are no AWS credentials"));
         };
         let found = provider.provide_credentials().await.map_err(|err| {
-            use aws_credential_types::provider::error::CredentialsError;
             let kind = match &err {
                 CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_) => {
                     ErrorKind::Unavailable
@@ -128,16 +129,51 @@ impl Aws {
                 _ => ErrorKind::Config,
             };
             let message = "cannot get AWS credentials: set AWS_PROFILE, sign in with `aws sso login`, or give the job a role";
-            Error::new(kind, message).because(DisplayErrorContext(err).to_string())
+            Error::new(kind, message).because(causes(&err))
         })?;
         *cached = Some(found.clone());
         Ok(found)
+    }
+
+    /// Returns a provider that hands out [`Aws::credentials`], for the SDK's clients.
+    pub fn identity(self: &Arc<Self>) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(Identity(Arc::clone(self)))
     }
 
     /// Forgets the credentials: a service has said that they are no longer good.
     pub async fn forget_credentials(&self) {
         *self.cached.lock().await = None;
     }
+}
+
+/// The SDK's view of one identity.
+#[derive(Debug)]
+struct Identity(Arc<Aws>);
+
+impl ProvideCredentials for Identity {
+    fn provide_credentials<'a>(&'a self) -> ProvidedCredentials<'a>
+    where
+        Self: 'a,
+    {
+        ProvidedCredentials::new(async {
+            self.0.credentials().await.map_err(CredentialsError::not_loaded)
+        })
+    }
+}
+
+/// The messages of an error and its causes: the SDK's own chain repeats itself and shows headers.
+fn causes(err: &dyn StdError) -> String {
+    let mut out = err.to_string();
+    let mut cause = err.source();
+    while let Some(err) = cause {
+        let text = err.to_string();
+        if !out.contains(&text) {
+            out.push_str(": ");
+            out.push_str(&text);
+        }
+        cause = err.source();
+    }
+    out
 }
 
 /// Names the code of what a service answered, if it answered.
@@ -171,7 +207,7 @@ where
         ErrorKind::Unavailable => format!("{action} was not answered"),
         _ => format!("{action} failed"),
     };
-    Error::new(kind, message).at("resource", resource).because(DisplayErrorContext(err).to_string())
+    Error::new(kind, message).at("resource", resource).because(causes(&err))
 }
 
 /// Returns how a caller reacts to an error code; none: the service did not answer.

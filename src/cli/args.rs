@@ -1,18 +1,23 @@
 //! What can be typed. Parsing does no work; defaults are the rooms' constants.
 
 use crate::aws::AwsOptions;
-use crate::catalog::glue::DEFAULT_RETRY;
 use crate::decode::{DEFAULT_MAX_OBJECT_BYTES, DEFAULT_MAX_RATIO};
+use crate::error::{Error, Result};
+use crate::location::Location;
 use crate::partition::{DEFAULT_PARTITION_BY, PartitionBy};
 use crate::pipeline::{
     DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, SchemaMode,
 };
 use crate::sample::{DEFAULT_ACCOUNTS, DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_SIZE};
+use crate::storage::{DEFAULT_REQUESTS, DEFAULT_RETRY_TIMEOUT, Encryption, S3, S3Options};
 use crate::units::ByteCount;
 use crate::verify::{DEFAULT_MAX_DIFFERENCES, DuplicateRule};
 use crate::write::{Compression, DEFAULT_COMPRESSION};
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,13 +87,124 @@ pub(super) struct OutputArgs {
 
 #[derive(Clone, Debug, Group)]
 pub(super) struct PlaceArgs {
-    /// Folders, files or archives to read: .json, .json.gz, .tar, .tar.gz, .zip
-    #[arg(required = true, value_name = "SOURCE")]
-    pub sources: Vec<PathBuf>,
+    /// Folders, files, archives (.json, .json.gz, .tar, .tar.gz, .zip) or s3://bucket/prefix to read
+    #[arg(required = true, value_name = "SOURCE", value_parser = location())]
+    pub sources: Vec<Location>,
 
-    /// Folder of the lake
-    #[arg(value_name = "LAKE")]
-    pub lake: PathBuf,
+    /// The lake: a folder or s3://bucket/prefix
+    #[arg(value_name = "LAKE", value_parser = location())]
+    pub lake: Location,
+
+    #[command(flatten)]
+    pub aws: AwsArgs,
+}
+
+/// A lake that is there already.
+#[derive(Clone, Debug, Group)]
+pub(super) struct LakePlace {
+    /// The lake: a folder or s3://bucket/prefix
+    #[arg(value_name = "LAKE", value_parser = location())]
+    pub lake: Location,
+
+    #[command(flatten)]
+    pub aws: AwsArgs,
+}
+
+/// How AWS is reached; what is not given comes from the environment and the shared configuration
+/// files, as for every AWS tool.
+#[derive(Clone, Debug, Group)]
+pub(super) struct AwsArgs {
+    /// Profile of the shared AWS configuration files
+    #[arg(long, value_name = "NAME", help_heading = "AWS")]
+    pub profile: Option<String>,
+
+    /// Region of the catalog, and of buckets at an --endpoint-url
+    #[arg(long, value_name = "REGION", help_heading = "AWS")]
+    pub region: Option<String>,
+
+    /// Endpoint of every service, for S3-compatible stores and test servers
+    #[arg(long, value_name = "URL", help_heading = "AWS")]
+    pub endpoint_url: Option<String>,
+
+    /// Endpoint of S3 alone
+    #[arg(long, value_name = "URL", help_heading = "AWS")]
+    pub s3_endpoint_url: Option<String>,
+
+    /// Endpoint of Glue alone
+    #[arg(long, value_name = "URL", help_heading = "AWS")]
+    pub glue_endpoint_url: Option<String>,
+
+    /// Requests to S3 in flight at once
+    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_REQUESTS as u16,
+        value_parser = clap::value_parser!(u16).range(1..=10_000), help_heading = "AWS")]
+    pub requests: u16,
+
+    /// Seconds for which a request that is throttled or not answered is tried again
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_RETRY_TIMEOUT.as_secs(), help_heading = "AWS")]
+    pub retry_timeout: u64,
+
+    /// Pay for requests to buckets whose requester pays
+    #[arg(long, help_heading = "AWS")]
+    pub request_payer: bool,
+}
+
+/// How new objects of a lake in S3 are encrypted.
+#[derive(Clone, Debug, Group)]
+pub(super) struct EncryptionArgs {
+    /// Encryption of new objects at rest [default: as the bucket's default says]
+    #[arg(long, value_enum, help_heading = "AWS")]
+    pub sse: Option<EncryptionName>,
+
+    /// KMS key of --sse aws:kms: an id, an ARN or an alias [default: the account's key for S3]
+    #[arg(long, value_name = "KEY", requires = "sse", help_heading = "AWS")]
+    pub sse_kms_key_id: Option<String>,
+}
+
+/// A way of encrypting objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum EncryptionName {
+    /// SSE-S3
+    #[value(name = "AES256")]
+    S3,
+    /// SSE-KMS
+    #[value(name = "aws:kms")]
+    Kms,
+}
+
+impl AwsArgs {
+    /// Returns S3 as these options say.
+    ///
+    /// # Errors
+    /// `Config` for a KMS key without SSE-KMS.
+    pub(super) fn s3(&self, encryption: Option<&EncryptionArgs>) -> Result<Arc<S3>> {
+        let who = AwsOptions {
+            profile: self.profile.clone(),
+            region: self.region.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+            s3_endpoint_url: self.s3_endpoint_url.clone(),
+            glue_endpoint_url: self.glue_endpoint_url.clone(),
+        };
+        let encryption = match encryption.map(|args| (args.sse, args.sse_kms_key_id.clone())) {
+            None | Some((None, _)) => Encryption::BucketDefault,
+            Some((Some(EncryptionName::Kms), key)) => Encryption::Kms(key),
+            Some((Some(EncryptionName::S3), None)) => Encryption::S3,
+            Some((Some(EncryptionName::S3), Some(_))) => {
+                return Err(Error::config("`--sse-kms-key-id` goes with `--sse aws:kms`"));
+            }
+        };
+        let options = S3Options {
+            requests: usize::from(self.requests),
+            retry_timeout: Duration::from_secs(self.retry_timeout),
+            encryption,
+            request_payer: self.request_payer,
+        };
+        Ok(Arc::new(S3::new(who, options)))
+    }
+}
+
+/// Parses a path or an `s3://` address.
+fn location() -> impl TypedValueParser<Value = Location> {
+    OsStringValueParser::new().try_map(|text| Location::parse(&text))
 }
 
 /// Convert what is new in the sources into the lake.
@@ -104,6 +220,8 @@ pub(super) struct ConvertArgs {
     #[command(flatten)]
     pub places: PlaceArgs,
     #[command(flatten)]
+    pub encryption: EncryptionArgs,
+    #[command(flatten)]
     pub lake: LakeArgs,
     #[command(flatten)]
     pub input: InputArgs,
@@ -111,8 +229,6 @@ pub(super) struct ConvertArgs {
     pub work: WorkArgs,
     #[command(flatten)]
     pub catalog: CatalogOptionArgs,
-    #[command(flatten)]
-    pub aws: AwsArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -242,57 +358,15 @@ pub(super) struct CatalogOptionArgs {
     /// Let Glue keep an index over the partition columns, and Athena use it
     #[arg(long, help_heading = "Catalog")]
     pub partition_index: bool,
-
-    /// How long a Glue call that is throttled or not answered is repeated
-    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_RETRY.as_secs(), help_heading = "Catalog")]
-    pub catalog_retry_seconds: u64,
-}
-
-/// How AWS is reached; what is not said comes from the environment and the profile.
-#[derive(Clone, Debug, Group)]
-pub(super) struct AwsArgs {
-    /// Region of the catalog, and of buckets that do not say theirs
-    #[arg(long, value_name = "REGION", help_heading = "AWS")]
-    pub region: Option<String>,
-
-    /// Profile of the shared AWS configuration
-    #[arg(long, value_name = "NAME", help_heading = "AWS")]
-    pub profile: Option<String>,
-
-    /// Endpoint of every AWS service
-    #[arg(long, value_name = "URL", help_heading = "AWS")]
-    pub endpoint_url: Option<String>,
-
-    /// Endpoint of S3 alone: an S3-compatible store
-    #[arg(long, value_name = "URL", help_heading = "AWS")]
-    pub s3_endpoint_url: Option<String>,
-
-    /// Endpoint of Glue alone
-    #[arg(long, value_name = "URL", help_heading = "AWS")]
-    pub glue_endpoint_url: Option<String>,
-}
-
-impl From<&AwsArgs> for AwsOptions {
-    fn from(args: &AwsArgs) -> Self {
-        Self {
-            profile: args.profile.clone(),
-            region: args.region.clone(),
-            endpoint_url: args.endpoint_url.clone(),
-            s3_endpoint_url: args.s3_endpoint_url.clone(),
-            glue_endpoint_url: args.glue_endpoint_url.clone(),
-        }
-    }
 }
 
 /// The lake and the catalog of a command about the catalog.
 #[derive(Clone, Debug, Group)]
 pub(super) struct CatalogLakeArgs {
-    /// The lake
-    pub lake: PathBuf,
+    #[command(flatten)]
+    pub place: LakePlace,
     #[command(flatten)]
     pub catalog: CatalogOptionArgs,
-    #[command(flatten)]
-    pub aws: AwsArgs,
 }
 
 /// Show, compare and repair the lake's catalog; print it as SQL.
@@ -373,16 +447,21 @@ pub(super) struct SchemaArgs {
 pub(super) enum SchemaCommand {
     /// Show a lake's schema lock, or without a lake the one every lake starts from.
     Show {
-        /// The lake
-        lake: Option<PathBuf>,
+        /// The lake: a folder or s3://bucket/prefix
+        #[arg(value_parser = location())]
+        lake: Option<Location>,
+        #[command(flatten)]
+        aws: Box<AwsArgs>,
         #[command(flatten)]
         output: OutputArgs,
     },
     /// Infer the schema of sources and write nothing.
     Infer {
-        /// Files and folders to read
-        #[arg(required = true)]
-        sources: Vec<PathBuf>,
+        /// Files, folders or s3://bucket/prefix to read
+        #[arg(required = true, value_parser = location())]
+        sources: Vec<Location>,
+        #[command(flatten)]
+        aws: Box<AwsArgs>,
         /// Show only what the sources hold, without the fields every lake starts from
         #[arg(long)]
         bare: bool,
@@ -392,9 +471,13 @@ pub(super) enum SchemaCommand {
     /// Compare two schemas; each is a lake, a schema file or `seed`. Exit code 1 if they differ.
     Diff {
         /// The first
-        old: PathBuf,
+        #[arg(value_parser = location())]
+        old: Location,
         /// The second
-        new: PathBuf,
+        #[arg(value_parser = location())]
+        new: Location,
+        #[command(flatten)]
+        aws: Box<AwsArgs>,
         #[command(flatten)]
         output: OutputArgs,
     },
@@ -437,8 +520,8 @@ pub(super) struct VerifyArgs {
 /// List what was set aside, or write one entry's raw bytes to stdout.
 #[derive(Debug, Group)]
 pub(super) struct QuarantineArgs {
-    /// The lake
-    pub lake: PathBuf,
+    #[command(flatten)]
+    pub place: LakePlace,
 
     /// Number of the entry whose raw bytes are written
     #[arg(long, value_name = "NUMBER")]

@@ -1,7 +1,9 @@
 //! The command line: arguments, progress, report, exit code. stdout is data, stderr is for people.
 
 mod args;
+mod catalog;
 mod commands;
+mod lake;
 mod progress;
 mod report;
 
@@ -46,7 +48,7 @@ fn run(args: Args) -> Result<u8> {
     match args.command {
         Command::Convert(args) => commands::convert(&args),
         Command::Plan(args) => commands::plan(&args),
-        Command::Catalog(args) => commands::catalog(&args),
+        Command::Catalog(args) => catalog::catalog(&args),
         Command::Schema(args) => commands::schema(&args),
         Command::Verify(args) => commands::verify(&args),
         Command::Quarantine(args) => commands::quarantine(&args),

@@ -2,7 +2,7 @@
 
 use crate::cli::progress::clean;
 use crate::error::{Error, Result};
-use crate::pipeline::{PlanReport, Report};
+use crate::pipeline::{FileCheck, PlanReport, Report};
 use crate::units::ByteCount;
 use crate::verify::VerifyReport;
 use std::fmt::Write as _;
@@ -41,6 +41,20 @@ fn counted(counts: &std::collections::BTreeMap<String, u64>) -> Vec<(&str, u64)>
     let mut counts: Vec<_> = counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     counts
+}
+
+/// Data files that are not as the manifests say, for people.
+pub(super) fn files(check: &FileCheck) -> String {
+    let mut out = String::new();
+    let mut list = |what: &str, keys: &[String]| {
+        for key in keys {
+            let _ = writeln!(out, "  {what} {}", clean(key));
+        }
+    };
+    list("- orphaned file, removed:", &check.orphaned);
+    list("! missing file, whose records no query finds:", &check.missing);
+    list("! foreign file, which readers read too:", &check.foreign);
+    if out.is_empty() { out } else { format!("files\n{out}") }
 }
 
 fn catalog_changes(report: &Report) -> String {

@@ -146,6 +146,9 @@ pub struct Manifest {
     pub settings: String,
     /// What the lake is partitioned by.
     pub partition_by: String,
+    /// The database that its tables are in; empty before lakes remembered it.
+    #[serde(default)]
+    pub database: String,
     /// The codec of its files.
     pub compression: String,
     /// Whether its files have the inferred columns.
@@ -173,8 +176,9 @@ fn intent_key(unit: &UnitId) -> String {
     format!("{OWN}/intents/{unit}.json.gz")
 }
 
+/// By the number alone: of two runs that both believe to be the one writer, only one can commit it.
 fn manifest_key(unit: &UnitId) -> String {
-    format!("{OWN}/manifests/{unit}.json.gz")
+    format!("{OWN}/manifests/{:08}.json.gz", unit.number)
 }
 
 fn pack(document: &impl Serialize) -> Result<Vec<u8>> {
@@ -215,7 +219,7 @@ impl Intent {
     /// # Errors
     /// `Io` when the store fails.
     pub async fn write(&self, storage: &Storage) -> Result<()> {
-        storage.put_new(&intent_key(&self.unit), pack(self)?).await.map(|_| ())
+        storage.put_once(&intent_key(&self.unit), pack(self)?).await
     }
 
     /// Reads all intents, by unit number.
@@ -243,8 +247,8 @@ impl Manifest {
     pub async fn write(&self, storage: &Storage) -> Result<()> {
         use crate::storage::Put;
         match storage.put_new(&manifest_key(&self.unit), pack(self)?).await? {
-            Put::Created => Ok(()),
-            Put::Exists => Err(Error::new(ErrorKind::Busy, "another run committed this unit")
+            Put::Created | Put::Same => Ok(()),
+            Put::Differs => Err(Error::new(ErrorKind::Busy, "another run committed this unit")
                 .at("unit", &self.unit)),
         }
     }

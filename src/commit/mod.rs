@@ -58,19 +58,7 @@ pub async fn drop_locks_after(storage: &Storage, committed: u32) -> Result<()> {
 /// # Errors
 /// `Damaged` when the version is there and differs.
 pub async fn write_lock(storage: &Storage, lock: &Lock) -> Result<()> {
-    let key = lock_key(lock.version);
-    let bytes = to_json(lock)?;
-    if storage.put_new(&key, bytes.clone()).await? == crate::storage::Put::Exists {
-        let there = storage.read(&key).await?.unwrap_or_default();
-        if there != bytes {
-            return Err(Error::new(
-                ErrorKind::Damaged,
-                "another run wrote this version of the schema lock",
-            )
-            .at("key", key));
-        }
-    }
-    Ok(())
+    storage.put_once(&lock_key(lock.version), to_json(lock)?).await
 }
 
 /// Renders a document of the lake: indented, so that a person can read it.

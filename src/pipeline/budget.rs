@@ -32,6 +32,17 @@ impl Budget {
         true
     }
 
+    /// Takes `bytes` if they are free now; what exceeds the whole budget needs all of it.
+    pub(super) fn try_take(&self, bytes: u64) -> bool {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX).min(self.total);
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_free = *free >= bytes;
+        if is_free {
+            *free -= bytes;
+        }
+        is_free
+    }
+
     /// Gives back what [`Budget::take`] took for the same number.
     pub(super) fn give(&self, bytes: u64) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX).min(self.total);
@@ -51,6 +62,8 @@ mod tests {
         assert!(!budget.take(5, || true));
         budget.give(8);
         assert!(budget.take(50, || false), "more than everything goes alone");
-        assert!(!budget.take(1, || true));
+        assert!(!budget.take(1, || true) && !budget.try_take(1));
+        budget.give(50);
+        assert!(budget.try_take(10));
     }
 }

@@ -9,11 +9,12 @@ use crate::pipeline::ConvertOptions;
 use crate::pipeline::report::{Progress, Report};
 use crate::pipeline::segment::Parsed;
 use crate::schema::Lock;
-use crate::storage::{OWN, Storage};
+use crate::storage::{Lease, OWN, Storage};
 use crate::write::{WriteOptions, write_table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 /// A segment that has had its turn: which rows stay is decided and its schema is in the lock.
 #[derive(Debug)]
@@ -40,7 +41,25 @@ pub(crate) struct Staged {
     pub unfit: u64,
 }
 
-/// Encodes the rows of a segment and stages its files.
+/// Files on their way into a bucket.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads(JoinSet<Result<()>>);
+
+impl Uploads {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Waits until all files are in the bucket; the first failure stops the others.
+    pub(super) async fn join(mut self) -> Result<()> {
+        while let Some(done) = self.0.join_next().await {
+            done.map_err(|err| Error::new(ErrorKind::Bug, "an upload panicked").because(err))??;
+        }
+        Ok(())
+    }
+}
+
+/// Encodes the rows of a segment and stages its files; those of a bucket are on their way then.
 ///
 /// # Errors
 /// `Io` when the store fails.
@@ -51,7 +70,8 @@ pub(crate) fn stage(
     options: &ConvertOptions,
     storage: &Storage,
     runtime: &Handle,
-) -> Result<Staged> {
+) -> Result<(Staged, Uploads)> {
+    let mut uploads = Uploads::default();
     let Settled { parsed, keep, lock, copies } = settled;
     let Parsed { source, side, tables, mut objects, quarantine, bytes_json, bytes_compressed } =
         parsed;
@@ -87,10 +107,19 @@ pub(crate) fn stage(
                 min_instant: file.min_instant,
                 max_instant: file.max_instant,
             });
-            runtime.block_on(storage.stage(&unit.to_string(), &key, file.bytes))?;
+            let name = unit.to_string();
+            if storage.bucket().is_none() {
+                runtime.block_on(storage.stage(&name, &key, file.bytes))?;
+                continue;
+            }
+            let storage = storage.clone();
+            let upload = async move { storage.stage(&name, &key, file.bytes).await };
+            uploads.0.spawn_on(upload, runtime);
         }
     }
-    Ok(Staged { objects, quarantine, files, lock, copies, bytes_json, bytes_compressed, unfit })
+    let staged =
+        Staged { objects, quarantine, files, lock, copies, bytes_json, bytes_compressed, unfit };
+    Ok((staged, uploads))
 }
 
 /// A unit all of whose segments are staged.
@@ -107,9 +136,11 @@ pub(crate) struct Ready {
 /// Commits units, in the order of their numbers.
 pub(crate) struct Committer<'a> {
     pub storage: &'a Storage,
+    pub lease: &'a Lease,
     pub runtime: &'a Handle,
     pub options: &'a ConvertOptions,
     pub progress: &'a Progress,
+    pub database: &'a str,
     /// The lock version that the lake has.
     pub lock_version: u32,
     pub report: Report,
@@ -118,33 +149,54 @@ pub(crate) struct Committer<'a> {
 }
 
 impl Committer<'_> {
-    /// Commits units that are ready together: all files, one sync, then the manifests.
+    /// Commits units that are ready together: all files and what goes with them side by side, one
+    /// sync, then the manifests one after another.
     ///
     /// # Errors
-    /// `Io` or `Damaged` from the store, `Bug` when the records of an object do not balance.
+    /// `Io`, `Unavailable` or `Damaged` from the store, `Busy` when the lease is lost, `Bug` when the
+    /// records of an object do not balance.
     pub(super) fn commit(&mut self, ready: Vec<Ready>) -> Result<()> {
-        let mut manifests = Vec::new();
-        for unit in ready {
-            manifests.push(self.put_in_place(unit)?);
+        let ready: Vec<Prepared> =
+            ready.into_iter().map(|unit| self.prepare(unit)).collect::<Result<_>>()?;
+        let mut puts = JoinSet::new();
+        for unit in &ready {
+            puts.spawn_on(unit.put_in_place(self.storage), self.runtime);
         }
+        self.runtime.block_on(all(puts))?;
         self.storage.sync()?;
-        for (manifest, is_resumed) in manifests {
+        let mut removals = JoinSet::new();
+        for prepared in ready {
+            let Prepared { mut manifest, lock, quarantine, is_resumed, .. } = prepared;
             self.runtime.block_on(async {
-                manifest.write(self.storage).await?;
-                Intent::remove(self.storage, &manifest.unit).await
+                self.lease.confirm().await?;
+                if let Some(lock) = &lock {
+                    manifest.schema_version = lock.version;
+                    if lock.version > self.lock_version {
+                        write_lock(self.storage, lock).await?;
+                        self.lock_version = lock.version;
+                    }
+                }
+                manifest.write(self.storage).await
             })?;
+            let (storage, unit) = (self.storage.clone(), manifest.unit.clone());
+            removals.spawn_on(async move { Intent::remove(&storage, &unit).await }, self.runtime);
+            for entry in quarantine.iter() {
+                *self.report.quarantined_by_reason.entry(entry.reason.clone()).or_default() += 1;
+            }
             self.count(&manifest, is_resumed);
             self.manifests.push(manifest);
         }
-        Ok(())
+        self.runtime.block_on(all(removals))
     }
 
-    fn put_in_place(&mut self, ready: Ready) -> Result<(Manifest, bool)> {
+    /// Gathers the segments of a unit.
+    fn prepare(&mut self, ready: Ready) -> Result<Prepared> {
         let Ready { unit, is_resumed, archive, passed_over, segments } = ready;
         let mut manifest = Manifest {
             unit,
             settings: self.options.settings(),
             partition_by: self.options.partition_by.to_string(),
+            database: self.database.to_owned(),
             compression: self.options.compression.codec().to_owned(),
             nested: self.options.nested,
             schema_version: 0,
@@ -180,29 +232,7 @@ impl Committer<'_> {
         }
         manifest.objects.extend(archive);
         manifest.days = copies.iter().map(|(day, values)| (*day, values.len() as u64)).collect();
-        let key = copies_key(&manifest.unit);
-        self.runtime.block_on(async {
-            write_quarantine(self.storage, &manifest.unit, &quarantine).await?;
-            if !copies.is_empty() {
-                self.storage.put_new(&key, encode_copies(&copies)).await?;
-            }
-            if let Some(lock) = &lock {
-                manifest.schema_version = lock.version;
-                if lock.version > self.lock_version {
-                    write_lock(self.storage, lock).await?;
-                    self.lock_version = lock.version;
-                }
-            }
-            let unit = manifest.unit.to_string();
-            for file in &manifest.files {
-                self.storage.publish(&unit, &file.key).await?;
-            }
-            Ok::<_, Error>(())
-        })?;
-        for entry in &quarantine {
-            *self.report.quarantined_by_reason.entry(entry.reason.clone()).or_default() += 1;
-        }
-        Ok((manifest, is_resumed))
+        Ok(Prepared { manifest, quarantine: quarantine.into(), copies, lock, is_resumed })
     }
 
     fn count(&mut self, manifest: &Manifest, is_resumed: bool) {
@@ -234,6 +264,44 @@ impl Committer<'_> {
         report.partitions = self.partitions.len() as u64;
         Progress::add(&self.progress.units, 1);
     }
+}
+
+/// A unit whose manifest only needs writing, once what it names is in place.
+struct Prepared {
+    manifest: Manifest,
+    quarantine: Arc<[QuarantinedObject]>,
+    copies: BTreeMap<i32, Vec<u128>>,
+    lock: Option<Arc<Lock>>,
+    is_resumed: bool,
+}
+
+impl Prepared {
+    /// Puts in place what the manifest will name.
+    fn put_in_place(&self, storage: &Storage) -> impl Future<Output = Result<()>> + use<> {
+        let (storage, unit) = (storage.clone(), self.manifest.unit.clone());
+        let quarantine = Arc::clone(&self.quarantine);
+        let copies = (!self.copies.is_empty()).then(|| encode_copies(&self.copies));
+        let files: Vec<String> = self.manifest.files.iter().map(|file| file.key.clone()).collect();
+        async move {
+            write_quarantine(&storage, &unit, &quarantine).await?;
+            if let Some(copies) = copies {
+                storage.put_once(&copies_key(&unit), copies).await?;
+            }
+            let name = unit.to_string();
+            for file in files {
+                storage.publish(&name, &file).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Waits for all; the first failure is the one to tell.
+async fn all(mut tasks: JoinSet<Result<()>>) -> Result<()> {
+    while let Some(done) = tasks.join_next().await {
+        done.map_err(|err| Error::new(ErrorKind::Bug, "a write panicked").because(err))??;
+    }
+    Ok(())
 }
 
 /// Where a unit's fingerprints are.

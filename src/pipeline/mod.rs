@@ -2,7 +2,9 @@
 
 mod budget;
 mod convert;
+mod fetch;
 mod finish;
+mod inspect;
 mod object;
 mod order;
 mod plan;
@@ -13,6 +15,7 @@ mod segment;
 mod settle;
 
 pub use convert::{convert, infer};
+pub use inspect::{FileCheck, check_files, remove_orphans};
 pub use plan::{PlanReport, plan};
 pub use publish::{
     CatalogKind, CatalogOptions, Refreshed, apply_plans, catalog_plan, open_catalog,
@@ -20,14 +23,15 @@ pub use publish::{
 };
 pub use report::{Progress, Report};
 
-use crate::aws::AwsOptions;
 use crate::decode::Caps;
 use crate::error::{Error, Result};
+use crate::location::Location;
 use crate::partition::PartitionBy;
+use crate::storage::S3;
 use crate::units::ByteCount;
 use crate::write::Compression;
-use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// JSON bytes that are converted as one unit, unless an option says otherwise. A unit becomes one
 /// file per partition; CloudTrail Parquet takes 5 to 10 % of its JSON.
@@ -90,10 +94,12 @@ impl FromStr for Duplicates {
 /// Everything that a conversion is told.
 #[derive(Clone, Debug)]
 pub struct ConvertOptions {
-    /// Files and folders to read.
-    pub sources: Vec<PathBuf>,
-    /// The lake's folder.
-    pub lake: PathBuf,
+    /// Files, folders and prefixes of buckets to read.
+    pub sources: Vec<Location>,
+    /// Where the lake is.
+    pub lake: Location,
+    /// How S3 is reached.
+    pub s3: Arc<S3>,
     /// Worker threads.
     pub threads: usize,
     /// Bytes in flight.
@@ -118,8 +124,6 @@ pub struct ConvertOptions {
     pub caps: Caps,
     /// The catalog and the names in it.
     pub catalog: CatalogOptions,
-    /// How AWS is reached, where it is.
-    pub aws: AwsOptions,
 }
 
 impl ConvertOptions {

@@ -49,14 +49,14 @@ pub(crate) struct Work {
 }
 
 /// Lists the sources, subtracts the ledger and cuts units; unfinished intents come first.
-pub(crate) fn make_work(
+pub(crate) async fn make_work(
     options: &ConvertOptions,
     manifests: &[Manifest],
     intents: Vec<Intent>,
 ) -> Result<Work> {
     let settings = options.settings();
     let mut ledger = Ledger::from_manifests(manifests);
-    let listing = list(&options.sources)?;
+    let listing = list(&options.sources, &options.s3).await?;
     let mut work = Work { ignored: listing.ignored, ..Work::default() };
     let by_key: HashMap<&str, &Object> =
         listing.objects.iter().map(|object| (object.key.as_str(), object)).collect();
@@ -155,18 +155,16 @@ pub struct PlanReport {
 /// As for a conversion's listing and ledger.
 pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
     let runtime = super::convert::runtime()?;
-    let (manifests, intents) = if options.lake.is_dir() {
-        let storage = Storage::local(&options.lake)?;
-        runtime.block_on(async {
-            Ok::<_, crate::error::Error>((
-                Manifest::read_all(&storage).await?,
-                Intent::read_all(&storage).await?,
-            ))
-        })?
-    } else {
-        Default::default()
-    };
-    let work = make_work(options, &manifests, intents)?;
+    let work = runtime.block_on(async {
+        let is_absent = options.lake.local().is_some_and(|folder| !folder.is_dir());
+        let (manifests, intents) = if is_absent {
+            Default::default()
+        } else {
+            let storage = Storage::open(&options.lake, &options.s3).await?;
+            (Manifest::read_all(&storage).await?, Intent::read_all(&storage).await?)
+        };
+        make_work(options, &manifests, intents).await
+    })?;
     let mut report = PlanReport {
         objects_ignored: work.ignored,
         objects_known: work.known,

@@ -1,6 +1,5 @@
 //! From manifests and the lock to the catalog: what the lake says the tables are.
 
-use crate::aws::{Aws, AwsOptions};
 use crate::catalog::{
     Catalog, Column, Comparison, Existing, GlueCatalog, GlueOptions, LocalCatalog,
     OnExtraPartition, PartitionDefinition, Plan, Publication, Reading, TableDefinition, plan,
@@ -9,8 +8,9 @@ use crate::catalog::{
 use crate::commit::Manifest;
 use crate::error::{Error, Result};
 use crate::partition::values_of;
+use crate::pipeline::DEFAULT_DATABASE;
 use crate::schema::{Family, Kind, Lock, Role, columns, hive_type};
-use crate::storage::{OWN, Storage};
+use crate::storage::{OWN, S3, Storage};
 use std::collections::BTreeMap;
 
 /// Which catalog is brought in line.
@@ -27,8 +27,8 @@ pub enum CatalogKind {
 /// The catalog, the names in it, and how partitions are published.
 #[derive(Clone, Debug)]
 pub struct CatalogOptions {
-    /// The database.
-    pub database: String,
+    /// The database; none: the one the lake is in, else [`DEFAULT_DATABASE`].
+    pub database: Option<String>,
     /// The base name of the tables.
     pub table: String,
     /// Which catalog; none: Glue for a lake in a bucket, else the lake's own.
@@ -42,16 +42,23 @@ pub struct CatalogOptions {
 }
 
 impl CatalogOptions {
-    /// Returns the options for a database and a base name, with everything else as by default.
-    pub fn new(database: impl Into<String>, table: impl Into<String>) -> Self {
+    /// Returns the options for a base name, with everything else as by default.
+    pub fn new(table: impl Into<String>) -> Self {
         Self {
-            database: database.into(),
+            database: None,
             table: table.into(),
             kind: None,
             glue: GlueOptions::default(),
             partition_projection: None,
             partition_index: false,
         }
+    }
+
+    /// Returns the database of a lake with these manifests.
+    pub fn database_of(&self, manifests: &[Manifest]) -> String {
+        let last = manifests.last().map(|last| last.database.clone());
+        let known = self.database.clone().or(last.filter(|name| !name.is_empty()));
+        known.unwrap_or_else(|| DEFAULT_DATABASE.to_owned())
     }
 }
 
@@ -116,7 +123,7 @@ fn tables(
         }
         let partitions: Vec<_> = partitions.into_values().collect();
         let definition = TableDefinition {
-            database: options.database.clone(),
+            database: options.database_of(manifests),
             location: format!("{address}{name}/"),
             name,
             columns: catalog_columns(family, lock, nested),
@@ -142,25 +149,22 @@ fn tables(
 pub async fn open_catalog(
     storage: &Storage,
     options: &CatalogOptions,
-    aws: &AwsOptions,
+    s3: &S3,
 ) -> Result<Option<Catalog>> {
-    let address = storage.address();
-    let is_in_bucket = !address.starts_with("file:");
-    let by_default = if is_in_bucket { CatalogKind::Glue } else { CatalogKind::Local };
-    match options.kind.unwrap_or(by_default) {
-        CatalogKind::None => Ok(None),
-        CatalogKind::Local if is_in_bucket => {
+    let root = storage.root();
+    let by_default = if root.is_none() { CatalogKind::Glue } else { CatalogKind::Local };
+    match (options.kind.unwrap_or(by_default), root) {
+        (CatalogKind::None, _) => Ok(None),
+        (CatalogKind::Local, None) => {
             let message = "a lake in a bucket has no catalog of its own: \
                            give `--catalog glue` or `--catalog none`";
-            Err(Error::config(message).at("lake", address))
+            Err(Error::config(message).at("lake", storage.address()))
         }
-        CatalogKind::Local => {
-            let folder = storage.root().join(OWN).join("catalog");
-            Ok(Some(Catalog::Local(LocalCatalog::open(folder)?)))
+        (CatalogKind::Local, Some(root)) => {
+            Ok(Some(Catalog::Local(LocalCatalog::open(root.join(OWN).join("catalog"))?)))
         }
-        CatalogKind::Glue => {
-            let aws = Aws::connect(aws).await;
-            let glue = GlueCatalog::new(&aws, options.glue.clone()).await?;
+        (CatalogKind::Glue, _) => {
+            let glue = GlueCatalog::new(s3.aws().await, options.glue.clone()).await?;
             Ok(Some(Catalog::Glue(Box::new(glue))))
         }
     }
@@ -240,9 +244,9 @@ pub async fn refresh_catalog(
     manifests: &[Manifest],
     lock: &Lock,
     options: &CatalogOptions,
-    aws: &AwsOptions,
+    s3: &S3,
 ) -> Result<Refreshed> {
-    let Some(catalog) = open_catalog(storage, options, aws).await? else {
+    let Some(catalog) = open_catalog(storage, options, s3).await? else {
         return Ok(Refreshed::default());
     };
     let comparison = Comparison::Fingerprints;

@@ -5,21 +5,22 @@
 //! schema; then any worker encodes and stages. The committer commits units in order. Nothing waits
 //! while it holds a thread of the pool.
 
-use crate::commit::{ObjectOutcome, ObjectRecord, Tally, UnitId};
-use crate::decode::{Decoder, claimed_size, is_gzip};
+use crate::commit::{Manifest, ObjectOutcome, ObjectRecord, Tally, UnitId};
+use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::pipeline::ConvertOptions;
 use crate::pipeline::budget::Budget;
+use crate::pipeline::fetch::{Fetch, Fetched, abort_all, json_bytes};
 use crate::pipeline::finish::{Committer, Ready, Settled, Staged, stage};
 use crate::pipeline::order::InOrder;
 use crate::pipeline::plan::Unit;
 use crate::pipeline::report::{Progress, Report};
 use crate::pipeline::segment::{Input, Parsed, RowOptions, SegmentObject, Worker, parse_segment};
 use crate::pipeline::settle::Settle;
-use crate::source::{Object, members};
-use crate::storage::Storage;
+use crate::source::{Object, Place, members};
+use crate::storage::{Lease, Storage};
 use rayon::ThreadPoolBuilder;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,7 +44,9 @@ pub(crate) struct Job {
 
 /// What reaches the committer, by segment number.
 enum Arrival {
-    Segment(Staged),
+    Segment(Box<Staged>),
+    /// Its files could not be put.
+    Failed(Error),
     /// The last segment of a unit is in; an archive's own ledger line comes with it.
     End(Box<End>),
 }
@@ -62,15 +65,21 @@ pub(crate) struct Run<'a> {
     pub(crate) handle: &'a Handle,
     pub(crate) progress: &'a Progress,
     pub(crate) stop: &'a AtomicBool,
-    pub(crate) budget: Budget,
+    pub(crate) lease: &'a Lease,
+    pub(crate) budget: Arc<Budget>,
+    /// Of what is fetched and not yet parsed.
+    pub(crate) fetch_budget: Budget,
     pub(crate) workers: Mutex<Vec<Worker>>,
     pub(crate) settle: InOrder<(Job, Parsed), Settle>,
     pub(crate) failure: Mutex<Option<Error>>,
+    /// The lake's database in the catalog.
+    pub(crate) database: String,
     pub(crate) rows: RowOptions,
 }
 
-impl<'a> Run<'a> {
-    /// Converts units and commits them in order; a failure is left in `failure`.
+impl Run<'_> {
+    /// Converts units and commits them in order; returns what was committed. A failure is left in
+    /// `failure`.
     ///
     /// # Errors
     /// `Io` when threads cannot be started.
@@ -78,7 +87,7 @@ impl<'a> Run<'a> {
         &self,
         units: Vec<Unit>,
         lock_version: u32,
-    ) -> Result<Committer<'a>> {
+    ) -> Result<(Report, Vec<Manifest>)> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(self.options.threads.max(1))
             .stack_size(8 << 20)
@@ -87,9 +96,11 @@ impl<'a> Run<'a> {
             .map_err(|err| Error::io("cannot start the worker threads", err))?;
         let committer = Committer {
             storage: self.storage,
+            lease: self.lease,
             runtime: self.handle,
             options: self.options,
             progress: self.progress,
+            database: &self.database,
             lock_version,
             report: Report::default(),
             partitions: Default::default(),
@@ -100,7 +111,9 @@ impl<'a> Run<'a> {
             let commits = threads.spawn(move || self.commit_loop(committer, &receiver));
             pool.in_place_scope(|scope| self.drive(scope, units, &sender));
             drop(sender);
-            commits.join().map_err(|_| Error::new(ErrorKind::Bug, "the committer panicked"))
+            let committer =
+                commits.join().map_err(|_| Error::new(ErrorKind::Bug, "the committer panicked"))?;
+            Ok((committer.report, committer.manifests))
         })
     }
 
@@ -120,36 +133,120 @@ impl<'a> Run<'a> {
         units: Vec<Unit>,
         sender: &Sender<(u64, Arrival)>,
     ) {
-        let settings = self.options.settings();
         let mut turns = Turns::default();
+        let mut fetches = VecDeque::new();
         for unit in units {
             if self.is_over() {
-                return;
+                return abort_all(fetches);
             }
-            if !unit.is_resumed
-                && let Err(err) = self.handle.block_on(unit.intent(&settings).write(self.storage))
-            {
-                return self.fail(err);
-            }
-            let id = Arc::new(unit.id.clone());
-            let mut hand = Hand { run: self, scope, sender, id, turns: &mut turns, segment: 0 };
-            let outcome = match &unit.objects[..] {
-                [object] if object.archive.is_some() => hand.archive(object),
-                objects => hand
-                    .out(
-                        objects.iter().map(SegmentObject::file).collect(),
-                        unit.json_estimate(),
-                        objects.iter().map(|o| o.size).sum(),
-                    )
-                    .then_some((None, 0)),
+            let is_remote = |object: &Object| matches!(object.place, Place::Bucket(_));
+            let is_archive = unit.objects.iter().any(|object| object.archive.is_some());
+            let is_handed_out = if !is_archive && unit.objects.iter().any(is_remote) {
+                self.fetch(scope, unit, sender, &mut turns, &mut fetches)
+            } else {
+                // Units are handed out in their order.
+                self.hand_out_fetched(scope, sender, &mut turns, &mut fetches)
+                    && self.hand_out_here(scope, &unit, sender, &mut turns)
             };
-            // An archive that was left half-way is not committed: its intent stays.
-            let Some((archive, passed_over)) = outcome else { return };
-            let end =
-                End { unit: Arc::new(unit.id), is_resumed: unit.is_resumed, archive, passed_over };
-            let _ = sender.send((turns.position, Arrival::End(Box::new(end))));
-            turns.position += 1;
+            if !is_handed_out {
+                return abort_all(fetches);
+            }
         }
+        self.hand_out_fetched(scope, sender, &mut turns, &mut fetches);
+        abort_all(fetches);
+    }
+
+    /// Starts to fetch a unit, once there is room; hands out those before it meanwhile.
+    fn fetch<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        mut unit: Unit,
+        sender: &Sender<(u64, Arrival)>,
+        turns: &mut Turns,
+        fetches: &mut VecDeque<Fetch<Unit>>,
+    ) -> bool {
+        let taken = unit.objects.iter().map(|object| object.size).sum();
+        while !self.fetch_budget.try_take(taken) {
+            // Whoever has taken it is in the queue.
+            let Some(first) = fetches.pop_front() else { return false };
+            if !self.hand_out_fetch(scope, first, sender, turns) {
+                return false;
+            }
+        }
+        let intent = (!unit.is_resumed).then(|| unit.intent(&self.options.settings()));
+        let objects = std::mem::take(&mut unit.objects);
+        fetches.push_back(Fetch::start(unit, objects, intent, self.storage, taken, self.handle));
+        true
+    }
+
+    /// Hands out all units that are being fetched; `false` when the run is to end instead.
+    fn hand_out_fetched<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        sender: &Sender<(u64, Arrival)>,
+        turns: &mut Turns,
+        fetches: &mut VecDeque<Fetch<Unit>>,
+    ) -> bool {
+        while let Some(fetch) = fetches.pop_front() {
+            if !self.hand_out_fetch(scope, fetch, sender, turns) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn hand_out_fetch<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        fetch: Fetch<Unit>,
+        sender: &Sender<(u64, Arrival)>,
+        turns: &mut Turns,
+    ) -> bool {
+        let taken = fetch.taken;
+        let Some((unit, fetched)) = fetch.wait(self.handle, || self.is_over()) else {
+            return false;
+        };
+        let fetched = match fetched {
+            Ok(fetched) => fetched,
+            Err(err) => {
+                self.fail(err);
+                return false;
+            }
+        };
+        let id = Arc::new(unit.id.clone());
+        let mut hand = Hand { run: self, scope, sender, id, turns, segment: 0 };
+        let is_out = hand.fetched(fetched);
+        self.fetch_budget.give(taken);
+        is_out && hand.end(unit.is_resumed, None, 0)
+    }
+
+    /// Hands out a unit that is read by the workers, or streamed by this thread.
+    fn hand_out_here<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        unit: &Unit,
+        sender: &Sender<(u64, Arrival)>,
+        turns: &mut Turns,
+    ) -> bool {
+        if !unit.is_resumed {
+            let intent = unit.intent(&self.options.settings());
+            if let Err(err) = self.handle.block_on(intent.write(self.storage)) {
+                self.fail(err);
+                return false;
+            }
+        }
+        let id = Arc::new(unit.id.clone());
+        let mut hand = Hand { run: self, scope, sender, id, turns, segment: 0 };
+        if let [object] = &unit.objects[..]
+            && object.archive.is_some()
+        {
+            // An archive that was left half-way is not committed: its intent stays.
+            let Some((archive, passed_over)) = hand.archive(object) else { return false };
+            return hand.end(unit.is_resumed, archive, passed_over);
+        }
+        let bytes = unit.objects.iter().map(|object| object.size).sum();
+        let objects = unit.objects.iter().filter_map(SegmentObject::file).collect();
+        hand.out(objects, unit.json_estimate(), bytes) && hand.end(unit.is_resumed, None, 0)
     }
 
     fn worker(&self) -> Worker {
@@ -190,15 +287,31 @@ impl<'a> Run<'a> {
         let objects = settled.parsed.objects.len() as u64;
         let staged =
             stage(settled, &job.unit, job.segment, self.options, self.storage, self.handle);
-        self.budget.give(job.taken);
-        match staged {
-            Ok(staged) => {
-                Progress::add(&self.progress.bytes, job.bytes);
-                Progress::add(&self.progress.objects, objects);
-                let _ = sender.send((job.position, Arrival::Segment(staged)));
+        Progress::add(&self.progress.bytes, job.bytes);
+        Progress::add(&self.progress.objects, objects);
+        let (staged, uploads) = match staged {
+            Ok(staged) => staged,
+            Err(err) => {
+                self.budget.give(job.taken);
+                return self.fail(err);
             }
-            Err(err) => self.fail(err),
+        };
+        let (sender, budget) = (sender.clone(), Arc::clone(&self.budget));
+        let (position, taken) = (job.position, job.taken);
+        if uploads.is_empty() {
+            budget.give(taken);
+            let _ = sender.send((position, Arrival::Segment(Box::new(staged))));
+            return;
         }
+        // No worker waits for a network; the memory is given back when the bytes are out.
+        self.handle.spawn(async move {
+            let arrival = match uploads.join().await {
+                Ok(()) => Arrival::Segment(Box::new(staged)),
+                Err(err) => Arrival::Failed(err),
+            };
+            budget.give(taken);
+            let _ = sender.send((position, arrival));
+        });
     }
 
     /// Receives segments in any order and commits units in theirs.
@@ -211,12 +324,18 @@ impl<'a> Run<'a> {
         let mut next = 0;
         let mut segments = Vec::new();
         while let Ok(arrival) = receiver.recv() {
-            waiting.extend(std::iter::once(arrival).chain(receiver.try_iter()));
+            for (position, arrival) in std::iter::once(arrival).chain(receiver.try_iter()) {
+                match arrival {
+                    Arrival::Failed(err) => self.fail(err),
+                    arrival => drop(waiting.insert(position, arrival)),
+                }
+            }
             let mut ready = Vec::new();
             while let Some(arrival) = waiting.remove(&next) {
                 next += 1;
                 match arrival {
-                    Arrival::Segment(staged) => segments.push(staged),
+                    Arrival::Segment(staged) => segments.push(*staged),
+                    Arrival::Failed(_) => break,
                     Arrival::End(end) => ready.push(Ready {
                         unit: UnitId::clone(&end.unit),
                         is_resumed: end.is_resumed,
@@ -243,12 +362,6 @@ impl<'a> Run<'a> {
 struct Turns {
     number: u64,
     position: u64,
-}
-
-/// The JSON bytes of a member: what its gzip trailer claims, as far as deflate can reach.
-fn json_bytes(bytes: &[u8]) -> u64 {
-    let size = bytes.len() as u64;
-    if is_gzip(bytes) { claimed_size(bytes).clamp(size, size.saturating_mul(1032)) } else { size }
 }
 
 /// Hands out the segments of one unit.
@@ -279,13 +392,46 @@ impl<'s> Hand<'_, 's, '_> {
         true
     }
 
+    /// Hands out objects that are here, as many segments as their JSON asks for.
+    fn fetched(&mut self, objects: Vec<Fetched>) -> bool {
+        let most = self.run.options.unit_size.0;
+        let (mut waiting, mut json, mut bytes) = (Vec::new(), 0, 0);
+        for object in objects {
+            if json + object.json > most && !waiting.is_empty() {
+                if !self.out(std::mem::take(&mut waiting), json, bytes) {
+                    return false;
+                }
+                (json, bytes) = (0, 0);
+            }
+            json += object.json;
+            bytes += object.bytes;
+            waiting.push(object.object);
+        }
+        self.out(waiting, json, bytes)
+    }
+
+    /// Tells the committer that all segments of the unit are handed out.
+    fn end(&mut self, is_resumed: bool, archive: Option<ObjectRecord>, passed_over: u64) -> bool {
+        let end = End { unit: Arc::clone(&self.id), is_resumed, archive, passed_over };
+        let _ = self.sender.send((self.turns.position, Arrival::End(Box::new(end))));
+        self.turns.position += 1;
+        true
+    }
+
     /// Streams an archive's members into segments; returns the archive's own ledger line.
     fn archive(&mut self, object: &Object) -> Option<(Option<ObjectRecord>, u64)> {
         let kind = object.archive?;
         let (mut waiting, mut json, mut bytes) = (Vec::new(), 0, 0);
         let unit_size = self.run.options.unit_size.0;
         let max_bytes = self.run.options.caps.max_object_bytes;
-        let streamed = members(&object.path, kind, max_bytes, &mut |member| {
+        let opened = match object.open(self.run.handle) {
+            Ok(opened) => opened,
+            Err(err) => {
+                self.run.fail(err);
+                return None;
+            }
+        };
+        let streamed = members(opened, kind, max_bytes, &mut |member| {
             let size = member.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
             let estimate = member.bytes.as_ref().map_or(0, |bytes| json_bytes(bytes));
             if json + estimate > unit_size && !waiting.is_empty() {

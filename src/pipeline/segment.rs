@@ -10,7 +10,8 @@ use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::parse::Parser;
 use crate::partition::PartitionBy;
 use crate::pipeline::object::ObjectReader;
-use crate::source::{Layout, Member, Object, parse_layout};
+use crate::source::{Layout, Member, Object, Place, parse_layout};
+use bytes::Bytes;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,8 +20,8 @@ use std::sync::Arc;
 pub(crate) enum Input {
     /// A local file, read by the worker.
     File(PathBuf),
-    /// A member of an archive, already in memory.
-    Bytes(Vec<u8>),
+    /// A member of an archive, or an object of a bucket, already in memory.
+    Bytes(Bytes),
     /// A member that could not be had.
     Unreadable(Error),
 }
@@ -35,13 +36,17 @@ pub(crate) struct SegmentObject {
 }
 
 impl SegmentObject {
-    /// A file of the source.
-    pub(crate) fn file(object: &Object) -> Self {
-        Self {
-            key: object.key.clone(),
-            etag: object.etag.clone(),
-            layout: object.layout.clone(),
-            input: Input::File(object.path.clone()),
+    /// An object of the source.
+    pub(crate) fn new(object: &Object, input: Input) -> Self {
+        let Object { key, etag, layout, .. } = object.clone();
+        Self { key, etag, layout, input }
+    }
+
+    /// A file, which a worker reads; nothing for an object of a bucket.
+    pub(crate) fn file(object: &Object) -> Option<Self> {
+        match &object.place {
+            Place::File(path) => Some(Self::new(object, Input::File(path.clone()))),
+            Place::Bucket(_) => None,
         }
     }
 
@@ -52,7 +57,7 @@ impl SegmentObject {
             etag: String::new(),
             layout: parse_layout(&member.name),
             input: match member.bytes {
-                Ok(bytes) => Input::Bytes(bytes),
+                Ok(bytes) => Input::Bytes(bytes.into()),
                 Err(err) => Input::Unreadable(err),
             },
         }

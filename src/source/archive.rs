@@ -3,9 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::layout::{Folder, parse};
 use flate2::bufread::MultiGzDecoder;
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::Path;
+use std::io::{BufReader, Read, Seek};
 
 /// How an archive is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +48,12 @@ pub struct Member {
 /// `BadInput` when the archive itself is damaged; members before the damage have been visited.
 /// Whatever `visit` returns.
 pub fn members(
-    path: &Path,
+    archive: impl Read + Seek,
     kind: ArchiveKind,
     max_bytes: u64,
     visit: &mut dyn FnMut(Member) -> Result<()>,
 ) -> Result<u64> {
-    let file = File::open(path).map_err(|err| Error::io("cannot open the archive", err))?;
-    let file = BufReader::with_capacity(1 << 20, file);
+    let file = BufReader::with_capacity(1 << 20, archive);
     match kind {
         ArchiveKind::Tar => tar_members(file, max_bytes, visit),
         ArchiveKind::TarGz => tar_members(MultiGzDecoder::new(file), max_bytes, visit),
@@ -64,7 +61,16 @@ pub fn members(
     }
 }
 
+/// What is wrong with an archive; unless it is with fetching it.
 fn damaged(err: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&err);
+    while let Some(err) = cause {
+        let io = err.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(ours) = io.and_then(|err| err.downcast_ref::<Error>()) {
+            return Error::new(ours.kind(), ours.to_string());
+        }
+        cause = err.source();
+    }
     Error::bad_input("archive is damaged or truncated").because(err)
 }
 
@@ -157,16 +163,13 @@ fn zip_members(
                 // The size in the directory is a claim; the cap holds for what comes out.
                 let outcome = entry.take(max_bytes + 1).read_to_end(&mut bytes);
                 let bytes = match outcome {
-                    Err(err) => Err(Error::bad_input("archive member is damaged").because(err)),
+                    Err(err) => Err(damaged(err)),
                     Ok(_) if bytes.len() as u64 > max_bytes => Err(over(max_bytes)),
                     Ok(_) => Ok(bytes),
                 };
                 Member { name, bytes }
             }
-            Err(err) => Member {
-                name,
-                bytes: Err(Error::bad_input("archive member cannot be read").because(err)),
-            },
+            Err(err) => Member { name, bytes: Err(damaged(err)) },
         };
         visit(member)?;
     }
@@ -217,7 +220,7 @@ mod tests {
         std::fs::write(&path, bytes).unwrap();
         let mut seen = Vec::new();
         let kind = ArchiveKind::of_name(name).unwrap();
-        let passed_over = members(&path, kind, 5, &mut |member| {
+        let passed_over = members(std::fs::File::open(&path).unwrap(), kind, 5, &mut |member| {
             seen.push((member.name, member.bytes.is_ok()));
             Ok(())
         })?;

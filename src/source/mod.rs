@@ -2,21 +2,25 @@
 
 mod archive;
 mod layout;
+mod reader;
 
 use crate::error::{Error, Result};
+use crate::location::Location;
+use crate::storage::{Bucket, S3};
 pub use archive::{ArchiveKind, Member, members};
 pub use layout::{Folder, Layout, parse as parse_layout};
+pub use reader::ReadSeek;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 use walkdir::WalkDir;
 
 /// One object to convert, or an archive of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Object {
-    /// Its identity: the absolute path; bytes that are not UTF-8 as `\xNN`.
+    /// Its identity: the absolute path, with bytes that are not UTF-8 as `\xNN`, or `s3://bucket/key`.
     pub key: String,
     /// Where it is.
-    pub path: PathBuf,
+    pub place: Place,
     /// Size in bytes, as stored.
     pub size: u64,
     /// Changes when the object's bytes do: size and modification time of a file.
@@ -29,6 +33,15 @@ pub struct Object {
     pub archive: Option<ArchiveKind>,
 }
 
+/// Where an object's bytes are.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A file of this machine.
+    File(PathBuf),
+    /// An object of a bucket; its key is that of the object, after the bucket's name.
+    Bucket(Bucket),
+}
+
 /// What a listing found.
 #[derive(Debug, Default)]
 pub struct Listing {
@@ -39,6 +52,12 @@ pub struct Listing {
 }
 
 impl Object {
+    /// Returns the key in its bucket.
+    pub fn bucket_key(&self) -> &str {
+        let rest = self.key.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+        rest.map_or(&self.key, |(_, key)| key)
+    }
+
     fn order(&self) -> impl Ord + '_ {
         let Layout { folder, account, region, organization, date } = &self.layout;
         let folder = match folder {
@@ -49,15 +68,23 @@ impl Object {
     }
 }
 
-/// Lists every source, which are files or folders.
+/// Lists every source: files, folders and prefixes of buckets.
 ///
 /// Names that start with `.` or `_` are passed over in folders, as every engine does.
 ///
 /// # Errors
-/// `Config` for a source that does not exist, `Io` for a folder that cannot be read.
-pub fn list(sources: &[PathBuf]) -> Result<Listing> {
+/// `Config` for a source that does not exist, `Io` for a folder that cannot be read, `Denied` and
+/// `Unavailable` from a bucket.
+pub async fn list(sources: &[Location], s3: &S3) -> Result<Listing> {
     let mut listing = Listing::default();
     for source in sources {
+        let source = match source {
+            Location::Local(path) => path,
+            Location::S3 { bucket, prefix } => {
+                list_bucket(&s3.bucket(bucket).await?, prefix, &mut listing).await?;
+                continue;
+            }
+        };
         let root = source.canonicalize().map_err(|err| {
             Error::config("cannot open the source").at("path", source.display()).because(err)
         })?;
@@ -77,6 +104,42 @@ pub fn list(sources: &[PathBuf]) -> Result<Listing> {
     listing.objects.sort_by(|a, b| a.order().cmp(&b.order()));
     listing.objects.dedup_by(|a, b| a.key == b.key);
     Ok(listing)
+}
+
+/// JSON bytes of a gzipped byte of CloudTrail, about; what is fetched tells exactly.
+const USUAL_RATIO: u64 = 16;
+
+async fn list_bucket(bucket: &Bucket, prefix: &str, listing: &mut Listing) -> Result<()> {
+    let mut token: Option<String> = None;
+    loop {
+        let page = bucket.page(prefix, false, None, token.as_deref()).await?;
+        for found in page.objects {
+            let below = found.key.strip_prefix(prefix).unwrap_or(&found.key);
+            if found.key.ends_with('/') || below.split('/').any(|part| is_hidden(part.as_bytes())) {
+                continue;
+            }
+            let layout = parse_layout(&found.key);
+            if matches!(layout.folder, Folder::Digest | Folder::Other) {
+                listing.ignored += 1;
+                continue;
+            }
+            let archive = ArchiveKind::of_name(&found.key);
+            let is_packed = archive.is_none() && found.key.ends_with(".gz");
+            listing.objects.push(Object {
+                key: bucket.address(&found.key),
+                place: Place::Bucket(bucket.clone()),
+                size: found.size,
+                etag: found.etag,
+                json_estimate: if is_packed { found.size * USUAL_RATIO } else { found.size },
+                layout,
+                archive,
+            });
+        }
+        token = page.next;
+        if token.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 fn is_broken_link(err: &walkdir::Error) -> bool {
@@ -142,10 +205,9 @@ fn add(path: &Path, listing: &mut Listing) -> Result<()> {
         Some(_) => meta.len(),
         None => json_estimate(path, meta.len()),
     };
-    let path = path.to_owned();
     listing.objects.push(Object {
         key,
-        path,
+        place: Place::File(path.to_owned()),
         size: meta.len(),
         etag,
         json_estimate,
@@ -159,8 +221,8 @@ fn add(path: &Path, listing: &mut Listing) -> Result<()> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_folder_is_listed_without_digests_and_hidden_names() {
+    #[tokio::test]
+    async fn a_folder_is_listed_without_digests_and_hidden_names() {
         let root = tempfile::tempdir().unwrap();
         for path in [
             "AWSLogs/111122223333/CloudTrail/us-east-1/2024/05/02/b.json.gz",
@@ -176,12 +238,18 @@ mod tests {
             std::fs::write(path, "{}").unwrap();
         }
 
-        let listing = list(&[root.path().to_owned(), root.path().join("loose.json")]).unwrap();
+        let listing = list(
+            &[root.path().to_owned().into(), root.path().join("loose.json").into()],
+            &S3::default(),
+        )
+        .await
+        .unwrap();
 
         let names: Vec<_> =
             listing.objects.iter().map(|o| o.key.rsplit('/').next().unwrap()).collect();
         assert_eq!(names, ["loose.json", "a.json.gz", "b.json.gz"]);
         assert_eq!(listing.ignored, 2);
-        assert!(list(&[root.path().join("absent")]).is_err());
+        let absent = Location::from(root.path().join("absent"));
+        assert!(list(&[absent], &S3::default()).await.is_err());
     }
 }

@@ -1,30 +1,39 @@
-//! Where the lake's bytes are: a folder or a bucket, through object_store.
+//! Where the lake's bytes are: a folder or a bucket, through `object_store`.
 //!
-//! Nothing is replaced in place. A put either makes a new key or says that the key is there; data
-//! files are staged out of readers' sight first and moved into place when their unit commits.
+//! Nothing is replaced in place. A put either makes a new key or says that the key is there. In a
+//! folder, data files are staged out of readers' sight and renamed when their unit commits. A bucket
+//! has no rename: there they are put under their final names, which come from the unit's identity, and
+//! it is the manifest that says that they count.
 
+mod bucket;
+mod folder;
 mod lease;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::location::Location;
+pub use bucket::{
+    Bucket, BucketObject, DEFAULT_REQUESTS, DEFAULT_RETRY_TIMEOUT, Encryption, Page, S3, S3Options,
+};
 use bytes::Bytes;
-use futures::TryStreamExt;
+use folder::Folder;
 pub use lease::Lease;
-use object_store::local::LocalFileSystem;
-use object_store::path::Path as Key;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 /// Everything of ours in a lake lies under this folder; readers pass over names with `_`.
 pub const OWN: &str = "_trailmill";
+
+/// The folders of documents below [`OWN`].
+const DOCUMENTS: [&str; 6] = ["schema", "manifests", "intents", "copies", "quarantine", "runs"];
 
 /// What a put-if-absent found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
     /// The key is new.
     Created,
-    /// The key was there and was left as it was.
-    Exists,
+    /// The key was there with the same bytes.
+    Same,
+    /// The key was there with other bytes, and was left as it was.
+    Differs,
 }
 
 /// A listed object.
@@ -38,134 +47,131 @@ pub struct Listed {
 
 /// A lake's storage.
 #[derive(Clone, Debug)]
-pub struct Storage {
-    store: Arc<dyn ObjectStore>,
-    root: PathBuf,
+pub struct Storage(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Folder(Folder),
+    Bucket {
+        bucket: Bucket,
+        /// Empty, or ends in `/`.
+        prefix: String,
+    },
 }
 
 impl Storage {
+    /// Opens a lake; a local folder is made if it is absent.
+    ///
+    /// # Errors
+    /// `Config` when the place cannot be a lake, `Denied`, `Unavailable`.
+    pub async fn open(lake: &Location, s3: &S3) -> Result<Self> {
+        match lake {
+            Location::Local(folder) => Self::local(folder),
+            Location::S3 { bucket, prefix } => {
+                let prefix = prefix.trim_matches('/');
+                let is_plain = prefix.is_empty() || prefix.split('/').all(is_plain_part);
+                if !is_plain {
+                    let message = "a lake's prefix has parts of letters, digits and `-_.=` only";
+                    return Err(Error::config(message).at("prefix", prefix));
+                }
+                let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+                Ok(Self(Kind::Bucket { bucket: s3.bucket(bucket).await?, prefix }))
+            }
+        }
+    }
+
     /// Opens the lake in a local folder, which is made if it is absent.
     ///
     /// # Errors
     /// `Config` when the path is not a folder or cannot be made one.
     pub fn local(folder: &Path) -> Result<Self> {
-        std::fs::create_dir_all(folder)
-            .and_then(|()| folder.canonicalize())
-            .map_err(|err| {
-                Error::config("cannot use the lake's folder")
-                    .at("path", folder.display())
-                    .because(err)
-            })
-            .and_then(|root| {
-                let store = LocalFileSystem::new_with_prefix(&root).map_err(|err| {
-                    Error::config("cannot open the lake").at("path", root.display()).because(err)
-                })?;
-                Ok(Self { store: Arc::new(store), root })
-            })
+        Folder::open(folder).map(|folder| Self(Kind::Folder(folder)))
     }
 
     /// Returns the folder of a local lake.
-    pub fn root(&self) -> &Path {
-        &self.root
+    pub fn root(&self) -> Option<&Path> {
+        match &self.0 {
+            Kind::Folder(folder) => Some(&folder.root),
+            Kind::Bucket { .. } => None,
+        }
+    }
+
+    /// Returns the bucket of a lake in S3.
+    pub fn bucket(&self) -> Option<&Bucket> {
+        match &self.0 {
+            Kind::Folder(_) => None,
+            Kind::Bucket { bucket, .. } => Some(bucket),
+        }
     }
 
     /// Returns the lake's address as the catalog writes it, ending in `/`.
     pub fn address(&self) -> String {
-        format!("file://{}/", self.root.display())
+        match &self.0 {
+            Kind::Folder(folder) => format!("file://{}/", folder.root.display()),
+            Kind::Bucket { bucket, prefix } => bucket.address(prefix),
+        }
     }
 
     /// Puts `bytes` at `key` unless the key is taken.
     ///
     /// # Errors
-    /// `Io` when the store fails.
+    /// `Io`, `Denied` or `Unavailable` when the store fails.
     pub async fn put_new(&self, key: &str, bytes: impl Into<Bytes>) -> Result<Put> {
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        let bytes: Bytes = bytes.into();
-        match self.store.put_opts(&parse(key)?, bytes.into(), options).await {
-            Ok(_) => Ok(Put::Created),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(Put::Exists),
-            Err(err) => Err(failed("write", key, err)),
+        let bytes = bytes.into();
+        match &self.0 {
+            Kind::Folder(folder) => folder.put_new(key, bytes).await,
+            Kind::Bucket { bucket, prefix } => {
+                bucket.put_new(&format!("{prefix}{key}"), bytes).await
+            }
         }
     }
 
-    /// Puts a data file where readers do not look; [`Storage::publish`] moves it into place.
-    /// A file staged before under the same key is replaced.
+    /// Puts `bytes` at `key`, where nothing but these bytes may be.
     ///
     /// # Errors
-    /// `Io` when the store fails.
-    pub async fn stage(&self, unit: &str, key: &str, bytes: Vec<u8>) -> Result<()> {
-        let staged = staged(unit, key);
-        let bytes: Bytes = bytes.into();
-        match self.store.put(&parse(&staged)?, bytes.into()).await {
-            Ok(_) => Ok(()),
-            Err(err) => Err(failed("write", key, err)),
+    /// As [`Storage::put_new`]; `Damaged` when other bytes are there.
+    pub async fn put_once(&self, key: &str, bytes: impl Into<Bytes>) -> Result<()> {
+        match self.put_new(key, bytes).await? {
+            Put::Created | Put::Same => Ok(()),
+            Put::Differs => Err(other_bytes(key)),
         }
     }
 
-    /// Moves a staged file into place.
+    /// Puts a data file where it is ready to be published: in a folder out of readers' sight, in a
+    /// bucket under its name. A file that the same unit staged before a crash is no obstacle.
     ///
-    /// A file that is there already came from the same unit before a crash: the staged one must
-    /// equal it, and goes.
+    /// # Errors
+    /// As [`Storage::put_once`].
+    pub async fn stage(&self, unit: &str, key: &str, bytes: impl Into<Bytes>) -> Result<()> {
+        match &self.0 {
+            Kind::Folder(folder) => folder.stage(unit, key, bytes.into()).await,
+            Kind::Bucket { .. } => self.put_once(key, bytes).await,
+        }
+    }
+
+    /// Makes a staged file a data file.
     ///
     /// # Errors
     /// `Io` when the store fails, `Damaged` when another file has the name.
     pub async fn publish(&self, unit: &str, key: &str) -> Result<()> {
-        let from = parse(&staged(unit, key))?;
-        match self.store.rename_if_not_exists(&from, &parse(key)?).await {
-            Ok(()) => Ok(()),
-            Err(object_store::Error::AlreadyExists { .. }) => {
-                let here = self.read(key).await?.unwrap_or_default();
-                let there = self.read(from.as_ref()).await?.unwrap_or_default();
-                if here != there {
-                    return Err(Error::new(
-                        ErrorKind::Damaged,
-                        "a data file of an unfinished unit has other bytes than before",
-                    )
-                    .at("file", key));
-                }
-                self.delete(from.as_ref()).await
-            }
-            Err(err) => Err(failed("move into place", key, err)),
+        match &self.0 {
+            Kind::Folder(folder) => folder.publish(unit, key).await,
+            Kind::Bucket { .. } => Ok(()),
         }
     }
 
-    /// Removes everything staged for all units; nobody else may be writing.
+    /// Removes what a killed run left half-way where only we look; nobody else may be writing.
     ///
     /// # Errors
-    /// `Io` when the folder cannot be emptied.
-    pub fn clear_staged(&self) -> Result<()> {
-        match std::fs::remove_dir_all(self.root.join(OWN).join("staged")) {
-            Ok(()) => Ok(()),
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(err) => Err(Error::io("cannot clear staged files", err)),
-        }
-    }
-
-    /// Removes what a killed put left beside documents: `<name>#<number>`, which no listing shows.
-    ///
-    /// # Errors
-    /// `Io` when a folder cannot be read.
+    /// `Io` when a folder cannot be emptied.
     pub fn clear_half_written(&self) -> Result<()> {
-        let failed = |err| Error::io("cannot clear half-written files", err);
-        let own = self.root.join(OWN);
-        for folder in ["schema", "manifests", "intents", "copies", "quarantine", "runs"] {
-            let entries = match std::fs::read_dir(own.join(folder)) {
-                Ok(entries) => entries,
-                Err(err) if err.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(err) => return Err(failed(err)),
-            };
-            for entry in entries {
-                let entry = entry.map_err(failed)?;
-                let name = entry.file_name();
-                let is_half = name.to_string_lossy().rsplit_once('#').is_some_and(|(_, number)| {
-                    !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
-                });
-                if is_half {
-                    std::fs::remove_file(entry.path()).map_err(failed)?;
-                }
+        match &self.0 {
+            Kind::Folder(folder) => {
+                folder.clear_staged().and_then(|()| folder.clear_half_written())
             }
+            // A put to a bucket is whole or not at all, and none is in parts.
+            Kind::Bucket { .. } => Ok(()),
         }
-        Ok(())
     }
 
     /// Makes everything written so far survive a loss of power.
@@ -173,74 +179,107 @@ impl Storage {
     /// # Errors
     /// `Io` when the file system reports that it could not.
     pub fn sync(&self) -> Result<()> {
-        #[cfg(target_os = "linux")]
-        {
-            let folder = std::fs::File::open(&self.root)
-                .map_err(|err| Error::io("cannot open the lake's folder", err))?;
-            rustix::fs::syncfs(&folder)
-                .map_err(|err| Error::io("cannot sync the lake's file system", err))?;
+        match &self.0 {
+            Kind::Folder(folder) => folder.sync(),
+            Kind::Bucket { .. } => Ok(()),
         }
-        Ok(())
     }
 
     /// Returns the bytes at `key`, or nothing when it is absent.
     ///
     /// # Errors
-    /// `Io` when the store fails.
+    /// `Io`, `Denied` or `Unavailable` when the store fails.
     pub async fn read(&self, key: &str) -> Result<Option<Bytes>> {
-        let found = match self.store.get(&parse(key)?).await {
-            Ok(found) => found.bytes().await,
-            Err(err) => Err(err),
-        };
-        match found {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(err) => Err(failed("read", key, err)),
+        match &self.0 {
+            Kind::Folder(folder) => folder.read(key).await,
+            Kind::Bucket { bucket, prefix } => bucket.get(&format!("{prefix}{key}"), None).await,
         }
     }
 
-    /// Returns the objects under `prefix`, sorted by key.
+    /// Returns the objects in the folder `prefix` and below, sorted by key.
     ///
     /// # Errors
-    /// `Io` when the store fails.
+    /// `Io`, `Denied` or `Unavailable` when the store fails.
     pub async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
-        let prefix = parse(prefix)?;
-        let found: Vec<_> = self
-            .store
-            .list(Some(&prefix))
-            .map_ok(|meta| Listed { key: meta.location.to_string(), size: meta.size })
-            .try_collect()
-            .await
-            .map_err(|err| failed("list", prefix.as_ref(), err))?;
-        let mut found = found;
+        self.list_after(prefix, None).await
+    }
+
+    /// Returns the objects in the folder `prefix` and below whose keys come after `after`, sorted.
+    ///
+    /// # Errors
+    /// As [`Storage::list`].
+    pub async fn list_after(&self, prefix: &str, after: Option<&str>) -> Result<Vec<Listed>> {
+        let mut found = match &self.0 {
+            Kind::Folder(folder) => {
+                let mut found = folder.list(prefix).await?;
+                found.retain(|listed| after.is_none_or(|after| listed.key.as_str() > after));
+                found
+            }
+            Kind::Bucket { bucket, prefix: lake } => {
+                let after = after.map(|after| format!("{lake}{after}"));
+                let folder = format!("{lake}{prefix}/");
+                list_bucket(bucket, &folder, after.as_deref(), lake.len()).await?
+            }
+        };
         found.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(found)
+    }
+
+    /// Returns whether nothing lies in the folder `prefix`.
+    ///
+    /// # Errors
+    /// As [`Storage::list`].
+    pub async fn is_empty(&self, prefix: &str) -> Result<bool> {
+        match &self.0 {
+            Kind::Folder(folder) => folder.list(prefix).await.map(|found| found.is_empty()),
+            Kind::Bucket { bucket, prefix: lake } => {
+                let page = bucket.page(&format!("{lake}{prefix}/"), false, None, None).await?;
+                Ok(page.objects.is_empty())
+            }
+        }
     }
 
     /// Removes the object at `key`; an absent one is no error.
     ///
     /// # Errors
-    /// `Io` when the store fails.
+    /// `Io`, `Denied` or `Unavailable` when the store fails.
     pub async fn delete(&self, key: &str) -> Result<()> {
-        match self.store.delete(&parse(key)?).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(err) => Err(failed("delete", key, err)),
+        match &self.0 {
+            Kind::Folder(folder) => folder.delete(key).await,
+            Kind::Bucket { bucket, prefix } => bucket.delete(&format!("{prefix}{key}")).await,
         }
     }
 }
 
-/// One flat folder per unit: a partition's folders need not be made twice.
-fn staged(unit: &str, key: &str) -> String {
-    format!("{OWN}/staged/{unit}/{:032x}", xxhash_rust::xxh3::xxh3_128(key.as_bytes()))
+async fn list_bucket(
+    bucket: &Bucket,
+    folder: &str,
+    after: Option<&str>,
+    strip: usize,
+) -> Result<Vec<Listed>> {
+    let mut found = Vec::new();
+    let mut token: Option<String> = None;
+    loop {
+        let page = bucket.page(folder, false, after, token.as_deref()).await?;
+        found.extend(page.objects.into_iter().filter_map(|object| {
+            let key = object.key.get(strip..)?.to_owned();
+            Some(Listed { key, size: object.size })
+        }));
+        token = page.next;
+        if token.is_none() {
+            return Ok(found);
+        }
+    }
 }
 
-fn parse(key: &str) -> Result<Key> {
-    Key::parse(key)
-        .map_err(|err| Error::new(ErrorKind::Bug, "not a key").at("key", key).because(err))
+fn is_plain_part(part: &str) -> bool {
+    let is_allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'=');
+    !part.is_empty() && part.bytes().all(is_allowed) && !part.bytes().all(|b| b == b'.')
 }
 
-fn failed(verb: &str, key: &str, err: object_store::Error) -> Error {
-    Error::io(format!("cannot {verb}"), err).at("key", key)
+fn other_bytes(key: &str) -> Error {
+    Error::new(ErrorKind::Damaged, "the lake has other bytes here than an unfinished run wrote")
+        .at("key", key)
 }
 
 #[cfg(test)]
@@ -257,7 +296,8 @@ mod tests {
     async fn the_first_put_wins() {
         let (_folder, lake) = lake();
         assert_eq!(lake.put_new("a/b=1/x", "one").await.unwrap(), Put::Created);
-        assert_eq!(lake.put_new("a/b=1/x", "two").await.unwrap(), Put::Exists);
+        assert_eq!(lake.put_new("a/b=1/x", "two").await.unwrap(), Put::Differs);
+        assert_eq!(lake.put_new("a/b=1/x", "one").await.unwrap(), Put::Same);
         assert_eq!(lake.read("a/b=1/x").await.unwrap().unwrap(), "one");
         assert_eq!(lake.read("a/b=1/y").await.unwrap(), None);
         lake.delete("a/b=1/x").await.unwrap();
@@ -268,16 +308,16 @@ mod tests {
     #[tokio::test]
     async fn a_staged_file_appears_once_and_whole() {
         let (_folder, lake) = lake();
-        lake.stage("u1", "t/p=1/f", b"rows".to_vec()).await.unwrap();
+        lake.stage("u1", "t/p=1/f", "rows").await.unwrap();
         assert_eq!(lake.read("t/p=1/f").await.unwrap(), None);
         lake.publish("u1", "t/p=1/f").await.unwrap();
-        lake.stage("u1", "t/p=1/f", b"rows".to_vec()).await.unwrap();
+        lake.stage("u1", "t/p=1/f", "rows").await.unwrap();
         lake.publish("u1", "t/p=1/f").await.unwrap();
         assert_eq!(lake.list("t").await.unwrap().len(), 1);
-        lake.stage("u1", "t/p=1/f", b"other".to_vec()).await.unwrap();
+        lake.stage("u1", "t/p=1/f", "other").await.unwrap();
         let err = lake.publish("u1", "t/p=1/f").await.unwrap_err();
         assert_eq!(err.kind(), ErrorKind::Damaged);
-        lake.clear_staged().unwrap();
+        lake.clear_half_written().unwrap();
         assert!(lake.list("_trailmill").await.unwrap().is_empty());
     }
 }

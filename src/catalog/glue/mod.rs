@@ -21,7 +21,10 @@ mod partitions;
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use aws_sdk_glue::Client;
+use aws_sdk_glue::config::IdentityCache;
 use aws_sdk_glue::config::retry::RetryConfig;
 use aws_sdk_glue::config::timeout::TimeoutConfig;
 
@@ -68,7 +71,7 @@ impl GlueCatalog {
     /// # Errors
     /// `Config` when there is no region or there are no credentials, `Unavailable` when credentials
     /// cannot be had just now.
-    pub async fn new(aws: &Aws, options: GlueOptions) -> Result<Self> {
+    pub async fn new(aws: &Arc<Aws>, options: GlueOptions) -> Result<Self> {
         if aws.region().is_none() {
             let message = "the region of the Glue catalog is not known: give `--region`, or set AWS_REGION or the profile's region";
             return Err(Error::config(message));
@@ -80,6 +83,8 @@ impl GlueCatalog {
             .operation_attempt_timeout(CALL_TIMEOUT)
             .build();
         let mut config = aws_sdk_glue::config::Builder::from(aws.config())
+            .credentials_provider(aws.identity())
+            .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts);
         config.set_endpoint_url(aws.glue_endpoint());

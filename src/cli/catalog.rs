@@ -1,0 +1,218 @@
+//! The commands about the catalog.
+
+use crate::catalog::{self, Catalog, Comparison, Dialect, PartitionInput, TableInput};
+use crate::cli::args::{
+    CatalogArgs, CatalogCommand, CatalogLakeArgs, DialectName, Format, OutputArgs,
+};
+use crate::cli::lake::{Known, base_table, catalog_options, open_lake, read_lake, runtime};
+use crate::cli::progress::say;
+use crate::cli::report::{self, print, print_json};
+use crate::cli::{EXIT_OK, EXIT_SET_ASIDE};
+use crate::commit::Manifest;
+use crate::error::{Error, Result};
+use crate::pipeline::{
+    CatalogOptions, DEFAULT_TABLE, FileCheck, apply_plans, catalog_plan, check_files, open_catalog,
+    remove_orphans,
+};
+use crate::schema::Family;
+use crate::storage::{Lease, S3, Storage};
+
+pub(super) fn catalog(args: &CatalogArgs) -> Result<u8> {
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        match &args.command {
+            CatalogCommand::Show { lake, table, depth, output } => {
+                show(&Opened::new(lake).await?, table.as_deref(), *depth, output.report).await
+            }
+            CatalogCommand::Ddl { lake, dialect, no_views } => {
+                ddl(&Opened::new(lake).await?, *dialect, !no_views).await
+            }
+            CatalogCommand::Diff { lake, output } => diff(lake, output).await,
+            CatalogCommand::Sync { lake, dry_run, output } => sync(lake, *dry_run, output).await,
+        }
+    })
+}
+
+/// A lake's catalog, and the names that its tables have there.
+struct Opened {
+    catalog: Catalog,
+    database: String,
+    names: Vec<String>,
+}
+
+impl Opened {
+    async fn new(args: &CatalogLakeArgs) -> Result<Self> {
+        let s3 = args.place.aws.s3(None)?;
+        let storage = open_lake(&args.place.lake, &s3).await?;
+        let mut options = options(args, DEFAULT_TABLE.to_owned());
+        let catalog = opened(&storage, &options, &s3).await?;
+        let manifests = Manifest::read_all(&storage).await?;
+        options.table = base_table(&manifests);
+        let names = Family::ALL.iter().map(|family| family.table(&options.table)).collect();
+        Ok(Self { catalog, database: options.database_of(&manifests), names })
+    }
+
+    /// Database, table and partitions of each of the lake's tables.
+    async fn tables(&self) -> Result<Vec<(String, TableInput, Vec<PartitionInput>)>> {
+        let mut all = Vec::new();
+        for database in self.catalog.databases(&self.database).await? {
+            for table in self.catalog.tables(&database, &self.names).await? {
+                let partitions = self.catalog.partitions(&database, &table).await?;
+                all.push((database.clone(), table, partitions));
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn options(args: &CatalogLakeArgs, table: String) -> CatalogOptions {
+    catalog_options(&args.catalog, args.place.aws.retry_timeout, table)
+}
+
+async fn opened(storage: &Storage, options: &CatalogOptions, s3: &S3) -> Result<Catalog> {
+    let none = || Error::config("there is no catalog to look at with `--catalog none`");
+    open_catalog(storage, options, s3).await?.ok_or_else(none)
+}
+
+async fn show(opened: &Opened, table: Option<&str>, depth: usize, format: Format) -> Result<u8> {
+    let mut summaries = Vec::new();
+    for (database, input, partitions) in opened.tables().await? {
+        if table == Some(&input.name) {
+            match format {
+                Format::Json => {
+                    print_json(&serde_json::json!({
+                        "database": database, "table": input, "partitions": partitions,
+                    }))?;
+                }
+                Format::Text => {
+                    print(&catalog::show::table(&database, &input, &partitions, depth))?;
+                }
+            }
+            return Ok(EXIT_OK);
+        }
+        summaries.push(catalog::show::TableSummary::new(&database, &input, &partitions));
+    }
+    if let Some(name) = table {
+        return Err(Error::config(format!("the catalog has no table `{name}`")));
+    }
+    match format {
+        Format::Json => print_json(&summaries)?,
+        Format::Text => print(&catalog::show::tables(&summaries))?,
+    }
+    Ok(EXIT_OK)
+}
+
+async fn ddl(opened: &Opened, dialect: DialectName, with_views: bool) -> Result<u8> {
+    let dialect = match dialect {
+        DialectName::Athena => Dialect::Athena,
+        DialectName::Spark => Dialect::Spark,
+        DialectName::Duckdb => Dialect::DuckDb,
+    };
+    let mut statements = Vec::new();
+    let mut last = String::new();
+    for (database, table, partitions) in opened.tables().await? {
+        if database != last {
+            statements.push(catalog::ddl::create_database(dialect, &database));
+        }
+        statements.push(catalog::ddl::create_table(dialect, &database, &table)?);
+        statements.extend(catalog::ddl::add_partitions(dialect, &database, &table, &partitions));
+        if with_views {
+            let views = catalog::views::views(dialect, &database, &table);
+            statements.extend(views.into_iter().map(|view| view.sql));
+        }
+        last = database;
+    }
+    print(&catalog::ddl::script(statements))?;
+    Ok(EXIT_OK)
+}
+
+/// What differs between a lake, its files and its catalog.
+struct Differences {
+    storage: Storage,
+    catalog: Catalog,
+    plans: Vec<catalog::Plan>,
+    check: FileCheck,
+}
+
+impl Differences {
+    async fn find(args: &CatalogLakeArgs, known: Known, s3: &S3) -> Result<Self> {
+        let Known { storage, mut manifests, lock, table } = known;
+        let options = options(args, table);
+        let catalog = opened(&storage, &options, s3).await?;
+        let check = check_files(&storage, &manifests).await?;
+        check.without_missing(&mut manifests);
+        let comparison = Comparison::Full;
+        let plans =
+            catalog_plan(&catalog, &storage, &manifests, &lock, &options, comparison).await?;
+        Ok(Self { storage, catalog, plans, check })
+    }
+
+    fn print(&self, format: Format) -> Result<()> {
+        let Self { plans, check, .. } = self;
+        let reports = || plans.iter().map(catalog::Plan::report).collect::<Vec<_>>();
+        match format {
+            Format::Json => print_json(&serde_json::json!({ "tables": reports(), "files": check })),
+            Format::Text if plans.iter().all(catalog::Plan::is_empty) && check.is_clean() => {
+                print("The catalog is in line with the lake.\n")
+            }
+            Format::Text => {
+                print(&report::files(check))?;
+                plans.iter().try_for_each(|plan| print(&plan.to_string()))
+            }
+        }
+    }
+}
+
+async fn diff(args: &CatalogLakeArgs, output: &OutputArgs) -> Result<u8> {
+    let s3 = args.place.aws.s3(None)?;
+    let known = read_lake(&args.place.lake, &s3).await?;
+    let found = Differences::find(args, known, &s3).await?;
+    found.print(output.report)?;
+    let in_sync = found.check.is_clean() && found.plans.iter().all(catalog::Plan::is_empty);
+    Ok(if in_sync { EXIT_OK } else { EXIT_SET_ASIDE })
+}
+
+async fn sync(args: &CatalogLakeArgs, dry_run: bool, output: &OutputArgs) -> Result<u8> {
+    let s3 = args.place.aws.s3(None)?;
+    let storage = open_lake(&args.place.lake, &s3).await?;
+    if dry_run {
+        return sync_with(args, true, output, &s3).await;
+    }
+    let lease = Lease::take(&storage).await?;
+    let outcome = sync_with(args, false, output, &s3).await;
+    lease.release().await;
+    outcome
+}
+
+async fn sync_with(
+    args: &CatalogLakeArgs,
+    dry_run: bool,
+    output: &OutputArgs,
+    s3: &S3,
+) -> Result<u8> {
+    let known = read_lake(&args.place.lake, s3).await?;
+    let found = Differences::find(args, known, s3).await?;
+    found.print(output.report)?;
+    if !dry_run {
+        remove_orphans(&found.storage, &found.check).await?;
+        apply_plans(&found.catalog, &found.plans).await?;
+    }
+    say_usage(output.quiet, &found.catalog.usage());
+    // What is gone cannot be repaired from here, nor is it ours to remove what is not ours.
+    let is_whole = found.check.missing.is_empty() && found.check.foreign.is_empty();
+    Ok(if is_whole { EXIT_OK } else { EXIT_SET_ASIDE })
+}
+
+/// Says what a service was asked, to those who pay for it or are throttled by it.
+fn say_usage(quiet: bool, usage: &catalog::Usage) {
+    if usage.calls > 0 {
+        say(
+            quiet,
+            &format!(
+                "the catalog was asked {} times, {} of them to change something; {} throttled, {} \
+                 not answered",
+                usage.calls, usage.writes, usage.throttled, usage.unanswered
+            ),
+        );
+    }
+}

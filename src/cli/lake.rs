@@ -1,0 +1,87 @@
+//! Lakes and catalogs as commands open them.
+
+use crate::catalog::GlueOptions;
+use crate::cli::args::{CatalogName, CatalogOptionArgs, Switch};
+use crate::commit::{Manifest, read_lock};
+use crate::error::{Error, Result};
+use crate::location::Location;
+use crate::pipeline::{CatalogKind, CatalogOptions, DEFAULT_TABLE};
+use crate::schema::{Family, Lock};
+use crate::storage::{OWN, S3, Storage};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// For commands that read a lake's documents.
+pub(super) fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|err| Error::io("cannot start the I/O threads", err))
+}
+
+/// A lake that must be there already.
+pub(super) async fn open_lake(lake: &Location, s3: &S3) -> Result<Storage> {
+    let is_absent =
+        || Error::config("this is no lake: it has no `_trailmill` folder").at("lake", lake);
+    if let Some(folder) = lake.local()
+        && !folder.join(OWN).is_dir()
+    {
+        return Err(is_absent());
+    }
+    let storage = Storage::open(lake, s3).await?;
+    if lake.is_s3() && storage.is_empty(OWN).await? {
+        return Err(is_absent());
+    }
+    Ok(storage)
+}
+
+/// What the documents of a lake say.
+pub(super) struct Known {
+    pub storage: Storage,
+    pub manifests: Vec<Manifest>,
+    pub lock: Lock,
+    /// The base name of its tables.
+    pub table: String,
+}
+
+pub(super) async fn read_lake(lake: &Location, s3: &S3) -> Result<Known> {
+    let storage = open_lake(lake, s3).await?;
+    let manifests = Manifest::read_all(&storage).await?;
+    let lock = read_lock(&storage, &manifests).await?;
+    let table = base_table(&manifests);
+    Ok(Known { storage, manifests, lock, table })
+}
+
+/// The base name that the lake's tables were made with.
+pub(super) fn base_table(manifests: &[Manifest]) -> String {
+    let name = manifests.iter().flat_map(|m| &m.files).map(|file| file.table.as_str()).min();
+    let name = name.unwrap_or(DEFAULT_TABLE);
+    let suffix =
+        Family::ALL.iter().map(|f| f.suffix()).find(|s| !s.is_empty() && name.ends_with(s));
+    name.strip_suffix(suffix.unwrap_or("")).unwrap_or(name).to_owned()
+}
+
+pub(super) fn catalog_options(
+    args: &CatalogOptionArgs,
+    retry_timeout: u64,
+    table: String,
+) -> CatalogOptions {
+    let kind = args.catalog.map(|name| match name {
+        CatalogName::Glue => CatalogKind::Glue,
+        CatalogName::Local => CatalogKind::Local,
+        CatalogName::None => CatalogKind::None,
+    });
+    CatalogOptions {
+        kind,
+        glue: GlueOptions {
+            catalog_id: args.catalog_id.clone(),
+            create_database: !args.no_create_database,
+            retry: Duration::from_secs(retry_timeout),
+        },
+        partition_projection: args.partition_projection.map(|switch| switch == Switch::On),
+        partition_index: args.partition_index,
+        database: args.database.clone(),
+        ..CatalogOptions::new(table)
+    }
+}

@@ -1,0 +1,151 @@
+//! What lies in the lake against what its manifests say.
+//!
+//! A run that was killed and never started again leaves data files that no manifest names, and readers
+//! see them. Somebody may have removed files by hand. Both are found by comparing names; what is
+//! nobody's but looks unlike a file of ours is only told.
+
+use crate::commit::{Intent, Manifest};
+use crate::error::Result;
+use crate::storage::{Listed, Storage};
+use hashbrown::HashSet;
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// Differences between the data files that exist and those that manifests name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FileCheck {
+    /// Files of ours that no manifest and no unfinished unit names: what a crashed run left.
+    pub orphaned: Vec<String>,
+    /// Files that a manifest names and that are gone.
+    pub missing: Vec<String>,
+    /// Files in a table's folder that are not ours; readers of the table read them too.
+    pub foreign: Vec<String>,
+}
+
+impl FileCheck {
+    /// Returns whether files and manifests agree.
+    pub fn is_clean(&self) -> bool {
+        self.orphaned.is_empty() && self.missing.is_empty() && self.foreign.is_empty()
+    }
+
+    /// Takes what is gone out of the manifests, so that the catalog is told what there is.
+    pub fn without_missing(&self, manifests: &mut [Manifest]) {
+        let missing: HashSet<&str> = self.missing.iter().map(String::as_str).collect();
+        for manifest in manifests {
+            manifest.files.retain(|file| !missing.contains(file.key.as_str()));
+        }
+    }
+}
+
+/// Compares the files of every table that the manifests name.
+///
+/// # Errors
+/// `Io`, `Denied` or `Unavailable` when the lake cannot be listed.
+pub async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Result<FileCheck> {
+    let intents = Intent::read_all(storage).await?;
+    let unfinished: HashSet<String> = intents.iter().map(|i| i.unit.to_string()).collect();
+    let files = || manifests.iter().flat_map(|manifest| &manifest.files);
+    let tables: BTreeSet<&str> = files().map(|file| file.table.as_str()).collect();
+    let mut missing: HashSet<&str> = files().map(|file| file.key.as_str()).collect();
+    let mut check = FileCheck::default();
+    for table in tables {
+        for Listed { key, .. } in storage.list(table).await? {
+            if missing.remove(key.as_str()) || is_hidden(&key) {
+                continue;
+            }
+            match unit_of(&key) {
+                Some(unit) if unfinished.contains(unit) => {}
+                Some(_) => check.orphaned.push(key),
+                None => check.foreign.push(key),
+            }
+        }
+    }
+    check.missing = missing.into_iter().map(str::to_owned).collect();
+    check.missing.sort();
+    Ok(check)
+}
+
+/// Removes what crashed runs left; nobody else may be writing.
+///
+/// # Errors
+/// `Io`, `Denied` or `Unavailable` from the store.
+pub async fn remove_orphans(storage: &Storage, check: &FileCheck) -> Result<()> {
+    for key in &check.orphaned {
+        storage.delete(key).await?;
+    }
+    Ok(())
+}
+
+fn is_hidden(key: &str) -> bool {
+    key.split('/').any(|part| part.starts_with(['_', '.']))
+}
+
+/// The unit in a data file's name: `part-<number>-<identity>-<segment>-<file>.parquet`.
+fn unit_of(key: &str) -> Option<&str> {
+    let name = key.rsplit('/').next()?.strip_prefix("part-")?.strip_suffix(".parquet")?;
+    let (name, file) = name.rsplit_once('-')?;
+    let (unit, segment) = name.rsplit_once('-')?;
+    let (number, identity) = unit.split_once('-')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_identity = identity.len() == 16 && identity.bytes().all(|b| b.is_ascii_hexdigit());
+    ([number, segment, file].into_iter().all(is_number) && is_identity).then_some(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_we_give_are_ours() {
+        let ours = "t/account=1/part-00000007-0123456789abcdef-0000-00.parquet";
+        assert_eq!(unit_of(ours), Some("00000007-0123456789abcdef"));
+        for other in [
+            "t/part-0000.parquet",
+            "t/part-00000-0123-c000.snappy.parquet",
+            "t/part-00000007-0123456789abcdef-0000-00.csv",
+            "t/part-x-0123456789abcdef-0000-00.parquet",
+        ] {
+            assert_eq!(unit_of(other), None, "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_names_is_sorted_by_whose_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::local(folder.path()).unwrap();
+        let named = "t/p=1/part-00000001-0123456789abcdef-0000-00.parquet";
+        let mut manifest: Manifest = serde_json::from_value(serde_json::json!({
+            "unit": { "number": 1, "identity": "0123456789abcdef" },
+            "settings": "", "partition_by": "p", "compression": "zstd", "nested": true,
+            "schema_version": 1, "objects": [], "tally": {
+                "read": 0, "written": 0, "duplicate": 0, "filtered": 0, "quarantined": 0 },
+            "bytes_json": 0, "nested_values_unfit": 0, "days": {}, "files": [],
+        }))
+        .unwrap();
+        for key in [named, "t/p=2/part-00000001-0123456789abcdef-0000-00.parquet"] {
+            manifest.files.push(crate::commit::DataFile {
+                key: key.into(),
+                table: "t".into(),
+                partition: "p=1".into(),
+                rows: 1,
+                bytes: 1,
+                min_instant: 0,
+                max_instant: 0,
+            });
+        }
+        let orphan = "t/p=1/part-00000002-0123456789abcdef-0000-00.parquet";
+        for key in [named, orphan, "t/p=1/x.csv", "t/p=1/_SUCCESS"] {
+            storage.put_once(key, "x").await.unwrap();
+        }
+
+        let check = check_files(&storage, &[manifest.clone()]).await.unwrap();
+
+        assert_eq!(check.orphaned, [orphan]);
+        assert_eq!(check.missing, ["t/p=2/part-00000001-0123456789abcdef-0000-00.parquet"]);
+        assert_eq!(check.foreign, ["t/p=1/x.csv"]);
+        check.without_missing(std::slice::from_mut(&mut manifest));
+        assert_eq!(manifest.files.len(), 1);
+        remove_orphans(&storage, &check).await.unwrap();
+        assert_eq!(storage.list("t").await.unwrap().len(), 3);
+    }
+}

@@ -1,0 +1,696 @@
+//! Buckets: `object_store` moves the bytes, aws-sdk-s3 lists and answers what it cannot.
+//!
+//! Every request counts against one limit of requests in flight. What a service may answer in the
+//! middle of things (503, 500, 429, a dropped connection, credentials that ran out) is tried again
+//! for as long as [`S3Options::retry_timeout`]; what stays down is `Unavailable`.
+
+use crate::aws::{Aws, AwsOptions, error_code, failed, kind_of};
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::Put;
+use async_trait::async_trait;
+use aws_credential_types::Credentials;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{IdentityCache, Region, retry::RetryConfig as SdkRetry};
+use aws_sdk_s3::types::RequestPayer;
+use bytes::Bytes;
+use object_store::ClientOptions;
+use object_store::aws::{
+    AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, S3ConditionalPut,
+};
+use object_store::path::Path as Key;
+use object_store::{
+    BackoffConfig, CredentialProvider, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode,
+    PutOptions, RetryConfig, UpdateVersion,
+};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, OnceCell, Semaphore, SemaphorePermit};
+
+/// Requests in flight at once, unless an option says otherwise: about what saturates 10 Gb/s several
+/// times over, and far below the 5,500 GETs per second of one prefix (FACTS.md E1, E3).
+pub const DEFAULT_REQUESTS: usize = 64;
+
+/// How long a request is tried again, unless an option says otherwise.
+pub const DEFAULT_RETRY_TIMEOUT: Duration = Duration::from_secs(3 * 60);
+
+/// The longest that one answer may take from its first byte to its last.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest silence in the middle of an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between two tries of ours; `object_store` has its own, within one.
+const MAX_PAUSE: Duration = Duration::from_secs(15);
+
+/// How new objects are encrypted at rest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Encryption {
+    /// As the bucket's default says.
+    #[default]
+    BucketDefault,
+    /// SSE-S3: `AES256`.
+    S3,
+    /// SSE-KMS, with the key of this id or alias, else the account's own key for S3.
+    Kms(Option<String>),
+}
+
+/// How S3 is used.
+#[derive(Clone, Debug)]
+pub struct S3Options {
+    /// Requests in flight at once, over all buckets.
+    pub requests: usize,
+    /// How long a request is tried again.
+    pub retry_timeout: Duration,
+    /// How new objects are encrypted.
+    pub encryption: Encryption,
+    /// Whether we agree to pay for requests to buckets whose requester pays.
+    pub request_payer: bool,
+}
+
+impl Default for S3Options {
+    fn default() -> Self {
+        Self {
+            requests: DEFAULT_REQUESTS,
+            retry_timeout: DEFAULT_RETRY_TIMEOUT,
+            encryption: Encryption::default(),
+            request_payer: false,
+        }
+    }
+}
+
+/// S3, as one identity; costs nothing until a bucket is opened.
+#[derive(Debug)]
+pub struct S3 {
+    who: AwsOptions,
+    aws: OnceCell<Arc<Aws>>,
+    options: S3Options,
+    requests: Arc<Semaphore>,
+    buckets: Mutex<HashMap<String, Bucket>>,
+}
+
+impl S3 {
+    /// Notes how S3 is to be used.
+    pub fn new(who: AwsOptions, options: S3Options) -> Self {
+        Self {
+            who,
+            aws: OnceCell::new(),
+            requests: Arc::new(Semaphore::new(options.requests.clamp(1, 10_000))),
+            options,
+            buckets: Mutex::default(),
+        }
+    }
+
+    /// Returns the identity, for other services too.
+    pub async fn aws(&self) -> &Arc<Aws> {
+        self.aws.get_or_init(async || Arc::new(Aws::connect(&self.who).await)).await
+    }
+
+    /// Returns the number of requests that may be in flight.
+    pub fn requests(&self) -> usize {
+        self.options.requests
+    }
+
+    /// Opens a bucket, once; asks for its region.
+    ///
+    /// # Errors
+    /// `Config` when there is no such bucket or there are no credentials, `Unavailable`.
+    pub async fn bucket(&self, name: &str) -> Result<Bucket> {
+        let mut buckets = self.buckets.lock().await;
+        if let Some(bucket) = buckets.get(name) {
+            return Ok(bucket.clone());
+        }
+        let bucket = Bucket::open(self, name).await?;
+        buckets.insert(name.to_owned(), bucket.clone());
+        Ok(bucket)
+    }
+}
+
+impl Default for S3 {
+    fn default() -> Self {
+        Self::new(AwsOptions::default(), S3Options::default())
+    }
+}
+
+/// One object, as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketObject {
+    /// The key, raw.
+    pub key: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// The entity tag, without quotes.
+    pub etag: String,
+}
+
+/// One page of a listing: at most 1,000 entries, in the order of UTF-8 bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Objects.
+    pub objects: Vec<BucketObject>,
+    /// Common prefixes, each ending in `/`, when the listing was delimited.
+    pub prefixes: Vec<String>,
+    /// Where the next page starts.
+    pub next: Option<String>,
+}
+
+/// A bucket.
+#[derive(Clone, Debug)]
+pub struct Bucket(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    region: String,
+    aws: Arc<Aws>,
+    client: Client,
+    store: Arc<AmazonS3>,
+    requests: Arc<Semaphore>,
+    options: S3Options,
+}
+
+impl Bucket {
+    async fn open(s3: &S3, name: &str) -> Result<Self> {
+        // No credentials is the first thing to be told, before any request.
+        let aws = s3.aws().await;
+        aws.credentials().await?;
+        let configured = aws.region().unwrap_or("us-east-1").to_owned();
+        let asking = client(aws, &configured);
+        let what = format!("s3://{name}");
+        let ask = || region_of(&asking, name);
+        let region = match patiently(aws, &s3.options, "s3:ListBucket", &what, ask).await? {
+            // A store of another make may name no region, or a wrong one.
+            Some(region) if aws.s3_endpoint().is_none() => region,
+            _ => configured,
+        };
+        Ok(Self(Arc::new(Inner {
+            name: name.to_owned(),
+            client: client(aws, &region),
+            store: Arc::new(object_store_of(aws, &s3.options, name, &region)?),
+            region,
+            aws: Arc::clone(aws),
+            requests: Arc::clone(&s3.requests),
+            options: s3.options.clone(),
+        })))
+    }
+
+    /// Returns the bucket's name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Returns the region it is in.
+    pub fn region(&self) -> &str {
+        &self.0.region
+    }
+
+    /// Returns the client for questions that this type does not answer.
+    pub fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    /// Lists one page: what lies under `prefix` and after the key `start_after`, or where `token`
+    /// says. Delimited, what has a `/` after the prefix is only named once.
+    ///
+    /// # Errors
+    /// `Denied`, `Unavailable`, `Io`.
+    pub async fn page(
+        &self,
+        prefix: &str,
+        is_delimited: bool,
+        start_after: Option<&str>,
+        token: Option<&str>,
+    ) -> Result<Page> {
+        let what = self.address(prefix);
+        self.patiently("s3:ListBucket", &what, || async {
+            let request = self
+                .0
+                .client
+                .list_objects_v2()
+                .bucket(&self.0.name)
+                .prefix(prefix)
+                .set_delimiter(is_delimited.then(|| "/".to_owned()))
+                .set_start_after(start_after.map(str::to_owned))
+                .set_continuation_token(token.map(str::to_owned))
+                .set_request_payer(self.payer());
+            let found = request.send().await.map_err(|err| failed("s3:ListBucket", &what, err))?;
+            let prefixes = found.common_prefixes().iter().filter_map(|p| p.prefix.clone());
+            let next =
+                found.is_truncated().unwrap_or(false).then(|| found.next_continuation_token());
+            Ok(Page {
+                prefixes: prefixes.collect(),
+                next: next.flatten().map(str::to_owned),
+                objects: found.contents().iter().filter_map(listed).collect(),
+            })
+        })
+        .await
+    }
+
+    /// Returns the bytes at `key`, or nothing when it is absent. With an etag, only those bytes.
+    ///
+    /// # Errors
+    /// `Unavailable` also when the object has another etag by now; `Denied`, `Io`.
+    pub async fn get(&self, key: &str, etag: Option<&str>) -> Result<Option<Bytes>> {
+        self.get_part(key, etag, None).await
+    }
+
+    /// Returns some of the bytes at `key`; see [`Bucket::get`].
+    ///
+    /// # Errors
+    /// See [`Bucket::get`].
+    pub async fn get_part(
+        &self,
+        key: &str,
+        etag: Option<&str>,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<Bytes>> {
+        let what = self.address(key);
+        self.patiently("s3:GetObject", &what, || async {
+            let found = match canonical(key) {
+                Some(path) => self.get_by_store(&path, etag, range.clone()).await,
+                // object_store knows no key with an empty part in it; trails write them, when their
+                // prefix ends in a slash.
+                None => return self.get_by_sdk(key, etag, range.clone()).await,
+            };
+            match found {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                Err(object_store::Error::Precondition { .. }) => Err(replaced(&what)),
+                Err(err) => Err(store_failed("s3:GetObject", &what, err)),
+            }
+        })
+        .await
+    }
+
+    async fn get_by_store(
+        &self,
+        path: &Key,
+        etag: Option<&str>,
+        range: Option<Range<u64>>,
+    ) -> object_store::Result<Bytes> {
+        let options = GetOptions {
+            if_match: etag.map(|etag| format!("\"{etag}\"")),
+            range: range.map(GetRange::Bounded),
+            ..GetOptions::default()
+        };
+        self.0.store.get_opts(path, options).await?.bytes().await
+    }
+
+    async fn get_by_sdk(
+        &self,
+        key: &str,
+        etag: Option<&str>,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<Bytes>> {
+        let what = self.address(key);
+        let request = self
+            .0
+            .client
+            .get_object()
+            .bucket(&self.0.name)
+            .key(key)
+            .set_if_match(etag.map(|etag| format!("\"{etag}\"")))
+            .set_range(range.map(|r| format!("bytes={}-{}", r.start, r.end.saturating_sub(1))))
+            .set_request_payer(self.payer());
+        match request.send().await {
+            Ok(found) => match found.body.collect().await {
+                Ok(bytes) => Ok(Some(bytes.into_bytes())),
+                Err(err) => {
+                    let broken = Error::new(ErrorKind::Unavailable, "connection broke in a body");
+                    Err(broken.at("resource", what).because(err))
+                }
+            },
+            Err(err) => match error_code(&err) {
+                Some("NoSuchKey" | "NotFound") => Ok(None),
+                Some("PreconditionFailed") => Err(replaced(&what)),
+                _ => Err(failed("s3:GetObject", &what, err)),
+            },
+        }
+    }
+
+    /// Puts `bytes` at `key` unless the key is taken. An outcome that is not known is looked at.
+    ///
+    /// # Errors
+    /// `Denied`, `Unavailable`, `Io`.
+    pub async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Put> {
+        let what = self.address(key);
+        let path = parse(key)?;
+        let is_retry = std::sync::atomic::AtomicBool::new(false);
+        self.patiently("s3:PutObject", &what, || async {
+            // The first try may have come through without our knowing.
+            if is_retry.swap(true, std::sync::atomic::Ordering::Relaxed)
+                && let Some(there) = self.get_now(&path).await?
+            {
+                return Ok(if there == bytes { Put::Created } else { Put::Differs });
+            }
+            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            match self.0.store.put_opts(&path, bytes.clone().into(), options).await {
+                Ok(_) => Ok(Put::Created),
+                Err(object_store::Error::AlreadyExists { .. }) => {
+                    match self.get_now(&path).await? {
+                        Some(there) if there == bytes => Ok(Put::Same),
+                        Some(_) => Ok(Put::Differs),
+                        // 409: another request for the key was under way.
+                        None => Err(Error::new(ErrorKind::Unavailable, "conflicting put")
+                            .at("resource", &what)),
+                    }
+                }
+                Err(err) => Err(store_failed("s3:PutObject", &what, err)),
+            }
+        })
+        .await
+    }
+
+    async fn get_now(&self, path: &Key) -> Result<Option<Bytes>> {
+        match self.get_by_store(path, None, None).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(err) => Err(store_failed("s3:GetObject", &self.address(path.as_ref()), err)),
+        }
+    }
+
+    /// Replaces the bytes at `key` if its etag is still `etag`; returns the new etag, or nothing
+    /// when somebody else has replaced or removed it.
+    ///
+    /// # Errors
+    /// `Denied`, `Unavailable` (then the outcome is not known), `Io`.
+    pub async fn replace(&self, key: &str, etag: &str, bytes: Bytes) -> Result<Option<String>> {
+        let _permit = self.permit().await?;
+        let version = UpdateVersion { e_tag: Some(format!("\"{etag}\"")), version: None };
+        let options = PutOptions { mode: PutMode::Update(version), ..PutOptions::default() };
+        match self.0.store.put_opts(&parse(key)?, bytes.into(), options).await {
+            Ok(put) => Ok(Some(unquoted(put.e_tag.as_deref().unwrap_or_default()))),
+            Err(
+                object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. },
+            ) => Ok(None),
+            Err(err) => Err(store_failed("s3:PutObject", &self.address(key), err)),
+        }
+    }
+
+    /// Returns the bytes at `key` with their etag.
+    ///
+    /// # Errors
+    /// `Denied`, `Unavailable`, `Io`.
+    pub async fn get_with_etag(&self, key: &str) -> Result<Option<(Bytes, String)>> {
+        let what = self.address(key);
+        let path = parse(key)?;
+        self.patiently("s3:GetObject", &what, || async {
+            let found = match self.0.store.get(&path).await {
+                Ok(found) => {
+                    let etag = unquoted(found.meta.e_tag.as_deref().unwrap_or_default());
+                    found.bytes().await.map(|bytes| (bytes, etag))
+                }
+                Err(err) => Err(err),
+            };
+            match found {
+                Ok(found) => Ok(Some(found)),
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                Err(err) => Err(store_failed("s3:GetObject", &what, err)),
+            }
+        })
+        .await
+    }
+
+    /// Removes the object at `key`; an absent one is no error.
+    ///
+    /// # Errors
+    /// `Denied`, `Unavailable`, `Io`.
+    pub async fn delete(&self, key: &str) -> Result<()> {
+        let what = self.address(key);
+        let path = parse(key)?;
+        self.patiently("s3:DeleteObject", &what, || async {
+            match self.0.store.delete(&path).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(err) => Err(store_failed("s3:DeleteObject", &what, err)),
+            }
+        })
+        .await
+    }
+
+    /// Returns whether anybody may read the bucket; nothing when we may not ask.
+    pub async fn is_public(&self) -> Option<bool> {
+        let _permit = self.permit().await.ok()?;
+        let Inner { client, name, .. } = &*self.0;
+        let block = client.get_public_access_block().bucket(name).send().await.ok();
+        let block = block.and_then(|found| found.public_access_block_configuration);
+        let is_set = |flag: Option<bool>| flag.unwrap_or(false);
+        let (blocks_policy, ignores_acls) = block.map_or((false, false), |block| {
+            (is_set(block.restrict_public_buckets), is_set(block.ignore_public_acls))
+        });
+        let policy = client.get_bucket_policy_status().bucket(name).send().await.ok();
+        let policy = policy
+            .and_then(|found| found.policy_status)
+            .map(|status| is_set(status.is_public) && !blocks_policy);
+        let acl = client.get_bucket_acl().bucket(name).send().await.ok().map(|acl| {
+            let is_everybody = |uri: Option<&str>| {
+                uri.is_some_and(|uri| {
+                    uri.ends_with("/global/AllUsers") || uri.ends_with("/AuthenticatedUsers")
+                })
+            };
+            let open = acl
+                .grants()
+                .iter()
+                .any(|grant| is_everybody(grant.grantee().and_then(|grantee| grantee.uri())));
+            open && !ignores_acls
+        });
+        match (policy, acl) {
+            (None, None) => None,
+            (policy, acl) => Some(policy.unwrap_or(false) || acl.unwrap_or(false)),
+        }
+    }
+
+    /// Returns the default encryption, `AES256` or `aws:kms`; nothing when we may not ask.
+    pub async fn default_encryption(&self) -> Option<String> {
+        let _permit = self.permit().await.ok()?;
+        let Inner { client, name, .. } = &*self.0;
+        let found = client.get_bucket_encryption().bucket(name).send().await.ok()?;
+        let rules = found.server_side_encryption_configuration?.rules;
+        let rule = rules.into_iter().next()?.apply_server_side_encryption_by_default?;
+        Some(rule.sse_algorithm.as_str().to_owned())
+    }
+
+    /// Names an object of this bucket for messages.
+    pub fn address(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.0.name)
+    }
+
+    fn payer(&self) -> Option<RequestPayer> {
+        self.0.options.request_payer.then_some(RequestPayer::Requester)
+    }
+
+    async fn permit(&self) -> Result<SemaphorePermit<'_>> {
+        let closed = |_| Error::new(ErrorKind::Bug, "the limit of requests is closed");
+        self.0.requests.acquire().await.map_err(closed)
+    }
+
+    /// Makes a call, and again while what it says may pass; counts as one request in flight.
+    async fn patiently<T, F>(
+        &self,
+        action: &'static str,
+        what: &str,
+        call: impl Fn() -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let _permit = self.permit().await?;
+        patiently(&self.0.aws, &self.0.options, action, what, call).await
+    }
+}
+
+async fn patiently<T, F>(
+    aws: &Aws,
+    options: &S3Options,
+    action: &'static str,
+    what: &str,
+    call: impl Fn() -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(100);
+    loop {
+        let err = match call().await {
+            Err(err) if err.kind() == ErrorKind::Unavailable && !is_final(&err) => err,
+            outcome => return outcome,
+        };
+        if is_expired(&err) {
+            aws.forget_credentials().await;
+        }
+        if started.elapsed() + pause > options.retry_timeout {
+            let message = format!("S3 does not answer {action} for {what}; try again later");
+            return Err(Error::new(ErrorKind::Unavailable, message).because(err));
+        }
+        tokio::time::sleep(jittered(pause)).await;
+        pause = (pause * 2).min(MAX_PAUSE);
+    }
+}
+
+/// Half to all of a pause, so that many do not come back at once.
+fn jittered(pause: Duration) -> Duration {
+    let nanos = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |now| now.subsec_nanos());
+    pause / 2 + pause / 2 * (nanos % 1000) / 1000
+}
+
+fn replaced(what: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, "object was replaced while we read; run again")
+        .at("object", what)
+}
+
+/// An object that was replaced stays so, however long we wait.
+fn is_final(err: &Error) -> bool {
+    err.place("object").is_some()
+}
+
+fn is_expired(err: &Error) -> bool {
+    let text = format!("{err:?}");
+    ["ExpiredToken", "RequestExpired", "TokenRefreshRequired"].iter().any(|c| text.contains(c))
+}
+
+fn listed(object: &aws_sdk_s3::types::Object) -> Option<BucketObject> {
+    Some(BucketObject {
+        key: object.key.clone()?,
+        size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+        etag: unquoted(object.e_tag.as_deref().unwrap_or_default()),
+    })
+}
+
+fn unquoted(etag: &str) -> String {
+    etag.trim_matches('"').to_owned()
+}
+
+/// The key as `object_store` writes it, if it writes it as it is.
+fn canonical(key: &str) -> Option<Key> {
+    Key::parse(key).ok().filter(|path| path.as_ref() == key)
+}
+
+fn parse(key: &str) -> Result<Key> {
+    Key::parse(key)
+        .map_err(|err| Error::new(ErrorKind::Bug, "not a key").at("key", key).because(err))
+}
+
+/// Sorts what `object_store` reports after its own retries; the service's code is in the text.
+fn store_failed(action: &'static str, what: &str, err: object_store::Error) -> Error {
+    let text = err.to_string();
+    let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+    let kind = match &err {
+        object_store::Error::PermissionDenied { .. }
+        | object_store::Error::Unauthenticated { .. } => match code {
+            Some((code, _)) => kind_of(Some(code), true),
+            None => ErrorKind::Denied,
+        },
+        _ if text.contains("<Code>NoSuchBucket</Code>") => ErrorKind::Config,
+        _ => match code {
+            Some((code, _)) => kind_of(Some(code), true),
+            None if text.contains("status 4") => ErrorKind::Io,
+            None => ErrorKind::Unavailable,
+        },
+    };
+    let message = match kind {
+        ErrorKind::Denied => format!("not allowed to {action} on {what}"),
+        ErrorKind::Config => format!("there is no bucket for {what}"),
+        _ => format!("cannot {action}"),
+    };
+    Error::new(kind, message).at("resource", what).because(err)
+}
+
+fn client(aws: &Arc<Aws>, region: &str) -> Client {
+    let endpoint = aws.s3_endpoint();
+    let mut config = aws_sdk_s3::config::Builder::from(aws.config())
+        .region(Region::new(region.to_owned()))
+        .credentials_provider(aws.identity())
+        .identity_cache(IdentityCache::no_cache())
+        .retry_config(SdkRetry::standard().with_max_attempts(5))
+        // Stores of another make know no virtual hosts.
+        .force_path_style(endpoint.is_some());
+    config.set_endpoint_url(endpoint);
+    Client::from_conf(config.build())
+}
+
+/// Asks a bucket for its region: S3 says it also to those who may do nothing else.
+async fn region_of(client: &Client, name: &str) -> Result<Option<String>> {
+    match client.head_bucket().bucket(name).send().await {
+        Ok(found) => Ok(found.bucket_region),
+        Err(err) => {
+            let answer = err.raw_response();
+            let region = answer.and_then(|answer| answer.headers().get("x-amz-bucket-region"));
+            let region = region.map(str::to_owned);
+            match answer.map(|answer| answer.status().as_u16()) {
+                Some(404) => Err(Error::config(format!("there is no bucket `{name}`"))),
+                // Listing may be allowed for some prefixes only, which a HEAD does not name.
+                Some(301 | 307 | 400 | 403) => Ok(region),
+                _ => Err(failed("s3:ListBucket", &format!("s3://{name}"), err)),
+            }
+        }
+    }
+}
+
+fn object_store_of(
+    aws: &Arc<Aws>,
+    options: &S3Options,
+    name: &str,
+    region: &str,
+) -> Result<AmazonS3> {
+    let retry = RetryConfig {
+        backoff: BackoffConfig::default(),
+        max_retries: 4,
+        retry_timeout: options.retry_timeout.min(Duration::from_secs(60)),
+    };
+    let clients = ClientOptions::new()
+        .with_timeout(REQUEST_TIMEOUT)
+        .with_read_timeout(READ_TIMEOUT)
+        .with_connect_timeout(CONNECT_TIMEOUT)
+        .with_pool_max_idle_per_host(options.requests);
+    let identity = Arc::new(StoreIdentity(Arc::clone(&aws)));
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(name)
+        .with_region(region)
+        .with_credentials(identity)
+        .with_conditional_put(S3ConditionalPut::ETagMatch)
+        .with_request_payer(options.request_payer)
+        .with_retry(retry)
+        .with_client_options(clients);
+    builder = match &options.encryption {
+        Encryption::BucketDefault => builder,
+        Encryption::S3 => builder.with_config(encryption_key()?, "AES256"),
+        Encryption::Kms(None) => builder.with_config(encryption_key()?, "aws:kms"),
+        Encryption::Kms(Some(key)) => builder.with_sse_kms_encryption(key),
+    };
+    builder = match aws.s3_endpoint() {
+        Some(endpoint) => {
+            builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint)
+        }
+        None => builder.with_virtual_hosted_style_request(!name.contains('.')),
+    };
+    builder.build().map_err(|err| Error::config("cannot use S3").at("bucket", name).because(err))
+}
+
+fn encryption_key() -> Result<AmazonS3ConfigKey> {
+    let bug = |err: object_store::Error| Error::new(ErrorKind::Bug, "no such setting").because(err);
+    "aws_server_side_encryption".parse().map_err(bug)
+}
+
+/// `object_store`'s view of the one identity.
+#[derive(Debug)]
+struct StoreIdentity(Arc<Aws>);
+
+#[async_trait]
+impl CredentialProvider for StoreIdentity {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let found: Credentials = self
+            .0
+            .credentials()
+            .await
+            .map_err(|err| object_store::Error::Generic { store: "S3", source: Box::new(err) })?;
+        Ok(Arc::new(AwsCredential {
+            key_id: found.access_key_id().to_owned(),
+            secret_key: found.secret_access_key().to_owned(),
+            token: found.session_token().map(str::to_owned),
+        }))
+    }
+}

@@ -1,0 +1,151 @@
+//! A lake in a local folder: files are staged out of sight and renamed into place.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::{Listed, OWN, Put};
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The folder of a lake.
+#[derive(Clone, Debug)]
+pub(super) struct Folder {
+    store: Arc<LocalFileSystem>,
+    pub(super) root: PathBuf,
+}
+
+impl Folder {
+    pub(super) fn open(folder: &Path) -> Result<Self> {
+        let cannot = |message, path: &Path| Error::config(message).at("path", path.display());
+        let root = std::fs::create_dir_all(folder)
+            .and_then(|()| folder.canonicalize())
+            .map_err(|err| cannot("cannot use the lake's folder", folder).because(err))?;
+        let store = LocalFileSystem::new_with_prefix(&root)
+            .map_err(|err| cannot("cannot open the lake", &root).because(err))?;
+        Ok(Self { store: Arc::new(store), root })
+    }
+
+    pub(super) async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Put> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.store.put_opts(&parse(key)?, bytes.clone().into(), options).await {
+            Ok(_) => Ok(Put::Created),
+            Err(object_store::Error::AlreadyExists { .. }) => {
+                let there = self.read(key).await?;
+                Ok(if there.is_some_and(|there| there == bytes) { Put::Same } else { Put::Differs })
+            }
+            Err(err) => Err(failed("write", key, err)),
+        }
+    }
+
+    pub(super) async fn stage(&self, unit: &str, key: &str, bytes: Bytes) -> Result<()> {
+        match self.store.put(&parse(&staged(unit, key))?, bytes.into()).await {
+            Ok(_) => Ok(()),
+            Err(err) => Err(failed("write", key, err)),
+        }
+    }
+
+    pub(super) async fn publish(&self, unit: &str, key: &str) -> Result<()> {
+        let from = parse(&staged(unit, key))?;
+        match self.store.rename_if_not_exists(&from, &parse(key)?).await {
+            Ok(()) => Ok(()),
+            Err(object_store::Error::AlreadyExists { .. }) => {
+                let here = self.read(key).await?.unwrap_or_default();
+                let there = self.read(from.as_ref()).await?.unwrap_or_default();
+                if here != there {
+                    return Err(super::other_bytes(key));
+                }
+                self.delete(from.as_ref()).await
+            }
+            Err(err) => Err(failed("move into place", key, err)),
+        }
+    }
+
+    pub(super) fn clear_staged(&self) -> Result<()> {
+        match std::fs::remove_dir_all(self.root.join(OWN).join("staged")) {
+            Ok(()) => Ok(()),
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(err) => Err(Error::io("cannot clear staged files", err)),
+        }
+    }
+
+    /// Removes what a killed put left beside documents: `<name>#<number>`, which no listing shows.
+    pub(super) fn clear_half_written(&self) -> Result<()> {
+        let failed = |err| Error::io("cannot clear half-written files", err);
+        let own = self.root.join(OWN);
+        for folder in super::DOCUMENTS {
+            let entries = match std::fs::read_dir(own.join(folder)) {
+                Ok(entries) => entries,
+                Err(err) if err.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(err) => return Err(failed(err)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(failed)?;
+                let name = entry.file_name();
+                let is_half = name.to_string_lossy().rsplit_once('#').is_some_and(|(_, number)| {
+                    !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+                });
+                if is_half {
+                    std::fs::remove_file(entry.path()).map_err(failed)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn sync(&self) -> Result<()> {
+        #[cfg(target_os = "linux")]
+        {
+            let folder = std::fs::File::open(&self.root)
+                .map_err(|err| Error::io("cannot open the lake's folder", err))?;
+            rustix::fs::syncfs(&folder)
+                .map_err(|err| Error::io("cannot sync the lake's file system", err))?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn read(&self, key: &str) -> Result<Option<Bytes>> {
+        let found = match self.store.get(&parse(key)?).await {
+            Ok(found) => found.bytes().await,
+            Err(err) => Err(err),
+        };
+        match found {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(err) => Err(failed("read", key, err)),
+        }
+    }
+
+    pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+        let prefix = parse(prefix)?;
+        self.store
+            .list(Some(&prefix))
+            .map_ok(|meta| Listed { key: meta.location.to_string(), size: meta.size })
+            .try_collect()
+            .await
+            .map_err(|err| failed("list", prefix.as_ref(), err))
+    }
+
+    pub(super) async fn delete(&self, key: &str) -> Result<()> {
+        match self.store.delete(&parse(key)?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(err) => Err(failed("delete", key, err)),
+        }
+    }
+}
+
+/// One flat folder per unit: a partition's folders need not be made twice.
+fn staged(unit: &str, key: &str) -> String {
+    format!("{OWN}/staged/{unit}/{:032x}", xxhash_rust::xxh3::xxh3_128(key.as_bytes()))
+}
+
+fn parse(key: &str) -> Result<Key> {
+    Key::parse(key)
+        .map_err(|err| Error::new(ErrorKind::Bug, "not a key").at("key", key).because(err))
+}
+
+fn failed(verb: &str, key: &str, err: object_store::Error) -> Error {
+    Error::io(format!("cannot {verb}"), err).at("key", key)
+}
