@@ -64,15 +64,16 @@ class World:
         with gzip.open(self.logs / f"{name}.json.gz", "wt") as file:
             json.dump({"Records": records}, file)
 
-    def run(self, *args, code=0):
-        """Runs the program; returns (stdout, stderr)."""
+    def run(self, *args, code=0, without=("nothing",)):
+        """Runs the program, without some variables; returns (stdout, stderr)."""
+        variables = {k: v for k, v in environment().items() if not k.startswith(tuple(without))}
         done = subprocess.run(
             [str(BINARY), *map(str, args)],
             capture_output=True,
             text=True,
             timeout=600,
             check=False,
-            env=environment(),
+            env=variables,
         )
         assert done.returncode == code, f"{args}: exit code {done.returncode}\n{done.stderr}"
         return done.stdout, done.stderr
@@ -80,7 +81,7 @@ class World:
     def options(self, retry=20):
         return [
             "--catalog", "glue", "--glue-endpoint-url", self.url,
-            "--catalog-retry-seconds", retry,
+            "--retry-timeout", retry,
         ]  # fmt: skip
 
     def convert(self, *args, code=0, retry=20):
@@ -95,7 +96,7 @@ class World:
 
     def diff(self, *args, code=0):
         given = ("catalog", "diff", self.lake, *self.options(), "--report", "json", *args)
-        return json.loads(self.run(*given, code=code)[0])
+        return json.loads(self.run(*given, code=code)[0])["tables"]
 
     @property
     def client(self):
