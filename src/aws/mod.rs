@@ -233,6 +233,7 @@ pub fn kind_of(code: Option<&str>, answered: bool) -> ErrorKind {
         | "ThrottlingException"
         | "ThrottledException"
         | "RequestLimitExceeded"
+        | "TooManyRequests"
         | "TooManyRequestsException"
         | "InternalError"
         | "InternalServiceException"

@@ -38,7 +38,7 @@ impl Unit {
 pub(crate) struct Work {
     /// Units in the order of their numbers.
     pub units: Vec<Unit>,
-    /// Intents that cannot be finished as they are: other settings, or objects that are gone.
+    /// Intents that cannot be finished as they are: other settings, objects that are gone, a gap.
     pub abandoned: Vec<Intent>,
     /// Intents whose manifest exists: only their removal is left.
     pub finished: Vec<UnitId>,
@@ -60,8 +60,11 @@ pub(crate) async fn make_work(
     let mut work = Work { ignored: listing.ignored, ..Work::default() };
     let by_key: HashMap<&str, &Object> =
         listing.objects.iter().map(|object| (object.key.as_str(), object)).collect();
+    // Units must have the numbers of an undisturbed run. Intents are written side by side, so that a
+    // killed run may lack one among them, and a dead run's put may arrive long after: only those that
+    // follow on the manifests without a gap are finished, the others are cut anew.
+    let mut number = ledger.next_number();
     for intent in intents {
-        ledger.reserve_number(intent.unit.number);
         if manifests.iter().any(|manifest| manifest.unit == intent.unit) {
             work.finished.push(intent.unit);
             continue;
@@ -73,10 +76,14 @@ pub(crate) async fn make_work(
                 by_key.get(key.as_str()).filter(|o| o.etag == *etag).map(|o| (*o).clone())
             })
             .collect();
+        let is_new = |object: &Object| !ledger.contains(&object.key, &object.etag);
         match objects {
-            // The numbers of units must stay those of an undisturbed run, so that one intent that
-            // cannot be finished abandons those after it, too.
-            Some(objects) if intent.settings == settings && work.abandoned.is_empty() => {
+            Some(objects)
+                if intent.settings == settings
+                    && intent.unit.number == number
+                    && objects.iter().all(is_new) =>
+            {
+                number += 1;
                 for object in &objects {
                     ledger.add(&object.key, &object.etag);
                 }
@@ -86,10 +93,6 @@ pub(crate) async fn make_work(
         }
     }
     drop(by_key);
-    let mut number = match work.abandoned.first() {
-        Some(first) => first.unit.number,
-        None => ledger.next_number(),
-    };
     let mut current: Vec<Object> = Vec::new();
     let mut current_size = 0;
     let mut cut = |objects: &mut Vec<Object>, units: &mut Vec<Unit>| {

@@ -1,9 +1,10 @@
 //! One writer per lake at a time.
 //!
 //! In a folder the lease is an advisory lock: it ends with its holder, also when the holder is killed.
-//! In a bucket it is an object that its holder replaces every few seconds. Who finds one there watches
-//! it: if it changes, its holder lives; if it does not for [`DEAD_AFTER`], its holder is gone, whatever
-//! anybody's clock says. A holder asks again before each commit whether the lease is still its own.
+//! In a bucket it is an object that its holder replaces every few seconds. Whether a process of this
+//! machine lives is known at once. Any other lease is watched: if it changes, its holder lives; if it
+//! does not for [`DEAD_AFTER`], its holder is gone, whatever anybody's clock says. A holder asks again
+//! before each commit whether the lease is still its own.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{Bucket, Kind, OWN, Put, Storage};
@@ -169,8 +170,10 @@ async fn take_bucket(bucket: Bucket, key: String) -> Result<Held> {
             Put::Differs => {
                 let Some((there, etag)) = bucket.get_with_etag(&key).await? else { continue };
                 let other = holder_of(&there);
-                if !other.as_ref().is_some_and(Holder::is_gone) {
-                    watch(&bucket, &key, &etag, other.as_ref()).await?;
+                match other.as_ref().and_then(Holder::is_alive) {
+                    Some(true) => return Err(busy(&bucket, &key, other.as_ref())),
+                    Some(false) => {}
+                    None => watch(&bucket, &key, &etag, other.as_ref()).await?,
                 }
                 if bucket.replace(&key, &etag, bytes.clone().into()).await?.is_none() {
                     // Somebody else was faster.
@@ -197,16 +200,17 @@ async fn watch(bucket: &Bucket, key: &str, etag: &str, holder: Option<&Holder>) 
         match bucket.get_with_etag(key).await? {
             None => return Ok(()),
             Some((_, now)) if now == etag => {}
-            Some(_) => {
-                let who = holder.map_or_else(String::new, |holder| {
-                    format!(": process {} on {}", holder.pid, holder.host)
-                });
-                let message = format!("another run is writing to this lake{who}");
-                return Err(Error::new(ErrorKind::Busy, message).at("lease", bucket.address(key)));
-            }
+            Some(_) => return Err(busy(bucket, key, holder)),
         }
     }
     Ok(())
+}
+
+fn busy(bucket: &Bucket, key: &str, holder: Option<&Holder>) -> Error {
+    let who = holder
+        .map_or_else(String::new, |holder| format!(": process {} on {}", holder.pid, holder.host));
+    let message = format!("another run is writing to this lake{who}");
+    Error::new(ErrorKind::Busy, message).at("lease", bucket.address(key))
 }
 
 async fn keep_renewing(shared: Arc<Shared>) {
@@ -235,11 +239,11 @@ impl Holder {
         }
     }
 
-    /// Whether the holder was a process of this machine that is no more.
-    fn is_gone(&self) -> bool {
+    /// Whether the holder lives; nothing where it is no process of this machine, and nobody can know.
+    fn is_alive(&self) -> Option<bool> {
         let this = Self::this();
         let is_here = self.host == this.host && self.kernel == this.kernel;
-        is_here && !self.began.is_empty() && began(self.pid).as_deref() != Some(&self.began)
+        (is_here && !self.began.is_empty()).then(|| began(self.pid).as_deref() == Some(&self.began))
     }
 }
 
@@ -307,12 +311,12 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_process_that_is_no_more_is_gone() {
+    fn whether_a_process_of_this_machine_lives_is_known_at_once() {
         let this = Holder::this();
-        assert!(!this.is_gone());
+        assert_eq!(this.is_alive(), Some(true));
         let earlier = Holder { began: "1".into(), ..this.clone() };
-        assert!(earlier.is_gone(), "its number is another's now");
+        assert_eq!(earlier.is_alive(), Some(false), "its number is another's now");
         let elsewhere = Holder { host: "elsewhere".into(), ..earlier };
-        assert!(!elsewhere.is_gone(), "nobody can know");
+        assert_eq!(elsewhere.is_alive(), None, "nobody can know");
     }
 }
