@@ -95,13 +95,12 @@ impl Columns {
 
     /// Returns these columns with those that only `existing` has at their end: somebody's own.
     fn joined(&self, existing: &Self) -> Self {
-        let ours: HashSet<&str> = self.iter().map(|c| c.name.as_str()).collect();
-        let theirs = existing.iter().filter(|c| !ours.contains(c.name.as_str()));
-        let mut foreign = theirs.cloned().peekable();
+        let mut known: HashSet<&str> = self.iter().map(|c| c.name.as_str()).collect();
+        let mut foreign = existing.iter().filter(|c| known.insert(c.name.as_str())).peekable();
         if foreign.peek().is_none() {
             return self.clone();
         }
-        self.iter().cloned().chain(foreign).collect()
+        self.iter().chain(foreign).cloned().collect()
     }
 }
 

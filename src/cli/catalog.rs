@@ -11,8 +11,7 @@ use crate::cli::{EXIT_OK, EXIT_SET_ASIDE};
 use crate::commit::Manifest;
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    CatalogOptions, DEFAULT_TABLE, FileCheck, apply_plans, catalog_plan, check_files, open_catalog,
-    remove_orphans,
+    CatalogOptions, FileCheck, apply_plans, catalog_plan, check_files, open_catalog, remove_orphans,
 };
 use crate::schema::Family;
 use crate::storage::{Lease, S3, Storage};
@@ -44,10 +43,9 @@ impl Opened {
     async fn new(args: &CatalogLakeArgs) -> Result<Self> {
         let s3 = args.place.aws.s3(None)?;
         let storage = open_lake(&args.place.lake, &s3).await?;
-        let mut options = options(args, DEFAULT_TABLE.to_owned());
-        let catalog = opened(&storage, &options, &s3).await?;
         let manifests = Manifest::read_all(&storage).await?;
-        options.table = base_table(&manifests);
+        let options = options(args, base_table(&manifests));
+        let catalog = opened(&storage, &manifests, &options, &s3).await?;
         let names = Family::ALL.iter().map(|family| family.table(&options.table)).collect();
         Ok(Self { catalog, database: options.database_of(&manifests), names })
     }
@@ -69,9 +67,14 @@ fn options(args: &CatalogLakeArgs, table: String) -> CatalogOptions {
     catalog_options(&args.catalog, args.place.aws.retry_timeout, table)
 }
 
-async fn opened(storage: &Storage, options: &CatalogOptions, s3: &S3) -> Result<Catalog> {
+async fn opened(
+    storage: &Storage,
+    manifests: &[Manifest],
+    options: &CatalogOptions,
+    s3: &S3,
+) -> Result<Catalog> {
     let none = || Error::config("there is no catalog to look at with `--catalog none`");
-    open_catalog(storage, options, s3).await?.ok_or_else(none)
+    open_catalog(storage, manifests, options, s3).await?.ok_or_else(none)
 }
 
 async fn show(opened: &Opened, table: Option<&str>, depth: usize, format: Format) -> Result<u8> {
@@ -138,7 +141,7 @@ impl Differences {
     async fn find(args: &CatalogLakeArgs, known: Known, s3: &S3) -> Result<Self> {
         let Known { storage, mut manifests, lock, table } = known;
         let options = options(args, table);
-        let catalog = opened(&storage, &options, s3).await?;
+        let catalog = opened(&storage, &manifests, &options, s3).await?;
         let check = check_files(&storage, &manifests).await?;
         check.without_missing(&mut manifests);
         let comparison = Comparison::Full;

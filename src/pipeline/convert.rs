@@ -10,7 +10,7 @@ use crate::pipeline::budget::Budget;
 use crate::pipeline::fetch::fetch_all;
 use crate::pipeline::order::InOrder;
 use crate::pipeline::plan::{Work, make_work};
-use crate::pipeline::publish::{CatalogOptions, refresh_catalog};
+use crate::pipeline::publish::{CatalogOptions, open_catalog, refresh_catalog};
 use crate::pipeline::report::{Progress, Report};
 use crate::pipeline::run::Run;
 use crate::pipeline::segment::{Parsed, RowOptions, SegmentObject, Worker, parse_segment};
@@ -73,6 +73,9 @@ fn convert_with(
         Ok::<_, Error>((manifests, intents, lock))
     })?;
     check_lake(options, &manifests)?;
+    // What is wrong with it is said before the work, not after.
+    let catalog = open_catalog(storage, &manifests, &options.catalog, &options.s3);
+    let catalog = handle.block_on(catalog)?;
     let work = handle.block_on(make_work(options, &manifests, intents))?;
     let committed = manifests.last().map_or(0, |last| last.schema_version);
     handle.block_on(async {
@@ -112,8 +115,10 @@ fn convert_with(
     let mut all = manifests;
     all.append(&mut committed);
     let lock = handle.block_on(read_lock(storage, &all))?;
-    let refresh = refresh_catalog(storage, &all, &lock, &options.catalog, &options.s3);
-    report.add_catalog(handle.block_on(refresh)?);
+    if let Some(catalog) = &catalog {
+        let refresh = refresh_catalog(catalog, storage, &all, &lock, &options.catalog);
+        report.add_catalog(handle.block_on(refresh)?);
+    }
     report.warnings = handle.block_on(warnings(storage));
     report.objects_ignored += work.ignored;
     report.objects_known = work.known;

@@ -145,9 +145,10 @@ fn tables(
 ///
 /// # Errors
 /// `Config` when the lake cannot have that catalog, or when Glue cannot be reached for lack of a
-/// region or credentials.
+/// region or credentials, or when its database is missing and may not be made.
 pub async fn open_catalog(
     storage: &Storage,
+    manifests: &[Manifest],
     options: &CatalogOptions,
     s3: &S3,
 ) -> Result<Option<Catalog>> {
@@ -165,6 +166,7 @@ pub async fn open_catalog(
         }
         (CatalogKind::Glue, _) => {
             let glue = GlueCatalog::new(s3.aws().await, options.glue.clone()).await?;
+            glue.require_database(&options.database_of(manifests)).await?;
             Ok(Some(Catalog::Glue(Box::new(glue))))
         }
     }
@@ -238,19 +240,16 @@ pub async fn apply_plans(catalog: &Catalog, plans: &[Plan]) -> Result<u64> {
 /// Brings the lake's catalog in line with its manifests.
 ///
 /// # Errors
-/// See [`open_catalog`], [`catalog_plan`] and [`Catalog::apply`].
+/// See [`catalog_plan`] and [`Catalog::apply`].
 pub async fn refresh_catalog(
+    catalog: &Catalog,
     storage: &Storage,
     manifests: &[Manifest],
     lock: &Lock,
     options: &CatalogOptions,
-    s3: &S3,
 ) -> Result<Refreshed> {
-    let Some(catalog) = open_catalog(storage, options, s3).await? else {
-        return Ok(Refreshed::default());
-    };
     let comparison = Comparison::Fingerprints;
-    let plans = catalog_plan(&catalog, storage, manifests, lock, options, comparison).await?;
-    let changes = apply_plans(&catalog, &plans).await?;
+    let plans = catalog_plan(catalog, storage, manifests, lock, options, comparison).await?;
+    let changes = apply_plans(catalog, &plans).await?;
     Ok(Refreshed { changes, usage: catalog.usage() })
 }

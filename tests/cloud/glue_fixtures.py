@@ -64,15 +64,16 @@ class World:
         with gzip.open(self.logs / f"{name}.json.gz", "wt") as file:
             json.dump({"Records": records}, file)
 
-    def run(self, *args, code=0):
-        """Runs the program; returns (stdout, stderr)."""
+    def run(self, *args, code=0, without=("nothing",)):
+        """Runs the program, without some variables; returns (stdout, stderr)."""
+        variables = {k: v for k, v in environment().items() if not k.startswith(tuple(without))}
         done = subprocess.run(
             [str(BINARY), *map(str, args)],
             capture_output=True,
             text=True,
             timeout=600,
             check=False,
-            env=environment(),
+            env=variables,
         )
         assert done.returncode == code, f"{args}: exit code {done.returncode}\n{done.stderr}"
         return done.stdout, done.stderr

@@ -191,6 +191,7 @@ class TestRegistration:
         err = world.convert("--no-create-database", "--database", "soc", code=2)
 
         assert "--no-create-database" in err and "soc" in err
+        assert not list(world.lake.rglob("*.parquet"))
         assert world.glue.writes == []
         world.client.create_database(DatabaseInput={"Name": "soc"})
         report = world.convert("--no-create-database", "--database", "soc")
@@ -205,6 +206,19 @@ class TestRegistration:
         assert world.glue.writes == []
         world.sync()
         assert_in_line(world)
+
+
+    @pytest.mark.parametrize(
+        "without, says", [("AWS_REGION AWS_DEFAULT", "--region"), ("AWS_ACCESS AWS_SECRET", "credentials")]
+    )
+    def test_what_is_missing_is_said_before_anything_is_converted(self, world, without, says):
+        given = ("convert", world.logs, world.lake, "-q", *world.options())
+
+        _, err = world.run(*given, code=2, without=without.split())
+
+        assert says in err
+        assert not list(world.lake.rglob("*.parquet"))
+        assert not world.glue.calls
 
 
 class TestGrowth:
@@ -467,6 +481,22 @@ class TestFaults:
         world.convert()
         assert_in_line(world)
 
+    @pytest.mark.parametrize("action", ["BatchCreatePartition", "BatchUpdatePartition"])
+    def test_a_request_that_is_too_large_is_halved(self, world, action):
+        world.put("b", [record(n, f"2026-03-{n:02}") for n in range(10, 20)])
+        if action == "BatchUpdatePartition":
+            world.convert()
+            world.put("c", [record(n, f"2026-03-{n - 20:02}") for n in range(30, 40)])
+        too_large = {"code": "RequestEntityTooLargeException", "message": "no", "status": 413}
+        world.glue.fail(action, "error", times=2, **too_large)
+
+        world.convert()
+
+        sizes = world.glue.sizes(action)
+        assert sizes[1] == sizes[0] // 2 and sizes[2] == sizes[1] // 2
+        assert max(sizes[2:]) == sizes[2] and sum(sizes[2:]) == sizes[0]
+        assert_in_line(world, 14)
+
     def test_partitions_that_others_created_are_compared(self, converted):
         """They appear between the reading and the creating, one of them wrong."""
         found = copy.deepcopy(converted.glue.table().partitions)
@@ -512,7 +542,9 @@ class TestFaults:
         def meddle():
             changed = copy.deepcopy(converted.glue.table().input)
             changed["Parameters"]["team"] = "soc"
-            changed["StorageDescriptor"]["Columns"].append({"Name": "ticket", "Type": "string"})
+            columns = changed["StorageDescriptor"]["Columns"]
+            if columns[-1]["Name"] != "ticket":
+                columns.append({"Name": "ticket", "Type": "string"})
             converted.glue.table().update(changed)
 
         converted.put("b", [record(10)])
@@ -706,11 +738,11 @@ class TestManyPartitions:
 
     def test_20000_are_registered_in_the_fewest_legal_calls(self, tmp_path, glue):  # noqa: F811
         world = World(tmp_path, glue.url, glue)
-        convert_many(world, self.ACCOUNTS, self.DAYS)
-        glue.forget()
+        options = convert_many(world, self.ACCOUNTS, self.DAYS)
 
-        world.sync(retry=120)
+        report = world.convert(*options, retry=120)
 
+        assert report["catalog_calls"] == 204
         assert dict(glue.count()) == {
             "GetTable": 1,
             "GetDatabase": 1,
@@ -721,36 +753,38 @@ class TestManyPartitions:
         assert set(glue.sizes("BatchCreatePartition")) == {100}
         assert len(glue.table().partitions) == 20_000
         glue.forget()
-        world.convert("--no-nested", "--partition-by", "account,event_date")
+        world.convert(*options)
         assert glue.writes == []
         pages = glue.bodies("GetPartitions")
         assert {body["Segment"]["SegmentNumber"] for body in pages} == set(range(10))
         assert len(pages) <= 30
         glue.forget()
-        world.sync("--partition-projection", retry=120)
+        world.convert(*options, "--partition-projection", retry=120)
         assert glue.count("BatchDeletePartition") == 800
         assert glue.table().partitions == {}
 
     def test_they_are_registered_while_glue_throttles_and_fails(self, tmp_path, glue):  # noqa: F811
         world = World(tmp_path, glue.url, glue)
-        convert_many(world, 20, 50)
+        options = convert_many(world, 20, 50)
         glue.fail("BatchCreatePartition", "throttle", times=7)
         glue.fail("BatchCreatePartition", "drop_after", times=2)
         glue.fail("BatchCreatePartition", "items", times=2, code="ThrottlingException", every=3)
 
-        world.sync(retry=120)
+        report = world.convert(*options, retry=120)
 
+        assert report["catalog_throttled"] > 7
         assert len(glue.table().partitions) == 1000
         glue.forget()
-        world.sync(retry=120)
+        world.convert(*options)
         assert glue.writes == []
 
 
 def convert_many(world, accounts, days):
-    """A lake of many partitions that no catalog knows: a crafted manifest and empty data files."""
+    """A lake of many partitions that no catalog knows; their data files stand in its manifest only.
+    Returns the options it was made with."""
     world.put("a", [record(1)])
-    options = ("-q", "--no-nested", "--partition-by", "account,event_date", "--catalog", "none")
-    world.run("convert", world.logs, world.lake, *options)
+    options = ("--no-nested", "--partition-by", "account,event_date")
+    world.run("convert", world.logs, world.lake, *options, "-q", "--catalog", "none")
     [path] = (world.lake / "_trailmill/manifests").glob("*.json.gz")
     manifest = json.loads(gzip.decompress(path.read_bytes()))
     [file] = manifest["files"]
@@ -760,10 +794,7 @@ def convert_many(world, accounts, days):
         for day in range(days)
     ]
     path.write_bytes(gzip.compress(json.dumps(manifest).encode()))
-    for file in manifest["files"]:
-        data = world.lake / file["key"]
-        data.parent.mkdir(parents=True, exist_ok=True)
-        data.touch()
+    return options
 
 
 def copied(file, account, day):

@@ -56,6 +56,11 @@ impl Failed {
         matches!(self, Self::Refused { code, .. } if code == wanted)
     }
 
+    /// Returns whether the request had too many bytes.
+    pub(super) fn is_too_large(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code.contains("TooLarge"))
+    }
+
     /// Returns whether it is to be looked up what there is now: a write that was not answered, or was
     /// refused because of another's at the same time.
     pub(super) fn is_undecided(&self) -> bool {
@@ -180,6 +185,7 @@ impl Caller {
             };
             let code = aws::error_code(&err).unwrap_or_default().to_owned();
             let status = err.raw_response().map(|response| response.status().as_u16());
+            let code = if status == Some(413) { "RequestEntityTooLarge".into() } else { code };
             let meaning = meaning(&code, status, matches!(err, SdkError::ConstructionFailure(_)));
             let error = aws::failed(what.action, what.resource, &err);
             match meaning {

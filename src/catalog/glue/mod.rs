@@ -97,6 +97,18 @@ impl GlueCatalog {
         self.caller.usage()
     }
 
+    /// Looks whether a database that may not be made is there; asks nothing otherwise.
+    ///
+    /// # Errors
+    /// `Config` if it is not, and those of [`crate::aws::failed`].
+    pub async fn require_database(&self, database: &str) -> Result<()> {
+        if self.options.create_database || self.has_database(database).await? {
+            return Ok(());
+        }
+        let message = "the database does not exist, and `--no-create-database` forbids making it";
+        Err(Error::config(message).at("database", database))
+    }
+
     fn catalog_id(&self) -> Option<String> {
         self.options.catalog_id.clone()
     }
@@ -210,11 +222,7 @@ impl GlueCatalog {
     }
 
     async fn create_database(&self, database: &str) -> Result<u64> {
-        if !self.options.create_database {
-            let message =
-                "the database does not exist, and `--no-create-database` forbids making it";
-            return Err(Error::config(message).at("database", database));
-        }
+        self.require_database(database).await?;
         let input = aws_sdk_glue::types::DatabaseInput::builder().name(database).build();
         let input = input.map_err(|err| {
             Error::new(ErrorKind::Bug, "a database document is incomplete").because(err)

@@ -236,23 +236,35 @@ impl GlueCatalog {
         };
         let mut outcome = Outcome::default();
         let mut patience = self.caller.patience();
+        // Column lists can be long; how long a request may be is not documented.
+        let mut most = batch.len();
+        let mut rest = Vec::new();
         while !batch.is_empty() {
+            rest.extend(batch.split_off(batch.len().min(most)));
             let errors = match self.send(place, action, write, &batch, &mut patience).await {
                 Ok(errors) => errors,
+                Err(failed) if failed.is_too_large() && batch.len() > 1 => {
+                    most = batch.len() / 2;
+                    continue;
+                }
                 // It may have been done: what is there as it should be needs no second call.
                 Err(failed) if failed.is_undecided() => {
                     patience.wait(failed.into()).await?;
                     batch = self.undone(place, write, batch, &mut outcome).await?;
+                    batch.append(&mut rest);
                     continue;
                 }
                 Err(failed) if failed.is("AlreadyExistsException") => {
                     outcome.exist.append(&mut batch);
-                    return Ok(outcome);
+                    batch.append(&mut rest);
+                    continue;
                 }
                 Err(failed) => return Err(failed.into()),
             };
             batch = self.sorted(action, write, batch, &errors, &mut outcome)?;
-            if !batch.is_empty() {
+            let is_undecided = !batch.is_empty();
+            batch.append(&mut rest);
+            if is_undecided {
                 let message = format!("{action} left partitions undecided");
                 patience.wait(Error::new(ErrorKind::Unavailable, message)).await?;
             }
