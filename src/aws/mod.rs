@@ -192,12 +192,9 @@ where
         && let (Some(code), Some(said)) = (service.code(), service.message())
     {
         let error = refused(action, code, said);
-        // The sentence names what it is about.
-        return if error.kind() == ErrorKind::Denied {
-            error
-        } else {
-            error.at("resource", resource)
-        };
+        // A sentence of IAM names what it is about; S3 may say no more than `Access Denied`.
+        let is_named = error.kind() == ErrorKind::Denied && error.to_string().contains(" on ");
+        return if is_named { error } else { error.at("resource", resource) };
     }
     let kind = match err {
         SdkError::ConstructionFailure(_) => ErrorKind::Config,

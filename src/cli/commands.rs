@@ -68,7 +68,8 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
     let report =
         shown(args.output.quiet, &progress, || pipeline::convert(&options, &progress, &stop))?;
     for warning in &report.warnings {
-        say(args.output.quiet, &format!("warning: {warning}"));
+        // Who wants to see no progress wants to know this all the same.
+        say(false, &format!("warning: {warning}"));
     }
     match args.output.report {
         Format::Json => print_json(&report)?,

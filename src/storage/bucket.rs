@@ -4,7 +4,7 @@
 //! middle of things (503, 500, 429, a dropped connection, credentials that ran out) is tried again
 //! for as long as [`S3Options::retry_timeout`]; what stays down is `Unavailable`.
 
-use crate::aws::{Aws, AwsOptions, error_code, failed, kind_of};
+use crate::aws::{Aws, AwsOptions, error_code, failed, kind_of, refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::Put;
 use async_trait::async_trait;
@@ -576,6 +576,7 @@ fn parse(key: &str) -> Result<Key> {
 fn store_failed(action: &'static str, what: &str, err: object_store::Error) -> Error {
     let text = err.to_string();
     let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+    let said = text.split_once("<Message>").and_then(|(_, rest)| rest.split_once("</Message>"));
     let kind = match &err {
         object_store::Error::PermissionDenied { .. }
         | object_store::Error::Unauthenticated { .. } => match code {
@@ -590,7 +591,13 @@ fn store_failed(action: &'static str, what: &str, err: object_store::Error) -> E
         },
     };
     let message = match kind {
-        ErrorKind::Denied => format!("not allowed to {action} on {what}"),
+        // It may be another permission that lacks, such as that to use the bucket's key.
+        ErrorKind::Denied => match (code, said) {
+            (Some((code, _)), Some((said, _))) if said.contains("not authorized to perform") => {
+                return refused(action, code, &said.replace("&quot;", "\""));
+            }
+            _ => format!("not allowed to {action} on {what}"),
+        },
         ErrorKind::Config => format!("there is no bucket for {what}"),
         _ => format!("cannot {action}"),
     };
