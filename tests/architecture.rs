@@ -56,7 +56,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("sample", &["error", "units"], &["libdeflater", "rayon"]),
     (
         "verify",
-        &["error", "units"],
+        &["error", "units", "location"],
         &["polars", "polars_parquet", "flate2", "tar", "zip", "walkdir", "rayon"],
     ),
     (

@@ -1,6 +1,7 @@
 //! The command line: arguments, progress, report, exit code. stdout is data, stderr is for people.
 
 mod args;
+mod buckets;
 mod catalog;
 mod commands;
 mod lake;
