@@ -651,6 +651,8 @@ fn object_store_of(
         .with_credentials(identity)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_request_payer(options.request_payer)
+        // DeleteObjects answers 200 and hides in the body, per key, that it is not allowed.
+        .with_disable_bulk_delete(true)
         .with_retry(retry)
         .with_client_options(clients);
     builder = match &options.encryption {
