@@ -53,10 +53,15 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         ],
         &["rayon", "tokio", "jiff"],
     ),
+    (
+        "doctor",
+        &["error", "location", "aws", "storage"],
+        &["aws_sdk_s3", "aws_sdk_glue", "aws_sdk_sts", "rustix", "walkdir"],
+    ),
     ("sample", &["error", "units"], &["libdeflater", "rayon"]),
     (
         "verify",
-        &["error", "units"],
+        &["error", "units", "location"],
         &["polars", "polars_parquet", "flate2", "tar", "zip", "walkdir", "rayon"],
     ),
     (
@@ -76,6 +81,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "pipeline",
             "sample",
             "verify",
+            "doctor",
         ],
         &["clap", "clap_complete", "clap_mangen", "indicatif", "tokio"],
     ),
@@ -99,6 +105,7 @@ const HEAVY: &[&str] = &[
     "aws_types",
     "aws_sdk_s3",
     "aws_sdk_glue",
+    "aws_sdk_sts",
     "futures",
     "rustix",
     "sha2",

@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::partition::{DEFAULT_PARTITION_BY, PartitionBy};
 use crate::pipeline::{
-    DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, SchemaMode,
+    DEFAULT_DATABASE, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates,
+    SchemaMode,
 };
 use crate::sample::{DEFAULT_ACCOUNTS, DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_SIZE};
 use crate::storage::{DEFAULT_REQUESTS, DEFAULT_RETRY_TIMEOUT, Encryption, S3, S3Options};
@@ -25,6 +26,7 @@ Examples:
   trailmill convert logs lake               convert it, and again whenever logs grew
   trailmill catalog show lake               see tables, partitions and columns
   trailmill catalog ddl lake --dialect duckdb | duckdb
+  trailmill doctor s3://logs s3://lake/x    try every permission before the first run
   trailmill verify logs lake                prove that nothing is lost or doubled
 
 Exit codes:
@@ -52,6 +54,7 @@ pub(super) enum Command {
     Schema(SchemaArgs),
     Verify(VerifyArgs),
     Quarantine(QuarantineArgs),
+    Doctor(Box<DoctorArgs>),
     Sample(SampleArgs),
     /// Print a completion script for a shell.
     Completions {
@@ -526,6 +529,40 @@ pub(super) struct QuarantineArgs {
     /// Number of the entry whose raw bytes are written
     #[arg(long, value_name = "NUMBER")]
     pub raw: Option<usize>,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Check, before a first run, everything that it needs.
+///
+/// Tries credentials, clock, regions and every permission one by one: listing and reading the sources,
+/// a probe under `_trailmill/` of the lake that is put, read and removed, keys of KMS, and the calls to
+/// Glue, on a temporary table that is removed again. Changes nothing that is there. What is missing
+/// is printed as an IAM policy to paste. Exit code 1 if anything is missing, 2 without credentials, 75
+/// if a service does not answer.
+#[derive(Debug, Group)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    pub places: PlaceArgs,
+    #[command(flatten)]
+    pub encryption: EncryptionArgs,
+
+    /// Catalog that is to know the lake [default: glue for a lake in a bucket, else local]
+    #[arg(long, value_enum, value_name = "CATALOG", help_heading = "Catalog")]
+    pub catalog: Option<CatalogName>,
+
+    /// Database in the catalog
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_DATABASE, help_heading = "Catalog")]
+    pub database: String,
+
+    /// Account that owns the Glue catalog [default: that of the credentials]
+    #[arg(long, value_name = "NUMBER", help_heading = "Catalog")]
+    pub catalog_id: Option<String>,
+
+    /// Base name of the tables
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE, help_heading = "Catalog")]
+    pub table: String,
 
     #[command(flatten)]
     pub output: OutputArgs,

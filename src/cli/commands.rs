@@ -4,6 +4,7 @@ use crate::cli::args::{
     Args, ConvertArgs, Format, PlaceArgs, PlanArgs, QuarantineArgs, SampleArgs, SchemaArgs,
     SchemaCommand, VerifyArgs,
 };
+use crate::cli::buckets::Buckets;
 use crate::cli::lake::{catalog_options, open_lake, read_lake, runtime};
 use crate::cli::progress::{clean, say, shown};
 use crate::cli::report::{self, print, print_json};
@@ -220,8 +221,8 @@ fn reading_options(sources: Vec<Location>, s3: Arc<S3>) -> Result<ConvertOptions
 pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {
     let PlaceArgs { sources, lake, aws } = args.places.clone();
     let runtime = runtime()?;
-    let storage = runtime.block_on(open_lake(&lake, &*aws.s3(None)?))?;
-    let (sources, lake) = (local_paths(&sources)?, local_path(&lake)?);
+    let s3 = aws.s3(None)?;
+    let storage = runtime.block_on(open_lake(&lake, &s3))?;
     let set_aside = runtime.block_on(read_quarantine(&storage))?;
     let options = VerifyOptions {
         table: args.table.clone(),
@@ -234,6 +235,8 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {
             .filter(|entry| entry.record.is_some())
             .map(|entry| (entry.object, entry.byte))
             .collect(),
+        reads_ahead: s3.requests(),
+        buckets: Some(Arc::new(Buckets { s3, runtime: runtime.handle().clone() })),
         ..VerifyOptions::new(sources, lake)
     };
     let progress = Progress::default();
@@ -247,15 +250,6 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {
         Format::Text => print(&report::verification(&report))?,
     }
     Ok(if report.proves() { EXIT_OK } else { EXIT_SET_ASIDE })
-}
-
-fn local_path(place: &Location) -> Result<PathBuf> {
-    let remote = || Error::config("verify reads local copies only").at("place", place);
-    place.local().map(Path::to_owned).ok_or_else(remote)
-}
-
-fn local_paths(places: &[Location]) -> Result<Vec<PathBuf>> {
-    places.iter().map(local_path).collect()
 }
 
 pub(super) fn quarantine(args: &QuarantineArgs) -> Result<u8> {

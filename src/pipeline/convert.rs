@@ -18,7 +18,7 @@ use crate::pipeline::settle::Settle;
 use crate::pipeline::{ConvertOptions, DEFAULT_DATABASE};
 use crate::schema::Lock;
 use crate::source::{Object, members};
-use crate::storage::{Lease, OWN, Storage};
+use crate::storage::{Lease, OWN, PublicAccess, Storage};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -277,8 +277,8 @@ fn refuse_quarantine(options: &ConvertOptions, work: &Work, runtime: &Handle) ->
 /// What a person should know about where the lake is.
 async fn warnings(storage: &Storage) -> Vec<String> {
     let Some(bucket) = storage.bucket() else { return Vec::new() };
-    match bucket.is_public().await {
-        Some(true) => vec![format!(
+    match bucket.public_access().await {
+        PublicAccess::By(_) => vec![format!(
             "the bucket `{}` is open to the public, and the logs in it are sensitive: block public \
              access to it",
             bucket.name()

@@ -427,48 +427,6 @@ impl Bucket {
         .await
     }
 
-    /// Returns whether anybody may read the bucket; nothing when we may not ask.
-    pub async fn is_public(&self) -> Option<bool> {
-        let _permit = self.permit().await.ok()?;
-        let Inner { client, name, .. } = &*self.0;
-        let block = client.get_public_access_block().bucket(name).send().await.ok();
-        let block = block.and_then(|found| found.public_access_block_configuration);
-        let is_set = |flag: Option<bool>| flag.unwrap_or(false);
-        let (blocks_policy, ignores_acls) = block.map_or((false, false), |block| {
-            (is_set(block.restrict_public_buckets), is_set(block.ignore_public_acls))
-        });
-        let policy = client.get_bucket_policy_status().bucket(name).send().await.ok();
-        let policy = policy
-            .and_then(|found| found.policy_status)
-            .map(|status| is_set(status.is_public) && !blocks_policy);
-        let acl = client.get_bucket_acl().bucket(name).send().await.ok().map(|acl| {
-            let is_everybody = |uri: Option<&str>| {
-                uri.is_some_and(|uri| {
-                    uri.ends_with("/global/AllUsers") || uri.ends_with("/AuthenticatedUsers")
-                })
-            };
-            let open = acl
-                .grants()
-                .iter()
-                .any(|grant| is_everybody(grant.grantee().and_then(|grantee| grantee.uri())));
-            open && !ignores_acls
-        });
-        match (policy, acl) {
-            (None, None) => None,
-            (policy, acl) => Some(policy.unwrap_or(false) || acl.unwrap_or(false)),
-        }
-    }
-
-    /// Returns the default encryption, `AES256` or `aws:kms`; nothing when we may not ask.
-    pub async fn default_encryption(&self) -> Option<String> {
-        let _permit = self.permit().await.ok()?;
-        let Inner { client, name, .. } = &*self.0;
-        let found = client.get_bucket_encryption().bucket(name).send().await.ok()?;
-        let rules = found.server_side_encryption_configuration?.rules;
-        let rule = rules.into_iter().next()?.apply_server_side_encryption_by_default?;
-        Some(rule.sse_algorithm.as_str().to_owned())
-    }
-
     /// Names an object of this bucket for messages.
     pub fn address(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.0.name)
@@ -658,6 +616,8 @@ fn object_store_of(
         .with_credentials(identity)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_request_payer(options.request_payer)
+        // DeleteObjects answers 200 and hides in the body, per key, that it is not allowed.
+        .with_disable_bulk_delete(true)
         .with_retry(retry)
         .with_client_options(clients);
     builder = match &options.encryption {

@@ -8,6 +8,7 @@
 mod bucket;
 mod folder;
 mod lease;
+mod public;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
@@ -17,6 +18,7 @@ pub use bucket::{
 use bytes::Bytes;
 use folder::Folder;
 pub use lease::Lease;
+pub use public::PublicAccess;
 use std::path::Path;
 
 /// Everything of ours in a lake lies under this folder; readers pass over names with `_`.
