@@ -42,7 +42,7 @@ impl Bucket {
             Ok(found) => found.public_access_block_configuration,
             Err(err) if error_code(&err) == Some("NoSuchPublicAccessBlockConfiguration") => None,
             Err(err) => {
-                return Err(failed("s3:GetBucketPublicAccessBlock", &self.address(""), err));
+                return Err(failed("s3:GetBucketPublicAccessBlock", &self.address(""), &err));
             }
         };
         let is_set = |flag: Option<bool>| flag.unwrap_or(false);
@@ -59,13 +59,13 @@ impl Bucket {
                 said.ok_or_else(|| Error::config(format!("{action} was not understood")))
             }
             Err(err) if error_code(&err) == Some("NoSuchBucketPolicy") => Ok(false),
-            Err(err) => Err(failed(action, &self.address(""), err)),
+            Err(err) => Err(failed(action, &self.address(""), &err)),
         }
     }
 
     async fn list_is_public(&self) -> Result<bool> {
         let asked = self.client().get_bucket_acl().bucket(self.name()).send().await;
-        let found = asked.map_err(|err| failed("s3:GetBucketAcl", &self.address(""), err))?;
+        let found = asked.map_err(|err| failed("s3:GetBucketAcl", &self.address(""), &err))?;
         let is_everybody = |grant: &Grant| {
             let uri = grant.grantee().and_then(|grantee| grantee.uri()).unwrap_or("");
             uri.ends_with("/global/AllUsers") || uri.ends_with("/global/AuthenticatedUsers")
