@@ -1,6 +1,6 @@
 //! What a conversion would do, and what earlier ones began.
 
-use crate::commit::{CompleteListing, Entry, Intent, Known, Manifest, Summary, UnitId, entry};
+use crate::commit::{CompleteListing, Entry, Intent, Known, Manifest, UnitId, entry, month};
 use crate::error::Result;
 use crate::pipeline::ConvertOptions;
 use crate::pipeline::feed::{Feed, FeedOptions, LEDGER_SHARE};
