@@ -163,6 +163,9 @@ fn whole(c: &mut Criterion, logs: &Path, folder: &Path) {
                 run += 1;
                 let lake = folder.join(format!("lake-{}-{run}", name.replace('/', "-")));
                 let options = ConvertOptions {
+                    narrow: Default::default(),
+                    look_back_days: 0,
+                    full: true,
                     sources: vec![logs.to_owned().into()],
                     lake: lake.clone().into(),
                     s3: std::sync::Arc::default(),

@@ -28,10 +28,14 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "source",
-        &["error", "location", "schema", "storage"],
+        &["error", "units", "location", "schema", "storage"],
         &["flate2", "tar", "zip", "walkdir", "futures", "tokio"],
     ),
-    ("commit", &["error", "decode", "schema", "storage"], &["libdeflater", "sha2"]),
+    (
+        "commit",
+        &["error", "units", "decode", "schema", "storage", "source"],
+        &["libdeflater", "sha2", "futures"],
+    ),
     ("catalog", &["error", "aws"], &["aws_sdk_glue", "tokio", "futures"]),
     (
         "pipeline",
@@ -76,6 +80,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "partition",
             "write",
             "storage",
+            "source",
             "commit",
             "catalog",
             "pipeline",

@@ -20,6 +20,7 @@ use crate::pipeline::{
 };
 use crate::sample::{SampleOptions, generate};
 use crate::schema::{Lock, changes, render};
+use crate::source::Narrow;
 use crate::storage::S3;
 use crate::units::ByteCount;
 use crate::verify::VerifyOptions;
@@ -52,6 +53,9 @@ fn convert_options(args: &ConvertArgs) -> Result<ConvertOptions> {
         compression: args.lake.compression,
         partition_by: args.lake.partition_by.clone(),
         nested: !args.lake.no_nested,
+        narrow: args.input.narrow.narrow()?,
+        look_back_days: args.input.look_back,
+        full: args.input.full,
         strict: args.input.strict,
         schema: args.lake.schema,
         duplicates: args.input.duplicates,
@@ -152,8 +156,8 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
             print_lock(&lock, output.report)?;
             Ok(EXIT_OK)
         }
-        SchemaCommand::Infer { sources, aws, bare, output } => {
-            let options = reading_options(sources.clone(), aws.s3(None)?)?;
+        SchemaCommand::Infer { sources, aws, narrow, bare, output } => {
+            let options = reading_options(sources.clone(), aws.s3(None)?, narrow.narrow()?)?;
             print_lock(&pipeline::infer(&options, !bare)?, output.report)?;
             Ok(EXIT_OK)
         }
@@ -198,7 +202,7 @@ fn lock_of(place: &Location, s3: &S3) -> Result<Lock> {
 }
 
 /// Options for reading sources without a lake.
-fn reading_options(sources: Vec<Location>, s3: Arc<S3>) -> Result<ConvertOptions> {
+fn reading_options(sources: Vec<Location>, s3: Arc<S3>, narrow: Narrow) -> Result<ConvertOptions> {
     Ok(ConvertOptions {
         sources,
         lake: Location::Local(PathBuf::new()),
@@ -210,6 +214,9 @@ fn reading_options(sources: Vec<Location>, s3: Arc<S3>) -> Result<ConvertOptions
         compression: crate::write::DEFAULT_COMPRESSION,
         partition_by: DEFAULT_PARTITION_BY.parse()?,
         nested: true,
+        narrow,
+        look_back_days: 0,
+        full: true,
         strict: false,
         schema: SchemaMode::Evolve,
         duplicates: Duplicates::Drop,

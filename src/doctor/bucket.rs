@@ -321,7 +321,7 @@ impl Doctor<'_> {
                     let detail = format!("in {}, the catalog in {region}", bucket.region());
                     self.note(Outcome::Warning, "region", &place, detail);
                     self.fix(
-                        "bytes between regions cost money and time: give the bucket's `--region`",
+                        "bytes between regions cost money and time: give the bucket's `--aws-region`",
                     );
                 }
                 Some(bucket)

@@ -72,7 +72,7 @@ impl Doctor<'_> {
                     "",
                     "no region is set: the catalog's is not known",
                 );
-                self.fix("give `--region`, or set AWS_REGION or the profile's region");
+                self.fix("give `--aws-region`, or set AWS_REGION or the profile's region");
             }
         }
         let date = Noted::default();

@@ -1,7 +1,7 @@
 //! What segments settle in their turn: which rows are copies, and the schema.
 
 use crate::columns::Values;
-use crate::commit::{CopyIndex, Manifest, UnitId};
+use crate::commit::{CopyIndex, Summary, UnitId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::finish::{Settled, copies_key};
 use crate::pipeline::segment::Parsed;
@@ -32,21 +32,15 @@ pub(crate) struct Settle {
 impl Settle {
     pub(crate) fn new(
         lock: Lock,
-        manifests: &[Manifest],
+        known: &Summary,
         options: &ConvertOptions,
         storage: &Storage,
         runtime: &Handle,
     ) -> Self {
-        let mut units_of_day: BTreeMap<i32, Vec<UnitId>> = BTreeMap::new();
-        for manifest in manifests {
-            for day in manifest.days.keys() {
-                units_of_day.entry(*day).or_default().push(manifest.unit.clone());
-            }
-        }
         Self {
             lock: Arc::new(lock),
             copies: CopyIndex::default(),
-            units_of_day,
+            units_of_day: known.units_of_day.clone(),
             new_fields: Vec::new(),
             options: options.clone(),
             storage: storage.clone(),

@@ -25,7 +25,17 @@ use std::path::Path;
 pub const OWN: &str = "_trailmill";
 
 /// The folders of documents below [`OWN`].
-const DOCUMENTS: [&str; 6] = ["schema", "manifests", "intents", "copies", "quarantine", "runs"];
+const DOCUMENTS: [&str; 9] = [
+    "schema",
+    "manifests",
+    "intents",
+    "copies",
+    "quarantine",
+    "runs",
+    "checkpoints",
+    "ledger",
+    "listings",
+];
 
 /// What a put-if-absent found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -270,7 +270,7 @@ def test_what_lake_formation_refuses_is_a_grant_and_no_policy(doctor, proxy, ope
 def test_another_accounts_catalog_and_another_partition(doctor, proxy):
     proxy.on("GetTable", "", faults.status(400, "AccessDeniedException"), count=EVERY)
 
-    found = doctor("--catalog-id", "999900001111", "--region", "cn-north-1", codes=(1,), leftovers=True)
+    found = doctor("--catalog-id", "999900001111", "--aws-region", "cn-north-1", codes=(1,), leftovers=True)
 
     [(_, resources)] = [s for s in found.statements if s[0] == ["glue:GetTable"]] or [found.statements[0]]
     assert resources[0] == "arn:aws-cn:glue:cn-north-1:999900001111:catalog"

@@ -547,7 +547,7 @@ def test_profile_and_region_are_those_of_the_options(logs, proxy, convert, tmp_p
     first = convert(logs.url, "--profile", "audit", endpoint=None, env=env)
     signed = {request.headers.get("authorization", "") for request in proxy.log}
     proxy.clear_log()
-    convert(logs.url, "--profile", "audit", "--region", "eu-north-1", endpoint=None, env=env)
+    convert(logs.url, "--profile", "audit", "--aws-region", "eu-north-1", endpoint=None, env=env)
     there = {request.headers.get("authorization", "") for request in proxy.log}
 
     assert first.report["records_written"] == 1
