@@ -45,10 +45,14 @@ class Server:
             )
 
     def wait_until(self, ready, seconds):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                break
+        try:
+            self.wait(ready, time.monotonic() + seconds)
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait(self, ready, end):
+        while time.monotonic() < end and self.process.poll() is None:
             try:
                 if ready():
                     return
