@@ -213,7 +213,7 @@ impl Doctor<'_> {
             (Ok(Put::Differs), Ok(None)) => {
                 let detail =
                     "a second put of the probe was refused, and so was one with a wrong etag";
-                return self.ok(subject, &probe.address, detail);
+                self.ok(subject, &probe.address, detail);
             }
             (Ok(_), Ok(found)) => {
                 let header = if found.is_some() { "If-Match" } else { "If-None-Match: *" };
@@ -395,7 +395,7 @@ impl Doctor<'_> {
                 self.fix("give `--request-payer`");
             }
             Ok(Some(Payer::Requester)) => {
-                self.ok(subject, place, "the requester pays, and we agree")
+                self.ok(subject, place, "the requester pays, and we agree");
             }
             Ok(Some(_)) => self.ok(subject, place, "the owner pays"),
             Ok(None) => self.skipped(subject, place, "not known: the store does not say"),

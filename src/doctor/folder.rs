@@ -125,7 +125,7 @@ impl Doctor<'_> {
         match std::fs::rename(&a, folder.join("c")) {
             Ok(()) => self.ok("rename", place, "renamed a file"),
             Err(err) => {
-                self.note(outcome_of(&err), "rename", place, format!("cannot rename: {err}"))
+                self.note(outcome_of(&err), "rename", place, format!("cannot rename: {err}"));
             }
         }
         self.lock(&b, place);

@@ -67,7 +67,7 @@ impl Doctor<'_> {
         let came = self.came(&target, "glue:GetDatabase", &place, "looked for it", asked);
         match came {
             Came::Done => {
-                self.ok("glue:CreateDatabase", &place, "not needed: the database is there")
+                self.ok("glue:CreateDatabase", &place, "not needed: the database is there");
             }
             Came::Absent => {
                 let detail = "not probed, as that would make the database, which is not there yet";
