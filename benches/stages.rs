@@ -163,8 +163,12 @@ fn whole(c: &mut Criterion, logs: &Path, folder: &Path) {
                 run += 1;
                 let lake = folder.join(format!("lake-{}-{run}", name.replace('/', "-")));
                 let options = ConvertOptions {
-                    sources: vec![logs.to_owned()],
-                    lake: lake.clone(),
+                    narrow: Default::default(),
+                    look_back_days: 0,
+                    full: true,
+                    sources: vec![logs.to_owned().into()],
+                    lake: lake.clone().into(),
+                    s3: std::sync::Arc::default(),
                     threads,
                     memory: ByteCount::mib(512),
                     unit_size: ByteCount::mib(64),
@@ -176,7 +180,7 @@ fn whole(c: &mut Criterion, logs: &Path, folder: &Path) {
                     schema: SchemaMode::Evolve,
                     duplicates: Duplicates::Drop,
                     caps: Caps::default(),
-                    catalog: CatalogOptions { database: "d".to_owned(), table: "t".to_owned() },
+                    catalog: CatalogOptions::new("t"),
                 };
                 let report = convert(&options, &Progress::default(), &AtomicBool::new(false));
                 std::fs::remove_dir_all(&lake).unwrap();

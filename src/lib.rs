@@ -22,6 +22,7 @@
 //! | [`pipeline`] | threads, order, byte budget, shutdown, report |
 //! | [`sample`] | made-up archives in the real layout |
 //! | [`verify`] | the proof, which shares no code with the writer |
+//! | [`doctor`] | what a first run would trip over, and the IAM policy it lacks |
 //! | [`cli`] | arguments, progress, report, exit code |
 //!
 //! # How one unit becomes rows
@@ -38,6 +39,7 @@ pub mod cli;
 pub mod columns;
 pub mod commit;
 pub mod decode;
+pub mod doctor;
 pub mod error;
 pub mod location;
 pub mod parse;

@@ -142,6 +142,70 @@ pub fn civil(millis: EpochMillis) -> (i64, u8, u8, u8) {
     (yoe + era * 400 + i64::from(month <= 2), month as u8, day as u8, hour as u8)
 }
 
+/// A day in UTC, as a number of days since 1970-01-01.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(pub i32);
+
+impl Day {
+    /// Returns the day of an instant.
+    pub fn of(millis: EpochMillis) -> Self {
+        Self(millis.div_euclid(86_400_000) as i32)
+    }
+
+    /// Reads `2024/05/31`, the date in the keys of CloudTrail; nothing for days that do not exist.
+    pub fn from_key(text: &str) -> Option<Self> {
+        Self::read(text, '/')
+    }
+
+    /// Returns the date as keys have it: `2024/05/31`.
+    pub fn in_key(self) -> String {
+        let (year, month, day) = self.civil();
+        format!("{year:04}/{month:02}/{day:02}")
+    }
+
+    /// Returns year, month and day.
+    pub fn civil(self) -> (i64, u8, u8) {
+        let (year, month, day, _) = civil(i64::from(self.0) * 86_400_000);
+        (year, month, day)
+    }
+
+    /// Returns the day this many days later, or earlier if negative.
+    #[must_use]
+    pub fn plus(self, days: i32) -> Self {
+        Self(self.0.saturating_add(days))
+    }
+
+    fn read(text: &str, separator: char) -> Option<Self> {
+        let mut parts = text.split(separator);
+        let mut next = |digits: usize| -> Option<i64> {
+            let part = parts.next().filter(|part| part.len() == digits)?;
+            part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok()).flatten()
+        };
+        let (year, month, day) = (next(4)?, next(2)?, next(2)?);
+        let exists = year > 0
+            && (1..=12).contains(&month)
+            && (1..=days_in_month(year, month)).contains(&day)
+            && parts.next().is_none();
+        exists.then(|| Self(days_from_civil(year, month, day) as i32))
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = self.civil();
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
+impl FromStr for Day {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::read(text, '-')
+            .ok_or_else(|| Error::config(format!("`{text}` is no date: write YYYY-MM-DD")))
+    }
+}
+
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
     let era = y.div_euclid(400);
@@ -199,6 +263,19 @@ mod tests {
         }
         assert_eq!(parse_event_time(b"2024-05-01T12:00:00.1239Z"), Some(1_714_564_800_123));
         assert_eq!(parse_event_time(b"2024-05-01T14:00:00+02:00"), Some(1_714_564_800_000));
+    }
+
+    #[test]
+    fn days_are_read_and_written() {
+        let day: Day = "2024-02-29".parse().unwrap();
+        assert_eq!(day.in_key(), "2024/02/29");
+        assert_eq!(Day::from_key("2024/02/29"), Some(day));
+        assert_eq!(day.plus(1).to_string(), "2024-03-01");
+        assert_eq!(day.plus(-60).to_string(), "2023-12-31");
+        assert_eq!(Day::of(-1), Day(-1));
+        for wrong in ["2023-02-29", "2024-2-29", "2024/02/29", "2024-02-29-1", "yesterday", ""] {
+            assert!(wrong.parse::<Day>().is_err(), "{wrong}");
+        }
     }
 
     proptest! {

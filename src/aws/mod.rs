@@ -183,7 +183,7 @@ pub fn error_code<E: ProvideErrorMetadata, R>(err: &SdkError<E, R>) -> Option<&s
 
 /// Turns a failed call into an error; `action` is the permission it needs, `glue:GetTable`. A missing
 /// permission is named in one sentence, see [`refused`].
-pub fn failed<E, R>(action: &'static str, resource: &str, err: SdkError<E, R>) -> Error
+pub fn failed<E, R>(action: &'static str, resource: &str, err: &SdkError<E, R>) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
@@ -192,22 +192,19 @@ where
         && let (Some(code), Some(said)) = (service.code(), service.message())
     {
         let error = refused(action, code, said);
-        // The sentence names what it is about.
-        return if error.kind() == ErrorKind::Denied {
-            error
-        } else {
-            error.at("resource", resource)
-        };
+        // A sentence of IAM names what it is about; S3 may say no more than `Access Denied`.
+        let is_named = error.kind() == ErrorKind::Denied && error.to_string().contains(" on ");
+        return if is_named { error } else { error.at("resource", resource) };
     }
-    let kind = match &err {
+    let kind = match err {
         SdkError::ConstructionFailure(_) => ErrorKind::Config,
-        _ => kind_of(error_code(&err), err.as_service_error().is_some()),
+        _ => kind_of(error_code(err), err.as_service_error().is_some()),
     };
     let message = match kind {
         ErrorKind::Unavailable => format!("{action} was not answered"),
         _ => format!("{action} failed"),
     };
-    Error::new(kind, message).at("resource", resource).because(causes(&err))
+    Error::new(kind, message).at("resource", resource).because(causes(err))
 }
 
 /// Returns how a caller reacts to an error code; none: the service did not answer.

@@ -6,11 +6,13 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::partition::{DEFAULT_PARTITION_BY, PartitionBy};
 use crate::pipeline::{
-    DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, SchemaMode,
+    DEFAULT_DATABASE, DEFAULT_LOOK_BACK_DAYS, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE,
+    DEFAULT_UNIT_SIZE, Duplicates, SchemaMode,
 };
 use crate::sample::{DEFAULT_ACCOUNTS, DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_SIZE};
+use crate::source::Narrow;
 use crate::storage::{DEFAULT_REQUESTS, DEFAULT_RETRY_TIMEOUT, Encryption, S3, S3Options};
-use crate::units::ByteCount;
+use crate::units::{ByteCount, Day};
 use crate::verify::{DEFAULT_MAX_DIFFERENCES, DuplicateRule};
 use crate::write::{Compression, DEFAULT_COMPRESSION};
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -25,6 +27,7 @@ Examples:
   trailmill convert logs lake               convert it, and again whenever logs grew
   trailmill catalog show lake               see tables, partitions and columns
   trailmill catalog ddl lake --dialect duckdb | duckdb
+  trailmill doctor s3://logs s3://lake/x    try every permission before the first run
   trailmill verify logs lake                prove that nothing is lost or doubled
 
 Exit codes:
@@ -52,6 +55,7 @@ pub(super) enum Command {
     Schema(SchemaArgs),
     Verify(VerifyArgs),
     Quarantine(QuarantineArgs),
+    Doctor(Box<DoctorArgs>),
     Sample(SampleArgs),
     /// Print a completion script for a shell.
     Completions {
@@ -120,7 +124,7 @@ pub(super) struct AwsArgs {
 
     /// Region of the catalog, and of buckets at an --endpoint-url
     #[arg(long, value_name = "REGION", help_heading = "AWS")]
-    pub region: Option<String>,
+    pub aws_region: Option<String>,
 
     /// Endpoint of every service, for S3-compatible stores and test servers
     #[arg(long, value_name = "URL", help_heading = "AWS")]
@@ -179,7 +183,7 @@ impl AwsArgs {
     pub(super) fn s3(&self, encryption: Option<&EncryptionArgs>) -> Result<Arc<S3>> {
         let who = AwsOptions {
             profile: self.profile.clone(),
-            region: self.region.clone(),
+            region: self.aws_region.clone(),
             endpoint_url: self.endpoint_url.clone(),
             s3_endpoint_url: self.s3_endpoint_url.clone(),
             glue_endpoint_url: self.glue_endpoint_url.clone(),
@@ -273,8 +277,72 @@ pub(super) struct LakeArgs {
     pub table: String,
 }
 
+/// Which part of the sources is listed. An object whose key does not say what an option asks for is
+/// left out.
+#[derive(Clone, Debug, Default, Group)]
+pub(super) struct NarrowArgs {
+    /// First delivery date, YYYY-MM-DD: the date in the key
+    #[arg(long, value_name = "DATE", help_heading = "Input")]
+    pub from: Option<Day>,
+
+    /// Last delivery date, YYYY-MM-DD
+    #[arg(long, value_name = "DATE", help_heading = "Input")]
+    pub to: Option<Day>,
+
+    /// Only these accounts, by the key; may be given again or with commas
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = account, help_heading = "Input")]
+    pub account: Vec<String>,
+
+    /// Only these regions, by the key; --aws-region is the one of the AWS clients
+    #[arg(long, value_name = "REGION", value_delimiter = ',', help_heading = "Input")]
+    pub region: Vec<String>,
+
+    /// Only these organizations, by the key
+    #[arg(long, value_name = "o-ID", value_delimiter = ',', help_heading = "Input")]
+    pub organization: Vec<String>,
+}
+
+impl NarrowArgs {
+    /// Returns what is wanted.
+    ///
+    /// # Errors
+    /// `Config` when no day is left.
+    pub(super) fn narrow(&self) -> Result<Narrow> {
+        if let (Some(from), Some(to)) = (self.from, self.to)
+            && from > to
+        {
+            return Err(Error::config(format!("`--from {from}` is after `--to {to}`")));
+        }
+        Ok(Narrow {
+            from: self.from,
+            to: self.to,
+            accounts: self.account.iter().cloned().collect(),
+            regions: self.region.iter().cloned().collect(),
+            organizations: self.organization.iter().cloned().collect(),
+        })
+    }
+}
+
+fn account(text: &str) -> Result<String> {
+    let is_account = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+    let wrong = || Error::config(format!("`{text}` is no account: write its twelve digits"));
+    is_account.then(|| text.to_owned()).ok_or_else(wrong)
+}
+
 #[derive(Debug, Group)]
 pub(super) struct InputArgs {
+    #[command(flatten)]
+    pub narrow: NarrowArgs,
+
+    /// Days that a bucket is listed again, counted back from the last run that listed all of it;
+    /// the first run lists everything
+    #[arg(long, value_name = "DAYS", default_value_t = DEFAULT_LOOK_BACK_DAYS, help_heading = "Input")]
+    pub look_back: u32,
+
+    /// List everything, however long ago it was delivered
+    #[arg(long, help_heading = "Input")]
+    pub full: bool,
+
     /// Stop with exit code 3, before anything is committed, if anything would be set aside
     #[arg(long, help_heading = "Input")]
     pub strict: bool,
@@ -462,6 +530,8 @@ pub(super) enum SchemaCommand {
         sources: Vec<Location>,
         #[command(flatten)]
         aws: Box<AwsArgs>,
+        #[command(flatten)]
+        narrow: Box<NarrowArgs>,
         /// Show only what the sources hold, without the fields every lake starts from
         #[arg(long)]
         bare: bool,
@@ -526,6 +596,40 @@ pub(super) struct QuarantineArgs {
     /// Number of the entry whose raw bytes are written
     #[arg(long, value_name = "NUMBER")]
     pub raw: Option<usize>,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Check, before a first run, everything that it needs.
+///
+/// Tries credentials, clock, regions and every permission one by one: listing and reading the sources,
+/// a probe under `_trailmill/` of the lake that is put, read and removed, keys of KMS, and the calls to
+/// Glue, on a temporary table that is removed again. Changes nothing that is there. What is missing
+/// is printed as an IAM policy to paste. Exit code 1 if anything is missing, 2 without credentials, 75
+/// if a service does not answer.
+#[derive(Debug, Group)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    pub places: PlaceArgs,
+    #[command(flatten)]
+    pub encryption: EncryptionArgs,
+
+    /// Catalog that is to know the lake [default: glue for a lake in a bucket, else local]
+    #[arg(long, value_enum, value_name = "CATALOG", help_heading = "Catalog")]
+    pub catalog: Option<CatalogName>,
+
+    /// Database in the catalog
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_DATABASE, help_heading = "Catalog")]
+    pub database: String,
+
+    /// Account that owns the Glue catalog [default: that of the credentials]
+    #[arg(long, value_name = "NUMBER", help_heading = "Catalog")]
+    pub catalog_id: Option<String>,
+
+    /// Base name of the tables
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE, help_heading = "Catalog")]
+    pub table: String,
 
     #[command(flatten)]
     pub output: OutputArgs,

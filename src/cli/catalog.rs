@@ -8,7 +8,7 @@ use crate::cli::lake::{Known, base_table, catalog_options, open_lake, read_lake,
 use crate::cli::progress::say;
 use crate::cli::report::{self, print, print_json};
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE};
-use crate::commit::Manifest;
+use crate::commit::{self, Manifest, Summary};
 use crate::error::{Error, Result};
 use crate::pipeline::{
     CatalogOptions, FileCheck, apply_plans, catalog_plan, check_files, open_catalog, remove_orphans,
@@ -43,11 +43,11 @@ impl Opened {
     async fn new(args: &CatalogLakeArgs) -> Result<Self> {
         let s3 = args.place.aws.s3(None)?;
         let storage = open_lake(&args.place.lake, &s3).await?;
-        let manifests = Manifest::read_all(&storage).await?;
-        let options = options(args, base_table(&manifests));
-        let catalog = opened(&storage, &manifests, &options, &s3).await?;
+        let lake = commit::Known::read(&storage).await?.summary;
+        let options = options(args, base_table(&lake));
+        let catalog = opened(&storage, &lake, &options, &s3).await?;
         let names = Family::ALL.iter().map(|family| family.table(&options.table)).collect();
-        Ok(Self { catalog, database: options.database_of(&manifests), names })
+        Ok(Self { catalog, database: options.database_of(&lake), names })
     }
 
     /// Database, table and partitions of each of the lake's tables.
@@ -69,12 +69,12 @@ fn options(args: &CatalogLakeArgs, table: String) -> CatalogOptions {
 
 async fn opened(
     storage: &Storage,
-    manifests: &[Manifest],
+    lake: &Summary,
     options: &CatalogOptions,
     s3: &S3,
 ) -> Result<Catalog> {
     let none = || Error::config("there is no catalog to look at with `--catalog none`");
-    open_catalog(storage, manifests, options, s3).await?.ok_or_else(none)
+    open_catalog(storage, lake, options, s3).await?.ok_or_else(none)
 }
 
 async fn show(opened: &Opened, table: Option<&str>, depth: usize, format: Format) -> Result<u8> {
@@ -139,14 +139,17 @@ struct Differences {
 
 impl Differences {
     async fn find(args: &CatalogLakeArgs, known: Known, s3: &S3) -> Result<Self> {
-        let Known { storage, mut manifests, lock, table } = known;
+        let Known { storage, lock, table, .. } = known;
         let options = options(args, table);
-        let catalog = opened(&storage, &manifests, &options, s3).await?;
+        // Every file by its name: no checkpoint has that.
+        let mut manifests = Manifest::read_all(&storage).await?;
+        let lake: Summary = manifests.iter().collect();
+        let catalog = opened(&storage, &lake, &options, s3).await?;
         let check = check_files(&storage, &manifests).await?;
         check.without_missing(&mut manifests);
+        let lake: Summary = manifests.iter().collect();
         let comparison = Comparison::Full;
-        let plans =
-            catalog_plan(&catalog, &storage, &manifests, &lock, &options, comparison).await?;
+        let plans = catalog_plan(&catalog, &storage, &lake, &lock, &options, comparison).await?;
         Ok(Self { storage, catalog, plans, check })
     }
 

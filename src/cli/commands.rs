@@ -4,6 +4,7 @@ use crate::cli::args::{
     Args, ConvertArgs, Format, PlaceArgs, PlanArgs, QuarantineArgs, SampleArgs, SchemaArgs,
     SchemaCommand, VerifyArgs,
 };
+use crate::cli::buckets::Buckets;
 use crate::cli::lake::{catalog_options, open_lake, read_lake, runtime};
 use crate::cli::progress::{clean, say, shown};
 use crate::cli::report::{self, print, print_json};
@@ -19,6 +20,7 @@ use crate::pipeline::{
 };
 use crate::sample::{SampleOptions, generate};
 use crate::schema::{Lock, changes, render};
+use crate::source::Narrow;
 use crate::storage::S3;
 use crate::units::ByteCount;
 use crate::verify::VerifyOptions;
@@ -51,6 +53,9 @@ fn convert_options(args: &ConvertArgs) -> Result<ConvertOptions> {
         compression: args.lake.compression,
         partition_by: args.lake.partition_by.clone(),
         nested: !args.lake.no_nested,
+        narrow: args.input.narrow.narrow()?,
+        look_back_days: args.input.look_back,
+        full: args.input.full,
         strict: args.input.strict,
         schema: args.lake.schema,
         duplicates: args.input.duplicates,
@@ -68,7 +73,8 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
     let report =
         shown(args.output.quiet, &progress, || pipeline::convert(&options, &progress, &stop))?;
     for warning in &report.warnings {
-        say(args.output.quiet, &format!("warning: {warning}"));
+        // Who wants to see no progress wants to know this all the same.
+        say(false, &format!("warning: {warning}"));
     }
     match args.output.report {
         Format::Json => print_json(&report)?,
@@ -150,8 +156,8 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
             print_lock(&lock, output.report)?;
             Ok(EXIT_OK)
         }
-        SchemaCommand::Infer { sources, aws, bare, output } => {
-            let options = reading_options(sources.clone(), aws.s3(None)?)?;
+        SchemaCommand::Infer { sources, aws, narrow, bare, output } => {
+            let options = reading_options(sources.clone(), aws.s3(None)?, narrow.narrow()?)?;
             print_lock(&pipeline::infer(&options, !bare)?, output.report)?;
             Ok(EXIT_OK)
         }
@@ -196,7 +202,7 @@ fn lock_of(place: &Location, s3: &S3) -> Result<Lock> {
 }
 
 /// Options for reading sources without a lake.
-fn reading_options(sources: Vec<Location>, s3: Arc<S3>) -> Result<ConvertOptions> {
+fn reading_options(sources: Vec<Location>, s3: Arc<S3>, narrow: Narrow) -> Result<ConvertOptions> {
     Ok(ConvertOptions {
         sources,
         lake: Location::Local(PathBuf::new()),
@@ -208,6 +214,9 @@ fn reading_options(sources: Vec<Location>, s3: Arc<S3>) -> Result<ConvertOptions
         compression: crate::write::DEFAULT_COMPRESSION,
         partition_by: DEFAULT_PARTITION_BY.parse()?,
         nested: true,
+        narrow,
+        look_back_days: 0,
+        full: true,
         strict: false,
         schema: SchemaMode::Evolve,
         duplicates: Duplicates::Drop,
@@ -219,8 +228,8 @@ fn reading_options(sources: Vec<Location>, s3: Arc<S3>) -> Result<ConvertOptions
 pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {
     let PlaceArgs { sources, lake, aws } = args.places.clone();
     let runtime = runtime()?;
-    let storage = runtime.block_on(open_lake(&lake, &*aws.s3(None)?))?;
-    let (sources, lake) = (local_paths(&sources)?, local_path(&lake)?);
+    let s3 = aws.s3(None)?;
+    let storage = runtime.block_on(open_lake(&lake, &s3))?;
     let set_aside = runtime.block_on(read_quarantine(&storage))?;
     let options = VerifyOptions {
         table: args.table.clone(),
@@ -233,6 +242,8 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {
             .filter(|entry| entry.record.is_some())
             .map(|entry| (entry.object, entry.byte))
             .collect(),
+        reads_ahead: s3.requests(),
+        buckets: Some(Arc::new(Buckets { s3, runtime: runtime.handle().clone() })),
         ..VerifyOptions::new(sources, lake)
     };
     let progress = Progress::default();
@@ -246,15 +257,6 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {
         Format::Text => print(&report::verification(&report))?,
     }
     Ok(if report.proves() { EXIT_OK } else { EXIT_SET_ASIDE })
-}
-
-fn local_path(place: &Location) -> Result<PathBuf> {
-    let remote = || Error::config("verify reads local copies only").at("place", place);
-    place.local().map(Path::to_owned).ok_or_else(remote)
-}
-
-fn local_paths(places: &[Location]) -> Result<Vec<PathBuf>> {
-    places.iter().map(local_path).collect()
 }
 
 pub(super) fn quarantine(args: &QuarantineArgs) -> Result<u8> {

@@ -2,7 +2,7 @@
 
 use crate::catalog::GlueOptions;
 use crate::cli::args::{CatalogName, CatalogOptionArgs, Switch};
-use crate::commit::{Manifest, read_lock};
+use crate::commit::{self, Summary, read_lock};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::pipeline::{CatalogKind, CatalogOptions, DEFAULT_TABLE};
@@ -39,7 +39,6 @@ pub(super) async fn open_lake(lake: &Location, s3: &S3) -> Result<Storage> {
 /// What the documents of a lake say.
 pub(super) struct Known {
     pub storage: Storage,
-    pub manifests: Vec<Manifest>,
     pub lock: Lock,
     /// The base name of its tables.
     pub table: String,
@@ -47,16 +46,15 @@ pub(super) struct Known {
 
 pub(super) async fn read_lake(lake: &Location, s3: &S3) -> Result<Known> {
     let storage = open_lake(lake, s3).await?;
-    let manifests = Manifest::read_all(&storage).await?;
-    let lock = read_lock(&storage, &manifests).await?;
-    let table = base_table(&manifests);
-    Ok(Known { storage, manifests, lock, table })
+    let summary = commit::Known::read(&storage).await?.summary;
+    let lock = read_lock(&storage, &summary).await?;
+    let table = base_table(&summary);
+    Ok(Known { storage, lock, table })
 }
 
 /// The base name that the lake's tables were made with.
-pub(super) fn base_table(manifests: &[Manifest]) -> String {
-    let name = manifests.iter().flat_map(|m| &m.files).map(|file| file.table.as_str()).min();
-    let name = name.unwrap_or(DEFAULT_TABLE);
+pub(super) fn base_table(lake: &Summary) -> String {
+    let name = lake.tables.keys().next().map_or(DEFAULT_TABLE, String::as_str);
     let suffix =
         Family::ALL.iter().map(|f| f.suffix()).find(|s| !s.is_empty() && name.ends_with(s));
     name.strip_suffix(suffix.unwrap_or("")).unwrap_or(name).to_owned()

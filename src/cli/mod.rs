@@ -1,8 +1,10 @@
 //! The command line: arguments, progress, report, exit code. stdout is data, stderr is for people.
 
 mod args;
+mod buckets;
 mod catalog;
 mod commands;
+mod doctor;
 mod lake;
 mod progress;
 mod report;
@@ -52,6 +54,7 @@ fn run(args: Args) -> Result<u8> {
         Command::Schema(args) => commands::schema(&args),
         Command::Verify(args) => commands::verify(&args),
         Command::Quarantine(args) => commands::quarantine(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Sample(args) => commands::sample(&args),
         Command::Completions { shell } => {
             let mut out = Vec::new();

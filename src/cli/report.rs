@@ -3,6 +3,7 @@
 use crate::cli::progress::clean;
 use crate::error::{Error, Result};
 use crate::pipeline::{FileCheck, PlanReport, Report};
+use crate::source::ListingReport;
 use crate::units::ByteCount;
 use crate::verify::VerifyReport;
 use std::fmt::Write as _;
@@ -79,6 +80,7 @@ pub(super) fn conversion(report: &Report, lake: &str) -> String {
             grouped(report.objects_known),
             grouped(report.objects_ignored),
         );
+        out.push_str(&listing("", &report.listing));
         if report.catalog_changes > 0 {
             let _ = writeln!(out, "Catalog: {} made.", catalog_changes(report));
         }
@@ -156,6 +158,7 @@ pub(super) fn conversion(report: &Report, lake: &str) -> String {
             format!("{} {}", grouped(count), clean(reason)),
         );
     }
+    out.push_str(&listing("  ", &report.listing));
     if report.has_quarantine() {
         let _ = writeln!(out, "\nSee what was set aside with: trailmill quarantine {lake}");
     }
@@ -163,6 +166,31 @@ pub(super) fn conversion(report: &Report, lake: &str) -> String {
         let _ = writeln!(
             out,
             "\nStopped before the end. What is converted is committed; run the same command to go on."
+        );
+    }
+    out
+}
+
+/// What was listed and what was not, for people.
+fn listing(indent: &str, listing: &ListingReport) -> String {
+    let mut out = String::new();
+    if listing.objects_unwanted > 0 {
+        let count = grouped(listing.objects_unwanted);
+        let _ = writeln!(out, "{indent}{count} objects were listed and left out by options.");
+    }
+    if !listing.folders_ignored.is_empty() {
+        let folders: Vec<String> = listing
+            .folders_ignored
+            .iter()
+            .map(|(name, count)| format!("{} of {}", grouped(*count), clean(name)))
+            .collect();
+        let _ = writeln!(out, "{indent}Folders not listed: {}.", folders.join(", "));
+    }
+    for (source, since) in &listing.since {
+        let source = clean(source);
+        let _ = writeln!(
+            out,
+            "{indent}{source}: listed what was delivered from {since} on; --full lists all."
         );
     }
     out
@@ -186,6 +214,7 @@ pub(super) fn plan(report: &PlanReport) -> String {
         grouped(report.objects_ignored),
         grouped(report.units_resumed),
     );
+    out.push_str(&listing("  ", &report.listing));
     if !report.by_delivery.is_empty() {
         let _ = writeln!(out, "\n  account       region          delivered    objects");
     }

@@ -4,12 +4,16 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{OWN, Storage};
+use futures::{StreamExt, TryStreamExt, stream};
 use libdeflater::{CompressionLvl, Compressor};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+
+/// Documents that are read side by side.
+const READS: usize = 16;
 
 /// A unit's number and identity: `00000007-1f0c2a9be3d45678`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -177,11 +181,11 @@ fn intent_key(unit: &UnitId) -> String {
 }
 
 /// By the number alone: of two runs that both believe to be the one writer, only one can commit it.
-fn manifest_key(unit: &UnitId) -> String {
-    format!("{OWN}/manifests/{:08}.json.gz", unit.number)
+pub(super) fn manifest_key(number: u64) -> String {
+    format!("{OWN}/manifests/{number:08}.json.gz")
 }
 
-fn pack(document: &impl Serialize) -> Result<Vec<u8>> {
+pub(super) fn pack(document: &impl Serialize) -> Result<Vec<u8>> {
     let json = serde_json::to_vec(document)
         .map_err(|err| Error::new(ErrorKind::Bug, "cannot render a document").because(err))?;
     let mut compressor = Compressor::new(CompressionLvl::default());
@@ -193,7 +197,7 @@ fn pack(document: &impl Serialize) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-fn unpack<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T> {
+pub(super) fn unpack<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T> {
     let damaged =
         || Error::new(ErrorKind::Damaged, "document of the lake is damaged").at("key", key);
     let mut json = Vec::new();
@@ -202,15 +206,6 @@ fn unpack<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T> {
         .decode(bytes, &mut json)
         .map_err(|err| damaged().because(err))?;
     serde_json::from_slice(&json).map_err(|err| damaged().because(err))
-}
-
-async fn read_all<T: DeserializeOwned>(storage: &Storage, folder: &str) -> Result<Vec<T>> {
-    let mut out = Vec::new();
-    for listed in storage.list(&format!("{OWN}/{folder}")).await? {
-        let bytes = storage.read(&listed.key).await?.unwrap_or_default();
-        out.push(unpack(&listed.key, &bytes)?);
-    }
-    Ok(out)
 }
 
 impl Intent {
@@ -227,7 +222,14 @@ impl Intent {
     /// # Errors
     /// `Damaged` for one that cannot be read.
     pub async fn read_all(storage: &Storage) -> Result<Vec<Self>> {
-        read_all(storage, "intents").await
+        stream::iter(storage.list(&format!("{OWN}/intents")).await?)
+            .map(|listed| async move {
+                let bytes = storage.read(&listed.key).await?.unwrap_or_default();
+                unpack(&listed.key, &bytes)
+            })
+            .buffered(READS)
+            .try_collect()
+            .await
     }
 
     /// Removes a unit's intent.
@@ -246,19 +248,44 @@ impl Manifest {
     /// `Busy` when another run committed a unit of this number and identity.
     pub async fn write(&self, storage: &Storage) -> Result<()> {
         use crate::storage::Put;
-        match storage.put_new(&manifest_key(&self.unit), pack(self)?).await? {
+        match storage.put_new(&manifest_key(self.unit.number), pack(self)?).await? {
             Put::Created | Put::Same => Ok(()),
             Put::Differs => Err(Error::new(ErrorKind::Busy, "another run committed this unit")
                 .at("unit", &self.unit)),
         }
     }
 
-    /// Reads all manifests, by unit number.
+    /// Reads all manifests, by unit number: what a check of every file needs, and nothing else.
     ///
     /// # Errors
     /// `Damaged` for one that cannot be read.
     pub async fn read_all(storage: &Storage) -> Result<Vec<Self>> {
-        read_all(storage, "manifests").await
+        stream::iter(storage.list(&format!("{OWN}/manifests")).await?)
+            .map(|listed| async move { Self::read(storage, &listed.key).await })
+            .buffered(READS)
+            .try_collect()
+            .await
+    }
+
+    /// Reads the manifest at a key.
+    ///
+    /// # Errors
+    /// `Damaged` when it cannot be read.
+    pub(super) async fn read(storage: &Storage, key: &str) -> Result<Self> {
+        let bytes = storage.read(key).await?.unwrap_or_default();
+        unpack(key, &bytes)
+    }
+
+    /// Returns whether a unit is committed.
+    ///
+    /// # Errors
+    /// `Damaged` when the manifest of its number cannot be read.
+    pub async fn is_committed(storage: &Storage, unit: &UnitId) -> Result<bool> {
+        let key = manifest_key(unit.number);
+        match storage.read(&key).await? {
+            Some(bytes) => unpack::<Self>(&key, &bytes).map(|manifest| manifest.unit == *unit),
+            None => Ok(false),
+        }
     }
 }
 

@@ -5,17 +5,23 @@
 //! place. Units are numbered and commit in order. A restart finishes unfinished intents first, with
 //! the same objects, so that the same names are written again.
 
+mod checkpoint;
 mod copies;
 mod ledger;
+mod listings;
 mod manifest;
 mod quarantine;
+mod summary;
 
+pub use checkpoint::Known;
 pub use copies::{CopyIndex, encode_copies};
-pub use ledger::Ledger;
+pub use ledger::{Entry, Ledger, Month, entry, month};
+pub use listings::CompleteListing;
 pub use manifest::{
     DataFile, Intent, Manifest, ObjectOutcome, ObjectRecord, Tally, UnitId, unit_identity,
 };
 pub use quarantine::{Quarantined, QuarantinedObject, read_quarantine, write_quarantine};
+pub use summary::{LastUnit, PartitionTotals, Summary};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::Lock;
@@ -31,8 +37,8 @@ fn lock_key(version: u32) -> String {
 ///
 /// # Errors
 /// `Damaged` when the version is absent or cannot be read.
-pub async fn read_lock(storage: &Storage, manifests: &[Manifest]) -> Result<Lock> {
-    let Some(last) = manifests.last() else { return Lock::seed() };
+pub async fn read_lock(storage: &Storage, summary: &Summary) -> Result<Lock> {
+    let Some(last) = &summary.last else { return Lock::seed() };
     let key = lock_key(last.schema_version);
     let damaged = || Error::new(ErrorKind::Damaged, "schema lock is damaged").at("key", &key);
     let bytes = storage.read(&key).await?.ok_or_else(damaged)?;

@@ -2,23 +2,28 @@
 
 use crate::catalog::is_name;
 use crate::columns::Values;
-use crate::commit::{Intent, Manifest, drop_locks_after, read_lock};
+use crate::commit::{
+    CompleteListing, Entry, Intent, Known, Summary, UnitId, drop_locks_after, entry, read_lock,
+};
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::pipeline::budget::Budget;
+use crate::pipeline::feed::{Feed, FeedOptions, LEDGER_SHARE};
 use crate::pipeline::fetch::fetch_all;
 use crate::pipeline::order::InOrder;
-use crate::pipeline::plan::{Work, make_work};
+use crate::pipeline::plan::{Begun, Unit, begun, new_feed};
 use crate::pipeline::publish::{CatalogOptions, open_catalog, refresh_catalog};
 use crate::pipeline::report::{Progress, Report};
 use crate::pipeline::run::Run;
 use crate::pipeline::segment::{Parsed, RowOptions, SegmentObject, Worker, parse_segment};
 use crate::pipeline::settle::Settle;
+use crate::pipeline::window::{note_listings, sources, today};
 use crate::pipeline::{ConvertOptions, DEFAULT_DATABASE};
 use crate::schema::Lock;
 use crate::source::{Object, members};
-use crate::storage::{Lease, OWN, Storage};
+use crate::storage::{Lease, OWN, PublicAccess, Storage};
+use hashbrown::HashSet;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,31 +71,38 @@ fn convert_with(
     started: Instant,
 ) -> Result<Report> {
     storage.clear_half_written()?;
-    let (manifests, intents, lock) = handle.block_on(async {
-        let manifests = Manifest::read_all(storage).await?;
+    let today = today();
+    let (known, intents, lock, listed) = handle.block_on(async {
+        let known = Known::read(storage).await?;
         let intents = Intent::read_all(storage).await?;
-        let lock = read_lock(storage, &manifests).await?;
-        Ok::<_, Error>((manifests, intents, lock))
+        let lock = read_lock(storage, &known.summary).await?;
+        Ok::<_, Error>((known, intents, lock, CompleteListing::read_all(storage).await?))
     })?;
-    check_lake(options, &manifests)?;
+    check_lake(options, &known.summary)?;
     // What is wrong with it is said before the work, not after.
-    let catalog = open_catalog(storage, &manifests, &options.catalog, &options.s3);
+    let catalog = open_catalog(storage, &known.summary, &options.catalog, &options.s3);
     let catalog = handle.block_on(catalog)?;
-    let work = handle.block_on(make_work(options, &manifests, intents))?;
-    let committed = manifests.last().map_or(0, |last| last.schema_version);
+    let begun = handle.block_on(begun(options, storage, &known, intents))?;
+    let open = |begun: Begun, only| {
+        let (sources, lake) = (sources(options, &listed), Some((storage, &known)));
+        handle.block_on(Feed::open(FeedOptions { options, sources, today, lake, begun, only }))
+    };
+    let (abandoned, finished) = (begun.abandoned.clone(), begun.finished.clone());
+    let mut feed = match options.strict {
+        false => open(begun, None)?,
+        true => {
+            let looked_at = refuse_quarantine(options, &mut open(begun.clone(), None)?, handle)?;
+            open(begun, Some(looked_at))?
+        }
+    };
     handle.block_on(async {
-        clean_up(storage, &work, &options.catalog.table).await?;
-        drop_locks_after(storage, committed).await
+        clean_up(storage, &abandoned, &finished, &options.catalog.table).await?;
+        drop_locks_after(storage, known.summary.schema_version()).await
     })?;
-    let objects = || work.units.iter().flat_map(|unit| &unit.objects);
-    progress.bytes_total.store(objects().map(|object| object.size).sum(), Ordering::Relaxed);
-    progress.objects_total.store(objects().count() as u64, Ordering::Relaxed);
-    if options.strict {
-        refuse_quarantine(options, &work, handle)?;
-    }
     // What is fetched and waits may be a quarter of what may be in flight.
     let is_fetched = options.sources.iter().any(Location::is_s3);
     let fetches = if is_fetched { options.memory.0 / 4 } else { 0 };
+    let ledger = known.ledger_bytes().min(options.memory.0 / LEDGER_SHARE);
     let run = Run {
         options,
         storage,
@@ -98,36 +110,49 @@ fn convert_with(
         handle,
         progress,
         stop,
-        budget: Arc::new(Budget::new(options.memory.0 - fetches)),
+        budget: Arc::new(Budget::new(options.memory.0 - fetches - ledger)),
         fetch_budget: Budget::new(fetches),
         workers: Mutex::new(Vec::new()),
-        settle: InOrder::new(Settle::new(lock, &manifests, options, storage, handle)),
+        settle: InOrder::new(Settle::new(lock, &known.summary, options, storage, handle)),
         failure: Mutex::new(None),
-        database: options.catalog.database_of(&manifests),
+        is_through: AtomicBool::new(false),
+        database: options.catalog.database_of(&known.summary),
         rows: RowOptions { partition_by: options.partition_by.clone(), nested: options.nested },
     };
-    let total = work.units.len();
-    let (mut report, mut committed) = run.convert_units(work.units, committed)?;
+    let (mut report, mut known) = run.convert_units(&mut feed, known)?;
     if let Some(err) = run.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(err);
     }
+    let is_through = run.is_through.into_inner();
     let settle = run.settle.into_state();
-    let mut all = manifests;
-    all.append(&mut committed);
-    let lock = handle.block_on(read_lock(storage, &all))?;
+    let seen = feed.seen();
+    if is_through {
+        handle.block_on(async {
+            if known.has_recent() {
+                lease.confirm().await?;
+                known.write_checkpoint(storage).await?;
+                lease.confirm().await?;
+                known.sweep(storage).await?;
+            }
+            note_listings(options, storage, &listed, today).await
+        })?;
+    }
+    let lake = &known.summary;
+    let lock = handle.block_on(read_lock(storage, lake))?;
     if let Some(catalog) = &catalog {
-        let refresh = refresh_catalog(catalog, storage, &all, &lock, &options.catalog);
+        let refresh = refresh_catalog(catalog, storage, lake, &lock, &options.catalog);
         report.add_catalog(handle.block_on(refresh)?);
     }
     report.warnings = handle.block_on(warnings(storage));
-    report.objects_ignored += work.ignored;
-    report.objects_known = work.known;
+    report.objects_ignored += seen.report.objects_ignored;
+    report.objects_known = seen.known;
+    report.listing = seen.report;
     report.schema_version = lock.version;
     report.new_fields = settle.new_fields;
-    report.interrupted = stop.load(Ordering::Relaxed) && (report.units as usize) < total;
+    report.interrupted = stop.load(Ordering::Relaxed) && !is_through;
     report.seconds = started.elapsed().as_secs_f64();
     if report.units > 0 {
-        handle.block_on(write_run_log(storage, &report, &all))?;
+        handle.block_on(write_run_log(storage, &report, lake))?;
     }
     Ok(report)
 }
@@ -161,7 +186,7 @@ fn check_places(options: &ConvertOptions) -> Result<()> {
     };
     let lake = lake.canonicalize().unwrap_or(lake);
     for source in &options.sources {
-        let Some(Ok(path)) = source.local().map(|path| path.canonicalize()) else { continue };
+        let Some(Ok(path)) = source.local().map(std::path::Path::canonicalize) else { continue };
         if path.starts_with(&lake) || (lake.starts_with(&path) && path.is_dir()) {
             return Err(inside(&lake.display(), source));
         }
@@ -185,8 +210,8 @@ fn check_names(options: &ConvertOptions) -> Result<()> {
 }
 
 /// A lake keeps the partition keys and the base table that it began with.
-fn check_lake(options: &ConvertOptions, manifests: &[Manifest]) -> Result<()> {
-    let Some(last) = manifests.last() else { return Ok(()) };
+fn check_lake(options: &ConvertOptions, lake: &Summary) -> Result<()> {
+    let Some(last) = &lake.last else { return Ok(()) };
     if last.partition_by != options.partition_by.to_string() {
         return Err(Error::config(format!(
             "the lake is partitioned by {}; give the same `--partition-by` or another lake",
@@ -195,24 +220,28 @@ fn check_lake(options: &ConvertOptions, manifests: &[Manifest]) -> Result<()> {
     }
     let base = &options.catalog.table;
     let names: Vec<String> = crate::schema::Family::ALL.iter().map(|f| f.table(base)).collect();
-    match manifests.iter().flat_map(|m| &m.files).find(|file| !names.contains(&file.table)) {
-        Some(file) => Err(Error::config(format!(
-            "the lake holds the table `{}`; give the same `--table` or another lake",
-            file.table
+    match lake.tables.keys().find(|table| !names.contains(table)) {
+        Some(table) => Err(Error::config(format!(
+            "the lake holds the table `{table}`; give the same `--table` or another lake"
         ))),
         None => Ok(()),
     }
 }
 
 /// Removes what a killed run left: finished intents, and the files of abandoned ones.
-async fn clean_up(storage: &Storage, work: &Work, table: &str) -> Result<()> {
-    for unit in &work.finished {
+async fn clean_up(
+    storage: &Storage,
+    abandoned: &[Intent],
+    finished: &[UnitId],
+    table: &str,
+) -> Result<()> {
+    for unit in finished {
         Intent::remove(storage, unit).await?;
     }
-    if work.abandoned.is_empty() {
+    if abandoned.is_empty() {
         return Ok(());
     }
-    let units: Vec<String> = work.abandoned.iter().map(|i| i.unit.to_string()).collect();
+    let units: Vec<String> = abandoned.iter().map(|i| i.unit.to_string()).collect();
     let mut places: Vec<String> =
         crate::schema::Family::ALL.iter().map(|family| family.table(table)).collect();
     places.extend(["quarantine", "copies"].map(|folder| format!("{OWN}/{folder}")));
@@ -223,7 +252,7 @@ async fn clean_up(storage: &Storage, work: &Work, table: &str) -> Result<()> {
             }
         }
     }
-    for intent in &work.abandoned {
+    for intent in abandoned {
         Intent::remove(storage, &intent.unit).await?;
     }
     Ok(())
@@ -232,9 +261,10 @@ async fn clean_up(storage: &Storage, work: &Work, table: &str) -> Result<()> {
 /// Reads all objects on this thread, unit by unit and member by member, and writes nothing.
 fn parse_all(
     options: &ConvertOptions,
-    work: &Work,
+    feed: &mut Feed,
     nested: bool,
     runtime: &Handle,
+    mut see: impl FnMut(&Unit),
     mut visit: impl FnMut(&Parsed) -> Result<()>,
 ) -> Result<()> {
     let mut worker = Worker::new(Decoder::new(options.caps));
@@ -242,7 +272,8 @@ fn parse_all(
     let mut parse = |objects: Vec<SegmentObject>| -> Result<()> {
         visit(&parse_segment(objects, &mut worker, &rows)?)
     };
-    for unit in &work.units {
+    while let Some(unit) = feed.next(runtime)? {
+        see(&unit);
         match &unit.objects[..] {
             [object @ Object { archive: Some(kind), .. }] => {
                 let archive = object.open(runtime)?;
@@ -260,9 +291,18 @@ fn parse_all(
     Ok(())
 }
 
-/// With `--strict`: reads everything once, and refuses before anything is committed.
-fn refuse_quarantine(options: &ConvertOptions, work: &Work, runtime: &Handle) -> Result<()> {
-    parse_all(options, work, false, runtime, |parsed| match parsed.quarantine.first() {
+/// With `--strict`: reads everything once, and refuses before anything is committed; returns the
+/// entries of what it looked at.
+fn refuse_quarantine(
+    options: &ConvertOptions,
+    feed: &mut Feed,
+    runtime: &Handle,
+) -> Result<HashSet<Entry>> {
+    let mut looked_at = HashSet::new();
+    let see = |unit: &Unit| {
+        looked_at.extend(unit.objects.iter().map(|o| entry(&o.layout, &o.key, &o.etag)));
+    };
+    parse_all(options, feed, false, runtime, see, |parsed| match parsed.quarantine.first() {
         None => Ok(()),
         Some(bad) => Err(Error::bad_input(format!(
             "{}; nothing was committed, because of `--strict`",
@@ -271,14 +311,15 @@ fn refuse_quarantine(options: &ConvertOptions, work: &Work, runtime: &Handle) ->
         .at("object", &bad.object)
         .at("record", bad.record.map_or("all".to_owned(), |n| n.to_string()))
         .at("byte", bad.byte)),
-    })
+    })?;
+    Ok(looked_at)
 }
 
 /// What a person should know about where the lake is.
 async fn warnings(storage: &Storage) -> Vec<String> {
     let Some(bucket) = storage.bucket() else { return Vec::new() };
-    match bucket.is_public().await {
-        Some(true) => vec![format!(
+    match bucket.public_access().await {
+        PublicAccess::By(_) => vec![format!(
             "the bucket `{}` is open to the public, and the logs in it are sensitive: block public \
              access to it",
             bucket.name()
@@ -289,8 +330,8 @@ async fn warnings(storage: &Storage) -> Vec<String> {
 }
 
 /// Keeps what a run did; the only file whose name depends on the clock.
-async fn write_run_log(storage: &Storage, report: &Report, manifests: &[Manifest]) -> Result<()> {
-    let Some(last) = manifests.last() else { return Ok(()) };
+async fn write_run_log(storage: &Storage, report: &Report, lake: &Summary) -> Result<()> {
+    let Some(last) = &lake.last else { return Ok(()) };
     let key = format!("{OWN}/runs/{}-{}.json", last.unit, jiff::Timestamp::now().as_millisecond());
     let json = serde_json::to_vec_pretty(report)
         .map_err(|err| Error::new(ErrorKind::Bug, "cannot render the report").because(err))?;
@@ -306,19 +347,26 @@ pub fn infer(options: &ConvertOptions, from_seed: bool) -> Result<Lock> {
     let mut lock = if from_seed { Lock::seed()? } else { Lock::empty() };
     let runtime = runtime()?;
     let handle = runtime.handle();
-    let work = handle.block_on(make_work(options, &[], Vec::new()))?;
+    let mut feed = handle.block_on(new_feed(options))?;
     let mut seen: BTreeMap<_, crate::schema::Observed> = BTreeMap::new();
-    parse_all(options, &work, true, handle, |parsed| {
-        for table in &parsed.tables {
-            for (spec, values) in table.specs.iter().zip(&table.values) {
-                if let Values::Nested(tree) = values {
-                    let observed = tree.observed(&parsed.source, &parsed.side);
-                    seen.entry((table.family, spec.name)).or_default().join(observed);
+    parse_all(
+        options,
+        &mut feed,
+        true,
+        handle,
+        |_| {},
+        |parsed| {
+            for table in &parsed.tables {
+                for (spec, values) in table.specs.iter().zip(&table.values) {
+                    if let Values::Nested(tree) = values {
+                        let observed = tree.observed(&parsed.source, &parsed.side);
+                        seen.entry((table.family, spec.name)).or_default().join(observed);
+                    }
                 }
             }
-        }
-        Ok(())
-    })?;
+            Ok(())
+        },
+    )?;
     for ((family, name), observed) in seen {
         lock.merge(family, name, &observed);
     }

@@ -1,8 +1,8 @@
 //! The end of a unit: rows to staged files, and then, in order, the commit.
 
 use crate::commit::{
-    DataFile, Intent, Manifest, ObjectRecord, QuarantinedObject, Tally, UnitId, encode_copies,
-    write_lock, write_quarantine,
+    DataFile, Intent, Known, Manifest, ObjectRecord, QuarantinedObject, Tally, UnitId,
+    encode_copies, write_lock, write_quarantine,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::ConvertOptions;
@@ -145,7 +145,8 @@ pub(crate) struct Committer<'a> {
     pub lock_version: u32,
     pub report: Report,
     pub partitions: BTreeSet<String>,
-    pub manifests: Vec<Manifest>,
+    /// What is known of the lake; every unit that is committed is added.
+    pub known: Known,
 }
 
 impl Committer<'_> {
@@ -184,9 +185,16 @@ impl Committer<'_> {
                 *self.report.quarantined_by_reason.entry(entry.reason.clone()).or_default() += 1;
             }
             self.count(&manifest, is_resumed);
-            self.manifests.push(manifest);
+            self.known.add(&manifest);
         }
-        self.runtime.block_on(all(removals))
+        self.runtime.block_on(all(removals))?;
+        if self.known.is_checkpoint_due() {
+            self.runtime.block_on(async {
+                self.lease.confirm().await?;
+                self.known.write_checkpoint(self.storage).await
+            })?;
+        }
+        Ok(())
     }
 
     /// Gathers the segments of a unit.

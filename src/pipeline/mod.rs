@@ -2,6 +2,7 @@
 
 mod budget;
 mod convert;
+mod feed;
 mod fetch;
 mod finish;
 mod inspect;
@@ -13,6 +14,7 @@ mod report;
 mod run;
 mod segment;
 mod settle;
+mod window;
 
 pub use convert::{convert, infer};
 pub use inspect::{FileCheck, check_files, remove_orphans};
@@ -22,11 +24,13 @@ pub use publish::{
     refresh_catalog,
 };
 pub use report::{Progress, Report};
+pub use window::DEFAULT_LOOK_BACK_DAYS;
 
 use crate::decode::Caps;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::partition::PartitionBy;
+use crate::source::Narrow;
 use crate::storage::S3;
 use crate::units::ByteCount;
 use crate::write::Compression;
@@ -96,6 +100,12 @@ impl FromStr for Duplicates {
 pub struct ConvertOptions {
     /// Files, folders and prefixes of buckets to read.
     pub sources: Vec<Location>,
+    /// What is wanted of the sources.
+    pub narrow: Narrow,
+    /// Days before the last complete listing of a bucket that are listed again.
+    pub look_back_days: u32,
+    /// Whether everything is listed, however long ago it was delivered.
+    pub full: bool,
     /// Where the lake is.
     pub lake: Location,
     /// How S3 is reached.

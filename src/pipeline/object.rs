@@ -341,9 +341,9 @@ impl Taker<'_> {
     fn take_all(&mut self, mut cursor: Cursor<'_>, count: usize) {
         let mut scratch = Scratch::default();
         let facts = ObjectFacts {
-            account: self.layout.account.clone(),
-            region: self.layout.region.clone(),
-            organization: self.layout.organization.clone(),
+            account: self.layout.account.to_string(),
+            region: self.layout.region.to_string(),
+            organization: self.layout.organization.to_string(),
         };
         for _ in 0..count {
             let family = match self.layout.folder {

@@ -1,11 +1,13 @@
-//! What a conversion would do: objects, subtracted from the ledger, cut into units.
+//! What a conversion would do, and what earlier ones began.
 
-use crate::commit::{Intent, Ledger, Manifest, UnitId, unit_identity};
+use crate::commit::{CompleteListing, Entry, Intent, Known, Manifest, UnitId, entry, month};
 use crate::error::Result;
 use crate::pipeline::ConvertOptions;
-use crate::source::{Object, list};
+use crate::pipeline::feed::{Feed, FeedOptions, LEDGER_SHARE};
+use crate::pipeline::window::{sources, today};
+use crate::source::{ListingReport, Object, find};
 use crate::storage::Storage;
-use hashbrown::HashMap;
+use hashbrown::HashSet;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -33,102 +35,73 @@ impl Unit {
     }
 }
 
-/// What is to be done in a lake.
-#[derive(Debug, Default)]
-pub(crate) struct Work {
-    /// Units in the order of their numbers.
+/// What earlier runs began.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Begun {
+    /// Units to finish, in the order of their numbers, exactly as their intents say.
     pub units: Vec<Unit>,
-    /// Intents that cannot be finished as they are: other settings, objects that are gone, a gap.
+    /// The entries of their objects.
+    pub taken: HashSet<Entry>,
+    /// Intents that cannot be finished as they are: other settings, objects that are gone or known, a
+    /// gap.
     pub abandoned: Vec<Intent>,
     /// Intents whose manifest exists: only their removal is left.
     pub finished: Vec<UnitId>,
-    /// Objects passed over by their key.
-    pub ignored: u64,
-    /// Objects that the lake holds.
-    pub known: u64,
+    /// The number of the first new unit.
+    pub next_number: u64,
 }
 
-/// Lists the sources, subtracts the ledger and cuts units; unfinished intents come first.
-pub(crate) async fn make_work(
+/// Sorts the intents that earlier runs left; finds the objects of those that are to be finished,
+/// whatever this run is narrowed to.
+///
+/// # Errors
+/// As for a listing, and for reading manifests.
+pub(crate) async fn begun(
     options: &ConvertOptions,
-    manifests: &[Manifest],
+    storage: &Storage,
+    known: &Known,
     intents: Vec<Intent>,
-) -> Result<Work> {
-    let settings = options.settings();
-    let mut ledger = Ledger::from_manifests(manifests);
-    let listing = list(&options.sources, &options.s3).await?;
-    let mut work = Work { ignored: listing.ignored, ..Work::default() };
-    let by_key: HashMap<&str, &Object> =
-        listing.objects.iter().map(|object| (object.key.as_str(), object)).collect();
+) -> Result<Begun> {
+    let (settings, lake) = (options.settings(), &known.summary);
+    let mut ledger = known.ledger(storage, options.memory.0 / LEDGER_SHARE);
+    let mut begun = Begun { next_number: lake.next_number(), ..Begun::default() };
+    let mut open = Vec::new();
+    for intent in intents {
+        let is_old = intent.unit.number < lake.next_number();
+        if is_old && Manifest::is_committed(storage, &intent.unit).await? {
+            begun.finished.push(intent.unit);
+        } else if is_old {
+            begun.abandoned.push(intent);
+        } else {
+            open.push(intent);
+        }
+    }
+    let wanted = open.iter().flat_map(|intent| &intent.objects);
+    let found = find(&options.sources, &options.s3, wanted).await?;
     // Units must have the numbers of an undisturbed run. Intents are written side by side, so that a
     // killed run may lack one among them, and a dead run's put may arrive long after: only those that
     // follow on the manifests without a gap are finished, the others are cut anew.
-    let mut number = ledger.next_number();
-    for intent in intents {
-        if manifests.iter().any(|manifest| manifest.unit == intent.unit) {
-            work.finished.push(intent.unit);
+    for intent in open {
+        let is_next = intent.unit.number == begun.next_number && intent.settings == settings;
+        let objects = intent.objects.iter().map(|(key, etag)| {
+            found.get(key).filter(|object| is_next && object.etag == *etag).cloned()
+        });
+        let Some(objects) = objects.collect::<Option<Vec<Object>>>() else {
+            begun.abandoned.push(intent);
             continue;
-        }
-        let objects: Option<Vec<Object>> = intent
-            .objects
-            .iter()
-            .map(|(key, etag)| {
-                by_key.get(key.as_str()).filter(|o| o.etag == *etag).map(|o| (*o).clone())
-            })
-            .collect();
-        let is_new = |object: &Object| !ledger.contains(&object.key, &object.etag);
-        match objects {
-            Some(objects)
-                if intent.settings == settings
-                    && intent.unit.number == number
-                    && objects.iter().all(is_new) =>
-            {
-                number += 1;
-                for object in &objects {
-                    ledger.add(&object.key, &object.etag);
-                }
-                work.units.push(Unit { id: intent.unit, objects, is_resumed: true });
-            }
-            _ => work.abandoned.push(intent),
+        };
+        let entry = |o: &Object| (month(&o.layout), entry(&o.layout, &o.key, &o.etag));
+        let entries: Vec<_> = objects.iter().map(entry).collect();
+        let is_taken = entries.iter().any(|(_, entry)| begun.taken.contains(entry));
+        if is_next && !is_taken && !ledger.contains_any(&entries).await? {
+            begun.taken.extend(entries.iter().map(|(_, entry)| *entry));
+            begun.next_number += 1;
+            begun.units.push(Unit { id: intent.unit, objects, is_resumed: true });
+        } else {
+            begun.abandoned.push(intent);
         }
     }
-    drop(by_key);
-    let mut current: Vec<Object> = Vec::new();
-    let mut current_size = 0;
-    let mut cut = |objects: &mut Vec<Object>, units: &mut Vec<Unit>| {
-        if objects.is_empty() {
-            return;
-        }
-        let pairs = objects.iter().map(|o| (o.key.as_str(), o.etag.as_str()));
-        let identity = unit_identity(&settings, pairs);
-        let id = UnitId { number, identity };
-        number += 1;
-        units.push(Unit { id, objects: std::mem::take(objects), is_resumed: false });
-    };
-    for object in listing.objects {
-        if ledger.contains(&object.key, &object.etag) {
-            work.known += 1;
-            continue;
-        }
-        let size = object.json_estimate;
-        // An archive is a unit of its own: it is read from one end to the other.
-        let is_alone = object.archive.is_some();
-        if is_alone || current_size + size > options.unit_size.0 {
-            cut(&mut current, &mut work.units);
-            current_size = 0;
-        }
-        current_size += size;
-        current.push(object);
-        if is_alone {
-            cut(&mut current, &mut work.units);
-            current_size = 0;
-        }
-    }
-    cut(&mut current, &mut work.units);
-    let resumed: u64 =
-        work.units.iter().filter(|u| u.is_resumed).map(|u| u.objects.len() as u64).sum();
-    work.known = work.known.saturating_sub(resumed);
-    Ok(work)
+    Ok(begun)
 }
 
 /// What a conversion would read and make.
@@ -148,6 +121,8 @@ pub struct PlanReport {
     pub units: u64,
     /// Of them, units that an earlier run had begun.
     pub units_resumed: u64,
+    /// What was listed, and what was left out.
+    pub listing: ListingReport,
     /// Objects by account, region and delivery date, as far as the keys say.
     pub by_delivery: BTreeMap<String, u64>,
 }
@@ -158,32 +133,51 @@ pub struct PlanReport {
 /// As for a conversion's listing and ledger.
 pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
     let runtime = super::convert::runtime()?;
-    let work = runtime.block_on(async {
+    let mut feed = runtime.block_on(async {
         let is_absent = options.lake.local().is_some_and(|folder| !folder.is_dir());
-        let (manifests, intents) = if is_absent {
-            Default::default()
-        } else {
-            let storage = Storage::open(&options.lake, &options.s3).await?;
-            (Manifest::read_all(&storage).await?, Intent::read_all(&storage).await?)
-        };
-        make_work(options, &manifests, intents).await
+        if is_absent {
+            return new_feed(options).await;
+        }
+        let storage = Storage::open(&options.lake, &options.s3).await?;
+        let known = Known::read(&storage).await?;
+        let intents = Intent::read_all(&storage).await?;
+        let begun = begun(options, &storage, &known, intents).await?;
+        let listed = CompleteListing::read_all(&storage).await?;
+        let lake = Some((&storage, &known));
+        let (sources, today) = (sources(options, &listed), today());
+        Feed::open(FeedOptions { options, sources, today, lake, begun, only: None }).await
     })?;
-    let mut report = PlanReport {
-        objects_ignored: work.ignored,
-        objects_known: work.known,
-        units: work.units.len() as u64,
-        units_resumed: work.units.iter().filter(|unit| unit.is_resumed).count() as u64,
-        ..PlanReport::default()
-    };
-    for object in work.units.iter().flat_map(|unit| &unit.objects) {
-        report.objects += 1;
-        report.bytes += object.size;
-        report.bytes_json_estimate += object.json_estimate;
+    let mut report = PlanReport::default();
+    while let Some(unit) = feed.next(runtime.handle())? {
+        report.units += 1;
+        report.units_resumed += u64::from(unit.is_resumed);
+        unit.objects.iter().for_each(|object| report.add(object));
+    }
+    let seen = feed.seen();
+    report.objects_ignored = seen.report.objects_ignored;
+    report.objects_known = seen.known;
+    report.listing = seen.report;
+    Ok(report)
+}
+
+/// Lists sources for a lake that is not there.
+///
+/// # Errors
+/// As for a listing.
+pub(super) async fn new_feed(options: &ConvertOptions) -> Result<Feed> {
+    let (sources, today, begun) = (sources(options, &[]), today(), Begun::default());
+    Feed::open(FeedOptions { options, sources, today, lake: None, begun, only: None }).await
+}
+
+impl PlanReport {
+    fn add(&mut self, object: &Object) {
+        self.objects += 1;
+        self.bytes += object.size;
+        self.bytes_json_estimate += object.json_estimate;
         let layout = &object.layout;
         let part = |text: &str| if text.is_empty() { "?".to_owned() } else { text.to_owned() };
         let key =
             format!("{} {} {}", part(&layout.account), part(&layout.region), part(&layout.date));
-        *report.by_delivery.entry(key).or_default() += 1;
+        *self.by_delivery.entry(key).or_default() += 1;
     }
-    Ok(report)
 }

@@ -5,13 +5,12 @@ use crate::catalog::{
     OnExtraPartition, PartitionDefinition, Plan, Publication, Reading, TableDefinition, plan,
     projection_parameters,
 };
-use crate::commit::Manifest;
+use crate::commit::Summary;
 use crate::error::{Error, Result};
 use crate::partition::values_of;
 use crate::pipeline::DEFAULT_DATABASE;
 use crate::schema::{Family, Kind, Lock, Role, columns, hive_type};
 use crate::storage::{OWN, S3, Storage};
-use std::collections::BTreeMap;
 
 /// Which catalog is brought in line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +53,9 @@ impl CatalogOptions {
         }
     }
 
-    /// Returns the database of a lake with these manifests.
-    pub fn database_of(&self, manifests: &[Manifest]) -> String {
-        let last = manifests.last().map(|last| last.database.clone());
+    /// Returns the database of a lake.
+    pub fn database_of(&self, lake: &Summary) -> String {
+        let last = lake.last.as_ref().map(|last| last.database.clone());
         let known = self.database.clone().or(last.filter(|name| !name.is_empty()));
         known.unwrap_or_else(|| DEFAULT_DATABASE.to_owned())
     }
@@ -90,43 +89,36 @@ fn catalog_columns(family: Family, lock: &Lock, nested: bool) -> Vec<Column> {
         .collect()
 }
 
-/// Returns the tables that the manifests describe, with their partitions.
+/// Returns the tables that the lake holds, with their partitions.
 fn tables(
     storage: &Storage,
-    manifests: &[Manifest],
+    lake: &Summary,
     lock: &Lock,
     options: &CatalogOptions,
 ) -> Vec<(TableDefinition, Vec<PartitionDefinition>)> {
     let address = storage.address();
-    let nested = manifests.iter().any(|manifest| manifest.nested);
-    let Some(last) = manifests.last() else { return Vec::new() };
+    let Some(last) = &lake.last else { return Vec::new() };
     let mut out = Vec::new();
     for family in Family::ALL {
         let name = family.table(&options.table);
-        let mut partitions: BTreeMap<&str, PartitionDefinition> = BTreeMap::new();
-        let files = manifests.iter().flat_map(|manifest| &manifest.files);
-        for file in files.filter(|file| file.table == name) {
-            let partition =
-                partitions.entry(&file.partition).or_insert_with(|| PartitionDefinition {
-                    values: values_of(&file.partition),
-                    location: format!("{address}{name}/{}/", file.partition),
-                    rows: 0,
-                    bytes: 0,
-                    files: 0,
-                });
-            partition.rows += file.rows;
-            partition.bytes += file.bytes;
-            partition.files += 1;
-        }
-        if partitions.is_empty() {
+        let Some(totals) = lake.tables.get(&name).filter(|totals| !totals.is_empty()) else {
             continue;
-        }
-        let partitions: Vec<_> = partitions.into_values().collect();
+        };
+        let partitions: Vec<PartitionDefinition> = totals
+            .iter()
+            .map(|(partition, totals)| PartitionDefinition {
+                values: values_of(partition),
+                location: format!("{address}{name}/{partition}/"),
+                rows: totals.rows,
+                bytes: totals.bytes,
+                files: totals.files,
+            })
+            .collect();
         let definition = TableDefinition {
-            database: options.database_of(manifests),
+            database: options.database_of(lake),
             location: format!("{address}{name}/"),
             name,
-            columns: catalog_columns(family, lock, nested),
+            columns: catalog_columns(family, lock, lake.nested),
             partition_keys: last.partition_by.split(',').map(str::to_owned).collect(),
             compression: last.compression.clone(),
             description: family.description().to_owned(),
@@ -148,7 +140,7 @@ fn tables(
 /// region or credentials, or when its database is missing and may not be made.
 pub async fn open_catalog(
     storage: &Storage,
-    manifests: &[Manifest],
+    lake: &Summary,
     options: &CatalogOptions,
     s3: &S3,
 ) -> Result<Option<Catalog>> {
@@ -166,7 +158,7 @@ pub async fn open_catalog(
         }
         (CatalogKind::Glue, _) => {
             let glue = GlueCatalog::new(s3.aws().await, options.glue.clone()).await?;
-            glue.require_database(&options.database_of(manifests)).await?;
+            glue.require_database(&options.database_of(lake)).await?;
             Ok(Some(Catalog::Glue(Box::new(glue))))
         }
     }
@@ -201,13 +193,13 @@ fn published(
 pub async fn catalog_plan(
     catalog: &Catalog,
     storage: &Storage,
-    manifests: &[Manifest],
+    lake: &Summary,
     lock: &Lock,
     options: &CatalogOptions,
     comparison: Comparison,
 ) -> Result<Vec<Plan>> {
     let mut plans = Vec::new();
-    for (table, partitions) in tables(storage, manifests, lock, options) {
+    for (table, partitions) in tables(storage, lake, lock, options) {
         let reading = Reading {
             comparison,
             partitions: partitions.len(),
@@ -244,12 +236,12 @@ pub async fn apply_plans(catalog: &Catalog, plans: &[Plan]) -> Result<u64> {
 pub async fn refresh_catalog(
     catalog: &Catalog,
     storage: &Storage,
-    manifests: &[Manifest],
+    lake: &Summary,
     lock: &Lock,
     options: &CatalogOptions,
 ) -> Result<Refreshed> {
     let comparison = Comparison::Fingerprints;
-    let plans = catalog_plan(catalog, storage, manifests, lock, options, comparison).await?;
+    let plans = catalog_plan(catalog, storage, lake, lock, options, comparison).await?;
     let changes = apply_plans(catalog, &plans).await?;
     Ok(Refreshed { changes, usage: catalog.usage() })
 }

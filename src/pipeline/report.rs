@@ -2,6 +2,7 @@
 
 use crate::commit::Tally;
 use crate::pipeline::publish::Refreshed;
+use crate::source::ListingReport;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,6 +58,9 @@ pub struct Report {
     pub interrupted: bool,
     /// Wall time.
     pub seconds: f64,
+    /// What was listed, and what was left out.
+    #[serde(default)]
+    pub listing: ListingReport,
     /// Rows by table.
     pub rows_by_table: BTreeMap<String, u64>,
     /// Ignored objects by what they are.
@@ -92,7 +96,7 @@ impl Report {
 /// Counters that a progress display reads while a run goes on.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Bytes to read, once the source is listed.
+    /// Bytes to read, as far as the sources are listed.
     pub bytes_total: AtomicU64,
     /// Objects to read.
     pub objects_total: AtomicU64,

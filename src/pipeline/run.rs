@@ -5,11 +5,12 @@
 //! schema; then any worker encodes and stages. The committer commits units in order. Nothing waits
 //! while it holds a thread of the pool.
 
-use crate::commit::{Manifest, ObjectOutcome, ObjectRecord, Tally, UnitId};
+use crate::commit::{Known, ObjectOutcome, ObjectRecord, Tally, UnitId};
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::pipeline::ConvertOptions;
 use crate::pipeline::budget::Budget;
+use crate::pipeline::feed::{Feed, Next};
 use crate::pipeline::fetch::{Fetch, Fetched, abort_all, json_bytes};
 use crate::pipeline::finish::{Committer, Ready, Settled, Staged, stage};
 use crate::pipeline::order::InOrder;
@@ -72,6 +73,8 @@ pub(crate) struct Run<'a> {
     pub(crate) workers: Mutex<Vec<Worker>>,
     pub(crate) settle: InOrder<(Job, Parsed), Settle>,
     pub(crate) failure: Mutex<Option<Error>>,
+    /// Set when the last unit has been handed out.
+    pub(crate) is_through: AtomicBool,
     /// The lake's database in the catalog.
     pub(crate) database: String,
     pub(crate) rows: RowOptions,
@@ -83,11 +86,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// `Io` when threads cannot be started.
-    pub(crate) fn convert_units(
-        &self,
-        units: Vec<Unit>,
-        lock_version: u32,
-    ) -> Result<(Report, Vec<Manifest>)> {
+    pub(crate) fn convert_units(&self, feed: &mut Feed, known: Known) -> Result<(Report, Known)> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(self.options.threads.max(1))
             .stack_size(8 << 20)
@@ -101,19 +100,19 @@ impl Run<'_> {
             options: self.options,
             progress: self.progress,
             database: &self.database,
-            lock_version,
+            lock_version: known.summary.schema_version(),
             report: Report::default(),
             partitions: Default::default(),
-            manifests: Vec::new(),
+            known,
         };
         let (sender, receiver) = channel();
         std::thread::scope(|threads| {
             let commits = threads.spawn(move || self.commit_loop(committer, &receiver));
-            pool.in_place_scope(|scope| self.drive(scope, units, &sender));
+            pool.in_place_scope(|scope| self.drive(scope, feed, &sender));
             drop(sender);
             let committer =
                 commits.join().map_err(|_| Error::new(ErrorKind::Bug, "the committer panicked"))?;
-            Ok((committer.report, committer.manifests))
+            Ok((committer.report, committer.known))
         })
     }
 
@@ -130,30 +129,59 @@ impl Run<'_> {
     fn drive<'s>(
         &'s self,
         scope: &rayon::Scope<'s>,
-        units: Vec<Unit>,
+        feed: &mut Feed,
         sender: &Sender<(u64, Arrival)>,
     ) {
         let mut turns = Turns::default();
         let mut fetches = VecDeque::new();
-        for unit in units {
-            if self.is_over() {
-                return abort_all(fetches);
-            }
-            let is_remote = |object: &Object| matches!(object.place, Place::Bucket(_));
-            let is_archive = unit.objects.iter().any(|object| object.archive.is_some());
-            let is_handed_out = if !is_archive && unit.objects.iter().any(is_remote) {
-                self.fetch(scope, unit, sender, &mut turns, &mut fetches)
-            } else {
-                // Units are handed out in their order.
-                self.hand_out_fetched(scope, sender, &mut turns, &mut fetches)
-                    && self.hand_out_here(scope, &unit, sender, &mut turns)
+        while !self.is_over() {
+            let is_handed_out = match feed.poll() {
+                Ok(Next::Unit(unit)) => {
+                    self.hand_out(scope, *unit, sender, &mut turns, &mut fetches)
+                }
+                Ok(Next::End) => {
+                    let is_through = self.hand_out_fetched(scope, sender, &mut turns, &mut fetches);
+                    self.is_through.store(is_through, Ordering::Relaxed);
+                    break;
+                }
+                // While the listing is on its way, what is fetched need not wait.
+                Ok(Next::Pending) => match fetches.pop_front() {
+                    Some(first) => self.hand_out_fetch(scope, first, sender, &mut turns),
+                    None => feed.wait(self.handle).map_err(|err| self.fail(err)).is_ok(),
+                },
+                Err(err) => {
+                    self.fail(err);
+                    false
+                }
             };
             if !is_handed_out {
-                return abort_all(fetches);
+                break;
             }
         }
-        self.hand_out_fetched(scope, sender, &mut turns, &mut fetches);
         abort_all(fetches);
+    }
+
+    /// Hands out a unit, or starts to fetch it.
+    fn hand_out<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        unit: Unit,
+        sender: &Sender<(u64, Arrival)>,
+        turns: &mut Turns,
+        fetches: &mut VecDeque<Fetch<Unit>>,
+    ) -> bool {
+        let bytes: u64 = unit.objects.iter().map(|object| object.size).sum();
+        Progress::add(&self.progress.bytes_total, bytes);
+        Progress::add(&self.progress.objects_total, unit.objects.len() as u64);
+        let is_remote = |object: &Object| matches!(object.place, Place::Bucket(_));
+        let is_archive = unit.objects.iter().any(|object| object.archive.is_some());
+        if !is_archive && unit.objects.iter().any(is_remote) {
+            self.fetch(scope, unit, sender, turns, fetches)
+        } else {
+            // Units are handed out in their order.
+            self.hand_out_fetched(scope, sender, turns, fetches)
+                && self.hand_out_here(scope, &unit, sender, turns)
+        }
     }
 
     /// Starts to fetch a unit, once there is room; hands out those before it meanwhile.

@@ -1,16 +1,18 @@
 //! What segments settle in their turn: which rows are copies, and the schema.
 
 use crate::columns::Values;
-use crate::commit::{CopyIndex, Manifest, UnitId};
+use crate::commit::{CopyIndex, Summary, UnitId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::finish::{Settled, copies_key};
 use crate::pipeline::segment::Parsed;
 use crate::pipeline::{ConvertOptions, Duplicates, SchemaMode};
 use crate::schema::Lock;
 use crate::storage::Storage;
-use std::collections::BTreeMap;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
@@ -30,21 +32,15 @@ pub(crate) struct Settle {
 impl Settle {
     pub(crate) fn new(
         lock: Lock,
-        manifests: &[Manifest],
+        known: &Summary,
         options: &ConvertOptions,
         storage: &Storage,
         runtime: &Handle,
     ) -> Self {
-        let mut units_of_day: BTreeMap<i32, Vec<UnitId>> = BTreeMap::new();
-        for manifest in manifests {
-            for day in manifest.days.keys() {
-                units_of_day.entry(*day).or_default().push(manifest.unit.clone());
-            }
-        }
         Self {
             lock: Arc::new(lock),
             copies: CopyIndex::default(),
-            units_of_day,
+            units_of_day: known.units_of_day.clone(),
             new_fields: Vec::new(),
             options: options.clone(),
             storage: storage.clone(),
@@ -54,16 +50,14 @@ impl Settle {
 
     /// Decides which rows stay, and merges what was seen into the lock.
     pub(crate) fn settle(&mut self, parsed: Parsed) -> Result<Settled> {
+        self.load_days(&parsed)?;
         let mut keep = Vec::new();
         let mut copies: BTreeMap<i32, Vec<u128>> = BTreeMap::new();
         for table in &parsed.tables {
             let mut kept = vec![true; table.rows.len()];
             for (row, kept) in table.rows.iter().zip(&mut kept) {
                 let Some(fingerprint) = row.copy_of else { continue };
-                let day = row.instant.div_euclid(DAY) as i32;
-                if !self.copies.has_day(day) {
-                    self.load_day(day)?;
-                }
+                let day = day_of(row.instant);
                 let is_new = self.copies.insert(day, fingerprint);
                 *kept = is_new || self.options.duplicates == Duplicates::Keep;
                 if is_new {
@@ -78,15 +72,22 @@ impl Settle {
         Ok(Settled { parsed, keep, lock: Arc::clone(&self.lock), copies })
     }
 
-    fn load_day(&mut self, day: i32) -> Result<()> {
-        self.copies.open_day(day);
-        for unit in self.units_of_day.get(&day).into_iter().flatten() {
-            let key = copies_key(unit);
-            let bytes = self.runtime.block_on(self.storage.read(&key))?.ok_or_else(|| {
-                Error::new(ErrorKind::Damaged, "fingerprints of a unit are gone").at("key", &key)
-            })?;
-            self.copies.load(day, &bytes)?;
+    /// Loads the fingerprints of the event days that the rows touch, as far as they are not here.
+    fn load_days(&mut self, parsed: &Parsed) -> Result<()> {
+        let rows = parsed.tables.iter().flat_map(|table| &table.rows);
+        let touched = rows.filter(|row| row.copy_of.is_some()).map(|row| day_of(row.instant));
+        let days: BTreeSet<i32> = touched.filter(|day| !self.copies.has_day(*day)).collect();
+        if days.is_empty() {
+            return Ok(());
         }
+        let units = |day: &i32| self.units_of_day.get(day).into_iter().flatten();
+        let keys: BTreeSet<String> = days.iter().flat_map(units).map(copies_key).collect();
+        for bytes in self.runtime.block_on(read_all(&self.storage, keys))? {
+            for day in &days {
+                self.copies.load(*day, &bytes)?;
+            }
+        }
+        days.into_iter().for_each(|day| self.copies.open_day(day));
         Ok(())
     }
 
@@ -109,4 +110,28 @@ impl Settle {
             self.lock = Arc::new(lock);
         }
     }
+}
+
+/// Days since 1970.
+fn day_of(instant: i64) -> i32 {
+    instant.div_euclid(DAY) as i32
+}
+
+/// Reads objects of the lake side by side.
+async fn read_all(storage: &Storage, keys: BTreeSet<String>) -> Result<Vec<Bytes>> {
+    let mut reads = JoinSet::new();
+    for key in keys {
+        let storage = storage.clone();
+        reads.spawn(async move {
+            storage.read(&key).await?.ok_or_else(|| {
+                Error::new(ErrorKind::Damaged, "fingerprints of a unit are gone").at("key", &key)
+            })
+        });
+    }
+    let mut out = Vec::new();
+    while let Some(read) = reads.join_next().await {
+        let bug = |err| Error::new(ErrorKind::Bug, "a read panicked").because(err);
+        out.push(read.map_err(bug)??);
+    }
+    Ok(out)
 }

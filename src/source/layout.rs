@@ -5,6 +5,8 @@
 //! slashes, old file names lack the second underscore.
 
 use crate::schema::Family;
+use crate::units::Day;
+use std::sync::Arc;
 
 /// The kind of objects in a folder of the layout.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,19 +22,68 @@ pub enum Folder {
     Other,
 }
 
-/// What a key says; empty where it does not.
+/// What a key says; empty where it does not. The texts are shared: a million objects of one region
+/// say the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     /// The kind of objects.
     pub folder: Folder,
     /// Twelve digits.
-    pub account: String,
+    pub account: Arc<str>,
     /// As in the path.
-    pub region: String,
+    pub region: Arc<str>,
     /// `o-…`
-    pub organization: String,
+    pub organization: Arc<str>,
     /// The delivery date, `YYYY/MM/DD`.
-    pub date: String,
+    pub date: Arc<str>,
+}
+
+impl Layout {
+    /// Returns the delivery date, if the key has one that exists.
+    pub fn day(&self) -> Option<Day> {
+        Day::from_key(&self.date)
+    }
+
+    /// Returns a number that objects of one family, account and region have in common: what the
+    /// ledger is cut by. A key that names no account is in shard 0.
+    pub fn shard(&self) -> u8 {
+        if self.account.is_empty() {
+            return 0;
+        }
+        let mut hash = xxhash_rust::xxh3::Xxh3::new();
+        for text in [&*self.account, &*self.region] {
+            hash.update(text.as_bytes());
+            hash.update(&[0]);
+        }
+        hash.update(&[self.family().map_or(0, |family| family as u8 + 1)]);
+        hash.digest() as u8
+    }
+
+    /// The order, within a shard, in which what has different scopes is listed and converted.
+    pub(super) fn order(&self) -> impl Ord + '_ {
+        (self.family(), &self.organization, &self.account, &self.region)
+    }
+
+    fn family(&self) -> Option<Family> {
+        match self.folder {
+            Folder::Logs(family) => Some(family),
+            _ => None,
+        }
+    }
+
+    /// Shares the texts that are those of another layout.
+    pub(super) fn share(&mut self, other: &Self) {
+        for (mine, theirs) in [
+            (&mut self.account, &other.account),
+            (&mut self.region, &other.region),
+            (&mut self.organization, &other.organization),
+            (&mut self.date, &other.date),
+        ] {
+            if mine == theirs {
+                *mine = Arc::clone(theirs);
+            }
+        }
+    }
 }
 
 /// Reads a key or a path with `/` separators.
@@ -46,10 +97,10 @@ pub fn parse(key: &str) -> Layout {
     };
     let mut rest = parts[root + 1..].iter().copied().peekable();
     if let Some(id) = rest.next_if(|part| is_organization(part)) {
-        id.clone_into(&mut layout.organization);
+        layout.organization = id.into();
     }
     if let Some(id) = rest.next_if(|part| is_account(part)) {
-        id.clone_into(&mut layout.account);
+        layout.account = id.into();
     } else {
         from_file_name(file, &mut layout);
         return layout;
@@ -60,18 +111,18 @@ pub fn parse(key: &str) -> Layout {
     };
     layout.folder = folder_of(folder);
     if let Some(region) = rest.next_if(|part| is_region(part)) {
-        region.clone_into(&mut layout.region);
+        layout.region = region.into();
     }
     let date: Vec<&str> = rest.take(3).collect();
     if let [year, month, day] = date[..]
         && [(year, 4), (month, 2), (day, 2)].iter().all(|(part, len)| is_digits(part, *len))
     {
-        layout.date = date.join("/");
+        layout.date = date.join("/").into();
     }
     layout
 }
 
-fn folder_of(name: &str) -> Folder {
+pub(super) fn folder_of(name: &str) -> Folder {
     match name {
         "CloudTrail" => Folder::Logs(Family::Events),
         "CloudTrail-NetworkActivity" => Folder::Logs(Family::NetworkActivity),
@@ -93,9 +144,9 @@ fn from_file_name(file: &str, layout: &mut Layout) {
         return;
     }
     layout.folder = folder_of(folder);
-    account.clone_into(&mut layout.account);
+    layout.account = account.into();
     if is_region(region) {
-        region.clone_into(&mut layout.region);
+        layout.region = region.into();
     }
 }
 
@@ -103,18 +154,18 @@ fn is_digits(text: &str, len: usize) -> bool {
     text.len() == len && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn is_account(text: &str) -> bool {
+pub(super) fn is_account(text: &str) -> bool {
     is_digits(text, 12)
 }
 
-fn is_organization(text: &str) -> bool {
+pub(super) fn is_organization(text: &str) -> bool {
     text.len() > 2
         && text.starts_with("o-")
         && text[2..].bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
 /// `us-east-1`, `us-gov-west-1`, `us-iso-east-1`, and whatever comes next.
-fn is_region(text: &str) -> bool {
+pub(super) fn is_region(text: &str) -> bool {
     text.len() <= 32
         && text.contains('-')
         && text.ends_with(|c: char| c.is_ascii_digit())
@@ -137,12 +188,12 @@ mod tests {
         ] {
             let layout = parse(&key);
             assert_eq!(layout.folder, Folder::Logs(Family::Events), "{key}");
-            assert_eq!(layout.account, "111122223333");
-            assert_eq!(layout.region, "us-gov-west-1");
-            assert_eq!(layout.organization, organization);
-            assert_eq!(layout.date, "2024/05/01");
+            assert_eq!(&*layout.account, "111122223333");
+            assert_eq!(&*layout.region, "us-gov-west-1");
+            assert_eq!(&*layout.organization, organization);
+            assert_eq!(&*layout.date, "2024/05/01");
         }
-        assert_eq!(parse(&format!("x/{file}")).region, "us-gov-west-1");
+        assert_eq!(&*parse(&format!("x/{file}")).region, "us-gov-west-1");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! middle of things (503, 500, 429, a dropped connection, credentials that ran out) is tried again
 //! for as long as [`S3Options::retry_timeout`]; what stays down is `Unavailable`.
 
-use crate::aws::{Aws, AwsOptions, error_code, failed, kind_of};
+use crate::aws::{Aws, AwsOptions, error_code, failed, kind_of, refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::Put;
 use async_trait::async_trait;
@@ -233,7 +233,7 @@ impl Bucket {
                 .set_start_after(start_after.map(str::to_owned))
                 .set_continuation_token(token.map(str::to_owned))
                 .set_request_payer(self.payer());
-            let found = request.send().await.map_err(|err| failed("s3:ListBucket", &what, err))?;
+            let found = request.send().await.map_err(|err| failed("s3:ListBucket", &what, &err))?;
             let prefixes = found.common_prefixes().iter().filter_map(|p| p.prefix.clone());
             let next =
                 found.is_truncated().unwrap_or(false).then(|| found.next_continuation_token());
@@ -323,7 +323,7 @@ impl Bucket {
             Err(err) => match error_code(&err) {
                 Some("NoSuchKey" | "NotFound") => Ok(None),
                 Some("PreconditionFailed") => Err(replaced(&what)),
-                _ => Err(failed("s3:GetObject", &what, err)),
+                _ => Err(failed("s3:GetObject", &what, &err)),
             },
         }
     }
@@ -425,48 +425,6 @@ impl Bucket {
             }
         })
         .await
-    }
-
-    /// Returns whether anybody may read the bucket; nothing when we may not ask.
-    pub async fn is_public(&self) -> Option<bool> {
-        let _permit = self.permit().await.ok()?;
-        let Inner { client, name, .. } = &*self.0;
-        let block = client.get_public_access_block().bucket(name).send().await.ok();
-        let block = block.and_then(|found| found.public_access_block_configuration);
-        let is_set = |flag: Option<bool>| flag.unwrap_or(false);
-        let (blocks_policy, ignores_acls) = block.map_or((false, false), |block| {
-            (is_set(block.restrict_public_buckets), is_set(block.ignore_public_acls))
-        });
-        let policy = client.get_bucket_policy_status().bucket(name).send().await.ok();
-        let policy = policy
-            .and_then(|found| found.policy_status)
-            .map(|status| is_set(status.is_public) && !blocks_policy);
-        let acl = client.get_bucket_acl().bucket(name).send().await.ok().map(|acl| {
-            let is_everybody = |uri: Option<&str>| {
-                uri.is_some_and(|uri| {
-                    uri.ends_with("/global/AllUsers") || uri.ends_with("/AuthenticatedUsers")
-                })
-            };
-            let open = acl
-                .grants()
-                .iter()
-                .any(|grant| is_everybody(grant.grantee().and_then(|grantee| grantee.uri())));
-            open && !ignores_acls
-        });
-        match (policy, acl) {
-            (None, None) => None,
-            (policy, acl) => Some(policy.unwrap_or(false) || acl.unwrap_or(false)),
-        }
-    }
-
-    /// Returns the default encryption, `AES256` or `aws:kms`; nothing when we may not ask.
-    pub async fn default_encryption(&self) -> Option<String> {
-        let _permit = self.permit().await.ok()?;
-        let Inner { client, name, .. } = &*self.0;
-        let found = client.get_bucket_encryption().bucket(name).send().await.ok()?;
-        let rules = found.server_side_encryption_configuration?.rules;
-        let rule = rules.into_iter().next()?.apply_server_side_encryption_by_default?;
-        Some(rule.sse_algorithm.as_str().to_owned())
     }
 
     /// Names an object of this bucket for messages.
@@ -576,6 +534,7 @@ fn parse(key: &str) -> Result<Key> {
 fn store_failed(action: &'static str, what: &str, err: object_store::Error) -> Error {
     let text = err.to_string();
     let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+    let said = text.split_once("<Message>").and_then(|(_, rest)| rest.split_once("</Message>"));
     let kind = match &err {
         object_store::Error::PermissionDenied { .. }
         | object_store::Error::Unauthenticated { .. } => match code {
@@ -590,7 +549,13 @@ fn store_failed(action: &'static str, what: &str, err: object_store::Error) -> E
         },
     };
     let message = match kind {
-        ErrorKind::Denied => format!("not allowed to {action} on {what}"),
+        // It may be another permission that lacks, such as that to use the bucket's key.
+        ErrorKind::Denied => match (code, said) {
+            (Some((code, _)), Some((said, _))) if said.contains("not authorized to perform") => {
+                return refused(action, code, &said.replace("&quot;", "\""));
+            }
+            _ => format!("not allowed to {action} on {what}"),
+        },
         ErrorKind::Config => format!("there is no bucket for {what}"),
         _ => format!("cannot {action}"),
     };
@@ -622,7 +587,7 @@ async fn region_of(client: &Client, name: &str) -> Result<Option<String>> {
                 Some(404) => Err(Error::config(format!("there is no bucket `{name}`"))),
                 // Listing may be allowed for some prefixes only, which a HEAD does not name.
                 Some(301 | 307 | 400 | 403) => Ok(region),
-                _ => Err(failed("s3:ListBucket", &format!("s3://{name}"), err)),
+                _ => Err(failed("s3:ListBucket", &format!("s3://{name}"), &err)),
             }
         }
     }
@@ -644,13 +609,15 @@ fn object_store_of(
         .with_read_timeout(READ_TIMEOUT)
         .with_connect_timeout(CONNECT_TIMEOUT)
         .with_pool_max_idle_per_host(options.requests);
-    let identity = Arc::new(StoreIdentity(Arc::clone(&aws)));
+    let identity = Arc::new(StoreIdentity(Arc::clone(aws)));
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(name)
         .with_region(region)
         .with_credentials(identity)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_request_payer(options.request_payer)
+        // DeleteObjects answers 200 and hides in the body, per key, that it is not allowed.
+        .with_disable_bulk_delete(true)
         .with_retry(retry)
         .with_client_options(clients);
     builder = match &options.encryption {

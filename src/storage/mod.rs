@@ -8,6 +8,7 @@
 mod bucket;
 mod folder;
 mod lease;
+mod public;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
@@ -17,13 +18,24 @@ pub use bucket::{
 use bytes::Bytes;
 use folder::Folder;
 pub use lease::Lease;
+pub use public::PublicAccess;
 use std::path::Path;
 
 /// Everything of ours in a lake lies under this folder; readers pass over names with `_`.
 pub const OWN: &str = "_trailmill";
 
 /// The folders of documents below [`OWN`].
-const DOCUMENTS: [&str; 6] = ["schema", "manifests", "intents", "copies", "quarantine", "runs"];
+const DOCUMENTS: [&str; 9] = [
+    "schema",
+    "manifests",
+    "intents",
+    "copies",
+    "quarantine",
+    "runs",
+    "checkpoints",
+    "ledger",
+    "listings",
+];
 
 /// What a put-if-absent found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,10 +6,13 @@
 //! records it should hold are then missing.
 
 use super::expected;
+use super::files::{DataFile, Files, Place, Placed, no_buckets};
 use super::row::Row;
 use super::table::{CONTRACT_COLUMNS, Family, Member, Shape};
 use crate::error::{Error, Result};
+use crate::location::Location;
 use polars::io::SerReader;
+use polars::io::mmap::MmapBytesReader;
 use polars::io::parquet::read::{FileMetadata, ParallelStrategy, ParquetReader};
 use polars::prelude::{
     BooleanChunked, DataFrame, DataType, Int64Chunked, ListChunked, PolarsResult, Series,
@@ -19,49 +22,84 @@ use polars_parquet::parquet::metadata::SchemaDescriptor;
 use polars_parquet::parquet::schema::types::{GroupConvertedType, GroupLogicalType, ParquetType};
 use rayon::prelude::*;
 use std::fs::File;
+use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use walkdir::WalkDir;
 
 /// One data file of a table.
 #[derive(Debug)]
 pub(super) struct LakeFile {
-    path: PathBuf,
+    place: Place,
     /// The path below the lake, with `/` between folders.
     pub(super) name: String,
     pub(super) family: Family,
 }
 
+impl Placed for LakeFile {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+}
+
 /// Lists the data files of every table in name order; what starts with `_` or `.` is not data.
-pub(super) fn list(lake: &Path, base: &str) -> Result<Vec<LakeFile>> {
+pub(super) fn list(
+    lake: &Location,
+    base: &str,
+    buckets: Option<&dyn Files>,
+) -> Result<Vec<LakeFile>> {
     let mut files = Vec::new();
     for family in Family::ALL {
-        let root = lake.join(family.table(base));
-        if !root.is_dir() {
-            continue;
-        }
-        let is_data = |entry: &walkdir::DirEntry| {
-            let name = entry.file_name().to_string_lossy();
-            entry.depth() == 0 || !name.starts_with(['_', '.'])
-        };
-        for entry in WalkDir::new(&root).follow_links(true).into_iter().filter_entry(is_data) {
-            let entry = entry.map_err(|err| Error::io("cannot list lake", err))?;
-            if entry.file_type().is_file()
-                && entry.path().extension().is_some_and(|e| e == "parquet")
-            {
-                let below = entry.path().strip_prefix(lake).unwrap_or(entry.path());
-                let name: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
-                files.push(LakeFile {
-                    name: name.join("/"),
-                    path: entry.path().to_owned(),
-                    family,
-                });
+        let table = family.table(base);
+        match lake {
+            Location::Local(folder) => list_folder(folder, &table, family, &mut files)?,
+            Location::S3 { bucket, prefix } => {
+                let buckets = buckets.ok_or_else(|| no_buckets(&lake.to_string()))?;
+                let lake = prefix.trim_matches('/');
+                let lake = if lake.is_empty() { String::new() } else { format!("{lake}/") };
+                for file in buckets.list(bucket, &format!("{lake}{table}/"))? {
+                    let name = file.key.get(lake.len()..).unwrap_or("").to_owned();
+                    if is_data_name(&name, &table) {
+                        files.push(LakeFile { name, place: Place::Remote(file), family });
+                    }
+                }
             }
         }
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(files)
+}
+
+/// Whether an engine would take a key below the lake for data of the table.
+fn is_data_name(name: &str, table: &str) -> bool {
+    let below = name.strip_prefix(table).unwrap_or("");
+    let mut parts = below.split('/');
+    below.ends_with(".parquet") && !parts.any(|part| part.starts_with(['_', '.']))
+}
+
+fn list_folder(lake: &Path, table: &str, family: Family, files: &mut Vec<LakeFile>) -> Result<()> {
+    let root = lake.join(table);
+    if !root.is_dir() {
+        return Ok(());
+    }
+    let is_data = |entry: &walkdir::DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        entry.depth() == 0 || !name.starts_with(['_', '.'])
+    };
+    for entry in WalkDir::new(&root).follow_links(true).into_iter().filter_entry(is_data) {
+        let entry = entry.map_err(|err| Error::io("cannot list lake", err))?;
+        if entry.file_type().is_file() && entry.path().extension().is_some_and(|e| e == "parquet") {
+            let below = entry.path().strip_prefix(lake).unwrap_or(entry.path());
+            let name: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+            files.push(LakeFile {
+                name: name.join("/"),
+                place: Place::Local(entry.into_path()),
+                family,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// What reading one file gave.
@@ -78,10 +116,11 @@ pub(super) struct Reading<T> {
 /// Reads a file's rows; `each` gets a group's state, a row and the row's event id.
 pub(super) fn read<T: Default + Send>(
     file: &LakeFile,
+    data: &DataFile<'_>,
     each: impl Fn(&mut T, &Row, Option<&str>) + Sync,
 ) -> Reading<T> {
     let mut reading = Reading { groups: Vec::new(), rows: (0, 0), problems: Vec::new() };
-    let Some(opened) = guarded(|| Opened::new(file)) else {
+    let Some(opened) = guarded(|| Opened::new(file, data)) else {
         reading.problems.push(None);
         return reading;
     };
@@ -89,7 +128,7 @@ pub(super) fn read<T: Default + Send>(
     reading.problems.extend(opened.problems.iter().cloned().map(Some));
     let one = |metadata: &Arc<FileMetadata>| {
         guarded(|| {
-            let frame = opened.group(file, metadata)?;
+            let frame = opened.group(data, metadata)?;
             let mut state = T::default();
             let retyped = rows_of(&frame, file.family, &mut |row, id| each(&mut state, row, id));
             Ok((state, frame.height() as u64, retyped))
@@ -125,8 +164,11 @@ struct Opened {
 }
 
 impl Opened {
-    fn new(file: &LakeFile) -> PolarsResult<Self> {
-        let mut footer = polars_parquet::read::read_metadata(&mut File::open(&file.path)?)?;
+    fn new(file: &LakeFile, data: &DataFile<'_>) -> PolarsResult<Self> {
+        let mut footer = match data {
+            DataFile::Path(path) => polars_parquet::read::read_metadata(&mut File::open(path)?)?,
+            DataFile::Bytes(bytes) => polars_parquet::read::read_metadata(&mut Cursor::new(bytes))?,
+        };
         // The Parquet types alone say what a column is, not what its writer noted beside them.
         footer.key_value_metadata = None;
         footer.schema_descr = without_maps(&footer.schema_descr);
@@ -154,11 +196,22 @@ impl Opened {
     }
 
     /// Reads one row group, through a footer that knows of no other.
-    fn group(&self, file: &LakeFile, metadata: &Arc<FileMetadata>) -> PolarsResult<DataFrame> {
+    fn group(&self, data: &DataFile<'_>, metadata: &Arc<FileMetadata>) -> PolarsResult<DataFrame> {
         if self.columns.is_empty() {
             return Ok(DataFrame::empty_with_height(metadata.num_rows));
         }
-        let mut reader = ParquetReader::new(File::open(&file.path)?)
+        match data {
+            DataFile::Path(path) => self.group_of(File::open(path)?, metadata),
+            DataFile::Bytes(bytes) => self.group_of(Cursor::new(bytes.as_slice()), metadata),
+        }
+    }
+
+    fn group_of(
+        &self,
+        data: impl MmapBytesReader,
+        metadata: &Arc<FileMetadata>,
+    ) -> PolarsResult<DataFrame> {
+        let mut reader = ParquetReader::new(data)
             .with_columns(Some(self.columns.clone()))
             .read_parallel(ParallelStrategy::None)
             .set_rechunk(true);

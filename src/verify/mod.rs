@@ -18,6 +18,7 @@
 
 mod cut;
 mod expected;
+mod files;
 mod json;
 mod lake;
 mod ledger;
@@ -29,15 +30,17 @@ mod table;
 mod tests;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::location::Location;
 use cut::{Place, Verdict};
 use expected::Outcome;
+pub use files::{BLOCK_BYTES, Files, RemoteFile, Waiting};
+use files::{Opening, Placed};
 use ledger::{Booked, Claim, Ledger};
-use rayon::prelude::*;
 use row::{Fingerprint, Row};
 use serde::Serialize;
 use source::{Found, SourceFile};
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::sync::Arc;
 use table::{Family, Folder};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
@@ -47,6 +50,9 @@ pub const DEFAULT_TABLE: &str = "cloudtrail";
 pub const DEFAULT_MAX_DIFFERENCES: usize = 20;
 /// The largest object that is read unless told otherwise, unpacked: 1 GiB.
 pub const DEFAULT_MAX_OBJECT_SIZE: u64 = 1 << 30;
+
+/// How many files of a bucket are asked for at once unless told otherwise.
+pub const DEFAULT_READS_AHEAD: usize = 64;
 
 /// What counts as the same record twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,10 +67,14 @@ pub enum DuplicateRule {
 /// What to compare, and how.
 #[derive(Clone, Debug)]
 pub struct VerifyOptions {
-    /// Folders or files; every file below them is read.
-    pub sources: Vec<PathBuf>,
-    /// The folder that holds the tables' folders.
-    pub lake: PathBuf,
+    /// Folders, files or prefixes of buckets; every file below them is read.
+    pub sources: Vec<Location>,
+    /// The folder, or the prefix of a bucket, that holds the tables' folders.
+    pub lake: Location,
+    /// How buckets are read; without it no place may be in one.
+    pub buckets: Option<Arc<dyn Files>>,
+    /// How many files of a bucket are asked for at once; [`DEFAULT_READS_AHEAD`].
+    pub reads_ahead: usize,
     /// The base name of the tables; [`DEFAULT_TABLE`].
     pub table: String,
     /// Threads to use; 0 means one per processor.
@@ -78,16 +88,19 @@ pub struct VerifyOptions {
     /// Records the converter reports as set aside: object name, and the byte of the unpacked object
     /// where the record begins.
     ///
-    /// An object's name is its absolute path, an archive member's `<archive>!/<member>`.
+    /// An object's name is its absolute path or `s3://bucket/key`, an archive member's
+    /// `<archive>!/<member>`.
     pub set_aside: HashSet<(String, u64)>,
 }
 
 impl VerifyOptions {
     /// Creates options with every default.
-    pub fn new(sources: Vec<PathBuf>, lake: PathBuf) -> Self {
+    pub fn new(sources: Vec<Location>, lake: Location) -> Self {
         Self {
             sources,
             lake,
+            buckets: None,
+            reads_ahead: DEFAULT_READS_AHEAD,
             table: DEFAULT_TABLE.to_owned(),
             threads: 0,
             max_differences: DEFAULT_MAX_DIFFERENCES,
@@ -176,10 +189,11 @@ pub struct Difference {
 /// with since its last call. Cost: each side is read once, and once more if they differ.
 ///
 /// # Errors
-/// `Config` if a source or the lake is not there, `Io` if a source cannot be read.
+/// `Config` if a source or the lake is not there, `Io` if a source cannot be read, `Denied` and
+/// `Unavailable` from a bucket, `OverLimit` for a data file there that is too large to be held.
 pub fn verify(options: &VerifyOptions, on_progress: &(dyn Fn(u64) + Sync)) -> Result<VerifyReport> {
-    if !options.lake.is_dir() {
-        return Err(Error::config("cannot open lake").at("path", options.lake.display()));
+    if options.lake.local().is_some_and(|folder| !folder.is_dir()) {
+        return Err(Error::config("cannot open lake").at("path", &options.lake));
     }
     let threads = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
     let threads =
@@ -233,16 +247,17 @@ impl std::ops::Add for Tally {
 
 impl<'a> Comparison<'a> {
     fn new(options: &'a VerifyOptions, on_progress: &'a (dyn Fn(u64) + Sync)) -> Result<Self> {
-        let sources = source::list(&options.sources, &options.lake)?;
-        let lake = lake::list(&options.lake, &options.table)?;
+        let buckets = options.buckets.as_deref();
+        let sources = source::list(&options.sources, &options.lake, buckets)?;
+        let lake = lake::list(&options.lake, &options.table, buckets)?;
         Ok(Self { options, on_progress, sources, lake })
     }
 
     fn run(&self) -> Result<VerifyReport> {
         let ledger = Ledger::new();
-        let book = |file| self.book(file, &ledger);
-        let tally =
-            self.sources.par_iter().map(book).try_reduce(Tally::default, |a, b| Ok(a + b))?;
+        let tallies =
+            self.each(&self.sources, |file, opening| self.book(file, opening, &ledger))?;
+        let tally = tallies.into_iter().fold(Tally::default(), |a, b| a + b);
         let mut report = VerifyReport {
             objects_read: tally.objects_read,
             objects_set_aside: tally.objects_set_aside,
@@ -250,7 +265,7 @@ impl<'a> Comparison<'a> {
             files_read: self.lake.len() as u64,
             ..VerifyReport::default()
         };
-        for (file, reading) in self.lake.iter().zip(self.deliver(&ledger)) {
+        for (file, reading) in self.lake.iter().zip(self.deliver(&ledger)?) {
             report.records_in_lake += reading.rows.0;
             report.rows_checked += reading.rows.1;
             report.file_problems += reading.problems.len() as u64;
@@ -283,10 +298,19 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// Calls `work` with every file, on all threads.
+    fn each<'b, F: Placed, T: Send>(
+        &'b self,
+        files: &'b [F],
+        work: impl Fn(&'b F, Opening<'b>) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        files::each(files, self.options.buckets.as_deref(), self.options.reads_ahead, work)
+    }
+
     /// Books every record of a source file.
-    fn book(&self, file: &SourceFile, ledger: &Ledger) -> Result<Tally> {
+    fn book(&self, file: &SourceFile, opening: Opening<'_>, ledger: &Ledger) -> Result<Tally> {
         let mut tally = Tally::default();
-        let counted = self.records(file, &mut |record, row| {
+        let counted = self.records(file, opening, &mut |record, row| {
             let is_single =
                 self.options.duplicates == DuplicateRule::Drop && record.event_id.is_some();
             let identity = is_single.then(|| xxh3_128_with_seed(record.text, record.family as u64));
@@ -304,35 +328,45 @@ impl<'a> Comparison<'a> {
     }
 
     /// Books every row of the lake; the readings keep only what the report needs.
-    fn deliver(&self, ledger: &Ledger) -> Vec<lake::Reading<()>> {
-        let deliver = |file: &lake::LakeFile| {
+    fn deliver(&self, ledger: &Ledger) -> Result<Vec<lake::Reading<()>>> {
+        self.each(&self.lake, |file, opening| {
+            let data = opening.data_file()?;
             let reading =
-                lake::read(file, |(), row, _| ledger.deliver(row.fingerprint(file.family)));
+                lake::read(file, &data, |(), row, _| ledger.deliver(row.fingerprint(file.family)));
             (self.on_progress)(reading.rows.1);
-            reading
-        };
-        self.lake.par_iter().map(deliver).collect()
+            Ok(reading)
+        })
     }
 
     /// Reads a source file and hands over every record that may have a row, with that row.
     /// Objects, and records without a row, are counted only.
-    fn records(&self, file: &SourceFile, each: &mut dyn FnMut(&Record<'_>, &Row)) -> Result<Tally> {
+    fn records(
+        &self,
+        file: &SourceFile,
+        opening: Opening<'_>,
+        each: &mut dyn FnMut(&Record<'_>, &Row),
+    ) -> Result<Tally> {
         let mut tally = Tally::default();
-        if table::folder(&file.key) == Folder::Ignored {
+        if !file.is_read() {
             tally.objects_read = 1;
             return Ok(tally);
         }
         let mut row = Row::default();
-        source::read_objects(file, self.options.max_object_size, &mut |found| match found {
-            Found::SetAside => tally.objects_set_aside += 1,
-            Found::Object { name, own, text } => {
-                tally.objects_read += 1;
-                let folder = table::folder(&name[own..]);
-                if folder != Folder::Ignored {
-                    tally.set_aside += self.object(&name, &text, folder, &mut row, each);
+        source::read_objects(
+            file,
+            opening,
+            self.options.max_object_size,
+            &mut |found| match found {
+                Found::SetAside => tally.objects_set_aside += 1,
+                Found::Object { name, own, text } => {
+                    tally.objects_read += 1;
+                    let folder = table::folder(&name[own..]);
+                    if folder != Folder::Ignored {
+                        tally.set_aside += self.object(&name, &text, folder, &mut row, each);
+                    }
                 }
-            }
-        })?;
+            },
+        )?;
         Ok(tally)
     }
 

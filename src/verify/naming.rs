@@ -4,13 +4,13 @@
 //! be named, then the unexpected rows with the same ids, then others. Files are read in parallel a
 //! few at a time and looked at in their order, so that the same lake gets the same report.
 
+use super::files::Opening;
 use super::ledger::{Claim, Rest};
 use super::row::Fingerprint;
 use super::table::Family;
 use super::{Comparison, Difference, DifferenceKind, Known, lake};
 use crate::error::Result;
 use hashbrown::HashMap;
-use rayon::prelude::*;
 use std::collections::HashSet;
 
 /// Files read at once before their finds are looked at; reading stops once enough are named.
@@ -34,7 +34,7 @@ impl Comparison<'_> {
             .iter()
             .filter_map(|loose| Some((loose.family, loose.event_id.clone()?)))
             .collect();
-        let unexpected = self.unexpected(rest.unexpected, &ids, room);
+        let unexpected = self.unexpected(rest.unexpected, &ids, room)?;
         let mut named = self.pair(missing, unexpected);
         named.sort();
         named.truncate(room);
@@ -47,9 +47,9 @@ impl Comparison<'_> {
             if named.len() >= room {
                 break;
             }
-            let find = |file| {
+            let find = |file, opening| {
                 let mut found = Vec::new();
-                self.records(file, &mut |record, row| {
+                self.records(file, opening, &mut |record, row| {
                     let known = Known::of(row, record.family);
                     let is_expected = record.claim == Claim::Expected;
                     if is_expected && found.len() < room && open.contains_key(&known.fingerprint) {
@@ -64,7 +64,7 @@ impl Comparison<'_> {
                 })?;
                 Ok(found)
             };
-            let found: Vec<Vec<Loose>> = files.par_iter().map(find).collect::<Result<_>>()?;
+            let found: Vec<Vec<Loose>> = self.each(files, find)?;
             let found = found.into_iter().flatten();
             named.extend(found.filter(|loose| take(&mut open, loose.known.fingerprint)));
         }
@@ -78,14 +78,15 @@ impl Comparison<'_> {
         mut open: HashMap<Fingerprint, u64>,
         ids: &HashSet<(Family, String)>,
         room: usize,
-    ) -> Vec<Loose> {
+    ) -> Result<Vec<Loose>> {
         let (mut wanted, mut others) = (Vec::new(), Vec::new());
         for files in self.lake.chunks(FILES_AT_ONCE) {
             if wanted.len() >= ids.len() && others.len() >= room {
                 break;
             }
-            let find = |file: &lake::LakeFile| {
-                lake::read(file, |found: &mut [Vec<Loose>; 2], row, id| {
+            let find = |file: &lake::LakeFile, opening: Opening<'_>| {
+                let data = opening.data_file()?;
+                Ok(lake::read(file, &data, |found: &mut [Vec<Loose>; 2], row, id| {
                     if !open.contains_key(&row.fingerprint(file.family)) {
                         return;
                     }
@@ -99,9 +100,9 @@ impl Comparison<'_> {
                         let place = file.name.clone();
                         found.push(Loose { family, known, event_id, place, record: None });
                     }
-                })
+                }))
             };
-            let found: Vec<_> = files.par_iter().map(find).collect();
+            let found = self.each(files, find)?;
             for [other, same_id] in found.into_iter().flat_map(|file| file.groups) {
                 let mut is_open = |loose: &Loose| take(&mut open, loose.known.fingerprint);
                 wanted.extend(same_id.into_iter().filter(&mut is_open));
@@ -110,7 +111,7 @@ impl Comparison<'_> {
             others.truncate(room);
         }
         wanted.extend(others);
-        wanted
+        Ok(wanted)
     }
 
     /// Joins a missing and an unexpected row of one id into one difference.

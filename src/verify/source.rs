@@ -6,12 +6,14 @@
 //! start with `.` or `_` below a source are no objects. What cannot be read is set aside, never
 //! guessed at; only a failing disk is an error.
 
+use super::files::{Files, Opening, Place, Placed, no_buckets};
+use super::table::{Folder, folder};
 use crate::error::{Error, Result};
+use crate::location::Location;
 use flate2::read::MultiGzDecoder;
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{BufReader, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
+use std::path::Path;
 use walkdir::WalkDir;
 
 /// How many containers may lie inside each other: `x.tar.gz` with gzipped members needs four.
@@ -22,36 +24,91 @@ const PEEK_BYTES: u64 = 512;
 /// One file below a source.
 #[derive(Debug)]
 pub(super) struct SourceFile {
-    path: PathBuf,
-    /// The absolute path; bytes that are no UTF-8 as `\xNN`.
+    place: Place,
+    /// The absolute path, bytes that are no UTF-8 as `\xNN`; or `s3://bucket/key`.
     pub(super) key: String,
 }
 
+impl Placed for SourceFile {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn is_read(&self) -> bool {
+        folder(&self.key) != Folder::Ignored
+    }
+}
+
 /// Lists every file below the sources in key order, without those of the lake.
-pub(super) fn list(sources: &[PathBuf], lake: &Path) -> Result<Vec<SourceFile>> {
-    let lake = std::fs::canonicalize(lake).unwrap_or_else(|_| lake.to_path_buf());
+pub(super) fn list(
+    sources: &[Location],
+    lake: &Location,
+    buckets: Option<&dyn Files>,
+) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     for source in sources {
-        let root = std::fs::canonicalize(source).map_err(|err| {
-            Error::config("cannot open source").at("path", source.display()).because(err)
-        })?;
-        let is_wanted = |entry: &walkdir::DirEntry| {
-            entry.path() != lake && (entry.depth() == 0 || !is_hidden(entry.file_name()))
-        };
-        for entry in WalkDir::new(&root).follow_links(true).into_iter().filter_entry(is_wanted) {
-            match entry {
-                Ok(entry) if entry.file_type().is_file() => {
-                    files.push(SourceFile { key: key_of(entry.path()), path: entry.into_path() });
-                }
-                Ok(_) => {}
-                Err(err) if leads_nowhere(&err) => {}
-                Err(err) => return Err(Error::io("cannot list source", err)),
+        match source {
+            Location::Local(path) => list_folder(path, lake, &mut files)?,
+            Location::S3 { bucket, prefix } => {
+                let buckets = buckets.ok_or_else(|| no_buckets(&source.to_string()))?;
+                let found = buckets.list(bucket, prefix)?.into_iter();
+                let wanted = found.filter(|file| {
+                    is_object(&file.key, prefix) && !is_below(lake, bucket, &file.key)
+                });
+                files.extend(
+                    wanted
+                        .map(|file| SourceFile { key: file.address(), place: Place::Remote(file) }),
+                );
             }
         }
     }
-    files.sort_by(|a, b| (&a.key, &a.path).cmp(&(&b.key, &b.path)));
-    files.dedup_by(|a, b| a.path == b.path);
+    files.sort_by(|a, b| (&a.key, path_of(a)).cmp(&(&b.key, path_of(b))));
+    files.dedup_by(|a, b| a.key == b.key && a.place == b.place);
     Ok(files)
+}
+
+fn path_of(file: &SourceFile) -> Option<&Path> {
+    match &file.place {
+        Place::Local(path) => Some(path),
+        Place::Remote(_) => None,
+    }
+}
+
+fn list_folder(source: &Path, lake: &Location, files: &mut Vec<SourceFile>) -> Result<()> {
+    let lake = lake.local().and_then(|lake| std::fs::canonicalize(lake).ok());
+    let root = std::fs::canonicalize(source).map_err(|err| {
+        Error::config("cannot open source").at("path", source.display()).because(err)
+    })?;
+    let is_wanted = |entry: &walkdir::DirEntry| {
+        lake.as_deref() != Some(entry.path())
+            && (entry.depth() == 0 || !is_hidden(entry.file_name()))
+    };
+    for entry in WalkDir::new(&root).follow_links(true).into_iter().filter_entry(is_wanted) {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() => files.push(SourceFile {
+                key: key_of(entry.path()),
+                place: Place::Local(entry.into_path()),
+            }),
+            Ok(_) => {}
+            Err(err) if leads_nowhere(&err) => {}
+            Err(err) => return Err(Error::io("cannot list source", err)),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a key is no folder's marker, and has no hidden name after what was asked for.
+fn is_object(key: &str, prefix: &str) -> bool {
+    let below = key.get(prefix.len()..).unwrap_or("");
+    !key.ends_with('/') && !below.split('/').any(|name| is_hidden(OsStr::new(name)))
+}
+
+/// Whether a key is the lake's own.
+fn is_below(lake: &Location, bucket: &str, key: &str) -> bool {
+    let Location::S3 { bucket: lakes, prefix } = lake else { return false };
+    let prefix = prefix.trim_matches('/');
+    let rest = key.strip_prefix(prefix);
+    lakes == bucket && rest.is_some_and(|rest| prefix.is_empty() || rest.starts_with('/'))
 }
 
 fn is_hidden(name: &OsStr) -> bool {
@@ -90,24 +147,30 @@ pub(super) enum Found {
 /// Opens a file and hands over every object in it, in order.
 ///
 /// # Errors
-/// `Io` if the file itself cannot be opened or read.
+/// `Io` if the file itself cannot be opened or read, `Unavailable` and `Denied` from a bucket.
 pub(super) fn read_objects(
     file: &SourceFile,
+    opening: Opening<'_>,
     max_object_size: u64,
     each: &mut dyn FnMut(Found),
 ) -> Result<()> {
-    let cannot = |err| Error::io("cannot read source file", err).at("object", &file.key);
-    let opened = File::open(&file.path).map_err(cannot)?;
+    let mut opened = opening.source().map_err(|err| err.at("object", &file.key))?;
     let mut unpacker = Unpacker { max_object_size, each };
     let mut head = Vec::new();
-    (&opened).take(PEEK_BYTES).read_to_end(&mut head).map_err(cannot)?;
-    let opened = File::open(&file.path).map_err(cannot)?;
-    if is_zip(&head) {
-        unpacker.zip(&file.key, BufReader::new(opened), 0);
-    } else {
-        unpacker.stream(&file.key, 0, &mut BufReader::new(opened), 0);
+    let started = opened
+        .by_ref()
+        .take(PEEK_BYTES)
+        .read_to_end(&mut head)
+        .and_then(|_| opened.seek(SeekFrom::Start(0)));
+    match started {
+        Ok(_) if is_zip(&head) => unpacker.zip(&file.key, &mut opened, 0),
+        Ok(_) => unpacker.stream(&file.key, 0, &mut opened, 0),
+        Err(err) => {
+            let err = Error::io("cannot read source file", err).at("object", &file.key);
+            return Err(opened.failure().unwrap_or(err));
+        }
     }
-    Ok(())
+    opened.failure().map_or(Ok(()), Err)
 }
 
 fn is_zip(head: &[u8]) -> bool {

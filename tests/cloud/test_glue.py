@@ -209,7 +209,7 @@ class TestRegistration:
 
 
     @pytest.mark.parametrize(
-        "without, says", [("AWS_REGION AWS_DEFAULT", "--region"), ("AWS_ACCESS AWS_SECRET", "credentials")]
+        "without, says", [("AWS_REGION AWS_DEFAULT", "--aws-region"), ("AWS_ACCESS AWS_SECRET", "credentials")]
     )
     def test_what_is_missing_is_said_before_anything_is_converted(self, world, without, says):
         given = ("convert", world.logs, world.lake, "-q", *world.options())

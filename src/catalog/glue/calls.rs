@@ -187,7 +187,7 @@ impl Caller {
             let status = err.raw_response().map(|response| response.status().as_u16());
             let code = if status == Some(413) { "RequestEntityTooLarge".into() } else { code };
             let meaning = meaning(&code, status, matches!(err, SdkError::ConstructionFailure(_)));
-            let error = aws::failed(what.action, what.resource, err);
+            let error = aws::failed(what.action, what.resource, &err);
             match meaning {
                 Meaning::Refused => return Err(Failed::Refused { code, error }),
                 Meaning::Throttled => self.count_throttled(1),

@@ -73,7 +73,7 @@ impl GlueCatalog {
     /// cannot be had just now.
     pub async fn new(aws: &Arc<Aws>, options: GlueOptions) -> Result<Self> {
         if aws.region().is_none() {
-            let message = "the region of the Glue catalog is not known: give `--region`, or set AWS_REGION or the profile's region";
+            let message = "the region of the Glue catalog is not known: give `--aws-region`, or set AWS_REGION or the profile's region";
             return Err(Error::config(message));
         }
         // Once here, for an error that says what to do; the client finds them by itself.

@@ -266,7 +266,7 @@ impl GlueCatalog {
                 }
                 Err(failed) => return Err(failed.into()),
             };
-            batch = self.sorted(action, write, batch, errors, &mut outcome)?;
+            batch = self.sorted(action, write, batch, &errors, &mut outcome)?;
             let is_undecided = !batch.is_empty();
             batch.append(&mut rest);
             if is_undecided {
@@ -283,10 +283,10 @@ impl GlueCatalog {
         action: &'static str,
         write: Write,
         batch: Vec<&'a PartitionInput>,
-        errors: Vec<ItemError>,
+        errors: &[ItemError],
         outcome: &mut Outcome<'a>,
     ) -> Result<Vec<&'a PartitionInput>> {
-        let is_in_batch = |error: &&ItemError| batch.iter().any(|p| p.values == error.values);
+        let is_in_batch = |error: &ItemError| batch.iter().any(|p| p.values == error.values);
         if let Some(error) = errors.iter().find(|error| !is_in_batch(error)) {
             return Err(error.refused(action));
         }

@@ -127,7 +127,7 @@ fn links_and_hidden_names_are_no_objects_and_other_paths_are() {
     std::os::unix::fs::symlink("k.json", fixture.path("source/k.json")).unwrap();
 
     let mut options = fixture.options();
-    options.lake = std::fs::canonicalize(&options.lake).unwrap();
+    options.lake = std::fs::canonicalize(fixture.path("lake")).unwrap().into();
     let report = verify(&options, &|_| ()).unwrap();
 
     assert!(report.proves(), "{report:?}");

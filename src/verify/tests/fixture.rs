@@ -134,7 +134,7 @@ impl Fixture {
     }
 
     pub(super) fn options(&self) -> VerifyOptions {
-        VerifyOptions::new(vec![self.path("source")], self.path("lake"))
+        VerifyOptions::new(vec![self.path("source").into()], self.path("lake").into())
     }
 
     pub(super) fn verify(&self) -> VerifyReport {

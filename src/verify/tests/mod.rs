@@ -295,10 +295,10 @@ fn differences_are_named_up_to_the_limit_and_counted_beyond_it() {
 fn a_source_or_lake_that_is_not_there_is_a_wrong_setting() {
     let fixture = Fixture::new();
     let mut options = fixture.options();
-    options.sources.push(fixture.path("nowhere"));
+    options.sources.push(fixture.path("nowhere").into());
     assert_eq!(verify(&options, &|_| ()).unwrap_err().kind(), crate::error::ErrorKind::Config);
 
     let mut options = fixture.options();
-    options.lake = fixture.path("nowhere");
+    options.lake = fixture.path("nowhere").into();
     assert_eq!(verify(&options, &|_| ()).unwrap_err().kind(), crate::error::ErrorKind::Config);
 }

@@ -1,0 +1,109 @@
+//! `trailmill doctor`: its report, and its exit code.
+
+use crate::cli::args::{AwsArgs, CatalogName, DoctorArgs, Format, PlaceArgs};
+use crate::cli::lake::runtime;
+use crate::cli::progress::clean;
+use crate::cli::report::{print, print_json};
+use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER, EXIT_USAGE};
+use crate::doctor::{CatalogTarget, Diagnosis, DoctorOptions, Outcome, examine};
+use crate::error::{Error, Result};
+use crate::storage::{Encryption, S3};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// What does not answer for this long is said not to: nobody waits for minutes to be told.
+const PATIENCE_SECONDS: u64 = 10;
+
+pub(super) fn doctor(args: &DoctorArgs) -> Result<u8> {
+    let options = options(args)?;
+    let diagnosis = runtime()?.block_on(examine(&options));
+    match args.output.report {
+        Format::Json => print_json(&diagnosis)?,
+        Format::Text => print(&render(&diagnosis))?,
+    }
+    Ok(exit_code(&diagnosis))
+}
+
+fn options(args: &DoctorArgs) -> Result<DoctorOptions> {
+    let PlaceArgs { sources, lake, aws } = args.places.clone();
+    let retry_timeout = aws.retry_timeout.min(PATIENCE_SECONDS);
+    let aws = AwsArgs { retry_timeout, ..aws };
+    let s3: Arc<S3> = aws.s3(Some(&args.encryption))?;
+    let is_in_glue = match args.catalog {
+        Some(name) => name == CatalogName::Glue,
+        None => lake.is_s3(),
+    };
+    if is_in_glue && !lake.is_s3() {
+        return Err(Error::config("a lake in a folder cannot be registered in Glue"));
+    }
+    Ok(DoctorOptions {
+        sources,
+        lake,
+        encryption: encryption(args),
+        s3,
+        request_payer: aws.request_payer,
+        catalog: is_in_glue.then(|| CatalogTarget {
+            catalog_id: args.catalog_id.clone(),
+            database: args.database.clone(),
+            table: args.table.clone(),
+        }),
+    })
+}
+
+fn encryption(args: &DoctorArgs) -> Encryption {
+    use crate::cli::args::EncryptionName::{Kms, S3};
+    match args.encryption.sse {
+        None => Encryption::BucketDefault,
+        Some(S3) => Encryption::S3,
+        Some(Kms) => Encryption::Kms(args.encryption.sse_kms_key_id.clone()),
+    }
+}
+
+fn exit_code(diagnosis: &Diagnosis) -> u8 {
+    if diagnosis.is_without_credentials {
+        EXIT_USAGE
+    } else if diagnosis.has(Outcome::Missing) || diagnosis.has(Outcome::Failed) {
+        EXIT_SET_ASIDE
+    } else if diagnosis.has(Outcome::Unreachable) {
+        EXIT_TRY_LATER
+    } else {
+        EXIT_OK
+    }
+}
+
+/// One line per check, and below it how to mend it; then what to add.
+fn render(diagnosis: &Diagnosis) -> String {
+    let mut out = String::new();
+    for check in &diagnosis.checks {
+        let parts = [&check.subject, &check.place].into_iter().filter(|part| !part.is_empty());
+        let what = parts.map(String::as_str).collect::<Vec<_>>().join(" ");
+        let line = format!("{:<11} {what}: {}", check.outcome, check.detail);
+        let _ = writeln!(out, "{}", clean(&line.replace('\n', " ")));
+        if let Some(fix) = &check.fix {
+            let _ = writeln!(out, "            -> {}", clean(&fix.replace('\n', " ")));
+        }
+    }
+    if let Some(policy) = &diagnosis.policy {
+        let text = serde_json::to_string_pretty(policy).unwrap_or_default();
+        let who = diagnosis.identity.as_deref().unwrap_or("the identity that runs it");
+        let _ = writeln!(out, "\nAdd this IAM policy to {}:\n\n{}", clean(who), clean(&text));
+    }
+    if !diagnosis.grants.is_empty() {
+        let _ = writeln!(out, "\nGive these Lake Formation grants:\n");
+        for grant in &diagnosis.grants {
+            let _ = writeln!(out, "{}", clean(grant));
+        }
+    }
+    let count = |outcome| diagnosis.checks.iter().filter(|c| c.outcome == outcome).count();
+    let _ = writeln!(
+        out,
+        "\n{} ok, {} missing, {} failed, {} warnings, {} skipped, {} unreachable",
+        count(Outcome::Ok),
+        count(Outcome::Missing),
+        count(Outcome::Failed),
+        count(Outcome::Warning),
+        count(Outcome::Skipped),
+        count(Outcome::Unreachable),
+    );
+    out
+}

@@ -1,0 +1,572 @@
+//! Checkpoints: what many manifests say, in a form that need not be read whole.
+//!
+//! A manifest names every object of its unit, so that reading all of them grows with the lake. A
+//! checkpoint holds the ledger in parts, the sums that the catalog needs, and which units hold
+//! fingerprints of which day; a run reads the newest one and the manifests after it.
+//!
+//! Parts are written first; their names are hashes of their contents, so that one that is there is
+//! right, and what has not changed is not written again. When they are durable, the document that
+//! names them is put if-absent, under the number of the last unit it covers. Older documents and parts
+//! that no document names are removed after that. A crash leaves parts that nobody names, or an older
+//! document too many; the next checkpoint removes them. The manifests stay: they are the truth, and a
+//! lake without checkpoints works. The same manifests make the same checkpoint, whatever the history.
+
+use crate::commit::ledger::{ENTRY, Entry, Ledger, Month, entry, group, month};
+use crate::commit::manifest::{Manifest, UnitId, manifest_key, pack, unpack};
+use crate::commit::summary::{LastUnit, PartitionTotals, Summary};
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::parse_layout;
+use crate::storage::{OWN, Storage};
+use crate::units::Day;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use hashbrown::{HashMap, HashSet};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+/// The version of the format.
+const FORMAT: u32 = 1;
+
+/// Documents and parts that are read or written side by side.
+const AT_ONCE: usize = 16;
+
+/// Objects or units after which a checkpoint is due in the middle of a run: 12 MB of entries, and a
+/// few hundred manifests for the next run to read if this one is killed.
+const OBJECTS_DUE: usize = 1_000_000;
+const UNITS_DUE: usize = 500;
+
+/// Partitions whose sums lie in one file.
+const TOTALS_PER_FILE: usize = 20_000;
+
+/// One part of the ledger: sorted entries.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Part {
+    /// The month of delivery.
+    pub month: Month,
+    /// The first bits of the shards in it.
+    pub group: u8,
+    /// Entries.
+    pub objects: u64,
+    /// Hash of its bytes.
+    pub hash: String,
+}
+
+impl Part {
+    fn key(&self) -> String {
+        let Self { month, group, hash, .. } = self;
+        format!("{OWN}/ledger/{:04}-{:02}-{group:02x}-{hash}.bin", month / 12, month % 12 + 1)
+    }
+}
+
+/// What a checkpoint's document says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Document {
+    format: u32,
+    last: LastUnit,
+    nested: bool,
+    bits: u8,
+    parts: Vec<Part>,
+    /// Keys of the files with sums by partition.
+    totals: Vec<String>,
+    /// Keys of the files with the units of each day.
+    days: Vec<String>,
+}
+
+impl Document {
+    fn key(&self) -> String {
+        format!("{OWN}/checkpoints/{:08}.json.gz", self.last.unit.number)
+    }
+
+    fn files(&self) -> impl Iterator<Item = String> {
+        let parts = self.parts.iter().map(Part::key);
+        parts.chain(self.totals.iter().cloned()).chain(self.days.iter().cloned())
+    }
+}
+
+/// Sums by table and partition, as a file holds them: rows, bytes, files.
+type TotalsFile = BTreeMap<String, BTreeMap<String, [u64; 3]>>;
+/// Units by event day, as a file holds them.
+type DaysFile = BTreeMap<i32, Vec<UnitId>>;
+
+/// What is known of a lake: its newest checkpoint, and the manifests after it.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The sum over all manifests.
+    pub summary: Summary,
+    base: Option<Document>,
+    /// Entries of manifests that no checkpoint covers, by month.
+    recent: HashMap<Month, Vec<Entry>>,
+    recent_objects: usize,
+    recent_units: usize,
+}
+
+impl Known {
+    /// Reads a lake's newest checkpoint and the manifests after it.
+    ///
+    /// # Errors
+    /// `Damaged` for a document that cannot be read, `Config` for one of a later version;
+    /// `Unavailable`, `Denied`, `Io`.
+    pub async fn read(storage: &Storage) -> Result<Self> {
+        let mut known = Self::default();
+        let mut newest = newest_checkpoint(storage).await?;
+        while let Some(key) = newest {
+            let Err(err) = known.read_base(storage, &key).await else { break };
+            // A run may have replaced it meanwhile.
+            newest = newest_checkpoint(storage).await?;
+            if newest.as_ref() == Some(&key) {
+                return Err(err);
+            }
+            known = Self::default();
+        }
+        let last = known.summary.last.as_ref().map(|last| manifest_key(last.unit.number));
+        let tail = storage.list_after(&format!("{OWN}/manifests"), last.as_deref()).await?;
+        let mut manifests = stream::iter(tail)
+            .map(|listed| async move { Manifest::read(storage, &listed.key).await })
+            .buffered(AT_ONCE);
+        while let Some(manifest) = manifests.try_next().await? {
+            known.add(&manifest);
+        }
+        Ok(known)
+    }
+
+    async fn read_base(&mut self, storage: &Storage, key: &str) -> Result<()> {
+        let document: Document = read_document(storage, key).await?;
+        if document.format != FORMAT {
+            let message = "the lake was written by a later version of this program";
+            return Err(Error::config(message).at("key", key));
+        }
+        let totals: Vec<TotalsFile> = read_documents(storage, &document.totals).await?;
+        for (table, partitions) in totals.into_iter().flatten() {
+            let partitions = partitions.into_iter().map(|(partition, [rows, bytes, files])| {
+                (partition, PartitionTotals { rows, bytes, files })
+            });
+            self.summary.tables.entry(table).or_default().extend(partitions);
+        }
+        let days: Vec<DaysFile> = read_documents(storage, &document.days).await?;
+        self.summary.units_of_day.extend(days.into_iter().flatten());
+        self.summary.nested = document.nested;
+        self.summary.last = Some(document.last.clone());
+        self.base = Some(document);
+        Ok(())
+    }
+
+    /// Adds a unit that was committed; units come in the order of their numbers.
+    pub fn add(&mut self, manifest: &Manifest) {
+        self.summary.add(manifest);
+        self.recent_units += 1;
+        for object in manifest.objects.iter().filter(|object| !object.etag.is_empty()) {
+            let layout = parse_layout(&object.key);
+            let entry = entry(&layout, &object.key, &object.etag);
+            self.recent.entry(month(&layout)).or_default().push(entry);
+            self.recent_objects += 1;
+        }
+    }
+
+    /// Returns the ledger, which keeps at most about this many bytes of it in memory.
+    pub fn ledger(&self, storage: &Storage, most_bytes: u64) -> Ledger {
+        let recent: HashSet<Entry> = self.recent.values().flatten().copied().collect();
+        let (bits, parts) =
+            self.base.as_ref().map_or((0, &[][..]), |base| (base.bits, &base.parts[..]));
+        Ledger::new(storage, bits, parts, recent, most_bytes)
+    }
+
+    /// Returns the bytes of the ledger that a checkpoint holds.
+    pub fn ledger_bytes(&self) -> u64 {
+        let parts = self.base.iter().flat_map(|base| &base.parts);
+        parts.map(|part| part.objects * ENTRY as u64).sum()
+    }
+
+    /// Returns whether manifests have come since the checkpoint.
+    pub fn has_recent(&self) -> bool {
+        self.recent_units > 0
+    }
+
+    /// Returns whether so many have come that a run should not wait for its end.
+    pub fn is_checkpoint_due(&self) -> bool {
+        self.recent_objects >= OBJECTS_DUE || self.recent_units >= UNITS_DUE
+    }
+
+    /// Writes a checkpoint of everything that is known. What it replaces stays until [`Known::sweep`],
+    /// since a listing may still be reading it.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied`, `Io`; `Damaged` when a part is not what was written.
+    pub async fn write_checkpoint(&mut self, storage: &Storage) -> Result<()> {
+        let Some(last) = self.summary.last.clone() else { return Ok(()) };
+        let (bits, parts) = self.write_parts(storage).await?;
+        let totals = self.totals_files();
+        let days = self.days_files();
+        let document = Document {
+            format: FORMAT,
+            last,
+            nested: self.summary.nested,
+            bits,
+            parts,
+            totals: self.write_files(storage, "totals", &totals).await?,
+            days: self.write_files(storage, "days", &days).await?,
+        };
+        storage.sync()?;
+        storage.put_once(&document.key(), pack(&document)?).await?;
+        self.base = Some(document);
+        self.recent = HashMap::new();
+        (self.recent_objects, self.recent_units) = (0, 0);
+        Ok(())
+    }
+
+    /// Writes the parts that are new or have changed; returns all of them.
+    async fn write_parts(&mut self, storage: &Storage) -> Result<(u8, Vec<Part>)> {
+        let base = self.base.as_ref();
+        let old = base.map_or(&[][..], |base| &base.parts);
+        let old_bits = base.map_or(0, |base| base.bits);
+        let objects = old.iter().map(|part| part.objects).sum::<u64>() + self.recent_objects as u64;
+        let bits = bits_for(objects).max(old_bits);
+        let mut fresh: BTreeMap<(Month, u8), Vec<Entry>> = BTreeMap::new();
+        for (month, entries) in &self.recent {
+            for entry in entries {
+                fresh.entry((*month, group(entry[0], bits))).or_default().push(*entry);
+            }
+        }
+        let mut kept = Vec::new();
+        // Parts that are cut anew or get new entries, by the old part they come from.
+        let mut changed: BTreeMap<(Month, u8), (Option<Part>, Vec<Entry>)> = BTreeMap::new();
+        for part in old {
+            let place = (part.month, part.group);
+            if bits != old_bits || fresh.contains_key(&place) {
+                changed.insert(place, (Some(part.clone()), Vec::new()));
+            } else {
+                kept.push(part.clone());
+            }
+        }
+        for ((month, new_group), entries) in fresh {
+            let old_group = new_group >> (bits - old_bits);
+            changed.entry((month, old_group)).or_default().1.extend(entries);
+        }
+        let mut written = stream::iter(changed)
+            .map(|((month, _), (old, fresh))| write_merged(storage, month, bits, old, fresh))
+            .buffer_unordered(AT_ONCE);
+        while let Some(parts) = written.try_next().await? {
+            kept.extend(parts);
+        }
+        drop(written);
+        kept.sort();
+        Ok((bits, kept))
+    }
+
+    /// The sums by partition, in as many files as they need.
+    fn totals_files(&self) -> BTreeMap<String, TotalsFile> {
+        let count: usize = self.summary.tables.values().map(BTreeMap::len).sum();
+        let files = (count / TOTALS_PER_FILE + 1).next_power_of_two() as u64;
+        let mut out: BTreeMap<String, TotalsFile> = BTreeMap::new();
+        for (table, partitions) in &self.summary.tables {
+            for (partition, totals) in partitions {
+                let file = xxh3_64(partition.as_bytes()) % files;
+                let PartitionTotals { rows, bytes, files } = *totals;
+                let file = out.entry(format!("{file:04x}")).or_default();
+                file.entry(table.clone())
+                    .or_default()
+                    .insert(partition.clone(), [rows, bytes, files]);
+            }
+        }
+        out
+    }
+
+    /// The units of each day, a file for each month.
+    fn days_files(&self) -> BTreeMap<String, DaysFile> {
+        let mut out: BTreeMap<String, DaysFile> = BTreeMap::new();
+        for (day, units) in &self.summary.units_of_day {
+            let (year, month, _) = Day(*day).civil();
+            let file = out.entry(format!("{year:04}-{month:02}")).or_default();
+            file.insert(*day, units.clone());
+        }
+        out
+    }
+
+    /// Writes files that the last checkpoint does not have; returns the keys of all of them.
+    async fn write_files<T: Serialize>(
+        &self,
+        storage: &Storage,
+        what: &str,
+        files: &BTreeMap<String, T>,
+    ) -> Result<Vec<String>> {
+        let there: BTreeSet<String> = self.base.iter().flat_map(Document::files).collect();
+        let mut keys = Vec::new();
+        let mut puts = Vec::new();
+        for (name, file) in files {
+            let bytes = pack(file)?;
+            let key = format!("{OWN}/ledger/{what}-{name}-{:032x}.json.gz", xxh3_128(&bytes));
+            keys.push(key.clone());
+            if !there.contains(&key) {
+                puts.push((key, bytes));
+            }
+        }
+        stream::iter(puts)
+            .map(|(key, bytes)| async move { storage.put_once(&key, bytes).await })
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        Ok(keys)
+    }
+
+    /// Removes what the newest checkpoint does not name; nobody else may be reading the ledger.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied`, `Io`.
+    pub async fn sweep(&self, storage: &Storage) -> Result<()> {
+        let Some(base) = &self.base else { return Ok(()) };
+        let mut named: HashSet<String> = base.files().collect();
+        named.insert(base.key());
+        let mut there = storage.list(&format!("{OWN}/checkpoints")).await?;
+        there.extend(storage.list(&format!("{OWN}/ledger")).await?);
+        there.retain(|listed| !named.contains(&listed.key));
+        if there.is_empty() {
+            return Ok(());
+        }
+        // Documents first: none may ever name what is gone.
+        storage.sync()?;
+        let (documents, files): (Vec<_>, Vec<_>) =
+            there.into_iter().partition(|listed| listed.key.contains("/checkpoints/"));
+        for stale in [documents, files] {
+            stream::iter(stale)
+                .map(|listed| async move { storage.delete(&listed.key).await })
+                .buffer_unordered(AT_ONCE)
+                .try_collect::<()>()
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Bits of the shards by which parts are told apart: a part of a month holds 100,000 entries or so.
+fn bits_for(objects: u64) -> u8 {
+    match objects {
+        0..=262_144 => 0,
+        262_145..=4_194_304 => 4,
+        _ => 8,
+    }
+}
+
+/// Merges new entries with a part's, and writes the parts that come of it.
+async fn write_merged(
+    storage: &Storage,
+    month: Month,
+    bits: u8,
+    old: Option<Part>,
+    fresh: Vec<Entry>,
+) -> Result<Vec<Part>> {
+    let mut entries = fresh;
+    if let Some(old) = &old {
+        let bytes = read_part(storage, old).await?;
+        entries.extend_from_slice(bytes.as_chunks::<ENTRY>().0);
+    }
+    entries.sort_unstable();
+    entries.dedup();
+    let mut out = Vec::new();
+    for entries in entries.chunk_by(|a, b| group(a[0], bits) == group(b[0], bits)) {
+        let bytes = Bytes::copy_from_slice(entries.as_flattened());
+        let part = Part {
+            month,
+            group: group(entries[0][0], bits),
+            objects: entries.len() as u64,
+            hash: format!("{:032x}", xxh3_128(&bytes)),
+        };
+        if old.as_ref() != Some(&part) {
+            storage.put_once(&part.key(), bytes).await?;
+        }
+        out.push(part);
+    }
+    Ok(out)
+}
+
+/// Reads a part, and makes sure that it is the one.
+///
+/// # Errors
+/// `Damaged` when it is gone or not what was written.
+pub(super) async fn read_part(storage: &Storage, part: &Part) -> Result<Bytes> {
+    let key = part.key();
+    let bytes = storage.read(&key).await?.unwrap_or_default();
+    let is_right = bytes.len() as u64 == part.objects * ENTRY as u64
+        && format!("{:032x}", xxh3_128(&bytes)) == part.hash;
+    if is_right { Ok(bytes) } else { Err(damaged(&key)) }
+}
+
+async fn newest_checkpoint(storage: &Storage) -> Result<Option<String>> {
+    let listed = storage.list(&format!("{OWN}/checkpoints")).await?;
+    Ok(listed.into_iter().next_back().map(|listed| listed.key))
+}
+
+fn damaged(key: &str) -> Error {
+    let message = "part of the ledger is damaged; without the folders `checkpoints` and `ledger`, \
+                   it is made again from the manifests";
+    Error::new(ErrorKind::Damaged, message).at("key", key)
+}
+
+async fn read_document<T: serde::de::DeserializeOwned>(storage: &Storage, key: &str) -> Result<T> {
+    let bytes = storage.read(key).await?.ok_or_else(|| damaged(key))?;
+    unpack(key, &bytes).map_err(|err| damaged(key).because(err))
+}
+
+async fn read_documents<T: serde::de::DeserializeOwned>(
+    storage: &Storage,
+    keys: &[String],
+) -> Result<Vec<T>> {
+    stream::iter(keys).map(|key| read_document(storage, key)).buffered(AT_ONCE).try_collect().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commit::manifest::{DataFile, ObjectOutcome, ObjectRecord, Tally};
+
+    fn key(number: u64) -> String {
+        let (account, month) = (100_000_000_000 + number % 40, number % 3 + 1);
+        format!("AWSLogs/{account}/CloudTrail/eu-west-1/2024/0{month}/01/{number}.json.gz")
+    }
+
+    fn manifest(number: u64, objects: std::ops::Range<u64>) -> Manifest {
+        let tally = Tally::default();
+        Manifest {
+            unit: UnitId { number, identity: format!("{number:016x}") },
+            settings: "s".into(),
+            partition_by: "region".into(),
+            database: "d".into(),
+            compression: "zstd".into(),
+            nested: true,
+            schema_version: 1,
+            objects: objects
+                .map(|number| ObjectRecord {
+                    key: key(number),
+                    etag: "e".into(),
+                    bytes: 1,
+                    outcome: ObjectOutcome::Converted,
+                    tally,
+                })
+                .collect(),
+            files: vec![DataFile {
+                key: format!("t/region=r{}/f{number}", number % 5),
+                table: "t".into(),
+                partition: format!("region=r{}", number % 5),
+                rows: 10,
+                bytes: 100,
+                min_instant: 0,
+                max_instant: 0,
+            }],
+            tally,
+            bytes_json: 0,
+            nested_values_unfit: 0,
+            days: [(19_800 + number as i32 % 70, 1)].into(),
+            passed_over: 0,
+        }
+    }
+
+    async fn holds(ledger: &mut Ledger, number: u64) -> bool {
+        let (key, layout) = (key(number), parse_layout(&key(number)));
+        ledger.contains(month(&layout), &entry(&layout, &key, "e")).await.unwrap()
+    }
+
+    async fn files(storage: &Storage) -> Vec<String> {
+        let mut all = storage.list(&format!("{OWN}/ledger")).await.unwrap();
+        all.extend(storage.list(&format!("{OWN}/checkpoints")).await.unwrap());
+        all.into_iter().map(|listed| listed.key).collect()
+    }
+
+    fn lake() -> (tempfile::TempDir, Storage) {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::local(folder.path()).unwrap();
+        (folder, storage)
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_says_what_its_manifests_say() {
+        let (_folder, storage) = lake();
+        let mut known = Known::default();
+        for number in 0..30 {
+            let manifest = manifest(number, number * 100..number * 100 + 100);
+            manifest.write(&storage).await.unwrap();
+            known.add(&manifest);
+        }
+        let plain = Known::read(&storage).await.unwrap();
+        assert_eq!(plain.summary, known.summary);
+        known.write_checkpoint(&storage).await.unwrap();
+
+        let read = Known::read(&storage).await.unwrap();
+
+        assert_eq!(read.summary, known.summary);
+        assert!(!read.has_recent() && plain.has_recent());
+        for known in [plain, read] {
+            let mut ledger = known.ledger(&storage, 1 << 20);
+            for number in (0..3000).step_by(7) {
+                assert!(holds(&mut ledger, number).await);
+            }
+            assert!(!holds(&mut ledger, 3000).await);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_same_manifests_make_the_same_checkpoint_whatever_the_history() {
+        let (_one, once) = lake();
+        let (_two, often) = lake();
+        let (mut a, mut b) = (Known::default(), Known::default());
+        for number in 0..40 {
+            let manifest = manifest(number, number * 50..number * 50 + 50);
+            a.add(&manifest);
+            b.add(&manifest);
+            if number % 7 == 0 {
+                b.write_checkpoint(&often).await.unwrap();
+            }
+        }
+        a.write_checkpoint(&once).await.unwrap();
+        b.write_checkpoint(&often).await.unwrap();
+        assert!(files(&often).await.len() > files(&once).await.len());
+        // What a crash leaves between parts and document.
+        often.put_once("_trailmill/ledger/2024-01-00-0.bin", "garbage").await.unwrap();
+
+        b.sweep(&often).await.unwrap();
+
+        assert_eq!(files(&once).await, files(&often).await);
+        for key in files(&once).await {
+            assert_eq!(once.read(&key).await.unwrap(), often.read(&key).await.unwrap(), "{key}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_ledger_that_grows_is_cut_finer_and_read_within_its_bound() {
+        let (_folder, storage) = lake();
+        let mut known = Known::default();
+        known.add(&manifest(0, 0..1000));
+        known.write_checkpoint(&storage).await.unwrap();
+        known.add(&manifest(1, 1000..300_000));
+        known.write_checkpoint(&storage).await.unwrap();
+        known.sweep(&storage).await.unwrap();
+        let base = known.base.as_ref().unwrap();
+        assert_eq!(base.bits, 4);
+        assert_eq!(base.parts.iter().map(|part| part.objects).sum::<u64>(), 300_000);
+
+        let known = Known::read(&storage).await.unwrap();
+        let most = known.ledger_bytes() / 8;
+        let mut ledger = known.ledger(&storage, most);
+        let mut numbers: Vec<u64> = (0..300_000).step_by(101).collect();
+        numbers.sort_by_key(|number| parse_layout(&key(*number)).shard());
+        for number in numbers {
+            assert!(holds(&mut ledger, number).await);
+            assert!(ledger.loaded_bytes() <= most, "{} bytes", ledger.loaded_bytes());
+        }
+        assert!(!holds(&mut ledger, 300_000).await);
+    }
+
+    #[tokio::test]
+    async fn a_damaged_part_is_noticed() {
+        let (folder, storage) = lake();
+        let mut known = Known::default();
+        known.add(&manifest(0, 0..3));
+        known.write_checkpoint(&storage).await.unwrap();
+        let part = known.base.as_ref().unwrap().parts[0].clone();
+        std::fs::write(folder.path().join(part.key()), [0; ENTRY]).unwrap();
+
+        let mut ledger = Known::read(&storage).await.unwrap().ledger(&storage, 1000);
+        let layout = parse_layout(&key(0));
+        let err = ledger.contains(part.month, &entry(&layout, &key(0), "e")).await.unwrap_err();
+
+        assert_eq!(err.kind(), ErrorKind::Damaged);
+    }
+}

@@ -1,0 +1,68 @@
+//! Which sources have been listed from one end to the other, and when: what a look-back counts from.
+//!
+//! A small document for a source and a day, put if-absent after a run that listed everything that an
+//! earlier one had not, and converted all of it. Older ones of the same source are removed then.
+
+use crate::commit::to_json;
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::{OWN, Storage};
+use crate::units::Day;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// A source that has been listed completely.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompleteListing {
+    /// Its address.
+    pub source: String,
+    /// The day on which the listing began, `YYYY-MM-DD` in UTC.
+    pub listed: String,
+}
+
+impl CompleteListing {
+    /// Notes a listing.
+    pub fn new(source: String, day: Day) -> Self {
+        Self { source, listed: day.to_string() }
+    }
+
+    /// Returns the day, if it is one.
+    pub fn day(&self) -> Option<Day> {
+        self.listed.parse().ok()
+    }
+
+    fn key(&self) -> String {
+        format!("{OWN}/listings/{:016x}-{}.json", xxh3_64(self.source.as_bytes()), self.listed)
+    }
+
+    /// Reads what is known of all sources.
+    ///
+    /// # Errors
+    /// `Damaged` for a document that cannot be read; `Unavailable`, `Denied`, `Io`.
+    pub async fn read_all(storage: &Storage) -> Result<Vec<Self>> {
+        let mut out = Vec::new();
+        for listed in storage.list(&format!("{OWN}/listings")).await? {
+            let bytes = storage.read(&listed.key).await?.unwrap_or_default();
+            out.push(serde_json::from_slice(&bytes).map_err(|err| {
+                Error::new(ErrorKind::Damaged, "document of the lake is damaged")
+                    .at("key", &listed.key)
+                    .because(err)
+            })?);
+        }
+        Ok(out)
+    }
+
+    /// Writes the document unless `known` has it, and removes older ones of the source.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied`, `Io`.
+    pub async fn write(&self, storage: &Storage, known: &[Self]) -> Result<()> {
+        if known.contains(self) {
+            return Ok(());
+        }
+        storage.put_once(&self.key(), to_json(self)?).await?;
+        for old in known.iter().filter(|old| old.source == self.source && old.day() < self.day()) {
+            storage.delete(&old.key()).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! What the manifests of a lake say in sum: all that is needed of those that a checkpoint covers.
+
+use crate::commit::manifest::{Manifest, UnitId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The settings of the last committed unit: what the next one must go with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastUnit {
+    /// The unit.
+    pub unit: UnitId,
+    /// What the lake is partitioned by.
+    pub partition_by: String,
+    /// The database that the lake's tables are in; empty before lakes remembered it.
+    pub database: String,
+    /// The codec of its files.
+    pub compression: String,
+    /// The schema lock its files were written with.
+    pub schema_version: u32,
+}
+
+/// What lies in one partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PartitionTotals {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Files.
+    pub files: u64,
+}
+
+/// The sum over all manifests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// The last unit; none in a new lake.
+    pub last: Option<LastUnit>,
+    /// Whether any unit has the inferred columns.
+    pub nested: bool,
+    /// By table and by the partition's path below it, what lies there.
+    pub tables: BTreeMap<String, BTreeMap<String, PartitionTotals>>,
+    /// By event day (since 1970), the units that keep fingerprints of records of the day.
+    pub units_of_day: BTreeMap<i32, Vec<UnitId>>,
+}
+
+impl<'a> FromIterator<&'a Manifest> for Summary {
+    fn from_iter<I: IntoIterator<Item = &'a Manifest>>(manifests: I) -> Self {
+        let mut summary = Self::default();
+        for manifest in manifests {
+            summary.add(manifest);
+        }
+        summary
+    }
+}
+
+impl Summary {
+    /// Adds a unit; units come in the order of their numbers.
+    pub fn add(&mut self, manifest: &Manifest) {
+        self.nested |= manifest.nested;
+        self.last = Some(LastUnit {
+            unit: manifest.unit.clone(),
+            partition_by: manifest.partition_by.clone(),
+            database: manifest.database.clone(),
+            compression: manifest.compression.clone(),
+            schema_version: manifest.schema_version,
+        });
+        for file in &manifest.files {
+            let table = match self.tables.get_mut(&file.table) {
+                Some(table) => table,
+                None => self.tables.entry(file.table.clone()).or_default(),
+            };
+            let totals = match table.get_mut(&file.partition) {
+                Some(totals) => totals,
+                None => table.entry(file.partition.clone()).or_default(),
+            };
+            totals.rows += file.rows;
+            totals.bytes += file.bytes;
+            totals.files += 1;
+        }
+        for day in manifest.days.keys() {
+            self.units_of_day.entry(*day).or_default().push(manifest.unit.clone());
+        }
+    }
+
+    /// Returns the number of the next new unit.
+    pub fn next_number(&self) -> u64 {
+        self.last.as_ref().map_or(0, |last| last.unit.number + 1)
+    }
+
+    /// Returns the schema version of the last unit; 0 in a new lake.
+    pub fn schema_version(&self) -> u32 {
+        self.last.as_ref().map_or(0, |last| last.schema_version)
+    }
+}

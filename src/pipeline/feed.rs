@@ -1,0 +1,264 @@
+//! Units as the listing goes on: what is new, cut in order, and never all in memory.
+//!
+//! A task lists the sources and subtracts the ledger; pages of what is new wait in a short queue. The
+//! driver cuts units from them as it can use them. Units that an earlier run began come first.
+
+use crate::commit::{Entry, Known, Ledger, UnitId, entry, month, unit_identity};
+use crate::error::Result;
+use crate::pipeline::ConvertOptions;
+use crate::pipeline::plan::{Begun, Unit};
+use crate::source::{Listing, ListingReport, Object, Source};
+use crate::storage::Storage;
+use crate::units::Day;
+use hashbrown::HashSet;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{Receiver, Sender, channel, error::TryRecvError};
+
+/// Pages of new objects that wait to be cut into units.
+const PAGES_WAITING: usize = 4;
+
+/// The share of `--memory` that the ledger may take.
+pub(super) const LEDGER_SHARE: u64 = 8;
+
+/// What the listing has seen so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    pub report: ListingReport,
+    /// Objects that the lake holds.
+    pub known: u64,
+}
+
+/// What a feed has to offer.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Unit(Box<Unit>),
+    /// The listing has not come far enough.
+    Pending,
+    /// All units have been handed out.
+    End,
+}
+
+/// Units in the order of their numbers.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    begun: VecDeque<Unit>,
+    pages: Receiver<Result<Vec<Object>>>,
+    seen: Arc<Mutex<Seen>>,
+    ready: VecDeque<Unit>,
+    cut: Cut,
+    is_listed: bool,
+}
+
+/// The unit that is being filled.
+#[derive(Debug)]
+struct Cut {
+    settings: String,
+    unit_size: u64,
+    number: u64,
+    objects: Vec<Object>,
+    json: u64,
+}
+
+/// What a feed is made of.
+pub(crate) struct FeedOptions<'a> {
+    pub options: &'a ConvertOptions,
+    pub sources: Vec<Source>,
+    pub today: Day,
+    /// The lake, if there is one, with what is known of it.
+    pub lake: Option<(&'a Storage, &'a Known)>,
+    pub begun: Begun,
+    /// With `--strict`, the objects that have been looked at: others wait for the next run.
+    pub only: Option<HashSet<Entry>>,
+}
+
+impl Feed {
+    /// Begins to list the sources.
+    ///
+    /// # Errors
+    /// `Config` for a source that does not exist, `Io`, `Denied` and `Unavailable` from the walk.
+    pub(crate) async fn open(feed: FeedOptions<'_>) -> Result<Self> {
+        let FeedOptions { options, sources, today, lake, begun, only } = feed;
+        let ledger = lake.map(|(storage, known)| {
+            let mut ledger = known.ledger(storage, options.memory.0 / LEDGER_SHARE);
+            // With one source that lists everything, every month may be asked for.
+            if let Some(since) = sources.iter().map(|source| source.window.since).min().flatten() {
+                ledger.begin_at(since);
+            }
+            ledger
+        });
+        let listing = Listing::open(sources, &options.s3, today).await?;
+        let (sender, pages) = channel(PAGES_WAITING);
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let subtract =
+            Subtract { listing, ledger, taken: begun.taken, only, seen: Arc::clone(&seen) };
+        tokio::spawn(subtract.run(sender));
+        Ok(Self {
+            begun: begun.units.into(),
+            pages,
+            seen,
+            ready: VecDeque::new(),
+            cut: Cut {
+                settings: options.settings(),
+                unit_size: options.unit_size.0,
+                number: begun.next_number,
+                objects: Vec::new(),
+                json: 0,
+            },
+            is_listed: false,
+        })
+    }
+
+    /// Returns the next unit, if there is one by now.
+    ///
+    /// # Errors
+    /// Whatever the listing or the ledger returns.
+    pub(crate) fn poll(&mut self) -> Result<Next> {
+        loop {
+            if let Some(unit) = self.begun.pop_front().or_else(|| self.ready.pop_front()) {
+                return Ok(Next::Unit(Box::new(unit)));
+            }
+            if self.is_listed {
+                return Ok(Next::End);
+            }
+            match self.pages.try_recv() {
+                Ok(page) => self.take(Some(page))?,
+                Err(TryRecvError::Empty) => return Ok(Next::Pending),
+                Err(TryRecvError::Disconnected) => self.take(None)?,
+            }
+        }
+    }
+
+    /// Waits a moment for the listing.
+    ///
+    /// # Errors
+    /// Whatever the listing or the ledger returns.
+    pub(crate) fn wait(&mut self, runtime: &Handle) -> Result<()> {
+        let pause = Duration::from_millis(50);
+        let arrived =
+            runtime.block_on(async { tokio::time::timeout(pause, self.pages.recv()).await });
+        match arrived {
+            Ok(page) => self.take(page),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Returns the next unit, however long it takes; none at the end.
+    ///
+    /// # Errors
+    /// Whatever the listing or the ledger returns.
+    pub(crate) fn next(&mut self, runtime: &Handle) -> Result<Option<Unit>> {
+        loop {
+            match self.poll()? {
+                Next::Unit(unit) => return Ok(Some(*unit)),
+                Next::End => return Ok(None),
+                Next::Pending => self.wait(runtime)?,
+            }
+        }
+    }
+
+    /// Returns what the listing has seen; all of it, when all units have been handed out.
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take(&mut self, page: Option<Result<Vec<Object>>>) -> Result<()> {
+        match page {
+            Some(page) => page?.into_iter().for_each(|object| {
+                self.cut.take(object, &mut self.ready);
+            }),
+            None => {
+                self.is_listed = true;
+                self.cut.end(&mut self.ready);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Cut {
+    /// Adds an object, and ends units that are full.
+    fn take(&mut self, object: Object, out: &mut VecDeque<Unit>) {
+        // An archive is a unit of its own: it is read from one end to the other.
+        let is_alone = object.archive.is_some();
+        if is_alone || self.json + object.json_estimate > self.unit_size {
+            self.end(out);
+        }
+        self.json += object.json_estimate;
+        self.objects.push(object);
+        if is_alone {
+            self.end(out);
+        }
+    }
+
+    fn end(&mut self, out: &mut VecDeque<Unit>) {
+        self.json = 0;
+        if self.objects.is_empty() {
+            return;
+        }
+        let objects = std::mem::take(&mut self.objects);
+        let pairs = objects.iter().map(|o| (o.key.as_str(), o.etag.as_str()));
+        let identity = unit_identity(&self.settings, pairs);
+        let id = UnitId { number: self.number, identity };
+        self.number += 1;
+        out.push_back(Unit { id, objects, is_resumed: false });
+    }
+}
+
+/// Lists, and leaves out what is known.
+struct Subtract {
+    listing: Listing,
+    ledger: Option<Ledger>,
+    taken: HashSet<Entry>,
+    only: Option<HashSet<Entry>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Subtract {
+    async fn run(mut self, sender: Sender<Result<Vec<Object>>>) {
+        loop {
+            let page = tokio::select! {
+                page = self.page() => page,
+                () = sender.closed() => return,
+            };
+            let page = match page {
+                Ok(None) => return,
+                Ok(Some(page)) if page.is_empty() => continue,
+                Ok(Some(page)) => Ok(page),
+                Err(err) => Err(err),
+            };
+            let is_failed = page.is_err();
+            if sender.send(page).await.is_err() || is_failed {
+                return;
+            }
+        }
+    }
+
+    async fn page(&mut self) -> Result<Option<Vec<Object>>> {
+        let page = self.listing.next().await?;
+        let is_end = page.is_none();
+        let (mut known, mut new) = (0, Vec::new());
+        for object in page.into_iter().flatten() {
+            let entry = entry(&object.layout, &object.key, &object.etag);
+            let is_passed_over = self.only.as_ref().is_some_and(|only| !only.contains(&entry));
+            if is_passed_over || self.taken.contains(&entry) {
+                continue;
+            }
+            let is_known = match &mut self.ledger {
+                Some(ledger) => ledger.contains(month(&object.layout), &entry).await?,
+                None => false,
+            };
+            if is_known {
+                known += 1;
+            } else {
+                new.push(object);
+            }
+        }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.known += known;
+        seen.report = self.listing.report();
+        Ok((!is_end).then_some(new))
+    }
+}

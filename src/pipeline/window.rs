@@ -1,0 +1,89 @@
+//! What a run lists of its sources: what options ask for, and how far it looks back.
+//!
+//! Once a source has been listed from one end to the other, and all of it converted, later runs list
+//! what was delivered since then, and some days before: objects arrive late, up to 30 days by AWS's
+//! word (FACTS.md 0.3). The days are counted back from the last such listing and not from today, so
+//! that a nightly job that was down for two months misses nothing.
+
+use crate::commit::CompleteListing;
+use crate::error::Result;
+use crate::location::Location;
+use crate::pipeline::ConvertOptions;
+use crate::source::{Source, Window};
+use crate::storage::Storage;
+use crate::units::Day;
+
+/// Days before the last complete listing that are listed again, unless an option says otherwise.
+pub const DEFAULT_LOOK_BACK_DAYS: u32 = 35;
+
+/// Returns the day it is, in UTC.
+pub(super) fn today() -> Day {
+    Day::of(jiff::Timestamp::now().as_millisecond())
+}
+
+/// Returns the sources with their windows.
+pub(super) fn sources(options: &ConvertOptions, listed: &[CompleteListing]) -> Vec<Source> {
+    let narrow = &options.narrow;
+    let looks_back = !options.full && narrow.from.is_none() && narrow.to.is_none();
+    let since = |location: &Location| {
+        let days = options.look_back_days.min(1 << 20) as i32;
+        last_listing(location, listed).filter(|_| looks_back).map(|day| day.plus(-days))
+    };
+    let source = |location: &Location| Source {
+        window: Window { narrow: narrow.clone(), since: since(location) },
+        location: location.clone(),
+    };
+    options.sources.iter().map(source).collect()
+}
+
+/// The last day on which a source, or one around it, was listed completely. Folders are listed whole
+/// every time.
+fn last_listing(location: &Location, listed: &[CompleteListing]) -> Option<Day> {
+    let Location::S3 { bucket, prefix } = location else { return None };
+    let covers = |listing: &&CompleteListing| match listing.source.parse() {
+        Ok(Location::S3 { bucket: other, prefix: outer }) => {
+            other == *bucket && prefix.starts_with(&outer)
+        }
+        _ => false,
+    };
+    listed.iter().filter(covers).filter_map(CompleteListing::day).max()
+}
+
+/// Notes that the sources have been listed and converted from one end to the other, if that was so.
+///
+/// # Errors
+/// `Unavailable`, `Denied`, `Io`.
+pub(super) async fn note_listings(
+    options: &ConvertOptions,
+    storage: &Storage,
+    known: &[CompleteListing],
+    day: Day,
+) -> Result<()> {
+    if !options.narrow.is_everything() {
+        return Ok(());
+    }
+    for source in options.sources.iter().filter(|source| source.is_s3()) {
+        CompleteListing::new(source.to_string(), day).write(storage, known).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_was_listed_when_one_around_it_was() {
+        let day = |text: &str| text.parse::<Day>().unwrap();
+        let listed = [
+            CompleteListing::new("s3://logs/a/".into(), day("2024-05-01")),
+            CompleteListing::new("s3://logs/a/AWSLogs/1/".into(), day("2024-06-01")),
+            CompleteListing::new("s3://other/".into(), day("2024-07-01")),
+        ];
+        let last = |source: &str| last_listing(&source.parse().unwrap(), &listed);
+        assert_eq!(last("s3://logs/a/"), Some(day("2024-05-01")));
+        assert_eq!(last("s3://logs/a/AWSLogs/1/CloudTrail/"), Some(day("2024-06-01")));
+        assert_eq!(last("s3://logs/"), None);
+        assert_eq!(last("/logs/a/"), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! Objects that are known by key and etag, found again: those of units that a killed run began.
+//!
+//! No narrowing option and no look-back is in the way: what was begun is finished.
+
+use crate::error::Result;
+use crate::location::Location;
+use crate::source::layout::parse;
+use crate::source::{Object, listing, local};
+use crate::storage::{Bucket, S3};
+use futures::{StreamExt, TryStreamExt, stream};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+/// Finds objects that lie in the sources and still have their etags; those that do not are left out.
+///
+/// A bucket is listed folder by folder, from the first to the last key that is looked for.
+///
+/// # Errors
+/// As for a listing.
+pub async fn find<'a>(
+    sources: &[Location],
+    s3: &S3,
+    wanted: impl IntoIterator<Item = &'a (String, String)>,
+) -> Result<HashMap<String, Object>> {
+    let roots: Vec<PathBuf> =
+        sources.iter().filter_map(Location::local).map(local::root_of).collect::<Result<_>>()?;
+    let mut found = HashMap::new();
+    let mut folders: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    for (key, etag) in wanted {
+        if let Some((bucket, key)) = in_sources(sources, key) {
+            let folder = key.rfind('/').map_or("", |at| &key[..=at]);
+            folders.entry((bucket, folder)).or_default().insert(key);
+        } else if let Some(object) = find_file(&roots, key)
+            && object.etag == *etag
+        {
+            found.insert(key.clone(), object);
+        }
+    }
+    let mut listings = Vec::new();
+    for ((bucket, folder), keys) in folders {
+        listings.push((s3.bucket(bucket).await?, folder, keys));
+    }
+    let listed: Vec<Vec<Object>> = stream::iter(listings)
+        .map(|(bucket, folder, keys)| async move { find_keys(&bucket, folder, &keys).await })
+        .buffer_unordered(s3.requests().clamp(1, 64))
+        .try_collect()
+        .await?;
+    found.extend(listed.into_iter().flatten().map(|object| (object.key.clone(), object)));
+    Ok(found)
+}
+
+/// Splits an object's key into bucket and key, if it lies in a source.
+fn in_sources<'k>(sources: &[Location], key: &'k str) -> Option<(&'k str, &'k str)> {
+    let (name, key) = key.strip_prefix("s3://")?.split_once('/')?;
+    let is_in = |source: &Location| match source {
+        Location::S3 { bucket, prefix } => bucket == name && key.starts_with(prefix.as_str()),
+        Location::Local(_) => false,
+    };
+    sources.iter().any(is_in).then_some((name, key))
+}
+
+async fn find_keys(bucket: &Bucket, folder: &str, keys: &BTreeSet<&str>) -> Result<Vec<Object>> {
+    let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
+    // What is a beginning of a key sorts before it.
+    let end = first.char_indices().next_back().map_or(0, |(at, _)| at);
+    let start = (end > folder.len()).then(|| &first[..end]);
+    let mut out = Vec::new();
+    let mut token: Option<String> = None;
+    loop {
+        let page = bucket.page(folder, false, start, token.as_deref()).await?;
+        let is_past = page.objects.last().is_none_or(|object| object.key.as_str() >= *last);
+        let wanted = page.objects.into_iter().filter(|object| keys.contains(object.key.as_str()));
+        out.extend(wanted.map(|found| {
+            let layout = parse(&found.key);
+            listing::object(found, bucket, layout)
+        }));
+        token = page.next;
+        if is_past || token.is_none() {
+            return Ok(out);
+        }
+    }
+}
+
+fn find_file(roots: &[PathBuf], key: &str) -> Option<Object> {
+    let is_there = |path: &Path| roots.iter().any(|root| path.starts_with(root)) && path.is_file();
+    let plain = PathBuf::from(key);
+    let path = if is_there(&plain) { plain } else { local::path_of(key) };
+    if !is_there(&path) {
+        return None;
+    }
+    local::object(path, key.to_owned()).ok()
+}

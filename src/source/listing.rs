@@ -1,0 +1,192 @@
+//! The listing of all sources, page by page.
+
+use crate::error::Result;
+use crate::location::Location;
+use crate::source::layout::{Folder, Layout, parse};
+use crate::source::pages::{Listed, Pages};
+use crate::source::walk::{Counting, Lister, walk};
+use crate::source::{ArchiveKind, Object, Place, Source, Window, is_hidden, local};
+use crate::storage::{Bucket, BucketObject, S3};
+use crate::units::Day;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// JSON bytes of a gzipped byte of CloudTrail, about; what is fetched tells exactly.
+const USUAL_RATIO: u64 = 16;
+
+/// Objects of local sources that are handed out together.
+const LOCAL_PAGE: usize = 1000;
+
+/// Spans that are listed at once, however many requests may be in flight: each holds a page.
+const MAX_SPANS_AT_ONCE: usize = 64;
+
+/// What a listing saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListingReport {
+    /// LIST requests to S3, without those that were tried again.
+    pub requests: u64,
+    /// Log objects seen, wanted or not.
+    pub objects_listed: u64,
+    /// Of them, objects that a narrowing option or the look-back leaves out.
+    pub objects_unwanted: u64,
+    /// Digests and other services' objects that were passed over one by one.
+    pub objects_ignored: u64,
+    /// Folders of digests and other services that were not listed at all, by name.
+    pub folders_ignored: BTreeMap<String, u64>,
+    /// With a look-back, the first delivery date listed of each source that has one.
+    pub since: BTreeMap<String, String>,
+}
+
+/// A bucket's source, as its pages know it.
+#[derive(Clone, Debug)]
+struct Origin {
+    bucket: Bucket,
+    prefix: Arc<str>,
+    window: Arc<Window>,
+}
+
+/// The objects of all sources, in their order.
+pub struct Listing {
+    local: std::vec::IntoIter<Object>,
+    pages: Pages<Origin>,
+    /// The layout of the object before, whose texts are shared.
+    last: Layout,
+    report: ListingReport,
+    requests: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Listing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listing").field("report", &self.report).finish_non_exhaustive()
+    }
+}
+
+impl Listing {
+    /// Lists local sources and walks the trees of buckets. No object comes twice, however the sources
+    /// overlap.
+    ///
+    /// # Errors
+    /// `Config` for a source that does not exist, `Io` for a folder that cannot be read, `Denied` and
+    /// `Unavailable` from a bucket.
+    pub async fn open(sources: Vec<Source>, s3: &S3, today: Day) -> Result<Self> {
+        let mut report = ListingReport::default();
+        let mut objects = Vec::new();
+        let mut spans = Vec::new();
+        let requests = Arc::new(AtomicU64::new(0));
+        let at_once = s3.requests().clamp(1, MAX_SPANS_AT_ONCE);
+        for Source { location, window } in disjoint(sources) {
+            if let Some(since) = window.since {
+                report.since.insert(location.to_string(), since.to_string());
+            }
+            let (bucket, prefix) = match &location {
+                Location::Local(path) => {
+                    local::list(path, &window, &mut objects, &mut report)?;
+                    continue;
+                }
+                Location::S3 { bucket, prefix } => (s3.bucket(bucket).await?, prefix),
+            };
+            let counting = Counting { inner: bucket.clone(), requests: Arc::clone(&requests) };
+            let lister: Arc<dyn Lister> = Arc::new(counting);
+            let walked = walk(&*lister, prefix, &window, at_once).await?;
+            for (name, count) in walked.folders {
+                *report.folders_ignored.entry(name).or_default() += count;
+            }
+            let window = Arc::new(window);
+            let origin =
+                Origin { bucket, prefix: prefix.as_str().into(), window: Arc::clone(&window) };
+            let listed = Listed { lister, window, today };
+            spans.extend(walked.spans.into_iter().map(|s| (listed.clone(), s, origin.clone())));
+        }
+        objects.sort_by(|a, b| a.order().cmp(&b.order()));
+        objects.dedup_by(|a, b| a.key == b.key);
+        objects.sort_by_cached_key(|object| object.layout.shard());
+        spans.sort_by(|(_, a, _), (_, b, _)| {
+            (a.layout.order(), &a.prefix).cmp(&(b.layout.order(), &b.prefix))
+        });
+        spans.sort_by_cached_key(|(_, span, _)| span.layout.shard());
+        Ok(Self {
+            local: objects.into_iter(),
+            pages: Pages::new(spans, at_once),
+            last: Layout::default(),
+            report,
+            requests,
+        })
+    }
+
+    /// Returns the next objects; none when all have been returned.
+    ///
+    /// # Errors
+    /// `Denied` and `Unavailable` from a bucket.
+    pub async fn next(&mut self) -> Result<Option<Vec<Object>>> {
+        let local: Vec<Object> = self.local.by_ref().take(LOCAL_PAGE).collect();
+        if !local.is_empty() {
+            return Ok(Some(local));
+        }
+        let Some((page, origin)) = self.pages.next().await? else { return Ok(None) };
+        Ok(Some(page.into_iter().filter_map(|found| self.object(found, &origin)).collect()))
+    }
+
+    /// Returns what has been seen so far.
+    pub fn report(&self) -> ListingReport {
+        ListingReport { requests: self.requests.load(Ordering::Relaxed), ..self.report.clone() }
+    }
+
+    fn object(&mut self, found: BucketObject, origin: &Origin) -> Option<Object> {
+        let below = found.key.strip_prefix(&*origin.prefix).unwrap_or(&found.key);
+        if found.key.ends_with('/') || below.split('/').any(|part| is_hidden(part.as_bytes())) {
+            return None;
+        }
+        let mut layout = parse(&found.key);
+        if matches!(layout.folder, Folder::Digest | Folder::Other) {
+            self.report.objects_ignored += 1;
+            return None;
+        }
+        self.report.objects_listed += 1;
+        if !origin.window.wants(&layout) {
+            self.report.objects_unwanted += 1;
+            return None;
+        }
+        layout.share(&self.last);
+        self.last = layout.clone();
+        Some(object(found, &origin.bucket, layout))
+    }
+}
+
+/// Makes an object of what a bucket lists.
+pub(super) fn object(found: BucketObject, bucket: &Bucket, layout: Layout) -> Object {
+    let archive = ArchiveKind::of_name(&found.key);
+    let is_packed = archive.is_none() && found.key.ends_with(".gz");
+    Object {
+        key: bucket.address(&found.key),
+        place: Place::Bucket(bucket.clone()),
+        size: found.size,
+        etag: found.etag,
+        json_estimate: if is_packed { found.size * USUAL_RATIO } else { found.size },
+        layout,
+        archive,
+    }
+}
+
+/// Leaves out sources that lie within others: prefixes of a bucket nest or have nothing in common.
+fn disjoint(sources: Vec<Source>) -> Vec<Source> {
+    let mut out: Vec<Source> = Vec::new();
+    for source in sources {
+        if out.iter().any(|other| contains(&other.location, &source.location)) {
+            continue;
+        }
+        out.retain(|other| !contains(&source.location, &other.location));
+        out.push(source);
+    }
+    out
+}
+
+fn contains(outer: &Location, inner: &Location) -> bool {
+    match (outer, inner) {
+        (Location::S3 { bucket, prefix }, Location::S3 { bucket: other, prefix: inner }) => {
+            bucket == other && inner.starts_with(prefix.as_str())
+        }
+        _ => false,
+    }
+}

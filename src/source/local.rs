@@ -1,0 +1,234 @@
+//! Local sources: files, folders, archives.
+//!
+//! Names that start with `.` or `_` are passed over in folders, as every engine does. Folders that a
+//! narrowing option excludes are not entered.
+
+use crate::error::{Error, Result};
+use crate::source::layout::{Folder, parse};
+use crate::source::narrow::Window;
+use crate::source::walk::{Class, classify};
+use crate::source::{ArchiveKind, ListingReport, Object, Place, is_hidden};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+use walkdir::{DirEntry, WalkDir};
+
+/// Returns a source's path without links, as its objects' keys begin.
+///
+/// # Errors
+/// `Config` for a source that does not exist.
+pub(super) fn root_of(source: &Path) -> Result<PathBuf> {
+    source.canonicalize().map_err(|err| {
+        Error::config("cannot open the source").at("path", source.display()).because(err)
+    })
+}
+
+/// Adds a source's objects.
+///
+/// # Errors
+/// `Config` for a source that does not exist, `Io` for a folder that cannot be read.
+pub(super) fn list(
+    source: &Path,
+    window: &Window,
+    objects: &mut Vec<Object>,
+    report: &mut ListingReport,
+) -> Result<()> {
+    let root = root_of(source)?;
+    let walk = WalkDir::new(&root).follow_links(true).into_iter().filter_entry(|entry| {
+        entry.depth() == 0
+            || !is_hidden(entry.file_name().as_encoded_bytes()) && is_wanted(entry, window)
+    });
+    for entry in walk {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() => {
+                add(entry.into_path(), window, objects, report)?;
+            }
+            Ok(_) => {}
+            // Links to nowhere or in a circle hold no objects.
+            Err(err) if is_broken_link(&err) => report.objects_ignored += 1,
+            Err(err) => return Err(Error::io("cannot list the source", err)),
+        }
+    }
+    Ok(())
+}
+
+fn is_wanted(entry: &DirEntry, window: &Window) -> bool {
+    if window.narrow.is_everything() || !entry.file_type().is_dir() {
+        return true;
+    }
+    let path = format!("{}/", entry.path().to_string_lossy());
+    classify(&path, &window.narrow).0 != Class::Unwanted
+}
+
+fn add(
+    path: PathBuf,
+    window: &Window,
+    objects: &mut Vec<Object>,
+    report: &mut ListingReport,
+) -> Result<()> {
+    let key = key_of(&path);
+    let mut layout = parse(&key);
+    if matches!(layout.folder, Folder::Digest | Folder::Other) {
+        report.objects_ignored += 1;
+        return Ok(());
+    }
+    report.objects_listed += 1;
+    if !window.wants(&layout) {
+        report.objects_unwanted += 1;
+        return Ok(());
+    }
+    if let Some(last) = objects.last() {
+        layout.share(&last.layout);
+    }
+    objects.push(Object { layout, ..object(path, key)? });
+    Ok(())
+}
+
+/// Looks at a file.
+///
+/// # Errors
+/// `Io` when it cannot be looked at.
+pub(super) fn object(path: PathBuf, key: String) -> Result<Object> {
+    let meta = path
+        .metadata()
+        .map_err(|err| Error::io("cannot read a source object", err).at("object", &key))?;
+    let modified = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let etag = format!("{:x}-{:x}", meta.len(), modified.unwrap_or_default().as_nanos());
+    let archive = ArchiveKind::of_name(&key);
+    let json_estimate = match archive {
+        Some(_) => meta.len(),
+        None => json_estimate(&path, meta.len()),
+    };
+    let layout = parse(&key);
+    let size = meta.len();
+    Ok(Object { key, place: Place::File(path), size, etag, json_estimate, layout, archive })
+}
+
+fn is_broken_link(err: &walkdir::Error) -> bool {
+    let kind = err.io_error().map(std::io::Error::kind);
+    err.loop_ancestor().is_some()
+        || kind == Some(std::io::ErrorKind::NotFound)
+        || err.path().is_some_and(Path::is_symlink)
+}
+
+/// The path as text; different paths never become the same text.
+fn key_of(path: &Path) -> String {
+    use std::fmt::Write;
+    let mut key = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        key.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(key, "\\x{byte:02X}");
+        }
+    }
+    key
+}
+
+/// The path of a key: what [`key_of`] wrote as `\xNN` is a byte again.
+pub(super) fn path_of(key: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(key.len());
+    let mut rest = key;
+    while let Some((before, after)) = rest.split_once("\\x") {
+        bytes.extend_from_slice(before.as_bytes());
+        let byte = after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match byte {
+            Some(byte) => bytes.push(byte),
+            None => bytes.extend_from_slice(b"\\x"),
+        }
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    path_of_bytes(bytes)
+}
+
+#[cfg(unix)]
+fn path_of_bytes(bytes: Vec<u8>) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+#[cfg(not(unix))]
+fn path_of_bytes(bytes: Vec<u8>) -> PathBuf {
+    String::from_utf8_lossy(&bytes).into_owned().into()
+}
+
+/// The JSON bytes of a file: the size, or for gzip what its trailer claims, as far as deflate can
+/// reach. A trailer speaks for the last member only, so that the size is the least.
+fn json_estimate(path: &Path, size: u64) -> u64 {
+    use std::io::{Read, Seek, SeekFrom};
+    let claimed = || -> std::io::Result<Option<u64>> {
+        let mut file = std::fs::File::open(path)?;
+        let mut head = [0; 2];
+        file.read_exact(&mut head)?;
+        if head != [0x1f, 0x8b] {
+            return Ok(None);
+        }
+        let mut tail = [0; 4];
+        file.seek(SeekFrom::End(-4))?;
+        file.read_exact(&mut tail)?;
+        Ok(Some(u64::from(u32::from_le_bytes(tail))))
+    };
+    match claimed() {
+        Ok(Some(claimed)) => claimed.clamp(size, size.saturating_mul(1032)),
+        _ => size,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::location::Location;
+    use crate::source::{Listing, Narrow, Source};
+    use crate::storage::S3;
+
+    async fn list(sources: Vec<Source>) -> Result<(Vec<Object>, ListingReport)> {
+        let mut listing = Listing::open(sources, &S3::default(), crate::units::Day(20_000)).await?;
+        let mut objects = Vec::new();
+        while let Some(page) = listing.next().await? {
+            objects.extend(page);
+        }
+        Ok((objects, listing.report()))
+    }
+
+    #[tokio::test]
+    async fn a_folder_is_listed_without_digests_and_hidden_names() {
+        let root = tempfile::tempdir().unwrap();
+        for path in [
+            "AWSLogs/111122223333/CloudTrail/us-east-1/2024/05/02/b.json.gz",
+            "AWSLogs/111122223333/CloudTrail/us-east-1/2024/05/01/a.json.gz",
+            "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2024/05/01/d.json.gz",
+            "AWSLogs/111122223333/Config/us-east-1/2024/5/1/c.json.gz",
+            "_trailmill/x.json",
+            ".hidden.json",
+            "loose.json",
+        ] {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "{}").unwrap();
+        }
+
+        let all = vec![
+            Location::from(root.path().to_owned()).into(),
+            Location::from(root.path().join("loose.json")).into(),
+        ];
+        let (objects, report) = list(all).await.unwrap();
+
+        let names: Vec<_> = objects.iter().map(|o| o.key.rsplit('/').next().unwrap()).collect();
+        assert_eq!(names, ["loose.json", "a.json.gz", "b.json.gz"]);
+        assert_eq!((report.objects_ignored, report.objects_listed), (2, 4));
+        let absent = Location::from(root.path().join("absent"));
+        assert!(list(vec![absent.into()]).await.is_err());
+        let to = Narrow { to: "2024-05-01".parse().ok(), ..Narrow::default() };
+        let window = Window { narrow: to, since: None };
+        let narrowed = Source { location: Location::from(root.path().to_owned()), window };
+        let (objects, report) = list(vec![narrowed]).await.unwrap();
+        assert_eq!((objects.len(), report.objects_unwanted), (1, 2));
+    }
+
+    #[test]
+    fn a_path_in_another_encoding_is_found_again_by_its_key() {
+        use std::os::unix::ffi::OsStrExt;
+        let odd = Path::new(std::ffi::OsStr::from_bytes(b"/a/\xff\xe9b/\\x"));
+        assert_eq!(key_of(odd), r"/a/\xFF\xE9b/\x");
+        assert_eq!(path_of(&key_of(odd)), odd);
+    }
+}
