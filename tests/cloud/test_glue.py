@@ -8,6 +8,7 @@ import copy
 import gzip
 import json
 import re
+import shutil
 
 import pytest
 from glue_fixtures import (  # noqa: F401
@@ -785,6 +786,9 @@ def convert_many(world, accounts, days):
     world.put("a", [record(1)])
     options = ("--no-nested", "--partition-by", "account,event_date")
     world.run("convert", world.logs, world.lake, *options, "-q", "--catalog", "none")
+    # The manifest alone is crafted: without a checkpoint it is read.
+    for made_from_it in ("checkpoints", "ledger"):
+        shutil.rmtree(world.lake / "_trailmill" / made_from_it)
     [path] = (world.lake / "_trailmill/manifests").glob("*.json.gz")
     manifest = json.loads(gzip.decompress(path.read_bytes()))
     [file] = manifest["files"]
