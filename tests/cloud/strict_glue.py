@@ -242,6 +242,10 @@ def invalid(message):
     return GlueError("InvalidInputException", message)
 
 
+def outside(message):
+    return GlueError("ValidationException", f"1 validation error detected: {message}")
+
+
 def check(shape, value, path):
     """Refuses a value that the API model does not allow."""
     if isinstance(shape, str):
@@ -250,7 +254,7 @@ def check(shape, value, path):
             raise GlueError("SerializationException", f"{path} is no structure")
         for name in required:
             if value.get(name) is None:
-                raise invalid(f"{path}.{name} must not be null")
+                raise outside(f"{path}.{name} must not be null")
         for name, inner in value.items():
             if name not in members:
                 raise GlueError("SerializationException", f"{path} has no member {name}")
@@ -265,7 +269,7 @@ def check(shape, value, path):
         if not isinstance(value, list):
             raise GlueError("SerializationException", f"{path} is no list")
         if len(value) < low or (high is not None and len(value) > high):
-            raise invalid(f"{path} has {len(value)} items, allowed are {low} to {high}")
+            raise outside(f"{path} has {len(value)} items, allowed are {low} to {high}")
         for i, inner in enumerate(value):
             check(of, inner, f"{path}[{i}]")
     elif kind == "map":
@@ -278,7 +282,7 @@ def check(shape, value, path):
         low, high = RANGES.get(path.rpartition(".")[2], (None, None))
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not is_number or (low is not None and value < low) or (high is not None and value > high):
-            raise invalid(f"{path} is {value}")
+            raise outside(f"{path} is {value}")
     elif kind == "flag" and not isinstance(value, bool):
         raise GlueError("SerializationException", f"{path} is no boolean")
 
@@ -287,9 +291,9 @@ def check_text(value, path, low, high):
     if not isinstance(value, str):
         raise GlueError("SerializationException", f"{path} is no text")
     if len(value) < low or (high is not None and len(value) > high):
-        raise invalid(f"{path} has {len(value)} characters, allowed are {low} to {high}")
+        raise outside(f"{path} has {len(value)} characters, allowed are {low} to {high}")
     if any(ord(c) < 32 for c in value) and "Text" not in path:
-        raise invalid(f"{path} holds a control character")
+        raise outside(f"{path} holds a control character")
 
 
 def fold(columns):

@@ -37,7 +37,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub const DEFAULT_RETRY: Duration = Duration::from_secs(180);
 
 /// A call that has not been answered after this long counts as lost.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+const CALL_TIMEOUT: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which catalog, and what may be done to it.

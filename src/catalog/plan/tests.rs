@@ -2,7 +2,9 @@
 
 use super::{Change, Existing, OnExtraPartition, Plan, plan};
 use crate::catalog::fixtures::{definition, partition};
-use crate::catalog::{Column, PartitionDefinition, TableDefinition};
+use crate::catalog::{
+    Column, PartitionDefinition, Publication, TableDefinition, projection_parameters,
+};
 
 fn existing(table: &TableDefinition, partitions: &[PartitionDefinition]) -> Existing {
     Existing {
@@ -209,4 +211,71 @@ fn the_report_names_differences_without_the_documents() {
             {"change": "parameter", "name": "recordCount", "from": "9", "to": "10"}
         ])
     );
+}
+
+#[test]
+fn a_partition_whose_columns_are_known_to_be_others_is_updated_with_one_word() {
+    let wanted = [partition("eu-west-1", "2026-01-02")];
+    let mut found = existing(&definition(), &wanted);
+    found.partitions[0].storage_descriptor.columns = Vec::new().into();
+    found.partitions[0].parameters.insert("trailmill.columns".into(), "stale".into());
+
+    let plan = planned(&definition(), &wanted, &found);
+
+    assert_eq!(plan.update_partitions[0].changes, [Change::Columns]);
+    assert_eq!(
+        plan.update_partitions[0].input,
+        definition().partition_input(&partition("eu-west-1", "2026-01-02"))
+    );
+}
+
+#[test]
+fn partitions_follow_columns_that_somebody_added_to_the_table() {
+    let wanted = [partition("eu-west-1", "2026-01-02")];
+    let mut found = existing(&definition(), &wanted);
+    let table = found.table.as_mut().expect("a table");
+    let mut columns = table.columns().to_vec();
+    columns.push(Column::new("ticket", "string"));
+    table.storage_descriptor.columns = columns.into();
+
+    let plan = planned(&definition(), &wanted, &found);
+
+    assert!(plan.update_table.is_none());
+    let columns = &plan.update_partitions[0].input.storage_descriptor.columns;
+    assert_eq!(columns.last().map(|c| c.name.as_str()), Some("ticket"));
+}
+
+#[test]
+fn projection_takes_the_place_of_partitions_and_goes_without_a_trace() {
+    let wanted = [partition("eu-west-1", "2026-01-02")];
+    let mut projected = definition();
+    projected.publication = Publication::Projected;
+    projected.parameters = projection_parameters(&projected, &wanted);
+
+    let there = planned(&projected, &wanted, &existing(&definition(), &wanted));
+
+    assert_eq!(there.delete_partitions, [wanted[0].values.clone()]);
+    let input = there.update_table.expect("an update").input;
+    assert_eq!(input.parameters["projection.enabled"], "true");
+    let found = Existing { database: true, table: Some(input), ..Existing::default() };
+    assert!(found.is_projected());
+    assert!(planned(&projected, &wanted, &found).is_empty());
+    let mut registered = definition();
+    registered.publication = Publication::RegisteredAgain;
+    let back = planned(&registered, &wanted, &found);
+    assert_eq!(back.update_table.expect("an update").input, definition().table_input());
+    assert_eq!(back.create_partitions.len(), 1);
+}
+
+#[test]
+fn an_index_is_created_once() {
+    let mut table = definition();
+    table.has_partition_index = true;
+    let mut found = existing(&table, &[]);
+
+    let first = planned(&table, &[], &found);
+    found.indexes.push(table.partition_keys.clone());
+
+    assert_eq!(first.to_string(), "+ index cloudtrail.trailmill: account, region, event_date\n");
+    assert!(planned(&table, &[], &found).is_empty());
 }
