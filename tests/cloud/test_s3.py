@@ -109,7 +109,7 @@ def test_small_units_hold_the_same_rows(reference, local_rows, archive, tmp_path
 
 
 def test_a_lake_has_its_layout_and_nothing_else(reference):
-    own = {"manifests", "copies", "schema", "quarantine", "runs"}
+    own = {"manifests", "copies", "schema", "quarantine", "runs", "checkpoints", "ledger", "listings"}
     for key in reference.listing():
         if key.startswith(OWN):
             assert key.split("/")[1] in own, key
