@@ -259,7 +259,7 @@ pub(super) struct LakeArgs {
     #[arg(long, value_name = "MODE", default_value = "evolve", help_heading = "Lake")]
     pub schema: SchemaMode,
 
-    /// Codec of the Parquet files: zstd, zstd:LEVEL (1 to 22), snappy, gzip, lz4 or none
+    /// Codec of the Parquet files: zstd, zstd:LEVEL (1 to 22), snappy, gzip or none
     #[arg(long, value_name = "CODEC", default_value_t = DEFAULT_COMPRESSION, help_heading = "Lake")]
     pub compression: Compression,
 

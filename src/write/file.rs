@@ -295,7 +295,6 @@ impl Compression {
             Self::Zstd(level) => Options::Zstd(ZstdLevel::try_new(level).ok()),
             Self::Snappy => Options::Snappy,
             Self::Gzip => Options::Gzip(None),
-            Self::Lz4 => Options::Lz4Raw,
             Self::None => Options::Uncompressed,
         }
     }

@@ -24,8 +24,6 @@ pub enum Compression {
     Snappy,
     /// Gzip.
     Gzip,
-    /// LZ4, raw blocks.
-    Lz4,
     /// Not at all.
     None,
 }
@@ -40,7 +38,6 @@ impl Compression {
             Self::Zstd(_) => "zstd",
             Self::Snappy => "snappy",
             Self::Gzip => "gzip",
-            Self::Lz4 => "lz4",
             Self::None => "none",
         }
     }
@@ -71,10 +68,9 @@ impl FromStr for Compression {
             },
             ("snappy", None) => Ok(Self::Snappy),
             ("gzip", None) => Ok(Self::Gzip),
-            ("lz4", None) => Ok(Self::Lz4),
             ("none", None) => Ok(Self::None),
             _ => Err(Error::config(format!(
-                "`{text}` is no compression; choose zstd, zstd:LEVEL, snappy, gzip, lz4 or none"
+                "`{text}` is no compression; choose zstd, zstd:LEVEL, snappy, gzip or none"
             ))),
         }
     }

@@ -205,10 +205,8 @@ pub(super) fn values_to(values: &[String]) -> Result<sdk::PartitionValueList> {
 }
 
 fn storage_to(storage: &StorageDescriptor) -> Result<sdk::StorageDescriptor> {
-    let columns = match &storage.columns {
-        columns if columns.is_empty() => None,
-        columns => Some(columns.iter().map(column_to).collect::<Result<Vec<_>>>()?),
-    };
+    // An empty list, too: Trino reads it, and fails on one that is absent.
+    let columns = storage.columns.iter().map(column_to).collect::<Result<Vec<_>>>()?;
     let sorted = storage.sort_columns.iter().map(order_to).collect::<Result<Vec<_>>>()?;
     let serde = &storage.serde_info;
     let serde = sdk::SerDeInfo::builder()
@@ -217,7 +215,7 @@ fn storage_to(storage: &StorageDescriptor) -> Result<sdk::StorageDescriptor> {
         .set_parameters(parameters_to(&serde.parameters))
         .build();
     Ok(sdk::StorageDescriptor::builder()
-        .set_columns(columns)
+        .set_columns(Some(columns))
         .location(&storage.location)
         .set_additional_locations(texts(&storage.other, "AdditionalLocations"))
         .set_input_format(some(&storage.input_format))
