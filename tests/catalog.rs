@@ -317,4 +317,19 @@ fn what_a_crashed_run_left_is_removed_and_what_is_gone_is_told() {
         .iter()
         .any(|other| other.starts_with(&format!("cloudtrail/{partition}/")));
     assert_eq!(is_left, others, "a partition without files is gone from the catalog: {values:?}");
+
+    // It is known now, also to a conversion, which would else register the partition again.
+    world.on_lake(&["catalog", "diff"], &[]).exits(0);
+    let before = world.snapshot();
+    world.convert(&[]).exits(0);
+    world.on_lake(&["catalog", "sync"], &[]).exits(0);
+    assert_same(&before, &world.snapshot(), "a known loss");
+
+    for file in world.data_files() {
+        fs::remove_file(world.lake.join(&file)).unwrap();
+    }
+    world.on_lake(&["catalog", "sync"], &[]).exits(1);
+    let shown = world.on_lake(&["catalog", "show"], &["cloudtrail", "--report", "json"]).exits(0);
+    assert_eq!(shown.json()["partitions"], json!([]), "nothing is left");
+    world.on_lake(&["catalog", "sync"], &[]).exits(0);
 }

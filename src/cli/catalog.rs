@@ -11,7 +11,7 @@ use crate::cli::{EXIT_OK, EXIT_SET_ASIDE};
 use crate::commit::{self, Manifest, Summary};
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    CatalogOptions, FileCheck, apply_plans, catalog_plan, check_files, open_catalog, remove_orphans,
+    CatalogOptions, FileCheck, apply_plans, catalog_plan, check_files, open_catalog, settle_files,
 };
 use crate::schema::Family;
 use crate::storage::{Lease, S3, Storage};
@@ -142,12 +142,11 @@ impl Differences {
         let Known { storage, lock, table, .. } = known;
         let options = options(args, table);
         // Every file by its name: no checkpoint has that.
-        let mut manifests = Manifest::read_all(&storage).await?;
-        let lake: Summary = manifests.iter().collect();
+        let manifests = Manifest::read_all(&storage).await?;
+        let mut lake: Summary = manifests.iter().collect();
         let catalog = opened(&storage, &lake, &options, s3).await?;
         let check = check_files(&storage, &manifests).await?;
-        check.without_missing(&mut manifests);
-        let lake: Summary = manifests.iter().collect();
+        lake.gone = check.gone.clone();
         let comparison = Comparison::Full;
         let plans = catalog_plan(&catalog, &storage, &lake, &lock, &options, comparison).await?;
         Ok(Self { storage, catalog, plans, check })
@@ -200,7 +199,7 @@ async fn sync_with(
     let found = Differences::find(args, known, s3).await?;
     found.print(output.report)?;
     if !dry_run {
-        remove_orphans(&found.storage, &found.check).await?;
+        settle_files(&found.storage, &found.check).await?;
         apply_plans(&found.catalog, &found.plans).await?;
     }
     say_usage(output.quiet, &found.catalog.usage());

@@ -54,6 +54,7 @@ pub(super) fn files(check: &FileCheck) -> String {
     };
     list("- orphaned file, removed:", &check.orphaned);
     list("! missing file, whose records no query finds:", &check.missing);
+    list("+ file that is there again:", &check.returned);
     list("! foreign file, which readers read too:", &check.foreign);
     if out.is_empty() { out } else { format!("files\n{out}") }
 }

@@ -11,6 +11,7 @@
 //! document too many; the next checkpoint removes them. The manifests stay: they are the truth, and a
 //! lake without checkpoints works. The same manifests make the same checkpoint, whatever the history.
 
+use crate::commit::gone::read_gone;
 use crate::commit::ledger::{ENTRY, Entry, Ledger, Month, entry, group, month};
 use crate::commit::manifest::{Manifest, UnitId, manifest_key, pack, unpack};
 use crate::commit::summary::{LastUnit, PartitionTotals, Summary};
@@ -127,6 +128,7 @@ impl Known {
         while let Some(manifest) = manifests.try_next().await? {
             known.add(&manifest);
         }
+        known.summary.gone = read_gone(storage).await?;
         Ok(known)
     }
 

@@ -7,6 +7,7 @@
 
 mod checkpoint;
 mod copies;
+mod gone;
 mod ledger;
 mod listings;
 mod manifest;
@@ -15,6 +16,7 @@ mod summary;
 
 pub use checkpoint::Known;
 pub use copies::{CopyIndex, encode_copies};
+pub use gone::{read_gone, write_gone};
 pub use ledger::{Entry, Ledger, Month, entry, month};
 pub use listings::CompleteListing;
 pub use manifest::{

@@ -1,6 +1,6 @@
 //! What the manifests of a lake say in sum: all that is needed of those that a checkpoint covers.
 
-use crate::commit::manifest::{Manifest, UnitId};
+use crate::commit::manifest::{DataFile, Manifest, UnitId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -39,6 +39,8 @@ pub struct Summary {
     pub nested: bool,
     /// By table and by the partition's path below it, what lies there.
     pub tables: BTreeMap<String, BTreeMap<String, PartitionTotals>>,
+    /// Files in those sums that are gone.
+    pub gone: Vec<DataFile>,
     /// By event day (since 1970), the units that keep fingerprints of records of the day.
     pub units_of_day: BTreeMap<i32, Vec<UnitId>>,
 }
@@ -80,6 +82,20 @@ impl Summary {
         for day in manifest.days.keys() {
             self.units_of_day.entry(*day).or_default().push(manifest.unit.clone());
         }
+    }
+
+    /// Returns what lies in a table's partitions, without the files that are gone; nothing for a table
+    /// that the lake has not.
+    pub fn partitions(&self, table: &str) -> Option<BTreeMap<String, PartitionTotals>> {
+        let mut partitions = self.tables.get(table)?.clone();
+        for file in self.gone.iter().filter(|file| file.table == table) {
+            let Some(totals) = partitions.get_mut(&file.partition) else { continue };
+            totals.rows = totals.rows.saturating_sub(file.rows);
+            totals.bytes = totals.bytes.saturating_sub(file.bytes);
+            totals.files = totals.files.saturating_sub(1);
+        }
+        partitions.retain(|_, totals| totals.files > 0);
+        Some(partitions)
     }
 
     /// Returns the number of the next new unit.

@@ -4,7 +4,7 @@
 //! see them. Somebody may have removed files by hand. Both are found by comparing names; what is
 //! nobody's but looks unlike a file of ours is only told.
 
-use crate::commit::{Intent, Manifest};
+use crate::commit::{DataFile, Intent, Manifest, read_gone, write_gone};
 use crate::error::Result;
 use crate::storage::{Listed, Storage};
 use hashbrown::HashSet;
@@ -16,24 +16,24 @@ use std::collections::BTreeSet;
 pub struct FileCheck {
     /// Files of ours that no manifest and no unfinished unit names: what a crashed run left.
     pub orphaned: Vec<String>,
-    /// Files that a manifest names and that are gone.
+    /// Files that a manifest names and that are gone, as far as the lake does not know it.
     pub missing: Vec<String>,
+    /// Files that the lake takes for gone and that are there again.
+    pub returned: Vec<String>,
     /// Files in a table's folder that are not ours; readers of the table read them too.
     pub foreign: Vec<String>,
+    /// All files that are gone.
+    #[serde(skip)]
+    pub gone: Vec<DataFile>,
 }
 
 impl FileCheck {
     /// Returns whether files and manifests agree.
     pub fn is_clean(&self) -> bool {
-        self.orphaned.is_empty() && self.missing.is_empty() && self.foreign.is_empty()
-    }
-
-    /// Takes what is gone out of the manifests, so that the catalog is told what there is.
-    pub fn without_missing(&self, manifests: &mut [Manifest]) {
-        let missing: HashSet<&str> = self.missing.iter().map(String::as_str).collect();
-        for manifest in manifests {
-            manifest.files.retain(|file| !missing.contains(file.key.as_str()));
-        }
+        self.orphaned.is_empty()
+            && self.missing.is_empty()
+            && self.returned.is_empty()
+            && self.foreign.is_empty()
     }
 }
 
@@ -60,20 +60,25 @@ pub async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Result<Fi
             }
         }
     }
-    check.missing = missing.into_iter().map(str::to_owned).collect();
-    check.missing.sort();
+    let known: HashSet<String> = read_gone(storage).await?.into_iter().map(|f| f.key).collect();
+    check.gone = files().filter(|file| missing.contains(file.key.as_str())).cloned().collect();
+    check.gone.sort_by(|a, b| a.key.cmp(&b.key));
+    let is_new = |file: &&DataFile| !known.contains(&file.key);
+    check.missing = check.gone.iter().filter(is_new).map(|file| file.key.clone()).collect();
+    check.returned = known.into_iter().filter(|key| !missing.contains(key.as_str())).collect();
+    check.returned.sort();
     Ok(check)
 }
 
-/// Removes what crashed runs left; nobody else may be writing.
+/// Removes what crashed runs left, and notes what is gone; nobody else may be writing.
 ///
 /// # Errors
 /// `Io`, `Denied` or `Unavailable` from the store.
-pub async fn remove_orphans(storage: &Storage, check: &FileCheck) -> Result<()> {
+pub async fn settle_files(storage: &Storage, check: &FileCheck) -> Result<()> {
     for key in &check.orphaned {
         storage.delete(key).await?;
     }
-    Ok(())
+    write_gone(storage, &check.gone).await
 }
 
 fn is_hidden(key: &str) -> bool {
@@ -143,9 +148,13 @@ mod tests {
         assert_eq!(check.orphaned, [orphan]);
         assert_eq!(check.missing, ["t/p=2/part-00000001-0123456789abcdef-0000-00.parquet"]);
         assert_eq!(check.foreign, ["t/p=1/x.csv"]);
-        check.without_missing(std::slice::from_mut(&mut manifest));
-        assert_eq!(manifest.files.len(), 1);
-        remove_orphans(&storage, &check).await.unwrap();
+        settle_files(&storage, &check).await.unwrap();
         assert_eq!(storage.list("t").await.unwrap().len(), 3);
+        let check = check_files(&storage, &[manifest.clone()]).await.unwrap();
+        assert!(check.missing.is_empty(), "it is known now");
+        assert_eq!(check.gone.len(), 1);
+        storage.put_once(&check.gone[0].key, "x").await.unwrap();
+        let check = check_files(&storage, &[manifest]).await.unwrap();
+        assert_eq!(check.returned, ["t/p=2/part-00000001-0123456789abcdef-0000-00.parquet"]);
     }
 }

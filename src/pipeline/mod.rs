@@ -17,7 +17,7 @@ mod settle;
 mod window;
 
 pub use convert::{convert, infer};
-pub use inspect::{FileCheck, check_files, remove_orphans};
+pub use inspect::{FileCheck, check_files, settle_files};
 pub use plan::{PlanReport, plan};
 pub use publish::{
     CatalogKind, CatalogOptions, Refreshed, apply_plans, catalog_plan, open_catalog,

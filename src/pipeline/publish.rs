@@ -101,9 +101,7 @@ fn tables(
     let mut out = Vec::new();
     for family in Family::ALL {
         let name = family.table(&options.table);
-        let Some(totals) = lake.tables.get(&name).filter(|totals| !totals.is_empty()) else {
-            continue;
-        };
+        let Some(totals) = lake.partitions(&name) else { continue };
         let partitions: Vec<PartitionDefinition> = totals
             .iter()
             .map(|(partition, totals)| PartitionDefinition {

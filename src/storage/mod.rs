@@ -25,7 +25,8 @@ use std::path::Path;
 pub const OWN: &str = "_trailmill";
 
 /// The folders of documents below [`OWN`].
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
+    "gone",
     "schema",
     "manifests",
     "intents",
