@@ -485,6 +485,8 @@ pub(super) enum CatalogCommand {
     Sync {
         #[command(flatten)]
         lake: CatalogLakeArgs,
+        #[command(flatten)]
+        encryption: EncryptionArgs,
         /// Only print what would be done
         #[arg(long)]
         dry_run: bool,

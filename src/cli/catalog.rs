@@ -2,7 +2,7 @@
 
 use crate::catalog::{self, Catalog, Comparison, Dialect, PartitionInput, TableInput};
 use crate::cli::args::{
-    CatalogArgs, CatalogCommand, CatalogLakeArgs, DialectName, Format, OutputArgs,
+    CatalogArgs, CatalogCommand, CatalogLakeArgs, DialectName, EncryptionArgs, Format, OutputArgs,
 };
 use crate::cli::lake::{Known, base_table, catalog_options, open_lake, read_lake, runtime};
 use crate::cli::progress::say;
@@ -27,7 +27,9 @@ pub(super) fn catalog(args: &CatalogArgs) -> Result<u8> {
                 ddl(&Opened::new(lake).await?, *dialect, !no_views).await
             }
             CatalogCommand::Diff { lake, output } => diff(lake, output).await,
-            CatalogCommand::Sync { lake, dry_run, output } => sync(lake, *dry_run, output).await,
+            CatalogCommand::Sync { lake, encryption, dry_run, output } => {
+                sync(lake, encryption, *dry_run, output).await
+            }
         }
     })
 }
@@ -177,8 +179,13 @@ async fn diff(args: &CatalogLakeArgs, output: &OutputArgs) -> Result<u8> {
     Ok(if in_sync { EXIT_OK } else { EXIT_SET_ASIDE })
 }
 
-async fn sync(args: &CatalogLakeArgs, dry_run: bool, output: &OutputArgs) -> Result<u8> {
-    let s3 = args.place.aws.s3(None)?;
+async fn sync(
+    args: &CatalogLakeArgs,
+    encryption: &EncryptionArgs,
+    dry_run: bool,
+    output: &OutputArgs,
+) -> Result<u8> {
+    let s3 = args.place.aws.s3(Some(encryption))?;
     let storage = open_lake(&args.place.lake, &s3).await?;
     if dry_run {
         return sync_with(args, true, output, &s3).await;
