@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::partition::{DEFAULT_PARTITION_BY, PartitionBy};
 use crate::pipeline::{
-    DEFAULT_DATABASE, DEFAULT_LOOK_BACK_DAYS, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE,
-    DEFAULT_UNIT_SIZE, Duplicates, SchemaMode,
+    DEFAULT_LOOK_BACK_DAYS, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates,
+    SchemaMode,
 };
 use crate::sample::{DEFAULT_ACCOUNTS, DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_SIZE};
 use crate::source::Narrow;
@@ -621,9 +621,9 @@ pub(super) struct DoctorArgs {
     #[arg(long, value_enum, value_name = "CATALOG", help_heading = "Catalog")]
     pub catalog: Option<CatalogName>,
 
-    /// Database in the catalog
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_DATABASE, help_heading = "Catalog")]
-    pub database: String,
+    /// Database in the catalog [default: the one the lake is in, else trailmill]
+    #[arg(long, value_name = "NAME", help_heading = "Catalog")]
+    pub database: Option<String>,
 
     /// Account that owns the Glue catalog [default: that of the credentials]
     #[arg(long, value_name = "NUMBER", help_heading = "Catalog")]

@@ -1,12 +1,15 @@
 //! `trailmill doctor`: its report, and its exit code.
 
 use crate::cli::args::{AwsArgs, CatalogName, DoctorArgs, Format, PlaceArgs};
-use crate::cli::lake::runtime;
+use crate::cli::lake::{open_lake, runtime};
 use crate::cli::progress::clean;
 use crate::cli::report::{print, print_json};
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER, EXIT_USAGE};
+use crate::commit::Known;
 use crate::doctor::{CatalogTarget, Diagnosis, DoctorOptions, Outcome, examine};
 use crate::error::{Error, Result};
+use crate::location::Location;
+use crate::pipeline::{CatalogOptions, DEFAULT_DATABASE, DEFAULT_TABLE};
 use crate::storage::{Encryption, S3};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -15,8 +18,9 @@ use std::sync::Arc;
 const PATIENCE_SECONDS: u64 = 10;
 
 pub(super) fn doctor(args: &DoctorArgs) -> Result<u8> {
-    let options = options(args)?;
-    let diagnosis = runtime()?.block_on(examine(&options));
+    let runtime = runtime()?;
+    let options = runtime.block_on(options(args))?;
+    let diagnosis = runtime.block_on(examine(&options));
     match args.output.report {
         Format::Json => print_json(&diagnosis)?,
         Format::Text => print(&render(&diagnosis))?,
@@ -24,7 +28,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<u8> {
     Ok(exit_code(&diagnosis))
 }
 
-fn options(args: &DoctorArgs) -> Result<DoctorOptions> {
+async fn options(args: &DoctorArgs) -> Result<DoctorOptions> {
     let PlaceArgs { sources, lake, aws } = args.places.clone();
     let retry_timeout = aws.retry_timeout.min(PATIENCE_SECONDS);
     let aws = AwsArgs { retry_timeout, ..aws };
@@ -36,6 +40,10 @@ fn options(args: &DoctorArgs) -> Result<DoctorOptions> {
     if is_in_glue && !lake.is_s3() {
         return Err(Error::config("a lake in a folder cannot be registered in Glue"));
     }
+    let database = match &args.database {
+        Some(database) => database.clone(),
+        None => database_of(&lake, &s3).await,
+    };
     Ok(DoctorOptions {
         sources,
         lake,
@@ -44,10 +52,18 @@ fn options(args: &DoctorArgs) -> Result<DoctorOptions> {
         request_payer: aws.request_payer,
         catalog: is_in_glue.then(|| CatalogTarget {
             catalog_id: args.catalog_id.clone(),
-            database: args.database.clone(),
+            database,
             table: args.table.clone(),
         }),
     })
+}
+
+/// The database of a lake that is there; the default when there is none, or when it may not be read,
+/// which is what the checks are about.
+async fn database_of(lake: &Location, s3: &S3) -> String {
+    let Ok(storage) = open_lake(lake, s3).await else { return DEFAULT_DATABASE.to_owned() };
+    let known = Known::read(&storage).await.unwrap_or_default();
+    CatalogOptions::new(DEFAULT_TABLE).database_of(&known.summary)
 }
 
 fn encryption(args: &DoctorArgs) -> Encryption {
