@@ -23,6 +23,8 @@ const MAX_LOCATION: usize = 2_056;
 const MAX_VALUE: usize = 1_024;
 const MAX_PARAMETER: usize = 512_000;
 
+/// The parameter that says which lake a table of a shared catalog belongs to: its address.
+pub const LAKE: &str = "trailmill.lake";
 /// The parameter that says a table is ours, and with which schema.
 pub(super) const SCHEMA_VERSION: &str = "trailmill.schema_version";
 /// The parameter of a partition that holds the fingerprint of its columns.

@@ -23,7 +23,7 @@ pub mod show;
 pub mod views;
 
 pub use ddl::Dialect;
-pub use definition::{PartitionDefinition, Publication, TableDefinition, is_name};
+pub use definition::{LAKE, PartitionDefinition, Publication, TableDefinition, is_name};
 pub use glue::{GlueCatalog, GlueOptions};
 pub use hive_type::{HiveType, MAX_TYPE_DEPTH, StructField, is_additive};
 pub use input::{
@@ -33,7 +33,7 @@ pub use input::{
 pub use local::LocalCatalog;
 pub use plan::{
     Change, Existing, OnExtraPartition, PartitionUpdate, Plan, PlanReport, TableUpdate, Wanted,
-    plan,
+    plan, refuse_other_lake,
 };
 pub use projection::{MAX_ENUM_VALUES, projection_parameters};
 pub use views::View;

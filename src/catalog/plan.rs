@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::definition::{COLUMNS, PARTITIONS, PROJECTED, SCHEMA_VERSION, SERDE};
+use super::definition::{COLUMNS, LAKE, PARTITIONS, PROJECTED, SCHEMA_VERSION, SERDE};
 use super::hive_type::type_change_is_additive;
 use super::{
     Column, Parameters, PartitionDefinition, PartitionIndex, PartitionInput, Publication,
@@ -321,11 +321,29 @@ impl Plan {
     }
 }
 
+/// Refuses a table that belongs to another lake than the one at this address.
+///
+/// # Errors
+/// `Config`, naming the other lake.
+pub fn refuse_other_lake(found: &TableInput, lake: &str) -> Result<()> {
+    match found.parameters.get(LAKE).filter(|other| *other != lake) {
+        None => Ok(()),
+        Some(other) => {
+            let message = "a table of this name belongs to another lake: choose another `--database` \
+                           or `--table`, or drop the table if that lake is no more";
+            Err(Error::config(message).at("table", &found.name).at("lake", other))
+        }
+    }
+}
+
 /// Refuses to turn a table that someone else made into ours.
 fn refuse_foreign(wanted: &TableInput, found: &TableInput) -> Result<()> {
     let names = |table: &TableInput| -> Vec<String> {
         table.partition_keys.iter().map(|k| k.name.clone()).collect()
     };
+    if let Some(lake) = wanted.parameters.get(LAKE) {
+        refuse_other_lake(found, lake)?;
+    }
     let is_ours = found.parameters.contains_key(SCHEMA_VERSION);
     let why = if found.storage_descriptor.serde_info.serialization_library != SERDE
         || found.table_type != wanted.table_type

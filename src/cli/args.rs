@@ -6,8 +6,7 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::partition::{DEFAULT_PARTITION_BY, PartitionBy};
 use crate::pipeline::{
-    DEFAULT_LOOK_BACK_DAYS, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates,
-    SchemaMode,
+    DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, SchemaMode,
 };
 use crate::sample::{DEFAULT_ACCOUNTS, DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_SIZE};
 use crate::source::Narrow;
@@ -334,10 +333,10 @@ pub(super) struct InputArgs {
     #[command(flatten)]
     pub narrow: NarrowArgs,
 
-    /// Days that a bucket is listed again, counted back from the last run that listed all of it;
-    /// the first run lists everything
-    #[arg(long, value_name = "DAYS", default_value_t = DEFAULT_LOOK_BACK_DAYS, help_heading = "Input")]
-    pub look_back: u32,
+    /// Days that a bucket is listed again, counted back from the last run that listed all of it
+    /// [default: 35; everything the first time, and where there are up to 100,000 objects]
+    #[arg(long, value_name = "DAYS", help_heading = "Input")]
+    pub look_back: Option<u32>,
 
     /// List everything, however long ago it was delivered
     #[arg(long, help_heading = "Input")]

@@ -215,7 +215,7 @@ fn reading_options(sources: Vec<Location>, s3: Arc<S3>, narrow: Narrow) -> Resul
         partition_by: DEFAULT_PARTITION_BY.parse()?,
         nested: true,
         narrow,
-        look_back_days: 0,
+        look_back_days: None,
         full: true,
         strict: false,
         schema: SchemaMode::Evolve,

@@ -17,12 +17,15 @@ pub struct CompleteListing {
     pub source: String,
     /// The day on which the listing began, `YYYY-MM-DD` in UTC.
     pub listed: String,
+    /// Objects that a listing of all of it saw.
+    #[serde(default)]
+    pub objects: u64,
 }
 
 impl CompleteListing {
-    /// Notes a listing.
-    pub fn new(source: String, day: Day) -> Self {
-        Self { source, listed: day.to_string() }
+    /// Notes a listing that saw so many objects.
+    pub fn new(source: String, day: Day, objects: u64) -> Self {
+        Self { source, listed: day.to_string(), objects }
     }
 
     /// Returns the day, if it is one.
@@ -56,7 +59,8 @@ impl CompleteListing {
     /// # Errors
     /// `Unavailable`, `Denied`, `Io`.
     pub async fn write(&self, storage: &Storage, known: &[Self]) -> Result<()> {
-        if known.contains(self) {
+        // One a day: how many objects there were that day is not so exact.
+        if known.iter().any(|known| known.source == self.source && known.listed == self.listed) {
             return Ok(());
         }
         storage.put_once(&self.key(), to_json(self)?).await?;

@@ -13,7 +13,9 @@ use crate::pipeline::feed::{Feed, FeedOptions, LEDGER_SHARE};
 use crate::pipeline::fetch::fetch_all;
 use crate::pipeline::order::InOrder;
 use crate::pipeline::plan::{Begun, Unit, begun, new_feed};
-use crate::pipeline::publish::{CatalogOptions, open_catalog, refresh_catalog};
+use crate::pipeline::publish::{
+    CatalogOptions, open_catalog, refresh_catalog, refuse_others_table,
+};
 use crate::pipeline::report::{Progress, Report};
 use crate::pipeline::run::Run;
 use crate::pipeline::segment::{Parsed, RowOptions, SegmentObject, Worker, parse_segment};
@@ -82,6 +84,10 @@ fn convert_with(
     // What is wrong with it is said before the work, not after.
     let catalog = open_catalog(storage, &known.summary, &options.catalog, &options.s3);
     let catalog = handle.block_on(catalog)?;
+    if let Some(catalog) = &catalog {
+        let lake = &known.summary;
+        handle.block_on(refuse_others_table(catalog, storage, lake, &options.catalog))?;
+    }
     let begun = handle.block_on(begun(options, storage, &known, intents))?;
     let open = |begun: Begun, only| {
         let (sources, lake) = (sources(options, &listed), Some((storage, &known)));
@@ -134,7 +140,7 @@ fn convert_with(
                 lease.confirm().await?;
                 known.sweep(storage).await?;
             }
-            note_listings(options, storage, &listed, today).await
+            note_listings(options, storage, &listed, today, seen.report.objects_listed).await
         })?;
     }
     let lake = &known.summary;

@@ -24,7 +24,6 @@ pub use publish::{
     refresh_catalog,
 };
 pub use report::{Progress, Report};
-pub use window::DEFAULT_LOOK_BACK_DAYS;
 
 use crate::decode::Caps;
 use crate::error::{Error, Result};
@@ -102,8 +101,9 @@ pub struct ConvertOptions {
     pub sources: Vec<Location>,
     /// What is wanted of the sources.
     pub narrow: Narrow,
-    /// Days before the last complete listing of a bucket that are listed again.
-    pub look_back_days: u32,
+    /// Days before the last complete listing of a bucket that are listed again; none: 35, but
+    /// everything where there is little.
+    pub look_back_days: Option<u32>,
     /// Whether everything is listed, however long ago it was delivered.
     pub full: bool,
     /// Where the lake is.

@@ -1,9 +1,9 @@
 //! From manifests and the lock to the catalog: what the lake says the tables are.
 
 use crate::catalog::{
-    Catalog, Column, Comparison, Existing, GlueCatalog, GlueOptions, LocalCatalog,
+    Catalog, Column, Comparison, Existing, GlueCatalog, GlueOptions, LAKE, LocalCatalog,
     OnExtraPartition, PartitionDefinition, Plan, Publication, Reading, TableDefinition, plan,
-    projection_parameters,
+    projection_parameters, refuse_other_lake,
 };
 use crate::commit::Summary;
 use crate::error::{Error, Result};
@@ -162,12 +162,33 @@ pub async fn open_catalog(
     }
 }
 
+/// Makes sure, before a new lake's first run, that no other lake has its table in a shared catalog.
+///
+/// # Errors
+/// `Config` when one has; `Denied` and `Unavailable` from Glue.
+pub(super) async fn refuse_others_table(
+    catalog: &Catalog,
+    storage: &Storage,
+    lake: &Summary,
+    options: &CatalogOptions,
+) -> Result<()> {
+    if lake.last.is_some() || !matches!(catalog, Catalog::Glue(_)) {
+        return Ok(());
+    }
+    let database = options.database_of(lake);
+    for table in catalog.tables(&database, std::slice::from_ref(&options.table)).await? {
+        refuse_other_lake(&table, &storage.address())?;
+    }
+    Ok(())
+}
+
 /// Says how partitions are published: as an option wants, else as the table was made.
 fn published(
     mut table: TableDefinition,
     partitions: &[PartitionDefinition],
     existing: &Existing,
     options: &CatalogOptions,
+    lake: Option<String>,
 ) -> TableDefinition {
     let was_projected = existing.is_projected();
     table.has_partition_index = options.partition_index;
@@ -179,6 +200,9 @@ fn published(
     };
     if table.publication == Publication::Projected {
         table.parameters = projection_parameters(&table, partitions);
+    }
+    if let Some(lake) = lake {
+        table.parameters.insert(LAKE.to_owned(), lake);
     }
     table
 }
@@ -204,7 +228,9 @@ pub async fn catalog_plan(
             has_indexes: options.partition_index,
         };
         let existing = catalog.existing(&table.database, &table.name, &reading).await?;
-        let table = published(table, &partitions, &existing, options);
+        // A lake's own catalog moves with it; in a shared one, lakes must not take each other's tables.
+        let address = matches!(catalog, Catalog::Glue(_)).then(|| storage.address());
+        let table = published(table, &partitions, &existing, options, address);
         let mut plan = plan(&table, &partitions, &existing, OnExtraPartition::Delete)?;
         // Tables share the database: one creates it.
         plan.create_database &= plans.iter().all(|earlier: &Plan| !earlier.create_database);

@@ -4,6 +4,9 @@
 //! what was delivered since then, and some days before: objects arrive late, up to 30 days by AWS's
 //! word (FACTS.md 0.3). The days are counted back from the last such listing and not from today, so
 //! that a nightly job that was down for two months misses nothing.
+//!
+//! A source of [`SMALL`] objects or fewer is listed whole every time, unless an option says how far to
+//! look back: that takes a hundred requests at most, and finds old logs that are copied into it.
 
 use crate::commit::CompleteListing;
 use crate::error::Result;
@@ -14,7 +17,10 @@ use crate::storage::Storage;
 use crate::units::Day;
 
 /// Days before the last complete listing that are listed again, unless an option says otherwise.
-pub const DEFAULT_LOOK_BACK_DAYS: u32 = 35;
+const DEFAULT_LOOK_BACK_DAYS: u32 = 35;
+
+/// Objects that are not worth a look-back: a hundred LIST requests.
+const SMALL: u64 = 100_000;
 
 /// Returns the day it is, in UTC.
 pub(super) fn today() -> Day {
@@ -26,8 +32,11 @@ pub(super) fn sources(options: &ConvertOptions, listed: &[CompleteListing]) -> V
     let narrow = &options.narrow;
     let looks_back = !options.full && narrow.from.is_none() && narrow.to.is_none();
     let since = |location: &Location| {
-        let days = options.look_back_days.min(1 << 20) as i32;
-        last_listing(location, listed).filter(|_| looks_back).map(|day| day.plus(-days))
+        let days = options.look_back_days.unwrap_or(DEFAULT_LOOK_BACK_DAYS).min(1 << 20) as i32;
+        let is_worth_it =
+            |last: &&CompleteListing| options.look_back_days.is_some() || last.objects > SMALL;
+        let last = last_listing(location, listed).filter(|_| looks_back).filter(is_worth_it)?;
+        last.day().map(|day| day.plus(-days))
     };
     let source = |location: &Location| Source {
         window: Window { narrow: narrow.clone(), since: since(location) },
@@ -36,9 +45,11 @@ pub(super) fn sources(options: &ConvertOptions, listed: &[CompleteListing]) -> V
     options.sources.iter().map(source).collect()
 }
 
-/// The last day on which a source, or one around it, was listed completely. Folders are listed whole
-/// every time.
-fn last_listing(location: &Location, listed: &[CompleteListing]) -> Option<Day> {
+/// The last complete listing of a source, or of one around it. Folders are listed whole every time.
+fn last_listing<'a>(
+    location: &Location,
+    listed: &'a [CompleteListing],
+) -> Option<&'a CompleteListing> {
     let Location::S3 { bucket, prefix } = location else { return None };
     let covers = |listing: &&CompleteListing| match listing.source.parse() {
         Ok(Location::S3 { bucket: other, prefix: outer }) => {
@@ -46,7 +57,7 @@ fn last_listing(location: &Location, listed: &[CompleteListing]) -> Option<Day> 
         }
         _ => false,
     };
-    listed.iter().filter(covers).filter_map(CompleteListing::day).max()
+    listed.iter().filter(covers).filter(|last| last.day().is_some()).max_by_key(|last| last.day())
 }
 
 /// Notes that the sources have been listed and converted from one end to the other, if that was so.
@@ -58,12 +69,16 @@ pub(super) async fn note_listings(
     storage: &Storage,
     known: &[CompleteListing],
     day: Day,
+    objects: u64,
 ) -> Result<()> {
     if !options.narrow.is_everything() {
         return Ok(());
     }
     for source in options.sources.iter().filter(|source| source.is_s3()) {
-        CompleteListing::new(source.to_string(), day).write(storage, known).await?;
+        // A run that looked back has not seen all.
+        let before = last_listing(source, known).map_or(0, |last| last.objects);
+        let listing = CompleteListing::new(source.to_string(), day, objects.max(before));
+        listing.write(storage, known).await?;
     }
     Ok(())
 }
@@ -76,11 +91,13 @@ mod tests {
     fn a_source_was_listed_when_one_around_it_was() {
         let day = |text: &str| text.parse::<Day>().unwrap();
         let listed = [
-            CompleteListing::new("s3://logs/a/".into(), day("2024-05-01")),
-            CompleteListing::new("s3://logs/a/AWSLogs/1/".into(), day("2024-06-01")),
-            CompleteListing::new("s3://other/".into(), day("2024-07-01")),
+            CompleteListing::new("s3://logs/a/".into(), day("2024-05-01"), 1),
+            CompleteListing::new("s3://logs/a/AWSLogs/1/".into(), day("2024-06-01"), 1),
+            CompleteListing::new("s3://other/".into(), day("2024-07-01"), 1),
         ];
-        let last = |source: &str| last_listing(&source.parse().unwrap(), &listed);
+        let last = |source: &str| {
+            last_listing(&source.parse().unwrap(), &listed).and_then(CompleteListing::day)
+        };
         assert_eq!(last("s3://logs/a/"), Some(day("2024-05-01")));
         assert_eq!(last("s3://logs/a/AWSLogs/1/CloudTrail/"), Some(day("2024-06-01")));
         assert_eq!(last("s3://logs/"), None);

@@ -80,13 +80,13 @@ class TestRegistration:
         report = world.convert()
 
         assert dict(world.glue.count()) == {
-            "GetTable": 1,
+            "GetTable": 2,
             "GetDatabase": 1,
             "CreateDatabase": 1,
             "CreateTable": 1,
             "BatchCreatePartition": 1,
         }
-        assert report["catalog_calls"] == 5
+        assert report["catalog_calls"] == 6
         assert report["catalog_throttled"] == 0
         assert report["catalog_changes"] == 5
         assert_in_line(world)
@@ -839,3 +839,23 @@ class TestMoto:
 
 def bare(columns):
     return [{"Name": c["Name"], "Type": c["Type"]} for c in columns]
+
+
+class TestLakes:
+    """Several lakes in one catalog."""
+
+    def test_the_table_of_another_lake_is_not_taken(self, tmp_path, glue):  # noqa: F811
+        first, second = (World(tmp_path / name, glue.url, glue) for name in ("first", "second"))
+        for world in (first, second):
+            world.put("a", some_records())
+        first.convert()
+        glue.forget()
+
+        said = second.convert(code=2)
+
+        assert "belongs to another lake" in said and "/first/lake" in said
+        assert glue.writes == []
+        assert not list(second.lake.rglob("*.parquet")), "it is said before the work"
+        second.convert("--table", "others")
+        first.convert()
+        assert_in_line(first)

@@ -73,6 +73,13 @@ def move_listings_back(lake, days):
         lake.put(moved, json.dumps({**document, "listed": earlier}).encode())
 
 
+def rewrite_listings(lake, change):
+    """Changes what the lake remembers of complete listings."""
+    for name, document in lake.documents("listings/").items():
+        lake.delete(name)
+        lake.put(name, json.dumps(change(document)).encode())
+
+
 def kill_at(proxy, place, args):
     """Starts the program, and kills it when it is about to put an object."""
     runs = []
@@ -189,7 +196,7 @@ def test_a_second_run_lists_only_the_window_and_writes_nothing(logs, convert, la
     assert len(lake.documents("listings/")) == 1
 
     proxy.clear_log()
-    again = convert(logs.url + "/").report
+    again = convert(logs.url + "/", "--look-back", "35").report
 
     assert again["units"] == 0 and again["objects_known"] == 9
     assert again["listing"]["objects_listed"] == 9
@@ -223,9 +230,23 @@ def test_what_is_older_than_the_window_is_found_with_full(logs, convert):
     convert(logs.url + "/")
     logs.add(key(on=old, name="old.json.gz"))
 
-    assert convert(logs.url + "/").report["objects_read"] == 0
+    assert convert(logs.url + "/", "--look-back", "35").report["objects_read"] == 0
     assert convert(logs.url + "/", "--look-back", "61").report["objects_read"] == 1
     logs.add(key(on=old, name="older.json.gz"))
+    assert convert(logs.url + "/", "--look-back", "35").report["objects_read"] == 0
+    assert convert(logs.url + "/", "--full").report["objects_read"] == 1
+
+
+def test_a_small_bucket_is_listed_whole_and_a_large_one_is_not(logs, convert, lake):
+    today = datetime.date.today()
+    old = (today - datetime.timedelta(600)).isoformat()
+    logs.add(key(on=today.isoformat()))
+    convert(logs.url + "/")
+    logs.add(key(on=old, name="copied-in.json.gz"))
+    assert convert(logs.url + "/").report["objects_read"] == 1
+
+    rewrite_listings(lake, lambda listing: {**listing, "objects": 100_001})
+    logs.add(key(on=old, name="late.json.gz"))
     assert convert(logs.url + "/").report["objects_read"] == 0
     assert convert(logs.url + "/", "--full").report["objects_read"] == 1
 
@@ -240,7 +261,7 @@ def test_a_nightly_job_that_was_down_misses_nothing(logs, convert, lake):
     for back in range(0, 120):
         logs.add(key(on=(today - datetime.timedelta(back)).isoformat(), name="down.json.gz"))
 
-    assert convert(logs.url + "/").report["objects_read"] == 120
+    assert convert(logs.url + "/", "--look-back", "35").report["objects_read"] == 120
     assert len(lake.documents("listings/")) == 1
 
 
@@ -261,7 +282,8 @@ def test_a_source_above_one_that_was_listed_is_listed_whole(logs, convert):
     convert(f"{logs.url}/AWSLogs/{ACCOUNTS[0]}/")
     assert convert(logs.url + "/").report["objects_read"] == 1
     logs.add(key(on=old, name="late.json.gz"))
-    assert convert(f"{logs.url}/AWSLogs/{ACCOUNTS[0]}/").report["objects_read"] == 0
+    narrow = ["--look-back", "35"]
+    assert convert(f"{logs.url}/AWSLogs/{ACCOUNTS[0]}/", *narrow).report["objects_read"] == 0
     assert convert(f"{logs.url}/AWSLogs/{ACCOUNTS[0]}/", "--full").report["objects_read"] == 1
 
 
