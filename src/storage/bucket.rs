@@ -10,6 +10,7 @@ use crate::storage::Put;
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{IdentityCache, Region, retry::RetryConfig as SdkRetry};
 use aws_sdk_s3::types::RequestPayer;
 use bytes::Bytes;
@@ -564,11 +565,17 @@ fn store_failed(action: &'static str, what: &str, err: object_store::Error) -> E
 
 fn client(aws: &Arc<Aws>, region: &str) -> Client {
     let endpoint = aws.s3_endpoint();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .build();
     let mut config = aws_sdk_s3::config::Builder::from(aws.config())
         .region(Region::new(region.to_owned()))
         .credentials_provider(aws.identity())
         .identity_cache(IdentityCache::no_cache())
         .retry_config(SdkRetry::standard().with_max_attempts(5))
+        // Without them a request that is never answered is waited for as long as the process lives.
+        .timeout_config(timeouts)
         // Stores of another make know no virtual hosts.
         .force_path_style(endpoint.is_some());
     config.set_endpoint_url(endpoint);

@@ -17,6 +17,7 @@ import tempfile
 import time
 import types
 import urllib.request
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -267,7 +268,11 @@ def log_object(records):
     return gzip.compress(json.dumps({"Records": list(records)}).encode(), mtime=0)
 
 
-def log_key(name, folder="CloudTrail", region="us-east-1", day="2026/10/01"):
+# Delivered just now: later runs list again what is not too old by its key.
+RECENTLY = f"{datetime.now(timezone.utc) - timedelta(days=1):%Y/%m/%d}"
+
+
+def log_key(name, folder="CloudTrail", region="us-east-1", day=RECENTLY):
     """A key in the layout of trails."""
     return f"AWSLogs/111122223333/{folder}/{region}/{day}/{name}"
 

@@ -309,8 +309,19 @@ def hold(gate):
 
     def fault(exchange):
         exchange.read_body()
-        gate.wait(120)
+        gate.wait(600)
         passes(exchange)
+
+    return fault
+
+
+def silence(gate):
+    """Says nothing until an event, and does nothing."""
+
+    def fault(exchange):
+        exchange.read_body()
+        gate.wait(600)
+        exchange.drop()
 
     return fault
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 OWN = "_trailmill/"
-# What a run leaves that need not be the same twice.
-NOT_CONTENT = re.compile(r"^_trailmill/(runs/|lease\.json$)")
+# What a run leaves that need not be the same twice: when it was, and what only saves reading.
+NOT_CONTENT = re.compile(r"^_trailmill/(runs/|listings/|checkpoints/|ledger/|lease\.json$)")
 
 
 class BucketLake:

@@ -35,6 +35,7 @@ from lakes import (
 
 # What may be written by a run that finds nothing new.
 HOUSEKEEPING = re.compile(r"_trailmill/(lease\.json|runs/)")
+YEARS_AGO = "2023/02/03"
 
 
 @pytest.fixture
@@ -163,17 +164,19 @@ def test_verify_notices_a_data_file_that_is_gone_from_a_bucket(logs, convert, la
 # Only what is new
 
 
-def test_a_second_run_writes_nothing(archive, proxy, convert, lake):
-    convert(archive.url, *SMALL_UNITS, codes=(1,))
+@pytest.mark.parametrize("options", [[], ["--full"]])
+def test_a_second_run_writes_nothing(archive, proxy, convert, lake, options):
+    first = convert(archive.url, *SMALL_UNITS, codes=(1,))
     before = lake.listing()
     proxy.clear_log()
 
-    done = convert(archive.url, *SMALL_UNITS, endpoint=proxy.url)
+    done = convert(archive.url, *SMALL_UNITS, *options, endpoint=proxy.url)
 
     assert (done.report["units"], done.report["records_read"]) == (0, 0)
-    assert done.report["objects_known"] > 15
-    assert_same_content(before, {key: tag for key, tag in lake.listing().items() if "/runs/" not in key
-                                 or key in before})
+    if options:
+        assert done.report["objects_known"] == first.report["objects_read"]
+    after = {key: tag for key, tag in lake.listing().items() if key in before or "/runs/" not in key}
+    assert_same_content(before, after)
     written = [r for r in proxy.writes() if not all(HOUSEKEEPING.search(key) for key in r.keys)]
     assert written == []
     # Nor does it fetch what it knows.
@@ -185,7 +188,7 @@ def test_objects_are_found_wherever_their_names_sort(logs, convert, lake):
     convert(logs.url)
     old = lake.content()
     logs.put_records(log_key("a.json.gz"), map(record, range(10, 14)))
-    logs.put_records(log_key("z.json.gz", day="2026/09/01"), map(record, range(14, 20)))
+    logs.put_records(log_key("z.json.gz", region="af-south-1"), map(record, range(14, 20)))
     logs.put_records("0/late.json.gz", map(record, range(20, 22)))
 
     done = convert(logs.url)
@@ -194,6 +197,29 @@ def test_objects_are_found_wherever_their_names_sort(logs, convert, lake):
     assert event_ids(lake) == ids(range(22))
     # What was there before is there still, as it was.
     assert old.items() <= lake.content().items()
+
+
+def test_objects_under_old_dates_are_found_when_everything_is_listed(logs, convert, lake):
+    logs.put_records(log_key("m.json.gz"), map(record, range(10)))
+    convert(logs.url)
+    # History that somebody copies into the bucket afterwards.
+    logs.put_records(log_key("a.json.gz", day=YEARS_AGO), map(record, range(10, 14)))
+
+    convert(logs.url, "--full")
+
+    assert event_ids(lake) == ids(range(14))
+
+
+@pytest.mark.xfail(strict=True, reason="the look-back is by date alone, so that only --full finds them")
+def test_an_account_that_is_new_in_the_bucket_is_read_from_its_beginning(logs, convert, lake):
+    logs.put_records(log_key("m.json.gz"), map(record, range(10)))
+    convert(logs.url)
+    old = log_key("a.json.gz", day=YEARS_AGO).replace("111122223333", "444455556666")
+    logs.put_records(old, map(record, range(10, 14)))
+
+    convert(logs.url)
+
+    assert event_ids(lake) == ids(range(14))
 
 
 def test_an_object_with_other_bytes_is_read_again_and_its_old_records_are_copies(logs, convert, lake):
@@ -312,8 +338,7 @@ def test_digests_other_services_and_folder_markers_are_passed_over(logs, proxy, 
 
     report = convert(logs.url, endpoint=proxy.url).report
 
-    assert (report["objects_read"], report["objects_ignored"]) == (1, 2)
-    assert report["objects_quarantined"] == 0
+    assert (report["objects_read"], report["objects_quarantined"]) == (1, 0)
     fetched = {request.key for request in proxy.requests("GetObject", f"^{logs.bucket}/")}
     assert fetched == {log_key("a.json.gz")}
 

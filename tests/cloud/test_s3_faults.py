@@ -44,6 +44,9 @@ PLACES = {
     "schema lock": ("PutObject", r"_trailmill/schema/"),
     "quarantine": ("PutObject", r"_trailmill/quarantine/"),
     "manifest": ("PutObject", r"_trailmill/manifests/"),
+    "part of the ledger": ("PutObject", r"_trailmill/ledger/"),
+    "checkpoint": ("PutObject", r"_trailmill/checkpoints/"),
+    "complete listing": ("PutObject", r"_trailmill/listings/"),
     "intent's end": (DELETES, r"_trailmill/intents/"),
     "run log": ("PutObject", r"_trailmill/runs/"),
     "lease's end": (DELETES, r"_trailmill/lease\.json$"),
@@ -227,12 +230,13 @@ def test_one_object_that_may_not_be_read_stops_the_run_and_is_named(world):
 
 
 def test_what_stays_down_ends_in_75_and_the_next_run_completes_the_lake(new_world):
-    places = [*READS, "lease", "intent", "data file", "copies", "schema lock", "manifest", "run log"]
+    places = [*READS, "lease", "intent", "data file", "copies", "schema lock", "manifest"]
+    places += ["run log", "checkpoint"]
     worlds = {place: new_world() for place in places}
     for number, (place, world) in enumerate(worlds.items()):
         fault = faults.drop if number % 2 else faults.status(503, "SlowDown")
         # Not the first: something has been done before.
-        once = ("source listing", "lease", "run log")
+        once = ("source listing", "lease", "run log", "checkpoint")
         world.on(place, fault, first=1 if place in once else 2, count=EVERY)
     started = {place: worlds[place].start(*GIVE_UP) for place in places}
 
@@ -333,6 +337,39 @@ def test_one_set_of_credentials_serves_a_whole_run(world, credentials):
     assert len(credentials.given) <= 2
     assert {r.headers.get("x-amz-security-token") for r in world.proxy.log} <= set(credentials.given)
     world.is_done()
+
+
+# What is only kept to save reading
+
+
+@pytest.fixture
+def converted(world):
+    """A world whose lake is complete."""
+    world.run().exits(1)
+    return world
+
+
+@pytest.mark.parametrize("folder", ["checkpoints", "ledger", "listings"])
+@pytest.mark.parametrize("how", ["one is gone", "all are gone", "one is cut"])
+def test_a_lake_whose_ledger_is_damaged_is_not_converted_again(converted, folder, how):
+    keys = converted.lake.keys(rf"^_trailmill/{folder}/")
+    assert keys
+    for key in keys if how == "all are gone" else keys[:1]:
+        if how == "one is cut":
+            body = converted.lake.read(key)
+            converted.lake.put(key, body[: len(body) // 2])
+        else:
+            converted.lake.delete(key)
+
+    done = converted.run("--full")
+
+    # It says what is damaged, or reads the manifests, which are the truth.
+    assert done.code in (0, 3), f"exit code {done.code}\n{done.stderr}"
+    if done.code == 3:
+        assert folder in done.stderr, done.stderr
+    else:
+        assert done.report["records_read"] == 0
+    converted.is_done()
 
 
 # What others do in the meantime
@@ -448,13 +485,22 @@ def kill_at(world, place, when, nth, *options):
     return rule
 
 
-HAPPENS_ONCE = ("lease", "run log", "lease's end")
-# Both bad objects of the archive are of one unit.
+# Which of many requests is the one to be killed at; the first of all others.
+HAPPENS_OFTEN = {
+    "intent": (1, 5),
+    "data file": (1, 5),
+    "copies": (1, 5),
+    "schema lock": (1, 5),
+    "manifest": (1, 5),
+    "intent's end": (1, 5),
+    "quarantine": (1, 2),
+    "part of the ledger": (1, 2),
+}
 KILLS = [
     (place, when, nth)
     for place in WRITES
     for when in ("before", "after")
-    for nth in ((1,) if place in HAPPENS_ONCE else (1, 2) if place == "quarantine" else (1, 5))
+    for nth in HAPPENS_OFTEN.get(place, (1,))
 ]
 
 
@@ -610,7 +656,7 @@ def patient(archive, reference, s3, new_bucket, endpoint, lease_document):
         if name == "abandoned":
             lake.put("_trailmill/lease.json", foreign_lease(world))
         else:
-            world.on(name, faults.hold(never))
+            world.on(name, faults.silence(never))
         world.waiting = world.start()
     yield worlds
     never.set()
