@@ -4,6 +4,7 @@ No test here needs AWS or a network. Settings from the environment: TRAILMILL_BI
 target/debug/trailmill); TRAILMILL_ALL_KILLS=1, kill at every single request and not at some of them.
 """
 
+import datetime
 import functools
 import gzip
 import itertools
@@ -267,8 +268,14 @@ def log_object(records):
     return gzip.compress(json.dumps({"Records": list(records)}).encode(), mtime=0)
 
 
-def log_key(name, folder="CloudTrail", region="us-east-1", day="2026/10/01"):
-    """A key in the layout of trails."""
+def delivered(days_ago=0):
+    """A delivery date as keys have it: a second run lists the last 35 days only."""
+    return (datetime.datetime.now(datetime.UTC) - datetime.timedelta(days_ago)).strftime("%Y/%m/%d")
+
+
+def log_key(name, folder="CloudTrail", region="us-east-1", day=None):
+    """A key in the layout of trails, delivered today."""
+    day = day or delivered()
     return f"AWSLogs/111122223333/{folder}/{region}/{day}/{name}"
 
 

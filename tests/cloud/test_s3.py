@@ -16,6 +16,7 @@ from conftest import (
     SMALL_UNITS,
     client,
     convert_args,
+    delivered,
     log_key,
     log_object,
     record,
@@ -171,7 +172,8 @@ def test_a_second_run_writes_nothing(archive, proxy, convert, lake):
     done = convert(archive.url, *SMALL_UNITS, endpoint=proxy.url)
 
     assert (done.report["units"], done.report["records_read"]) == (0, 0)
-    assert done.report["objects_known"] > 15
+    # Some of the archive was delivered before what a second run lists.
+    assert done.report["objects_known"] > 10
     assert_same_content(before, {key: tag for key, tag in lake.listing().items() if "/runs/" not in key
                                  or key in before})
     written = [r for r in proxy.writes() if not all(HOUSEKEEPING.search(key) for key in r.keys)]
@@ -185,15 +187,16 @@ def test_objects_are_found_wherever_their_names_sort(logs, convert, lake):
     convert(logs.url)
     old = lake.content()
     logs.put_records(log_key("a.json.gz"), map(record, range(10, 14)))
-    logs.put_records(log_key("z.json.gz", day="2026/09/01"), map(record, range(14, 20)))
+    logs.put_records(log_key("z.json.gz", day=delivered(30)), map(record, range(14, 20)))
     logs.put_records("0/late.json.gz", map(record, range(20, 22)))
 
     done = convert(logs.url)
 
     assert (done.report["objects_read"], done.report["objects_known"]) == (3, 1)
     assert event_ids(lake) == ids(range(22))
-    # What was there before is there still, as it was.
-    assert old.items() <= lake.content().items()
+    # What was there before is there still, as it was; the ledger is made anew.
+    kept = {key: etag for key, etag in old.items() if not re.search("^_trailmill/(ledger|checkpoints)/", key)}
+    assert kept.items() <= lake.content().items()
 
 
 def test_an_object_with_other_bytes_is_read_again_and_its_old_records_are_copies(logs, convert, lake):
@@ -312,7 +315,9 @@ def test_digests_other_services_and_folder_markers_are_passed_over(logs, proxy, 
 
     report = convert(logs.url, endpoint=proxy.url).report
 
-    assert (report["objects_read"], report["objects_ignored"]) == (1, 2)
+    # Their folders are not even listed.
+    assert (report["objects_read"], report["objects_ignored"]) == (1, 0)
+    assert report["listing"]["folders_ignored"] == {"CloudTrail-Digest": 1, "Config": 1}
     assert report["objects_quarantined"] == 0
     fetched = {request.key for request in proxy.requests("GetObject", f"^{logs.bucket}/")}
     assert fetched == {log_key("a.json.gz")}
