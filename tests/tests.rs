@@ -18,5 +18,6 @@ mod cli;
 mod commit;
 mod convert;
 mod real_data;
+mod scale;
 mod schema;
 mod support;

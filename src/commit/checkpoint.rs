@@ -262,7 +262,9 @@ impl Known {
         let mut out: BTreeMap<String, TotalsFile> = BTreeMap::new();
         for (table, partitions) in &self.summary.tables {
             for (partition, totals) in partitions {
-                let file = xxh3_64(partition.as_bytes()) % files;
+                // What is converted together lies in few files: only those are written again.
+                let first = partition.split('/').next().unwrap_or_default();
+                let file = xxh3_64(first.as_bytes()) % files;
                 let PartitionTotals { rows, bytes, files } = *totals;
                 let file = out.entry(format!("{file:04x}")).or_default();
                 file.entry(table.clone())

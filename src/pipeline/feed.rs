@@ -4,7 +4,7 @@
 //! driver cuts units from them as it can use them. Units that an earlier run began come first.
 
 use crate::commit::{Entry, Known, Ledger, UnitId, entry, month, unit_identity};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::ConvertOptions;
 use crate::pipeline::plan::{Begun, Unit};
 use crate::source::{Listing, ListingReport, Object, Source};
@@ -29,6 +29,8 @@ pub(crate) struct Seen {
     pub report: ListingReport,
     /// Objects that the lake holds.
     pub known: u64,
+    /// Whether all sources have been listed to their ends.
+    is_complete: bool,
 }
 
 /// What a feed has to offer.
@@ -170,6 +172,10 @@ impl Feed {
                 self.cut.take(object, &mut self.ready);
             }),
             None => {
+                // A listing that ended without saying so must not pass for a complete one.
+                if !self.seen().is_complete {
+                    return Err(Error::new(ErrorKind::Bug, "the listing broke off"));
+                }
                 self.is_listed = true;
                 self.cut.end(&mut self.ready);
             }
@@ -259,6 +265,7 @@ impl Subtract {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.known += known;
         seen.report = self.listing.report();
+        seen.is_complete = is_end;
         Ok((!is_end).then_some(new))
     }
 }

@@ -148,10 +148,11 @@ async fn list_span(listed: Listed, span: Span, sender: Sender<Message>) -> Resul
     }
 }
 
-/// The days of the first and the last key of a page.
+/// The days of the first key that has one, and of the last key, of a page.
 fn covered(base: &str, page: &[BucketObject]) -> Option<(Day, Day)> {
     let day = |object: &BucketObject| Day::from_key(object.key.strip_prefix(base)?.get(..10)?);
-    Some((day(page.first()?)?, day(page.last()?)?))
+    // A folder's marker may come first. The last must have a date: ranges begin behind it.
+    Some((page.iter().find_map(day)?, day(page.last()?)?))
 }
 
 /// Cuts off what lies behind `stop`; returns whether anything did.

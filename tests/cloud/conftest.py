@@ -4,6 +4,7 @@ No test here needs AWS or a network. Settings from the environment: TRAILMILL_BI
 target/debug/trailmill); TRAILMILL_ALL_KILLS=1, kill at every single request and not at some of them.
 """
 
+import datetime
 import functools
 import gzip
 import itertools

@@ -16,6 +16,7 @@ from conftest import (
     SMALL_UNITS,
     client,
     convert_args,
+    delivered,
     log_key,
     log_object,
     record,
@@ -195,8 +196,9 @@ def test_objects_are_found_wherever_their_names_sort(logs, convert, lake):
 
     assert (done.report["objects_read"], done.report["objects_known"]) == (3, 1)
     assert event_ids(lake) == ids(range(22))
-    # What was there before is there still, as it was.
-    assert old.items() <= lake.content().items()
+    # What was there before is there still, as it was; the ledger is made anew.
+    kept = {key: etag for key, etag in old.items() if not re.search("^_trailmill/(ledger|checkpoints)/", key)}
+    assert kept.items() <= lake.content().items()
 
 
 def test_objects_under_old_dates_are_found_when_everything_is_listed(logs, convert, lake):
@@ -210,7 +212,6 @@ def test_objects_under_old_dates_are_found_when_everything_is_listed(logs, conve
     assert event_ids(lake) == ids(range(14))
 
 
-@pytest.mark.xfail(strict=True, reason="the look-back is by date alone, so that only --full finds them")
 def test_an_account_that_is_new_in_the_bucket_is_read_from_its_beginning(logs, convert, lake):
     logs.put_records(log_key("m.json.gz"), map(record, range(10)))
     convert(logs.url)
@@ -338,7 +339,10 @@ def test_digests_other_services_and_folder_markers_are_passed_over(logs, proxy, 
 
     report = convert(logs.url, endpoint=proxy.url).report
 
-    assert (report["objects_read"], report["objects_quarantined"]) == (1, 0)
+    # Their folders are not even listed.
+    assert (report["objects_read"], report["objects_ignored"]) == (1, 0)
+    assert report["listing"]["folders_ignored"] == {"CloudTrail-Digest": 1, "Config": 1}
+    assert report["objects_quarantined"] == 0
     fetched = {request.key for request in proxy.requests("GetObject", f"^{logs.bucket}/")}
     assert fetched == {log_key("a.json.gz")}
 
