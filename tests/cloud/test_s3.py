@@ -16,7 +16,6 @@ from conftest import (
     SMALL_UNITS,
     client,
     convert_args,
-    delivered,
     log_key,
     log_object,
     record,
