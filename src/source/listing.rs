@@ -13,9 +13,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// JSON bytes of a gzipped byte of CloudTrail, about; what is fetched tells exactly.
-const USUAL_RATIO: u64 = 16;
-
 /// Objects of local sources that are handed out together.
 const LOCAL_PAGE: usize = 1000;
 
@@ -163,7 +160,7 @@ pub(super) fn object(found: BucketObject, bucket: &Bucket, layout: Layout) -> Ob
         place: Place::Bucket(bucket.clone()),
         size: found.size,
         etag: found.etag,
-        json_estimate: if is_packed { found.size * USUAL_RATIO } else { found.size },
+        json_estimate: if is_packed { unpacked(found.size) } else { found.size },
         layout,
         archive,
     }
@@ -189,4 +186,11 @@ fn contains(outer: &Location, inner: &Location) -> bool {
         }
         _ => false,
     }
+}
+
+/// The JSON bytes of a gzipped object, about: small ones hardly repeat themselves. What is fetched
+/// tells exactly.
+fn unpacked(size: u64) -> u64 {
+    let doublings = u64::from((size / 512).checked_ilog2().unwrap_or(0));
+    size * (2 + doublings).max(3)
 }
