@@ -164,7 +164,7 @@ fn whole(c: &mut Criterion, logs: &Path, folder: &Path) {
                 let lake = folder.join(format!("lake-{}-{run}", name.replace('/', "-")));
                 let options = ConvertOptions {
                     narrow: Default::default(),
-                    look_back_days: 0,
+                    look_back_days: None,
                     full: true,
                     sources: vec![logs.to_owned().into()],
                     lake: lake.clone().into(),
