@@ -201,7 +201,8 @@ pub(super) fn unpack<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T> 
     let damaged =
         || Error::new(ErrorKind::Damaged, "document of the lake is damaged").at("key", key);
     let mut json = Vec::new();
-    let caps = crate::decode::Caps { max_object_bytes: 4 << 30, max_ratio: u64::MAX };
+    // As far as deflate can reach: the end of a document that was cut claims gigabytes.
+    let caps = crate::decode::Caps { max_object_bytes: 4 << 30, max_ratio: 1032 };
     crate::decode::Decoder::new(caps)
         .decode(bytes, &mut json)
         .map_err(|err| damaged().because(err))?;
@@ -309,6 +310,21 @@ mod tests {
         ] {
             assert_ne!(base, other);
         }
+    }
+
+    #[test]
+    fn a_document_whose_end_claims_gigabytes_is_damaged_and_not_made_room_for() {
+        let mut bytes = pack(&vec![7_u32; 1000]).unwrap();
+        assert_eq!(unpack::<Vec<u32>>("k", &bytes).unwrap(), [7; 1000]);
+        let end = bytes.len();
+        bytes[end - 4..].copy_from_slice(&u32::MAX.to_le_bytes());
+        let started = std::time::Instant::now();
+
+        let err = unpack::<Vec<u32>>("k", &bytes).unwrap_err();
+
+        assert_eq!(err.kind(), ErrorKind::Damaged);
+        // 4 GiB take seconds.
+        assert!(started.elapsed() < std::time::Duration::from_millis(500));
     }
 
     #[tokio::test]
