@@ -44,7 +44,7 @@ REGION = "us-east-1"
 
 NO_CATALOG = ["--catalog", "none"]
 # Units small enough that the archive makes a dozen of them, with few files in each.
-SMALL_UNITS = ["--unit-size", "40kB", "--partition-by", "region"]
+SMALL_UNITS = ["--unit-size", "25kB", "--partition-by", "region"]
 
 
 def pytest_sessionstart(session):
