@@ -8,6 +8,7 @@ use crate::commit::Intent;
 use crate::decode::{claimed_size, is_gzip};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::segment::{Input, SegmentObject};
+use crate::pipeline::tasks::all;
 use crate::source::{Object, Place};
 use crate::storage::Storage;
 use std::collections::VecDeque;
@@ -126,9 +127,7 @@ pub(super) async fn fetch_all(objects: Vec<Object>) -> Result<Vec<Fetched>> {
             }
         }
     }
-    while let Some(done) = tasks.join_next().await {
-        let (at, fetched) =
-            done.map_err(|err| Error::new(ErrorKind::Bug, "a fetch panicked").because(err))??;
+    for (at, fetched) in all(tasks).await? {
         out[at] = Some(fetched);
     }
     Ok(out.into_iter().flatten().collect())

@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::ConvertOptions;
 use crate::pipeline::report::{Progress, Report};
 use crate::pipeline::segment::Parsed;
+use crate::pipeline::tasks::all;
 use crate::schema::Lock;
 use crate::storage::{Lease, OWN, Storage};
 use crate::write::{WriteOptions, write_table};
@@ -41,24 +42,6 @@ pub(crate) struct Staged {
     pub unfit: u64,
 }
 
-/// Files on their way into a bucket.
-#[derive(Debug, Default)]
-pub(crate) struct Uploads(JoinSet<Result<()>>);
-
-impl Uploads {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Waits until all files are in the bucket; the first failure stops the others.
-    pub(super) async fn join(mut self) -> Result<()> {
-        while let Some(done) = self.0.join_next().await {
-            done.map_err(|err| Error::new(ErrorKind::Bug, "an upload panicked").because(err))??;
-        }
-        Ok(())
-    }
-}
-
 /// Encodes the rows of a segment and stages its files; those of a bucket are on their way then.
 ///
 /// # Errors
@@ -70,8 +53,8 @@ pub(crate) fn stage(
     options: &ConvertOptions,
     storage: &Storage,
     runtime: &Handle,
-) -> Result<(Staged, Uploads)> {
-    let mut uploads = Uploads::default();
+) -> Result<(Staged, JoinSet<Result<()>>)> {
+    let mut uploads = JoinSet::new();
     let Settled { parsed, keep, lock, copies } = settled;
     let Parsed { source, side, tables, mut objects, quarantine, bytes_json, bytes_compressed } =
         parsed;
@@ -114,7 +97,7 @@ pub(crate) fn stage(
             }
             let storage = storage.clone();
             let upload = async move { storage.stage(&name, &key, file.bytes).await };
-            uploads.0.spawn_on(upload, runtime);
+            uploads.spawn_on(upload, runtime);
         }
     }
     let staged =
@@ -302,14 +285,6 @@ impl Prepared {
             Ok(())
         }
     }
-}
-
-/// Waits for all; the first failure is the one to tell.
-async fn all(mut tasks: JoinSet<Result<()>>) -> Result<()> {
-    while let Some(done) = tasks.join_next().await {
-        done.map_err(|err| Error::new(ErrorKind::Bug, "a write panicked").because(err))??;
-    }
-    Ok(())
 }
 
 /// Where a unit's fingerprints are.

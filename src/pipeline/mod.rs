@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod segment;
 mod settle;
+mod tasks;
 mod window;
 
 pub use convert::{convert, infer};

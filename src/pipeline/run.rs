@@ -18,6 +18,7 @@ use crate::pipeline::plan::Unit;
 use crate::pipeline::report::{Progress, Report};
 use crate::pipeline::segment::{Input, Parsed, RowOptions, SegmentObject, Worker, parse_segment};
 use crate::pipeline::settle::Settle;
+use crate::pipeline::tasks::all;
 use crate::source::{Object, Place, members};
 use crate::storage::{Lease, Storage};
 use rayon::ThreadPoolBuilder;
@@ -333,8 +334,8 @@ impl Run<'_> {
         }
         // No worker waits for a network; the memory is given back when the bytes are out.
         self.handle.spawn(async move {
-            let arrival = match uploads.join().await {
-                Ok(()) => Arrival::Segment(Box::new(staged)),
+            let arrival = match all(uploads).await {
+                Ok(_) => Arrival::Segment(Box::new(staged)),
                 Err(err) => Arrival::Failed(err),
             };
             budget.give(taken);

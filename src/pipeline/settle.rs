@@ -5,6 +5,7 @@ use crate::commit::{CopyIndex, Summary, UnitId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::finish::{Settled, copies_key};
 use crate::pipeline::segment::Parsed;
+use crate::pipeline::tasks::all;
 use crate::pipeline::{ConvertOptions, Duplicates, SchemaMode};
 use crate::schema::Lock;
 use crate::storage::Storage;
@@ -128,10 +129,5 @@ async fn read_all(storage: &Storage, keys: BTreeSet<String>) -> Result<Vec<Bytes
             })
         });
     }
-    let mut out = Vec::new();
-    while let Some(read) = reads.join_next().await {
-        let bug = |err| Error::new(ErrorKind::Bug, "a read panicked").because(err);
-        out.push(read.map_err(bug)??);
-    }
-    Ok(out)
+    all(reads).await
 }
