@@ -4,14 +4,15 @@ use crate::catalog::{self, Catalog, Comparison, Dialect, PartitionInput, TableIn
 use crate::cli::args::{
     CatalogArgs, CatalogCommand, CatalogLakeArgs, DialectName, EncryptionArgs, Format, OutputArgs,
 };
-use crate::cli::lake::{Known, base_table, catalog_options, open_lake, read_lake, runtime};
+use crate::cli::lake::{base_table, catalog_options, open_lake};
 use crate::cli::progress::say;
 use crate::cli::report::{self, print, print_json};
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE};
-use crate::commit::{self, Manifest, Summary};
+use crate::commit::{self, Manifest, Summary, read_lock};
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    CatalogOptions, FileCheck, apply_plans, catalog_plan, check_files, open_catalog, settle_files,
+    CatalogOptions, FileCheck, apply_plans, catalog_plan, check_files, open_catalog, runtime,
+    settle_files,
 };
 use crate::schema::Family;
 use crate::storage::{Lease, S3, Storage};
@@ -140,12 +141,13 @@ struct Differences {
 }
 
 impl Differences {
-    async fn find(args: &CatalogLakeArgs, known: Known, s3: &S3) -> Result<Self> {
-        let Known { storage, lock, table, .. } = known;
-        let options = options(args, table);
-        // Every file by its name: no checkpoint has that.
+    /// Compares. Every file by its name is in the manifests and in no checkpoint, so that they alone
+    /// are read.
+    async fn find(args: &CatalogLakeArgs, storage: Storage, s3: &S3) -> Result<Self> {
         let manifests = Manifest::read_all(&storage).await?;
         let mut lake: Summary = manifests.iter().collect();
+        let lock = read_lock(&storage, &lake).await?;
+        let options = options(args, base_table(&lake));
         let catalog = opened(&storage, &lake, &options, s3).await?;
         let check = check_files(&storage, &manifests).await?;
         lake.gone = check.gone.clone();
@@ -172,8 +174,8 @@ impl Differences {
 
 async fn diff(args: &CatalogLakeArgs, output: &OutputArgs) -> Result<u8> {
     let s3 = args.place.aws.s3(None)?;
-    let known = read_lake(&args.place.lake, &s3).await?;
-    let found = Differences::find(args, known, &s3).await?;
+    let storage = open_lake(&args.place.lake, &s3).await?;
+    let found = Differences::find(args, storage, &s3).await?;
     found.print(output.report)?;
     let in_sync = found.check.is_clean() && found.plans.iter().all(catalog::Plan::is_empty);
     Ok(if in_sync { EXIT_OK } else { EXIT_SET_ASIDE })
@@ -188,22 +190,22 @@ async fn sync(
     let s3 = args.place.aws.s3(Some(encryption))?;
     let storage = open_lake(&args.place.lake, &s3).await?;
     if dry_run {
-        return sync_with(args, true, output, &s3).await;
+        return sync_with(args, storage, true, output, &s3).await;
     }
     let lease = Lease::take(&storage).await?;
-    let outcome = sync_with(args, false, output, &s3).await;
+    let outcome = sync_with(args, storage, false, output, &s3).await;
     lease.release().await;
     outcome
 }
 
 async fn sync_with(
     args: &CatalogLakeArgs,
+    storage: Storage,
     dry_run: bool,
     output: &OutputArgs,
     s3: &S3,
 ) -> Result<u8> {
-    let known = read_lake(&args.place.lake, s3).await?;
-    let found = Differences::find(args, known, s3).await?;
+    let found = Differences::find(args, storage, s3).await?;
     found.print(output.report)?;
     if !dry_run {
         settle_files(&found.storage, &found.check).await?;

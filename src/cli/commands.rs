@@ -5,7 +5,7 @@ use crate::cli::args::{
     SchemaCommand, VerifyArgs,
 };
 use crate::cli::buckets::Buckets;
-use crate::cli::lake::{catalog_options, open_lake, read_lake, runtime};
+use crate::cli::lake::{catalog_options, lake_lock, open_lake};
 use crate::cli::progress::{clean, say, shown};
 use crate::cli::report::{self, print, print_json};
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER};
@@ -16,7 +16,7 @@ use crate::location::Location;
 use crate::partition::DEFAULT_PARTITION_BY;
 use crate::pipeline::{
     self, CatalogOptions, ConvertOptions, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE,
-    DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD, Progress, SchemaMode,
+    DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD, Progress, SchemaMode, runtime,
 };
 use crate::sample::{SampleOptions, generate};
 use crate::schema::{Lock, changes, render};
@@ -150,7 +150,7 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
     match &args.command {
         SchemaCommand::Show { lake, aws, output } => {
             let lock = match lake {
-                Some(lake) => runtime()?.block_on(read_lake(lake, &*aws.s3(None)?))?.lock,
+                Some(lake) => runtime()?.block_on(lake_lock(lake, &*aws.s3(None)?))?,
                 None => Lock::seed()?,
             };
             print_lock(&lock, output.report)?;
@@ -194,7 +194,7 @@ fn lock_of(place: &Location, s3: &S3) -> Result<Lock> {
     let path = match place.local() {
         Some(path) if path == Path::new("seed") => return Lock::seed(),
         Some(path) if !path.is_dir() => path,
-        _ => return Ok(runtime()?.block_on(read_lake(place, s3))?.lock),
+        _ => return runtime()?.block_on(lake_lock(place, s3)),
     };
     let wrong = || Error::config("cannot read a schema").at("path", path.display());
     let bytes = std::fs::read(path).map_err(|err| wrong().because(err))?;

@@ -1,7 +1,7 @@
 //! `trailmill doctor`: its report, and its exit code.
 
 use crate::cli::args::{AwsArgs, CatalogName, DoctorArgs, Format, PlaceArgs};
-use crate::cli::lake::{open_lake, runtime};
+use crate::cli::lake::open_lake;
 use crate::cli::progress::clean;
 use crate::cli::report::{print, print_json};
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER, EXIT_USAGE};
@@ -9,7 +9,7 @@ use crate::commit::Known;
 use crate::doctor::{CatalogTarget, Diagnosis, DoctorOptions, Outcome, examine};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::pipeline::{CatalogOptions, DEFAULT_DATABASE, DEFAULT_TABLE};
+use crate::pipeline::{CatalogOptions, DEFAULT_DATABASE, DEFAULT_TABLE, runtime};
 use crate::storage::{Encryption, S3};
 use std::fmt::Write as _;
 use std::sync::Arc;

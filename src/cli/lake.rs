@@ -2,23 +2,13 @@
 
 use crate::catalog::GlueOptions;
 use crate::cli::args::{CatalogName, CatalogOptionArgs, Switch};
-use crate::commit::{self, Summary, read_lock};
+use crate::commit::{Known, Summary, read_lock};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::pipeline::{CatalogKind, CatalogOptions, DEFAULT_TABLE};
 use crate::schema::{Family, Lock};
 use crate::storage::{OWN, S3, Storage};
 use std::time::Duration;
-use tokio::runtime::Runtime;
-
-/// For commands that read a lake's documents.
-pub(super) fn runtime() -> Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|err| Error::io("cannot start the I/O threads", err))
-}
 
 /// A lake that must be there already.
 pub(super) async fn open_lake(lake: &Location, s3: &S3) -> Result<Storage> {
@@ -36,20 +26,10 @@ pub(super) async fn open_lake(lake: &Location, s3: &S3) -> Result<Storage> {
     Ok(storage)
 }
 
-/// What the documents of a lake say.
-pub(super) struct Known {
-    pub storage: Storage,
-    pub lock: Lock,
-    /// The base name of its tables.
-    pub table: String,
-}
-
-pub(super) async fn read_lake(lake: &Location, s3: &S3) -> Result<Known> {
+/// The schema lock of a lake that must be there.
+pub(super) async fn lake_lock(lake: &Location, s3: &S3) -> Result<Lock> {
     let storage = open_lake(lake, s3).await?;
-    let summary = commit::Known::read(&storage).await?.summary;
-    let lock = read_lock(&storage, &summary).await?;
-    let table = base_table(&summary);
-    Ok(Known { storage, lock, table })
+    read_lock(&storage, &Known::read(&storage).await?.summary).await
 }
 
 /// The base name that the lake's tables were made with.

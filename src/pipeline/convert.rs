@@ -32,7 +32,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::runtime::{Handle, Runtime};
 
-pub(crate) fn runtime() -> Result<Runtime> {
+/// Starts the threads that wait for storage and catalog.
+///
+/// # Errors
+/// `Io` when they cannot be started.
+pub fn runtime() -> Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

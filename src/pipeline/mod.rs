@@ -17,7 +17,7 @@ mod settle;
 mod tasks;
 mod window;
 
-pub use convert::{convert, infer};
+pub use convert::{convert, infer, runtime};
 pub use inspect::{FileCheck, check_files, settle_files};
 pub use plan::{PlanReport, plan};
 pub use publish::{
