@@ -23,6 +23,7 @@ import tools
 from results import FIELDS, Result, Run, Session
 
 ROOT = Path(__file__).resolve().parents[2]
+SCRATCH = Path(os.environ.get("TRAILMILL_BENCH_SCRATCH", ROOT / "target/bench"))
 NAMES = ", ".join(tool.name for tool in tools.ALL)
 MORE = """other commands:
   scripts/bench limits CORPUS    what the hardware allows, stage by stage (cargo bench --bench limits)
@@ -45,14 +46,17 @@ def main():
     for result in results:
         if result.skipped:
             say(f"skipped: {result.tool.label}: {result.skipped}")
+    load = machine.load()
+    if load > 0.5:
+        say(f"!! the machine is busy (load {load:.1f}): do not trust what follows")
     objects, how = objects_of(options, scratch)
     say("reading the corpus with Python, for the truth about it")
     truth = cached(scratch / "truth.json", objects, lambda: apart(corpus.truth, objects))
     if not truth.get("objects"):
         sys.exit(f"!! no .json.gz objects of CloudTrail below {options.corpus or objects}")
-    say(f"{truth['objects']:,} objects, {truth['bytes_json'] / 1e6:,.0f} MB of JSON, {truth['facts']['rows']:,} records")
     job = tools.Job(str(objects), str(scratch / "out"), options.threads, truth["largest"])
-    session = Session(how, truth, job, options.rounds, results)
+    session = Session(how, truth, job, options.rounds, results, load)
+    say(session.size_in_words())
     out.mkdir(parents=True, exist_ok=True)
     compare(session, out, scratch)
     report.write(session, out)
@@ -86,7 +90,7 @@ def compare(session, out, scratch):
                     table.writerow(run.row())
                     file.flush()
                 if run and run.rows != rows[run.tool]:
-                    result.wrong.append(f"{run.rows} rows in round {number}, {rows[run.tool]} before")
+                    result.wrong.append(f"{run.rows} rows in round {number}, before {rows[run.tool]}")
     shutil.rmtree(session.job.out, ignore_errors=True)
 
 
@@ -112,7 +116,8 @@ def one_run(session, result, number, scratch):
         files=files,
         rows=apart(check.rows, tool.data(job.out)) if files else 0,
     )
-    say(f"{where}, {tool.label}: {run.conversion_seconds:.2f} s, whole process {run.wall_seconds:.2f} s")
+    seconds = f"{run.conversion_seconds:.2f} s, whole process {run.wall_seconds:.2f} s"
+    say(f"{where}, {tool.label}: {seconds}")
     return run, said
 
 
@@ -123,7 +128,7 @@ def verify(session, tool, run, said, scratch):
     if isinstance(tool, tools.Trailmill):
         copies = said["records_duplicate"]
         if run.rows + copies != wanted["rows"]:
-            wrong.append(f"{run.rows} rows and {copies} copies, should be {wanted['rows']} together")
+            wrong.append(f"{run.rows} rows and {copies} copies, should be {wanted['rows']}")
         usage, _ = launch(tool.command(job, "--duplicates", "keep"), job, scratch)
         if usage.code != 0:
             return [*wrong, f"exit code {usage.code} when it keeps copies"]
@@ -155,13 +160,13 @@ def arguments():
     )
     add = parser.add_argument
     add("--corpus", type=Path, metavar="FOLDER", help="measure with these objects (.json.gz)")
-    add("--size", default="750MB", help="or with a sample of so much JSON, kept for next time (%(default)s)")
+    add("--size", default="750MB", help="or with a sample of so much JSON, which is kept (%(default)s)")
     add("--rounds", type=int, default=5, metavar="COUNT", help="runs of each tool (%(default)s)")
     add("--tools", type=named, default=tools.ALL, metavar="A,B,C", help=f"which of {NAMES} (all)")
-    add("--threads", type=int, default=machine.cores(), metavar="COUNT", help="for every tool (all cores)")
+    add("--threads", type=int, default=machine.cores(), metavar="COUNT", help="of each tool (all cores)")
     add("--out", type=Path, metavar="FOLDER", help="where results go (benches/runs/DATE-MACHINE)")
-    add("--scratch", type=Path, default=ROOT / "target/bench", metavar="FOLDER",
-        help="for corpora and what tools write (bench in the target folder)")  # fmt: skip
+    add("--scratch", type=Path, default=SCRATCH, metavar="FOLDER",
+        help="for corpora and what tools write (bench/ in the target folder)")  # fmt: skip
     return parser.parse_args()
 
 

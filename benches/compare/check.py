@@ -3,9 +3,7 @@
 from pathlib import Path
 
 PARTITIONS = "account, region, event_date"
-MISPLACED = (
-    "recipientaccountid <> account OR awsregion <> region OR eventtime[:10] <> event_date"
-)
+MISPLACED = "recipientaccountid <> account OR awsregion <> region OR eventtime[:10] <> event_date"
 
 
 def written(folder):

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from collections import Counter
 from datetime import datetime, timezone
-from pathlib import Path
 
 from tools import program_path
 

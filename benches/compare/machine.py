@@ -40,7 +40,12 @@ def commit():
     return asked.stdout.strip() or "unknown"
 
 
-def facts():
+def load():
+    """How many threads ran in the last minute: should be 0."""
+    return os.getloadavg()[0]
+
+
+def facts(load):
     """(what, value) of what matters for a benchmark."""
     return [
         ("processor", f"{model()}, {cores()} cores"),
@@ -49,6 +54,7 @@ def facts():
         ("system", system()),
         ("Python", platform.python_version()),
         ("Java", java()),
+        ("load before the run", f"{load:.1f}"),
     ]
 
 

@@ -37,10 +37,14 @@ def run(command, stdout, stderr, cores=None):
             preexec_fn=(lambda: keep_to(cores)) if cores else None,
         )
     ended = []
-    waiter = threading.Thread(target=lambda: ended.append((os.wait4(process.pid, 0), time.perf_counter())))
+
+    def wait():
+        ended.append((*os.wait4(process.pid, 0), time.perf_counter()))
+
+    waiter = threading.Thread(target=wait)
     waiter.start()
     peak = watch(process.pid, waiter)
-    (_, status, usage), at = ended[0]
+    _, status, usage, at = ended[0]
     process.returncode = os.waitstatus_to_exitcode(status)
     return Usage(
         code=process.returncode,

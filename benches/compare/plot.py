@@ -22,7 +22,6 @@ def write(session, path):
 
 
 def draw(session, results):
-    truth = session.truth
     panels = [
         ("MB of JSON a second", "more is better", speeds(session, results)),
         ("Peak memory, MiB", "less is better", medians(results, "peak_bytes", 1 << 20)),
@@ -34,10 +33,8 @@ def draw(session, results):
         f'viewBox="0 0 {WIDTH} {height}" {FONT}>',
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         text(24, 36, "CloudTrail objects to partitioned Parquet", 20, INK, "bold"),
-        text(24, 60, f"{truth['bytes_json'] / 1e6:,.0f} MB of JSON in {truth['objects']:,} objects, "
-             f"{truth['facts']['partitions']:,} partitions, {session.job.threads} threads, "
-             f"median of {session.rounds} rounds; lines: shortest and longest", 13, SOFT),
-    ]  # fmt: skip
+        text(24, 60, f"{session.size_in_words()}; lines: shortest and longest", 13, SOFT),
+    ]
     y = TOP
     for title, hint, values in panels:
         parts += panel(y, title, hint, results, values)
@@ -72,9 +69,8 @@ def panel(y, title, hint, results, values):
         colour = COLOURS.get(result.tool.name, SOFT)
         weight = "bold" if result.tool.name.startswith("trailmill") else "normal"
         parts.append(text(LEFT - 10, centre + 4.5, result.tool.label, 13, INK, weight, "end"))
-        parts.append(
-            f'<rect x="{LEFT}" y="{top}" width="{max(middle * scale, 1):.1f}" height="{BAR}" fill="{colour}"/>'
-        )
+        width = max(middle * scale, 1)
+        parts.append(f'<rect x="{LEFT}" y="{top}" width="{width:.1f}" height="{BAR}" fill="{colour}"/>')
         parts += whisker(LEFT + low * scale, LEFT + high * scale, centre)
         parts.append(text(LEFT + high * scale + 10, centre + 4.5, number(middle), 13, INK, weight))
     return parts

@@ -19,12 +19,9 @@ def write(session, out):
 
 
 def summary(session, name):
-    truth = session.truth
     lines = [
-        f"{truth['bytes_json'] / 1e6:,.0f} MB of JSON ({truth['bytes_compressed'] / 1e6:,.0f} MB compressed) in "
-        f"{truth['objects']:,} objects, {truth['facts']['rows']:,} records, {truth['facts']['partitions']:,} partitions; "
-        f"{machine.model()}, {session.job.threads} threads; median of {session.rounds} rounds "
-        f"([all figures](benches/runs/{name}/README.md)).",
+        f"{session.size_in_words()}; {machine.model()} "
+        f"([every figure, and what was run](benches/runs/{name}/README.md)).",
         "",
         *table(session),
         "",
@@ -64,8 +61,8 @@ def cells(session, result):
 
 def ratio(session, result):
     """How many times as fast as a tool trailmill is."""
-    base = next((each for each in session.results if each.tool.name == BASE and each.has_times), None)
-    if base is None or base is result:
+    base = next((each for each in session.results if each.tool.name == BASE), None)
+    if base is None or base is result or not base.has_times:
         return ""
     times = result.median("conversion_seconds") / base.median("conversion_seconds")
     return f"{times:.1f}× as fast"
@@ -97,24 +94,24 @@ def readme(session, name):
         "![Speed, memory and size](speed.svg)",
         "\n".join(table(session)),
         "\n".join(f"- {note}" for note in notes(session)),
-        "`runs.csv` has every run. In a first round, which does not count, every tool ran once and was "
-        f"checked; then they took turns, {session.rounds} rounds, all with zstd level 1. Peak memory is that of the "
-        "whole process tree.",
+        "`runs.csv` has every run. In a first round, which does not count, every tool ran once and "
+        f"was checked; then they took turns, {session.rounds} rounds, all with zstd level 1. Peak "
+        "memory is that of the whole process tree.",
         "## How much work each does",
         bullets((result.tool.label, result.tool.does) for result in session.results),
         "Output was checked against the source as Python's `json` reads it: "
         + ", ".join(truth["facts"])
-        + ". trailmill drops exact copies: its rows and the copies that it counted were added up, and the "
-        "facts were compared in an untimed run with `--duplicates keep`.",
+        + ". trailmill drops exact copies: its rows and the copies that it counted were added up, "
+        "and the facts were compared in an untimed run with `--duplicates keep`.",
         "## Whole process",
         "\n".join(whole(session)),
         "## Machine and versions",
-        bullets([*machine.facts(), *versions(session)]),
+        bullets([*machine.facts(session.load), *versions(session)]),
         "## Corpus",
         f"Made by `{session.how}`; only objects of management and data events were kept.",
         bullets(
             [
-                ("objects", f"{truth['objects']:,}, the largest of {truth['largest'] / 1e6:.1f} MB of JSON"),
+                ("objects", f"{truth['objects']:,}, at most {truth['largest'] / 1e6:.1f} MB of JSON"),
                 ("JSON", f"{truth['bytes_json']:,} bytes, SHA-256 {truth['sha256']}"),
                 ("compressed", f"{truth['bytes_compressed']:,} bytes"),
                 *((name, f"{value:,}") for name, value in truth["facts"].items()),

@@ -59,6 +59,15 @@ class Session:
     job: Job
     rounds: int
     results: list
+    load: float
+
+    def size_in_words(self):
+        truth = self.truth
+        return (
+            f"{truth['bytes_json'] / 1e6:,.0f} MB of JSON in {truth['objects']:,} objects, "
+            f"{truth['facts']['partitions']:,} partitions, {self.job.threads} threads, "
+            f"median of {self.rounds} rounds"
+        )
 
     def runnable(self):
         return [result for result in self.results if not result.skipped and not result.failure]

@@ -34,12 +34,11 @@ class Trailmill:
         return None
 
     def version(self):
-        asked = subprocess.run([program_path(), "--version"], capture_output=True, text=True, check=True)
-        return asked.stdout.strip()
+        return subprocess.check_output([program_path(), "--version"], text=True).strip()
 
     def command(self, job, *more):
-        options = [*self.options, *more, "--threads", str(job.threads), "--report", "json", "--quiet"]
-        return [program_path(), "convert", *options, job.corpus, job.out]
+        common = ["--threads", str(job.threads), "--report", "json", "--quiet"]
+        return [program_path(), "convert", *self.options, *more, *common, job.corpus, job.out]
 
     def shown(self, job):
         return "sh", " ".join(["trailmill", *self.command(job)[1:]])

@@ -10,10 +10,8 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as xml
-from pathlib import Path
 
 import pytest
-
 from conftest import BINARY, ROOT
 
 COMPARE = ROOT / "benches/compare"
@@ -91,9 +89,7 @@ def test_a_folder_of_results_is_not_written_over(scratch, run):
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_tool_that_loses_something_fails_the_check(scratch, tmp_path, damage):
     program = tmp_path / "trailmill"
-    program.write_text(
-        DAMAGING.format(python=sys.executable, binary=BINARY, damage=DAMAGES[damage])
-    )
+    program.write_text(DAMAGING.format(python=sys.executable, binary=BINARY, damage=DAMAGES[damage]))
     program.chmod(0o755)
 
     done = bench(scratch, tmp_path / "out", "--tools", "trailmill", program=program)
@@ -132,9 +128,7 @@ def test_the_table_of_the_newest_run_fills_the_readme(run, tmp_path):
 
     assert (stale.returncode, written.returncode, fresh.returncode) == (1, 0, 0)
     summary = (run / "summary.md").read_text()
-    assert readme.read_text() == (
-        f"before\n<!-- bench:start -->\n{summary}<!-- bench:end -->\nafter\n"
-    )
+    assert readme.read_text() == (f"before\n<!-- bench:start -->\n{summary}<!-- bench:end -->\nafter\n")
 
 
 def test_a_readme_without_markers_is_left_alone(run, tmp_path):

@@ -28,9 +28,7 @@ def convert(pl, job):
     largest_first = sorted(objects, key=lambda path: path.stat().st_size, reverse=True)
     record = pl.Struct(dict.fromkeys(COLUMNS, pl.String))
     (
-        pl.scan_ndjson(
-            largest_first, schema={"Records": pl.List(record)}, include_file_paths="path"
-        )
+        pl.scan_ndjson(largest_first, schema={"Records": pl.List(record)}, include_file_paths="path")
         .explode("Records")
         .unnest("Records")
         .select(

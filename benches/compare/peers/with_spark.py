@@ -48,9 +48,9 @@ def convert(spark, job):
         .select(F.inline("Records"), F.col("_metadata.file_name").alias("name"))
         .select(
             *(F.col(name).alias(name.lower()) for name in COLUMNS),
-            F.coalesce(
-                "recipientAccountId", F.regexp_extract("name", f"^{ACCOUNT_OF_NAME}", 0)
-            ).alias("account"),
+            F.coalesce("recipientAccountId", F.regexp_extract("name", f"^{ACCOUNT_OF_NAME}", 0)).alias(
+                "account"
+            ),
             F.col("awsRegion").alias("region"),
             F.substring("eventTime", 1, 10).alias("event_date"),
         )
