@@ -184,7 +184,7 @@ def objects_of(options, scratch):
         objects = scratch / "given"
         corpus.link(options.corpus.resolve(), objects)
         (scratch / "truth.json").unlink(missing_ok=True)
-        return objects, f"the objects of {options.corpus}"
+        return objects, f"The objects of `{options.corpus}`"
     say(f"making a sample of {options.size}, unless it is there")
     return corpus.make(options.size, scratch)
 

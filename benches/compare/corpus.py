@@ -33,7 +33,7 @@ def make(size, scratch):
         )
         link(sample, folder / "objects")
         (folder / "complete").touch()
-    return folder / "objects", "trailmill " + " ".join(command)
+    return folder / "objects", f"Made by `trailmill {' '.join(command)}`"
 
 
 def link(source, folder):

@@ -108,7 +108,7 @@ def readme(session, name):
         "## Machine and versions",
         bullets([*machine.facts(session.load), *versions(session)]),
         "## Corpus",
-        f"Made by `{session.how}`; only objects of management and data events were kept.",
+        f"{session.how}; of that, only objects of management and data events.",
         bullets(
             [
                 ("objects", f"{truth['objects']:,}, at most {truth['largest'] / 1e6:.1f} MB of JSON"),

@@ -44,6 +44,7 @@ def convert(pl, job):
             mkdir=True,
             compression="zstd",
             compression_level=1,
+            maintain_order=False,
             engine="streaming",
         )
     )
