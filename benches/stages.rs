@@ -1,25 +1,27 @@
-//! The stages of a conversion, each alone on one thread, in bytes of JSON per second.
+//! The stages of a conversion, each alone on one thread, in bytes of JSON per second; then a unit
+//! through all of them, and a whole run.
 //!
-//! `cargo bench --bench stages`, or `-- parse` for one of them. The data is a sample of fixed seed,
+//! `cargo bench --bench stages`, or `-- tape` for one of them. The data is a sample of fixed seed,
 //! made before anything is timed.
 
 #![allow(clippy::unwrap_used, reason = "a bench stops at the first surprise")]
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use trailmill::columns::{ObjectFacts, Scratch, SideText, TableRows, Values};
-use trailmill::decode::{Caps, Decoder};
+use std::time::Instant;
+use trailmill::columns::{ObjectFacts, Scratch, TableRows, Texts, Values};
+use trailmill::decode::{Caps, Decoded, Decoder};
 use trailmill::parse::{Chunks, Container, Parser, detect};
 use trailmill::partition::{DEFAULT_PARTITION_BY, PartitionBy};
 use trailmill::pipeline::{
     CatalogOptions, ConvertOptions, Duplicates, Progress, SchemaMode, convert,
 };
 use trailmill::sample::{SampleOptions, generate};
-use trailmill::schema::{Family, Lock};
+use trailmill::schema::{Family, Lock, Observed};
 use trailmill::units::ByteCount;
-use trailmill::write::{DEFAULT_COMPRESSION, WriteOptions, write_table};
+use trailmill::write::{DEFAULT_COMPRESSION, Encoder, Order, TableWriter, WriteOptions, arrange};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -37,29 +39,57 @@ fn event_objects(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Records of all objects, taken into the table of events.
-fn take(
-    parser: &mut Parser,
-    source: &[u8],
-    objects: &[usize],
-    nested: bool,
-) -> (TableRows, SideText) {
+/// What a worker keeps.
+#[derive(Default)]
+struct Worker {
+    parser: Parser,
+    scratch: Scratch,
+    texts: Texts,
+    encoder: Encoder,
+}
+
+/// Takes the records of all objects into a table of events.
+fn take(worker: &mut Worker, source: &[u8], objects: &[usize], table: &mut TableRows) {
     let by: PartitionBy = DEFAULT_PARTITION_BY.parse().unwrap();
-    let mut table = TableRows::new(Family::Events, nested);
-    let mut side = SideText::default();
     let facts = ObjectFacts::default();
+    let Worker { parser, scratch, texts, .. } = worker;
+    texts.clear();
+    table.clear();
     for_each_chunk(source, objects, |range| {
         parser
             .parse(source, range, |mut cursor, count| {
-                let mut scratch = Scratch::default();
                 for _ in 0..count {
-                    table.take(&mut cursor, &mut side, &mut scratch, 0, &facts, &by).unwrap();
+                    table.take(&mut cursor, texts, scratch, 0, &facts, &by).unwrap();
                     cursor.end_entry();
                 }
             })
             .unwrap();
     });
-    (table, side)
+}
+
+/// What was seen in the nested columns of a table.
+fn observe(table: &TableRows, texts: &Texts) -> Vec<(&'static str, Observed)> {
+    let columns = table.specs.iter().zip(&table.values);
+    let nested = columns.filter_map(|(spec, values)| match values {
+        Values::Nested(tree) => Some((spec.name, tree.observed(texts))),
+        _ => None,
+    });
+    nested.collect()
+}
+
+/// Encodes all files of an arranged table; returns their bytes.
+fn encode(table: &TableRows, order: &Order, worker: &mut Worker, lock: &Lock) -> usize {
+    let options = WriteOptions {
+        compression: DEFAULT_COMPRESSION,
+        target_file_bytes: 128 << 20,
+        unit: "bench".to_owned(),
+    };
+    let Worker { texts, encoder, .. } = worker;
+    let writer = TableWriter::new(table, order, texts, lock, &options).unwrap();
+    (0..order.partition_rows().len())
+        .flat_map(|partition| writer.write(partition, encoder).unwrap().files)
+        .map(|file| file.bytes.len())
+        .sum()
 }
 
 fn for_each_chunk(source: &[u8], objects: &[usize], mut visit: impl FnMut(std::ops::Range<usize>)) {
@@ -81,70 +111,79 @@ fn stages(c: &mut Criterion) {
     let files: Vec<Vec<u8>> =
         event_objects(&logs).iter().map(|path| std::fs::read(path).unwrap()).collect();
     let mut decoder = Decoder::new(Caps::default());
-    let (mut source, mut objects) = (Vec::new(), Vec::new());
+    let (mut source, mut objects) = (Decoded::default(), Vec::new());
     for file in &files {
         decoder.decode(file, &mut source).unwrap();
         objects.push(source.len());
     }
-    let mut parser = Parser::default();
+    let mut worker = Worker::default();
     let mut group = c.benchmark_group("stage");
     group.sample_size(10).throughput(Throughput::Bytes(source.len() as u64));
 
-    group.bench_function("decode", |b| {
-        let mut out = Vec::with_capacity(source.len());
+    let mut decoded = Decoded::default();
+    group.bench_function("gunzip", |b| {
         b.iter(|| {
-            out.clear();
-            files.iter().for_each(|file| decoder.decode(file, &mut out).unwrap());
+            decoded.clear();
+            files.iter().for_each(|file| decoder.decode(file, &mut decoded).unwrap());
         });
     });
-    group.bench_function("parse", |b| {
+    group.bench_function("tape", |b| {
         b.iter(|| {
             for_each_chunk(&source, &objects, |range| {
+                let parser = &mut worker.parser;
                 parser.parse(&source, range, |cursor, count| black_box((cursor, count)).1).unwrap();
             });
         });
     });
-    for (name, nested) in [("build/text", false), ("build/nested", true)] {
-        group.bench_function(name, |b| {
-            b.iter_with_large_drop(|| take(&mut parser, &source, &objects, nested));
+    let mut tables = [("text", false), ("nested", true)]
+        .map(|(n, nested)| (n, TableRows::new(Family::Events, nested)));
+    for (name, table) in &mut tables {
+        group.bench_function(format!("build/{name}"), |b| {
+            b.iter(|| take(&mut worker, &source, &objects, table));
         });
     }
-    let (table, side) = take(&mut parser, &source, &objects, true);
-    group.bench_function("infer", |b| {
-        b.iter(|| {
-            let mut lock = Lock::empty();
-            for (spec, values) in table.specs.iter().zip(&table.values) {
-                if let Values::Nested(tree) = values {
-                    lock.merge(Family::Events, spec.name, &tree.observed(&source, &side));
-                }
-            }
-            lock
-        });
-    });
-    let lock = {
-        let mut lock = Lock::seed().unwrap();
-        for (spec, values) in table.specs.iter().zip(&table.values) {
-            if let Values::Nested(tree) = values {
-                lock.merge(Family::Events, spec.name, &tree.observed(&source, &side));
-            }
+    let seen = observe(&tables[1].1, &worker.texts);
+    group.bench_function("infer", |b| b.iter(|| observe(&tables[1].1, &worker.texts)));
+    let merged = |mut lock: Lock| {
+        for (name, seen) in &seen {
+            lock.merge(Family::Events, name, seen);
         }
         lock
     };
-    let write = WriteOptions {
-        compression: DEFAULT_COMPRESSION,
-        target_file_bytes: 128 << 20,
-        unit: "bench".to_owned(),
-    };
-    for (name, nested) in [("write/text", false), ("write/nested", true)] {
-        group.bench_function(name, |b| {
-            b.iter_batched(
-                || take(&mut parser, &source, &objects, nested),
-                |(table, side)| {
+    group.bench_function("merge", |b| b.iter(|| merged(Lock::empty())));
+    let lock = merged(Lock::seed().unwrap());
+    for (name, table) in &mut tables {
+        group.bench_function(format!("sort/{name}"), |b| {
+            b.iter_custom(|rounds| {
+                let timed = (0..rounds).map(|_| {
+                    take(&mut worker, &source, &objects, table);
                     let keep = vec![true; table.rows.len()];
-                    write_table(table, &source, &side, &keep, &lock, &write).unwrap()
-                },
-                BatchSize::PerIteration,
-            );
+                    let start = Instant::now();
+                    black_box(arrange(table, &worker.texts, &keep));
+                    start.elapsed()
+                });
+                timed.sum()
+            });
+        });
+        take(&mut worker, &source, &objects, table);
+        let keep = vec![true; table.rows.len()];
+        let order = arrange(table, &worker.texts, &keep);
+        group.bench_function(format!("encode/{name}"), |b| {
+            b.iter(|| encode(table, &order, &mut worker, &lock));
+        });
+        group.bench_function(format!("unit/{name}"), |b| {
+            b.iter(|| {
+                decoded.clear();
+                files.iter().for_each(|file| decoder.decode(file, &mut decoded).unwrap());
+                take(&mut worker, &decoded, &objects, table);
+                let mut lock = lock.clone();
+                for (name, seen) in observe(table, &worker.texts) {
+                    lock.merge(Family::Events, name, &seen);
+                }
+                let keep = vec![true; table.rows.len()];
+                let order = arrange(table, &worker.texts, &keep);
+                encode(table, &order, &mut worker, &lock)
+            });
         });
     }
     group.finish();

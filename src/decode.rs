@@ -65,6 +65,53 @@ fn may_have_more_members(bytes: &[u8]) -> bool {
     })
 }
 
+/// Decoded bytes, in a buffer that is used again: [`Decoded::clear`] forgets what it held, and does
+/// not give its memory back, whose pages cost as much as decoding into them.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// Initialised past `len`, as far as the buffer was ever used.
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Decoded {
+    /// Forgets the bytes.
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Forgets the bytes from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// Appends `more` bytes of no particular value, and returns them.
+    fn grow(&mut self, more: usize) -> &mut [u8] {
+        let start = self.len;
+        self.len += more;
+        if self.bytes.len() < self.len {
+            self.bytes.resize(self.len, 0);
+        }
+        &mut self.bytes[start..self.len]
+    }
+
+    /// Appends what `read` appends to the vector it is given.
+    fn append<T>(&mut self, read: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        self.bytes.truncate(self.len);
+        let outcome = read(&mut self.bytes);
+        self.len = self.bytes.len();
+        outcome
+    }
+}
+
+impl std::ops::Deref for Decoded {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
 /// A decoder with its state, one per worker.
 pub struct Decoder {
     whole: Decompressor,
@@ -89,13 +136,13 @@ impl Decoder {
     ///
     /// # Errors
     /// `BadInput` for a damaged or truncated gzip stream, `OverLimit` past a cap.
-    pub fn decode(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    pub fn decode(&mut self, bytes: &[u8], out: &mut Decoded) -> Result<()> {
         let start = out.len();
         if !is_gzip(bytes) {
             if bytes.len() as u64 > self.caps.max_object_bytes {
                 return Err(over_size(self.caps.max_object_bytes));
             }
-            out.extend_from_slice(bytes);
+            out.grow(bytes.len()).copy_from_slice(bytes);
             return Ok(());
         }
         let outcome = self.gunzip(bytes, out, start);
@@ -105,11 +152,10 @@ impl Decoder {
         outcome
     }
 
-    fn gunzip(&mut self, bytes: &[u8], out: &mut Vec<u8>, start: usize) -> Result<()> {
+    fn gunzip(&mut self, bytes: &[u8], out: &mut Decoded, start: usize) -> Result<()> {
         let claimed = claimed_size(bytes);
         if !may_have_more_members(bytes) && claimed > 0 && claimed <= self.caps.limit(bytes.len()) {
-            out.resize(start + claimed as usize, 0);
-            match self.whole.gzip_decompress(bytes, &mut out[start..]) {
+            match self.whole.gzip_decompress(bytes, out.grow(claimed as usize)) {
                 Ok(size) if size as u64 == claimed => return Ok(()),
                 Ok(_) | Err(DecompressionError::InsufficientSpace) => {}
                 Err(DecompressionError::BadData) => {}
@@ -120,10 +166,10 @@ impl Decoder {
     }
 
     /// The slow path: several members, a wrong trailer, a cap to find, or an error to describe.
-    fn gunzip_members(&self, bytes: &[u8], out: &mut Vec<u8>, start: usize) -> Result<()> {
+    fn gunzip_members(&self, bytes: &[u8], out: &mut Decoded, start: usize) -> Result<()> {
         let limit = self.caps.limit(bytes.len());
         let mut members = MultiGzDecoder::new(bytes).take(limit + 1);
-        members.read_to_end(out).map_err(|err| {
+        out.append(|out| members.read_to_end(out)).map_err(|err| {
             let message = match err.kind() {
                 std::io::ErrorKind::UnexpectedEof => "gzip stream is truncated",
                 _ => "gzip stream is damaged",
@@ -167,7 +213,10 @@ mod tests {
     }
 
     fn decode(bytes: &[u8], caps: Caps) -> Result<Vec<u8>> {
-        let mut out = b"kept".to_vec();
+        let mut out = Decoded::default();
+        out.grow(9).copy_from_slice(b"forgotten");
+        out.clear();
+        out.grow(4).copy_from_slice(b"kept");
         let outcome = Decoder::new(caps).decode(bytes, &mut out);
         assert!(out.starts_with(b"kept"));
         outcome.map(|()| out[4..].to_vec())

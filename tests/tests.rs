@@ -11,6 +11,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod allocation;
 mod architecture;
 mod bad_input;
 mod catalog;

@@ -1,12 +1,12 @@
 //! The leftovers of a record: what no column holds, gathered into one JSON object.
 
-use crate::columns::text::{Cell, SideText};
+use crate::columns::text::{Cell, Span, Texts};
 
 /// One step of a leftover's path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
     /// A key, by its raw text with quotes.
-    Key(Cell),
+    Key(Span),
     /// An array element.
     Index(u32),
 }
@@ -24,7 +24,7 @@ pub(crate) struct Extra {
 /// A leftover, or what holds leftovers.
 enum Piece {
     Value(Cell),
-    Object(Vec<(Cell, Piece)>),
+    Object(Vec<(Span, Piece)>),
     List(Vec<(u32, Piece)>),
 }
 
@@ -42,26 +42,26 @@ impl Extra {
     }
 
     /// Adds a value under a top-level key.
-    pub(super) fn add_top(&mut self, key: Cell, value: Cell) {
+    pub(super) fn add_top(&mut self, key: Span, value: Cell) {
         self.steps.push(Step::Key(key));
         self.values.push((self.steps.len(), value));
     }
 
     /// Renders the JSON object; nothing when there are no leftovers, so that the usual record
     /// allocates nothing.
-    pub(super) fn render(&self, source: &[u8], side: &mut SideText) -> Cell {
+    pub(super) fn render(&self, source: &[u8], texts: &mut Texts) -> Cell {
         if self.values.is_empty() {
             return Cell::NULL;
         }
         let mut root = Piece::Object(Vec::new());
         let mut start = 0;
         for &(end, value) in &self.values {
-            root.insert(&self.steps[start..end], value, source, side);
+            root.insert(&self.steps[start..end], value, source);
             start = end;
         }
         let mut out = Vec::new();
-        root.write(&mut out, source, side);
-        side.keep(&out)
+        root.write(&mut out, source, texts);
+        texts.keep(&out)
     }
 }
 
@@ -74,7 +74,7 @@ impl Piece {
         }
     }
 
-    fn insert(&mut self, path: &[Step], value: Cell, source: &[u8], side: &SideText) {
+    fn insert(&mut self, path: &[Step], value: Cell, source: &[u8]) {
         let Some((step, rest)) = path.split_first() else { return };
         match (self, step) {
             (Self::Object(members), Step::Key(key)) => {
@@ -82,15 +82,15 @@ impl Piece {
                 let is_open = members.last().is_some_and(|(mine, piece)| {
                     !rest.is_empty()
                         && !matches!(piece, Self::Value(_))
-                        && mine.bytes(source, side) == key.bytes(source, side)
+                        && mine.of(source) == key.of(source)
                 });
                 match members.last_mut() {
-                    Some((_, piece)) if is_open => piece.insert(rest, value, source, side),
+                    Some((_, piece)) if is_open => piece.insert(rest, value, source),
                     _ => members.push((*key, Self::for_path(rest, value))),
                 }
             }
             (Self::List(elements), Step::Index(at)) => match elements.last_mut() {
-                Some((mine, piece)) if mine == at => piece.insert(rest, value, source, side),
+                Some((mine, piece)) if mine == at => piece.insert(rest, value, source),
                 _ => elements.push((*at, Self::for_path(rest, value))),
             },
             // One key cannot hold both an object's and an array's leftovers: the walk opens a key
@@ -99,18 +99,18 @@ impl Piece {
         }
     }
 
-    fn write(&self, out: &mut Vec<u8>, source: &[u8], side: &SideText) {
+    fn write(&self, out: &mut Vec<u8>, source: &[u8], texts: &Texts) {
         match self {
-            Self::Value(value) => out.extend_from_slice(value.bytes(source, side)),
+            Self::Value(value) => out.extend_from_slice(texts.get(*value)),
             Self::Object(members) => {
                 out.push(b'{');
                 for (i, (key, piece)) in members.iter().enumerate() {
                     if i > 0 {
                         out.push(b',');
                     }
-                    out.extend_from_slice(key.bytes(source, side));
+                    out.extend_from_slice(key.of(source));
                     out.push(b':');
-                    piece.write(out, source, side);
+                    piece.write(out, source, texts);
                 }
                 out.push(b'}');
             }
@@ -121,7 +121,7 @@ impl Piece {
                     for _ in next..*at {
                         out.extend_from_slice(b"{},");
                     }
-                    piece.write(out, source, side);
+                    piece.write(out, source, texts);
                     out.push(b',');
                     next = at + 1;
                 }
@@ -138,10 +138,11 @@ mod tests {
 
     #[test]
     fn leftovers_keep_their_place() {
-        let mut side = SideText::default();
+        let mut texts = Texts::default();
         let mut extra = Extra::default();
-        let (identity, a, b) = (side.keep(b"\"id\""), side.keep(b"\"a\""), side.keep(b"\"b\""));
-        let one = side.keep(b"1");
+        let source = br#""id""a""b""#;
+        let (identity, a, b) = (Span::new(0..4), Span::new(4..7), Span::new(7..10));
+        let one = texts.keep(b"1");
         extra.open = vec![Step::Key(identity), Step::Key(a)];
         extra.add(one);
         extra.open = vec![Step::Key(identity), Step::Key(b)];
@@ -150,13 +151,13 @@ mod tests {
         extra.add(one);
         extra.add_top(b, one);
 
-        let text = extra.render(&[], &mut side);
+        let text = extra.render(source, &mut texts);
 
         assert_eq!(
-            std::str::from_utf8(text.bytes(&[], &side)).unwrap(),
+            std::str::from_utf8(texts.get(text)).unwrap(),
             r#"{"id":{"a":1,"b":1},"a":[{},{},{"b":1}],"b":1}"#
         );
         extra.clear();
-        assert!(extra.render(&[], &mut side).is_null());
+        assert!(extra.render(source, &mut texts).is_null());
     }
 }

@@ -9,8 +9,10 @@ mod tree;
 mod typed;
 
 pub use record::{
-    MAX_RECORD_BYTES, ObjectFacts, Row, Scratch, TableRows, Values, family_of, is_cloudtrail,
+    MAX_RECORD_BYTES, ObjectFacts, Row, Scratch, TableRows, TextColumn, Values, family_of,
+    is_cloudtrail,
 };
-pub use text::{Cell, MAX_UNIT_BYTES, SideText};
+pub(crate) use text::Interner;
+pub use text::{Cell, MAX_UNIT_BYTES, Texts};
+pub use tree::{FieldText, MAX_LEVELS, Tree};
 pub(crate) use tree::{ListAt, NONE, Node, ObjectAt, ScalarAt, as_bigint};
-pub use tree::{MAX_LEVELS, Tree};

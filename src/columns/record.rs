@@ -4,12 +4,12 @@
 //! values go to the columns, so that a bad record leaves no trace in them.
 
 use crate::columns::extra::{Extra, Step};
-use crate::columns::text::{Cell, SideText};
-use crate::columns::tree::Tree;
+use crate::columns::text::{Cell, Interner, Span, Texts};
+use crate::columns::tree::{FieldText, Tree};
 use crate::columns::typed::Typed;
-use crate::error::{Error, Result};
-use crate::parse::{Cursor, ScalarKind};
-use crate::partition::{Facts, PartitionBy};
+use crate::error::{Error, ErrorKind, Result};
+use crate::parse::{Cursor, Place, ScalarKind};
+use crate::partition::{Facts, PartitionBy, PartitionKey};
 use crate::schema::{ColumnSpec, Family, Role, columns};
 use crate::units::{EpochMillis, parse_event_time};
 use hashbrown::HashMap;
@@ -41,17 +41,13 @@ pub struct Row {
     pub instant: EpochMillis,
     /// A hash of the record's source text, when it has an event id: equal records are copies.
     pub copy_of: Option<u128>,
-    /// `eventsource`, for the order of rows.
-    pub source: Cell,
-    /// `eventname`, for the order of rows.
-    pub name: Cell,
 }
 
 /// The values of one column, row by row or by path.
 #[derive(Debug)]
 pub enum Values {
     /// A text per row.
-    Text(Vec<Cell>),
+    Text(TextColumn),
     /// An instant per row; the rows hold it.
     Instants,
     /// A boolean per row.
@@ -61,6 +57,26 @@ pub enum Values {
     /// To be inferred.
     Nested(Tree),
 }
+
+/// A text per row, or nothing.
+#[derive(Debug, Default)]
+pub struct TextColumn {
+    pub(crate) cells: Vec<Cell>,
+    /// Not for ids, of which hardly any two are equal.
+    pub(crate) interner: Option<Interner>,
+}
+
+impl TextColumn {
+    fn keep(&mut self, text: &[u8], texts: &mut Texts) -> Cell {
+        match &mut self.interner {
+            Some(interner) => interner.keep(text, texts),
+            None => texts.keep(text),
+        }
+    }
+}
+
+/// Columns whose values are ids: looking for equal ones, or a dictionary, would only cost.
+const ID_COLUMNS: [&str; 3] = ["eventid", "requestid", "sharedeventid"];
 
 /// All rows of one family in a unit.
 #[derive(Debug)]
@@ -76,6 +92,9 @@ pub struct TableRows {
     /// The distinct partition paths.
     pub partitions: Vec<String>,
     partition_ids: HashMap<Box<[u8]>, u32>,
+    last_partition: LastPartition,
+    /// Per nested column, the column of the same field's text.
+    nested_from: Vec<Option<usize>>,
     keys: Keys,
 }
 
@@ -161,9 +180,8 @@ impl Keys {
     }
 
     /// Whether a raw key, quotes included, is spelled as documented.
-    fn is_exact(&self, key: Cell, source: &[u8]) -> bool {
-        let side = SideText::default();
-        let raw = key.bytes(source, &side);
+    fn is_exact(&self, key: Span, source: &[u8]) -> bool {
+        let raw = key.of(source);
         raw.len() > 2 && self.exact.contains_key(&raw[1..raw.len() - 1])
     }
 
@@ -177,33 +195,147 @@ impl Keys {
 /// Keys beyond this many different ones are looked up anew each time.
 const MAX_KEYS_MET: usize = 4096;
 
-/// What a record's columns were found to be, before they are taken.
+/// What a record's columns were found to be, before they are taken; kept from record to record.
 #[derive(Debug, Default)]
-pub struct Scratch<'t> {
-    found: Vec<Option<Found<'t>>>,
+pub struct Scratch {
+    found: Vec<Option<Found>>,
+    /// Values that no column holds.
+    leftover: Vec<Found>,
     extra: Extra,
     path: Vec<u8>,
 }
 
-#[derive(Clone, Debug)]
-struct Found<'t> {
-    key: Cell,
-    value: Cursor<'t>,
+/// A value of the record.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    key: Span,
     /// The value's text as it stands in the source.
-    raw: Cell,
-    has_space: bool,
+    raw: Span,
+    place: Place,
+    shape: Shape,
 }
 
-impl Found<'_> {
-    /// The value's JSON text, `null` included.
-    fn json_or_null(&self, side: &mut SideText) -> Cell {
-        let is_container = self.value.object_len().or(self.value.array_len()).is_some();
-        if self.has_space && is_container { side.json(&mut self.value.clone()) } else { self.raw }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Null,
+    /// A string that needs no unescaping.
+    Plain,
+    Escaped,
+    /// A number or a boolean.
+    Scalar,
+    Object,
+    Array,
+}
+
+impl Found {
+    /// Finds the value that the cursor stands on, and moves past it.
+    fn read(key: Span, cursor: &mut Cursor<'_>) -> Self {
+        let place = cursor.place();
+        let is_object = cursor.object_len().is_some();
+        if is_object || cursor.array_len().is_some() {
+            let shape = if is_object { Shape::Object } else { Shape::Array };
+            return Self { key, raw: Span::new(cursor.skip()), place, shape };
+        }
+        let scalar = cursor.scalar();
+        let shape = match scalar.kind {
+            ScalarKind::Null => Shape::Null,
+            ScalarKind::String if scalar.is_verbatim() => Shape::Plain,
+            ScalarKind::String => Shape::Escaped,
+            _ => Shape::Scalar,
+        };
+        Self { key, raw: Span::new(scalar.raw), place, shape }
     }
 
-    /// The value's JSON text; nothing for `null`.
-    fn json(&self, side: &mut SideText) -> Cell {
-        if self.value.is_null() { Cell::NULL } else { self.json_or_null(side) }
+    fn is_container(&self) -> bool {
+        matches!(self.shape, Shape::Object | Shape::Array)
+    }
+
+    /// A string's content, or a container's or other scalar's text as it stands in the source;
+    /// nothing for `null`.
+    fn text<'t>(&self, cursor: &Cursor<'t>) -> Option<&'t [u8]> {
+        match self.shape {
+            Shape::Null => None,
+            Shape::Plain => Some(self.raw.inside().of(cursor.bytes())),
+            Shape::Escaped => Some(cursor.at(self.place).scalar().text.as_bytes()),
+            Shape::Scalar | Shape::Object | Shape::Array => Some(self.raw.of(cursor.bytes())),
+        }
+    }
+
+    /// A string's content; nothing for other values.
+    fn string<'t>(&self, cursor: &Cursor<'t>) -> Option<&'t [u8]> {
+        let is_string = matches!(self.shape, Shape::Plain | Shape::Escaped);
+        if is_string { self.text(cursor) } else { None }
+    }
+
+    /// The value's own text; nothing for `null`.
+    fn json<'t>(&self, cursor: &Cursor<'t>) -> Option<&'t [u8]> {
+        if self.shape == Shape::Null { None } else { Some(self.raw.of(cursor.bytes())) }
+    }
+
+    /// A boolean, or one that is spelled as a string.
+    fn boolean(&self, cursor: &Cursor<'_>) -> Option<bool> {
+        match self.text(cursor) {
+            Some(b"true") => Some(true),
+            Some(b"false") => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The string at a key of an object; the last one if the key is repeated.
+    fn member<'t>(&self, name: &str, cursor: &Cursor<'t>) -> Option<&'t [u8]> {
+        if self.shape != Shape::Object {
+            return None;
+        }
+        let mut cursor = cursor.at(self.place);
+        let len = cursor.object_len().unwrap_or_default();
+        let mut out = None;
+        cursor.enter(len);
+        for _ in 0..len {
+            let is_it = cursor.key().text == name;
+            let found = Self::read(Span::default(), &mut cursor);
+            if is_it {
+                out = found.string(&cursor);
+            }
+            cursor.end_entry();
+        }
+        out
+    }
+}
+
+/// Milliseconds of an hour.
+const HOUR: i64 = 3_600_000;
+
+/// What a row's partition is made from; the row before often has the same.
+#[derive(Debug, Default)]
+struct LastPartition {
+    id: u32,
+    object: u32,
+    hour: i64,
+    account: Vec<u8>,
+    region: Vec<u8>,
+    event_source: Vec<u8>,
+}
+
+impl LastPartition {
+    /// Whether a row of `object` made from `facts` belongs to the same partition.
+    fn is_for(&self, object: u32, facts: &Facts<'_>, by: &PartitionBy) -> bool {
+        self.object == object
+            && self.hour == facts.instant.div_euclid(HOUR)
+            && self.account == facts.account
+            && self.region == facts.region
+            && (!by.keys().contains(&PartitionKey::EventSource)
+                || self.event_source == facts.event_source)
+    }
+
+    fn set(&mut self, id: u32, object: u32, facts: &Facts<'_>) {
+        let set = |field: &mut Vec<u8>, text: &[u8]| {
+            field.clear();
+            field.extend_from_slice(text);
+        };
+        (self.id, self.object, self.hour) = (id, object, facts.instant.div_euclid(HOUR));
+        set(&mut self.account, facts.account);
+        set(&mut self.region, facts.region);
+        set(&mut self.event_source, facts.event_source);
     }
 }
 
@@ -221,10 +353,19 @@ impl TableRows {
                 Role::Nested(_) => Values::Nested(Tree::default()),
                 Role::Timestamp => Values::Instants,
                 Role::Boolean(_) => Values::Booleans(Vec::new()),
-                _ => Values::Text(Vec::new()),
+                _ => {
+                    let is_id = ID_COLUMNS.contains(&spec.name);
+                    let interner = (!is_id).then(Interner::default);
+                    Values::Text(TextColumn { cells: Vec::new(), interner })
+                }
             })
             .collect();
         let keys = Keys::new(&specs);
+        let nested_from = specs.iter().map(|spec| match &spec.role {
+            Role::Nested(key) => keys.exact.get(key.as_bytes()).copied(),
+            _ => None,
+        });
+        let nested_from = nested_from.collect();
         Self {
             family,
             specs,
@@ -232,19 +373,71 @@ impl TableRows {
             rows: Vec::new(),
             partitions: Vec::new(),
             partition_ids: HashMap::new(),
+            last_partition: LastPartition::default(),
+            nested_from,
             keys,
         }
+    }
+
+    /// Makes room for `more` rows, so that they are not copied as the columns grow.
+    pub fn reserve(&mut self, more: usize) {
+        self.rows.reserve(more);
+        for values in &mut self.values {
+            match values {
+                Values::Text(column) => column.cells.reserve(more),
+                Values::Booleans(flags) => flags.reserve(more),
+                Values::Instants | Values::Typed(_) | Values::Nested(_) => {}
+            }
+        }
+    }
+
+    /// Returns how many values of free-form fields gave way to another spelling of their key.
+    pub fn displaced(&self) -> u64 {
+        let trees = self.values.iter().map(|values| match values {
+            Values::Nested(tree) => tree.nodes.iter().map(|node| node.displaced).sum(),
+            _ => 0,
+        });
+        trees.sum()
+    }
+
+    /// Returns the columns that say what kind of event a row is: `eventsource` and `eventname`.
+    pub(crate) fn kind_columns(&self) -> [Option<&TextColumn>; 2] {
+        [self.keys.source, self.keys.name].map(|column| match &self.values[column?] {
+            Values::Text(column) => Some(column),
+            _ => None,
+        })
+    }
+
+    /// Forgets all rows, and keeps the memory. What was inferred is forgotten too: a schema must not
+    /// depend on which unit had the table before.
+    pub fn clear(&mut self) {
+        for values in &mut self.values {
+            match values {
+                Values::Text(column) => {
+                    column.cells.clear();
+                    column.interner.iter_mut().for_each(Interner::clear);
+                }
+                Values::Instants => {}
+                Values::Booleans(flags) => flags.clear(),
+                Values::Typed(tree) => tree.clear_values(),
+                Values::Nested(tree) => *tree = Tree::default(),
+            }
+        }
+        self.rows.clear();
+        self.partitions.clear();
+        self.partition_ids.clear();
+        self.last_partition.hour = i64::MIN;
     }
 
     /// Takes the record the cursor stands on, and moves past it in any case.
     ///
     /// # Errors
     /// `BadInput` with the reason why the record cannot be a row; nothing was added then.
-    pub fn take<'t>(
+    pub fn take(
         &mut self,
-        cursor: &mut Cursor<'t>,
-        side: &mut SideText,
-        scratch: &mut Scratch<'t>,
+        cursor: &mut Cursor<'_>,
+        texts: &mut Texts,
+        scratch: &mut Scratch,
         object: u32,
         facts: &ObjectFacts,
         by: &PartitionBy,
@@ -256,172 +449,175 @@ impl TableRows {
         let start = cursor.start();
         scratch.found.clear();
         scratch.found.resize(self.specs.len(), None);
-        scratch.extra.clear();
+        scratch.leftover.clear();
         let source = cursor.bytes();
         cursor.enter(len);
         for n in 0..len {
             let key = cursor.key();
             let column = self.keys.column(n, key.text);
-            let value = cursor.clone();
-            cursor.clear_space();
-            let raw = Cell::source(cursor.skip());
-            let has_space = cursor.has_space();
-            let key = Cell::source(key.raw);
-            let found = Found { key, value, raw, has_space };
+            let found = Found::read(Span::new(key.raw), cursor);
             cursor.end_entry();
             // The same key again: the last one counts, unless only the earlier is spelled right.
             let leftover = match column {
                 None => Some(found),
                 Some(column) => {
                     let slot = &mut scratch.found[column];
-                    let is_exact = |found: &Found<'_>| self.keys.is_exact(found.key, source);
+                    let is_exact = |found: &Found| self.keys.is_exact(found.key, source);
                     match slot {
                         Some(before) if is_exact(before) && !is_exact(&found) => Some(found),
                         _ => slot.replace(found),
                     }
                 }
             };
-            if let Some(leftover) = leftover {
-                let text = leftover.json_or_null(side);
-                scratch.extra.add_top(leftover.key, text);
-            }
+            scratch.leftover.extend(leftover);
         }
-        let end = cursor.container_end();
-        if end - start > MAX_RECORD_BYTES {
+        let span = start..cursor.container_end();
+        if span.len() > MAX_RECORD_BYTES {
             return Err(Error::bad_input(format!("record is over {MAX_RECORD_BYTES} bytes")));
         }
-        let row = self.row(scratch, side, source, object, facts, by, start..end)?;
+        if !texts.has_room(span.len()) {
+            let message = "the unit's texts would be over 4 GB; lower `--unit-size`";
+            return Err(Error::new(ErrorKind::OverLimit, message));
+        }
+        let row = self.row(scratch, cursor, object, facts, by, span)?;
         self.rows.push(row);
-        self.fill(scratch, side, source);
+        self.fill(scratch, cursor, texts);
         Ok(())
     }
 
     /// Checks time and partition, and makes the row's facts.
-    #[expect(clippy::too_many_arguments, reason = "one call, all of them needed")]
     fn row(
         &mut self,
-        scratch: &mut Scratch<'_>,
-        side: &mut SideText,
-        source: &[u8],
+        scratch: &mut Scratch,
+        cursor: &Cursor<'_>,
         object: u32,
         facts: &ObjectFacts,
         by: &PartitionBy,
         span: std::ops::Range<usize>,
     ) -> Result<Row> {
         let keys = &self.keys;
-        let cell = |column: Option<usize>, side: &mut SideText| -> Cell {
-            column
-                .and_then(|column| scratch.found[column].as_ref())
-                .map_or(Cell::NULL, |found| content_if_string(&found.value, side))
-        };
+        let found = |column: Option<usize>| column.and_then(|column| scratch.found[column]);
+        let string = |column: Option<usize>| found(column).and_then(|found| found.string(cursor));
         let time = match keys.event_time {
-            Some(_) => cell(keys.event_time, side),
-            None => keys
-                .time_window
-                .and_then(|column| scratch.found[column].as_ref())
-                .map_or(Cell::NULL, |found| member(&found.value, "windowStart", side)),
+            Some(_) => string(keys.event_time),
+            None => found(keys.time_window).and_then(|found| found.member("windowStart", cursor)),
         };
-        if time.is_null() {
-            return Err(Error::bad_input("record has no event time"));
-        }
-        let instant = parse_event_time(time.bytes(source, side))
+        let time = time.ok_or_else(|| Error::bad_input("record has no event time"))?;
+        let instant = parse_event_time(time)
             .ok_or_else(|| Error::bad_input("event time is not an ISO 8601 instant"))?;
-        let mut account = cell(keys.account, side);
-        if account.is_empty() && facts.account.is_empty() {
-            account = keys
-                .identity
-                .and_then(|column| scratch.found[column].as_ref())
-                .map_or(Cell::NULL, |found| member(&found.value, "accountId", side));
-        }
-        let region = cell(keys.region, side);
-        let (event_source, name) = (cell(keys.source, side), cell(keys.name, side));
-        let event_id = cell(keys.event_id, side);
-        let side: &SideText = side;
-        fn or<'a>(cell: Cell, fallback: &'a str, source: &'a [u8], side: &'a SideText) -> &'a [u8] {
-            if cell.is_empty() { fallback.as_bytes() } else { cell.bytes(source, side) }
-        }
-        scratch.path.clear();
-        by.write_path(
-            &Facts {
-                account: or(account, &facts.account, source, side),
-                region: or(region, &facts.region, source, side),
-                event_source: event_source.bytes(source, side),
-                organization: facts.organization.as_bytes(),
-                instant,
-            },
-            &mut scratch.path,
-        )?;
-        let partition = match self.partition_ids.get(&scratch.path[..]) {
-            Some(id) => *id,
-            None => {
-                let id = self.partitions.len() as u32;
-                self.partitions.push(String::from_utf8_lossy(&scratch.path).into_owned());
-                self.partition_ids.insert(scratch.path[..].into(), id);
-                id
-            }
+        let is_given = |text: &&[u8]| !text.is_empty();
+        let account = string(keys.account).filter(is_given).unwrap_or(facts.account.as_bytes());
+        let of_identity = || found(keys.identity)?.member("accountId", cursor);
+        let account = match account {
+            [] => of_identity().unwrap_or_default(),
+            account => account,
         };
-        let copy_of = (!event_id.is_empty()).then(|| xxh3_128(&source[span]));
-        Ok(Row { partition, object, instant, copy_of, source: event_source, name })
+        let region = string(keys.region).filter(is_given).unwrap_or(facts.region.as_bytes());
+        let event_source = string(keys.source).unwrap_or_default();
+        let organization = facts.organization.as_bytes();
+        let has_id = string(keys.event_id).is_some_and(|id| !id.is_empty());
+        let copy_of = has_id.then(|| xxh3_128(&cursor.bytes()[span]));
+        let facts = Facts { account, region, event_source, organization, instant };
+        if !self.last_partition.is_for(object, &facts, by) {
+            let id = self.partition(scratch, &facts, by)?;
+            self.last_partition.set(id, object, &facts);
+        }
+        let partition = self.last_partition.id;
+        Ok(Row { partition, object, instant, copy_of })
+    }
+
+    /// Finds or makes the partition of a row.
+    fn partition(
+        &mut self,
+        scratch: &mut Scratch,
+        facts: &Facts<'_>,
+        by: &PartitionBy,
+    ) -> Result<u32> {
+        scratch.path.clear();
+        by.write_path(facts, &mut scratch.path)?;
+        if let Some(id) = self.partition_ids.get(&scratch.path[..]) {
+            return Ok(*id);
+        }
+        let id = self.partitions.len() as u32;
+        self.partitions.push(String::from_utf8_lossy(&scratch.path).into_owned());
+        self.partition_ids.insert(scratch.path[..].into(), id);
+        Ok(id)
     }
 
     /// Moves what was found into the columns.
-    fn fill(&mut self, scratch: &mut Scratch<'_>, side: &mut SideText, source: &[u8]) {
+    fn fill(&mut self, scratch: &mut Scratch, cursor: &Cursor<'_>, texts: &mut Texts) {
         let row = (self.rows.len() - 1) as u32;
-        let facts = self.rows[row as usize];
-        let request = self.keys.request;
-        let promote = |scratch: &Scratch<'_>, names: &[&str], side: &mut SideText| -> Cell {
-            request.and_then(|column| scratch.found[column].as_ref()).map_or(Cell::NULL, |found| {
-                names
-                    .iter()
-                    .map(|name| member(&found.value, name, side))
-                    .find(|cell| !cell.is_null())
-                    .unwrap_or(Cell::NULL)
-            })
-        };
-        let event_source = facts.source.bytes(source, side);
-        let is_s3 = event_source == b"s3.amazonaws.com";
-        let is_lambda = event_source == b"lambda.amazonaws.com";
-        for (column, (spec, values)) in self.specs.iter().zip(&mut self.values).enumerate() {
-            let found = scratch.found.get(column).and_then(Clone::clone);
-            match (values, &spec.role) {
-                (Values::Text(cells), role) => cells.push(match role {
-                    Role::Text(_) => found.map_or(Cell::NULL, |f| text(f.value, side)),
-                    Role::Json(_) => found.map_or(Cell::NULL, |f| f.json(side)),
-                    Role::S3Bucket if is_s3 => promote(scratch, &["bucketName"], side),
-                    Role::S3Key if is_s3 => promote(scratch, &["key"], side),
-                    Role::LambdaFunction if is_lambda => {
-                        function_name(promote(scratch, &["functionName"], side), source, side)
-                    }
-                    // The last column: everything else has been looked at by then.
-                    Role::Extra => scratch.extra.render(source, side),
-                    _ => Cell::NULL,
-                }),
+        let Scratch { found, leftover, extra, .. } = scratch;
+        extra.clear();
+        for leftover in leftover {
+            let text = texts.json(&mut cursor.at(leftover.place));
+            extra.add_top(leftover.key, text);
+        }
+        let all = &*found;
+        let at = |column: Option<usize>| column.and_then(|column| all[column]);
+        let event_source = at(self.keys.source).and_then(|found| found.string(cursor));
+        let is_s3 = event_source == Some(b"s3.amazonaws.com");
+        let is_lambda = event_source == Some(b"lambda.amazonaws.com");
+        let promote = |name: &str| at(self.keys.request)?.member(name, cursor);
+        for (at, spec) in self.specs.iter().enumerate() {
+            let found = all[at];
+            let (before, values) = self.values.split_at_mut(at);
+            match (&mut values[0], &spec.role) {
+                (Values::Text(column), role) => {
+                    let text = match role {
+                        Role::Text(_) => found.and_then(|found| found.text(cursor)),
+                        Role::Json(_) => found.and_then(|found| found.json(cursor)),
+                        Role::S3Bucket if is_s3 => promote("bucketName"),
+                        Role::S3Key if is_s3 => promote("key"),
+                        Role::LambdaFunction if is_lambda => {
+                            promote("functionName").map(function_name)
+                        }
+                        _ => None,
+                    };
+                    let cell = match (role, found) {
+                        // The last column: everything else has been looked at by then.
+                        (Role::Extra, _) => extra.render(cursor.bytes(), texts),
+                        (_, Some(found)) if found.is_container() && cursor.has_space() => {
+                            column.interner.iter_mut().for_each(Interner::give_up);
+                            texts.json(&mut cursor.at(found.place))
+                        }
+                        _ => text.map_or(Cell::NULL, |text| column.keep(text, texts)),
+                    };
+                    column.cells.push(cell);
+                }
                 (Values::Booleans(flags), _) => {
-                    let flag = found.as_ref().and_then(|f| boolean(&f.value));
-                    if let (None, Some(f)) = (flag, found)
-                        && !f.value.is_null()
+                    let flag = found.and_then(|found| found.boolean(cursor));
+                    if let (None, Some(found)) = (flag, found)
+                        && found.shape != Shape::Null
                     {
-                        let json = f.json(side);
-                        scratch.extra.add_top(f.key, json);
+                        let text = texts.json(&mut cursor.at(found.place));
+                        extra.add_top(found.key, text);
                     }
                     flags.push(flag);
                 }
                 (Values::Typed(tree), Role::Typed(_, kind)) => {
-                    if let Some(mut f) = found {
-                        let extra = &mut scratch.extra;
-                        extra.open.push(Step::Key(f.key));
-                        Typed { tree, side, extra }.take(&mut f.value, kind, 0, row);
-                        scratch.extra.open.clear();
+                    if let Some(found) = found {
+                        extra.open.push(Step::Key(found.key));
+                        let value = &mut cursor.at(found.place);
+                        Typed { tree, texts, extra: &mut *extra }.take(value, kind, 0, row);
+                        extra.open.clear();
                     }
                 }
-                (Values::Nested(tree), Role::Nested(key)) => {
-                    let from = self.keys.exact.get(key.as_bytes()).copied();
-                    let found = from.and_then(|from| scratch.found[from].clone());
-                    if let Some(mut f) = found
-                        && f.value.object_len().is_some()
-                    {
-                        tree.shred(&mut f.value, side, 0, row, 0);
+                (Values::Nested(tree), Role::Nested(_)) => {
+                    let Some(from) = self.nested_from[at] else { continue };
+                    let Some(found) = all[from] else { continue };
+                    if found.shape != Shape::Object {
+                        continue;
                     }
+                    // Nested values are parts of the text column's text, where that is as delivered.
+                    let kept = match before.get(from) {
+                        Some(Values::Text(column)) if !cursor.has_space() => {
+                            column.cells[row as usize]
+                        }
+                        _ => texts.keep(found.raw.of(cursor.bytes())),
+                    };
+                    let field = FieldText { start: found.raw.start as usize, kept };
+                    tree.shred(&mut cursor.at(found.place), texts, field, row);
                 }
                 _ => {}
             }
@@ -429,76 +625,13 @@ impl TableRows {
     }
 }
 
-/// A string's content, or the value's JSON text.
-fn text(mut value: Cursor<'_>, side: &mut SideText) -> Cell {
-    if value.object_len().or(value.array_len()).is_some() {
-        return side.json(&mut value);
-    }
-    let scalar = value.scalar();
-    side.content(&scalar, value.bytes())
-}
-
-/// A string's content; nothing for other values.
-fn content_if_string(value: &Cursor<'_>, side: &mut SideText) -> Cell {
-    let mut value = value.clone();
-    if value.object_len().or(value.array_len()).is_some() {
-        return Cell::NULL;
-    }
-    let scalar = value.scalar();
-    if scalar.kind == ScalarKind::String {
-        side.content(&scalar, value.bytes())
-    } else {
-        Cell::NULL
-    }
-}
-
-/// The string at a key of an object; the last one if the key is repeated.
-fn member(value: &Cursor<'_>, name: &str, side: &mut SideText) -> Cell {
-    let mut value = value.clone();
-    let Some(len) = value.object_len() else { return Cell::NULL };
-    let mut out = Cell::NULL;
-    value.enter(len);
-    for _ in 0..len {
-        if value.key().text == name {
-            out = content_if_string(&value, side);
-        }
-        value.skip();
-        value.end_entry();
-    }
-    out
-}
-
-fn boolean(value: &Cursor<'_>) -> Option<bool> {
-    let mut value = value.clone();
-    if value.object_len().or(value.array_len()).is_some() {
-        return None;
-    }
-    let scalar = value.scalar();
-    let text = match scalar.kind {
-        ScalarKind::Bool => &value.bytes()[scalar.raw],
-        ScalarKind::String => scalar.text.as_bytes(),
-        _ => return None,
-    };
-    match text {
-        b"true" => Some(true),
-        b"false" => Some(false),
-        _ => None,
-    }
-}
-
 /// The plain name in a function's name, ARN, partial ARN or `name:alias`.
-fn function_name(cell: Cell, source: &[u8], side: &mut SideText) -> Cell {
-    let text = cell.bytes(source, side);
+fn function_name(text: &[u8]) -> &[u8] {
     let name = match memchr::memmem::find(text, b"function:") {
         Some(at) => &text[at + 9..],
         None => text,
     };
-    let name = name.split(|b| *b == b':').next().unwrap_or_default();
-    if name.len() == text.len() {
-        return cell;
-    }
-    let name = name.to_vec();
-    side.keep(&name)
+    name.split(|b| *b == b':').next().unwrap_or_default()
 }
 
 /// The family a record belongs to by its own fields, for objects whose key does not say.

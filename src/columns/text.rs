@@ -1,18 +1,20 @@
-//! Texts by reference: a cell names bytes of the unit instead of copying them.
+//! Texts by reference: a cell names bytes that the unit keeps once.
+//!
+//! What a column holds is copied out of the decoded object, so that the object's bytes can go, and a
+//! text that a column has seen before is not copied again: equal texts become equal cells, from which
+//! a dictionary is made without looking at texts.
 
 use crate::parse::{Cursor, Scalar, ScalarKind, minify_json};
+use hashbrown::HashTable;
 use std::ops::Range;
+use xxhash_rust::xxh3::xxh3_64;
 
-/// The most bytes of JSON one unit may hold, and the most bytes of texts made from it: a cell has 31
-/// bits for an offset. A byte of JSON is made into less than two.
+/// The most bytes of JSON one unit may hold.
 pub const MAX_UNIT_BYTES: usize = 1 << 30;
-
-const SIDE: u32 = 1 << 31;
 
 /// A text of the unit, or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
-    /// The top bit says which of the two areas the offset is in.
     at: u32,
     len: u32,
 }
@@ -20,11 +22,6 @@ pub struct Cell {
 impl Cell {
     /// No value.
     pub const NULL: Self = Self { at: 0, len: u32::MAX };
-
-    /// A text in the decoded bytes.
-    pub fn source(range: Range<usize>) -> Self {
-        Self { at: range.start as u32, len: range.len() as u32 }
-    }
 
     /// Returns whether there is no value.
     pub fn is_null(self) -> bool {
@@ -41,27 +38,71 @@ impl Cell {
         if self.is_null() { 0 } else { self.len as usize }
     }
 
-    /// Returns the bytes; empty for nothing.
-    pub fn bytes<'a>(self, source: &'a [u8], side: &'a SideText) -> &'a [u8] {
-        if self.is_null() {
-            return &[];
-        }
-        let start = (self.at & !SIDE) as usize;
-        let area = if self.at & SIDE == 0 { source } else { &side.bytes };
-        &area[start..start + self.len as usize]
+    /// Returns a number that equal cells share, for hashing.
+    pub(crate) fn id(self) -> u64 {
+        u64::from(self.at) << 32 | u64::from(self.len)
+    }
+
+    /// Returns a part of the text, which begins `skip` bytes in.
+    pub(super) fn part(self, skip: usize, len: usize) -> Self {
+        Self { at: self.at + skip as u32, len: len as u32 }
     }
 }
 
-/// Texts that do not stand in the source as they are: unescaped, minified or computed.
+/// Bytes of the object that is being read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Span {
+    pub start: u32,
+    pub len: u32,
+}
+
+impl Span {
+    pub(super) fn new(range: Range<usize>) -> Self {
+        Self { start: range.start as u32, len: range.len() as u32 }
+    }
+
+    /// A string's content, without its quotes.
+    pub(super) fn inside(self) -> Self {
+        Self { start: self.start + 1, len: self.len - 2 }
+    }
+
+    pub(super) fn of(self, source: &[u8]) -> &[u8] {
+        &source[self.start as usize..(self.start + self.len) as usize]
+    }
+}
+
+/// The texts of a unit.
 #[derive(Debug, Default)]
-pub struct SideText {
+pub struct Texts {
     bytes: Vec<u8>,
 }
 
-impl SideText {
-    /// Returns whether what is kept leaves no room for another object's texts.
-    pub fn is_full(&self) -> bool {
-        self.bytes.len() > MAX_UNIT_BYTES / 2
+impl Texts {
+    /// Returns a cell's text; an empty one for nothing.
+    pub fn get(&self, cell: Cell) -> &[u8] {
+        let start = cell.at as usize;
+        &self.bytes[start..start + cell.len()]
+    }
+
+    /// Makes room for `more` bytes, so that they are not copied as the texts grow.
+    pub fn reserve(&mut self, more: usize) {
+        self.bytes.reserve(more);
+    }
+
+    /// Returns how many bytes of memory the texts have.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Returns whether the texts of a record of `size` bytes can be kept: each byte may stand in a
+    /// field's own text, raw beside it, unescaped, and in a leftover or a promoted column.
+    pub(super) fn has_room(&self, size: usize) -> bool {
+        self.bytes.len() + 6 * size < u32::MAX as usize
+    }
+
+    /// Forgets all texts, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
     }
 
     /// Keeps a copy of `text`.
@@ -73,38 +114,110 @@ impl SideText {
     pub fn keep_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Cell {
         let start = self.bytes.len();
         write(&mut self.bytes);
-        Cell { at: start as u32 | SIDE, len: (self.bytes.len() - start) as u32 }
+        Cell { at: start as u32, len: (self.bytes.len() - start) as u32 }
     }
 
-    /// The content of a string, or the text of another scalar; nothing for `null`.
-    pub fn content(&mut self, scalar: &Scalar<'_>, source: &[u8]) -> Cell {
-        match scalar.kind {
-            ScalarKind::Null => Cell::NULL,
-            ScalarKind::String if scalar.is_verbatim(source) => {
-                Cell::source(scalar.raw.start + 1..scalar.raw.end - 1)
-            }
-            ScalarKind::String => self.keep(scalar.text.as_bytes()),
-            _ => Cell::source(scalar.raw.clone()),
+    /// Keeps the JSON text of the value the cursor stands on, without whitespace outside strings, and
+    /// moves past it.
+    pub(super) fn json(&mut self, cursor: &mut Cursor<'_>) -> Cell {
+        let raw = cursor.skip();
+        let text = &cursor.bytes()[raw];
+        match cursor.has_space() {
+            true => self.keep_with(|out| minify_json(text, out)),
+            false => self.keep(text),
         }
     }
+}
 
-    /// The JSON text of the value the cursor stands on, without whitespace outside strings;
-    /// nothing for `null`. Moves past the value.
-    pub fn json(&mut self, cursor: &mut Cursor<'_>) -> Cell {
-        if cursor.is_null() {
-            cursor.scalar();
-            return Cell::NULL;
+/// The content of a string, or the text of another scalar; nothing for `null`.
+pub(super) fn content<'s>(scalar: &Scalar<'s>, source: &'s [u8]) -> Option<&'s [u8]> {
+    match scalar.kind {
+        ScalarKind::Null => None,
+        ScalarKind::String => Some(scalar.text.as_bytes()),
+        _ => Some(&source[scalar.raw.clone()]),
+    }
+}
+
+/// Distinct texts looked at before interning is given up, if they are more than half.
+const TRIAL: usize = 512;
+
+/// Finds the texts that a column has had before.
+///
+/// Gives up, for the rest of the unit, when texts hardly repeat; from then on equal texts may be
+/// different cells.
+#[derive(Debug, Default)]
+pub(crate) struct Interner {
+    cells: HashTable<Cell>,
+    last: Option<Cell>,
+    seen: usize,
+    has_given_up: bool,
+}
+
+impl Interner {
+    /// Returns whether all cells are from here, and equal texts are equal cells.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.seen > 0 && !self.has_given_up
+    }
+
+    /// Says that the column has cells that are not from here.
+    pub(super) fn give_up(&mut self) {
+        self.has_given_up = true;
+    }
+
+    /// Forgets everything, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.cells.clear();
+        self.last = None;
+        self.seen = 0;
+        self.has_given_up = false;
+    }
+
+    /// Keeps a text once.
+    pub(super) fn keep(&mut self, text: &[u8], texts: &mut Texts) -> Cell {
+        if self.has_given_up {
+            return texts.keep(text);
         }
-        cursor.clear_space();
-        let raw = if cursor.object_len().or(cursor.array_len()).is_some() {
-            cursor.skip()
-        } else {
-            return Cell::source(cursor.scalar().raw);
-        };
-        if cursor.has_space() {
-            self.keep_with(|out| minify_json(&cursor.bytes()[raw], out))
-        } else {
-            Cell::source(raw)
+        self.seen += 1;
+        if let Some(last) = self.last
+            && texts.get(last) == text
+        {
+            return last;
         }
+        let hash = xxh3_64(text);
+        let found = self.cells.find(hash, |cell| texts.get(*cell) == text).copied();
+        let cell = found.unwrap_or_else(|| {
+            let cell = texts.keep(text);
+            self.cells.insert_unique(hash, cell, |cell| xxh3_64(texts.get(*cell)));
+            self.has_given_up = self.cells.len() >= TRIAL && self.cells.len() * 2 > self.seen;
+            cell
+        });
+        self.last = Some(cell);
+        cell
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_texts_are_kept_once_until_they_hardly_repeat() {
+        let (mut texts, mut interner) = (Texts::default(), Interner::default());
+        let a = interner.keep(b"a", &mut texts);
+        let b = interner.keep(b"b", &mut texts);
+        assert_eq!(interner.keep(b"a", &mut texts), a);
+        assert_eq!(
+            (texts.get(a), texts.get(b), texts.get(Cell::NULL)),
+            (&b"a"[..], &b"b"[..], &b""[..])
+        );
+        for n in 0..2000 {
+            interner.keep(format!("{n}").as_bytes(), &mut texts);
+        }
+        assert!(!interner.is_exact());
+        let again = interner.keep(b"a", &mut texts);
+        assert_eq!(texts.get(again), b"a");
+        interner.clear();
+        interner.keep(b"a", &mut texts);
+        assert!(interner.is_exact());
     }
 }

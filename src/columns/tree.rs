@@ -5,10 +5,11 @@
 //! be shredded before the schema is known, in one pass, and laid out once units before it have
 //! merged theirs. Costs follow the values present, not the width of the schema.
 
-use crate::columns::text::{Cell, SideText};
-use crate::parse::{Cursor, ScalarKind};
+use crate::columns::text::{Cell, Interner, Texts};
+use crate::parse::{Cursor, Scalar, ScalarKind};
 use crate::schema::{Field, Kind, MAX_KEYS, Observed, ObservedField, column_name};
 use hashbrown::HashMap;
+use std::ops::Range;
 
 /// Objects nested deeper below a column stay text.
 pub const MAX_LEVELS: usize = 12;
@@ -36,7 +37,7 @@ pub(crate) struct ScalarAt {
     pub text: Cell,
 }
 
-/// An object at a slot, with its JSON text as it stands in the source.
+/// An object at a slot, with its JSON text as it stood in the source.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ObjectAt {
     pub slot: u32,
@@ -72,11 +73,59 @@ pub(crate) struct Node {
     names: HashMap<Box<str>, u32>,
     /// The raw key that led to each child last; index as in `children`.
     spelled: Vec<Box<[u8]>>,
-    /// The child expected next: keys come in the same order from record to record.
+    /// Which of `children` came last after each one of them, and before all at 0: keys come in the
+    /// same order from record to record.
+    follows: Vec<u32>,
+    /// Where in `follows` the next key is to be looked up.
     hint: usize,
     /// The slot that was filled last.
     last_slot: u32,
     opaque: Option<&'static str>,
+    /// Of a documented shape, whose texts are kept here and not as parts of a field's text.
+    pub interner: Interner,
+}
+
+impl Node {
+    /// Notes that the child `at` has come.
+    fn expect(&mut self, at: usize) {
+        self.follows[self.hint] = at as u32;
+        self.hint = at + 1;
+    }
+}
+
+/// A field's text: where it starts in the object that is being read, and the copy that is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldText {
+    pub(super) start: usize,
+    pub(super) kept: Cell,
+}
+
+impl FieldText {
+    /// The part of the copy that stood at `range`.
+    fn part(self, range: Range<usize>) -> Cell {
+        self.kept.part(range.start - self.start, range.len())
+    }
+
+    /// The content of a string, or the text of another scalar; nothing for `null`.
+    fn content(self, scalar: Scalar<'_>, texts: &mut Texts) -> Cell {
+        match scalar.kind {
+            ScalarKind::Null => Cell::NULL,
+            ScalarKind::String if scalar.is_verbatim() => {
+                self.part(scalar.raw.start + 1..scalar.raw.end - 1)
+            }
+            ScalarKind::String => texts.keep(scalar.text.as_bytes()),
+            _ => self.part(scalar.raw),
+        }
+    }
+}
+
+/// Where a value is shredded to.
+#[derive(Clone, Copy)]
+struct Target {
+    field: FieldText,
+    node: u32,
+    slot: u32,
+    level: usize,
 }
 
 /// All paths below one column; node 0 is the column itself.
@@ -99,6 +148,20 @@ impl Tree {
         let mut tree = Self::default();
         tree.grow(0, kind);
         tree
+    }
+
+    /// Forgets all values; a tree of a documented shape is as new then, and keeps its memory.
+    pub(crate) fn clear_values(&mut self) {
+        for node in &mut self.nodes {
+            node.scalars.clear();
+            node.objects.clear();
+            node.lists.clear();
+            node.element_slots = 0;
+            node.displaced = 0;
+            node.hint = 0;
+            node.last_slot = NONE;
+            node.interner.clear();
+        }
     }
 
     fn grow(&mut self, node: u32, kind: &Kind) {
@@ -139,6 +202,7 @@ impl Tree {
         parent.names.insert(name.into(), parent.children.len() as u32);
         parent.children.push(child);
         parent.spelled.push(name.as_bytes().into());
+        parent.follows.resize(parent.children.len() + 1, 0);
         child
     }
 
@@ -155,29 +219,30 @@ impl Tree {
         node.names.get(name).map(|at| node.children[*at as usize])
     }
 
-    /// Finds a child by the raw key, fast when keys come in the usual order.
-    pub(crate) fn find_key(&mut self, node: u32, key: &[u8]) -> Option<u32> {
-        let node = &mut self.nodes[node as usize];
-        if let Some(spelled) = node.spelled.get(node.hint)
-            && **spelled == *key
-        {
-            node.hint += 1;
-            return Some(node.children[node.hint - 1]);
-        }
-        let at = *node.keys.get(key)? as usize;
-        node.hint = at + 1;
-        Some(node.children[at])
+    /// Says that the keys of another object of the node follow.
+    pub(crate) fn open_object(&mut self, node: u32) {
+        self.nodes[node as usize].hint = 0;
     }
 
-    /// Remembers that `key` leads to `child`.
-    pub(crate) fn learn_key(&mut self, node: u32, key: &[u8], child: u32) {
+    /// Finds which of a node's children a raw key leads to, fast when keys come in the usual order.
+    pub(crate) fn find_key(&mut self, node: u32, key: &[u8]) -> Option<usize> {
+        let node = &mut self.nodes[node as usize];
+        let expected = node.follows.get(node.hint).map_or(0, |at| *at as usize);
+        let is_expected = node.spelled.get(expected).is_some_and(|spelled| **spelled == *key);
+        let at = if is_expected { expected } else { *node.keys.get(key)? as usize };
+        node.expect(at);
+        Some(at)
+    }
+
+    /// Remembers that `key` leads to `child`; returns which of the children it is.
+    pub(crate) fn learn_key(&mut self, node: u32, key: &[u8], child: u32) -> Option<usize> {
         let name = self.nodes[child as usize].name.clone();
         let node = &mut self.nodes[node as usize];
-        if let Some(at) = node.names.get(&name).copied() {
-            node.keys.insert(key.into(), at);
-            node.spelled[at as usize] = key.into();
-            node.hint = at as usize + 1;
-        }
+        let at = *node.names.get(&name)? as usize;
+        node.keys.insert(key.into(), at as u32);
+        node.spelled[at] = key.into();
+        node.expect(at);
+        Some(at)
     }
 
     /// Marks the slot of a node filled; returns whether it was filled before.
@@ -190,8 +255,8 @@ impl Tree {
 
     /// Finds or makes the child for a key; `None` for a key that is data or over a limit.
     fn child_for_key(&mut self, node: u32, key: &str, level: usize) -> Option<u32> {
-        if let Some(child) = self.find_key(node, key.as_bytes()) {
-            return Some(child);
+        if let Some(at) = self.find_key(node, key.as_bytes()) {
+            return Some(self.nodes[node as usize].children[at]);
         }
         let name = column_name(key);
         let child = self.child(node, &name);
@@ -211,101 +276,95 @@ impl Tree {
         Some(child)
     }
 
-    /// Shreds the value the cursor stands on into `node` at `slot`, and moves past it.
+    /// Shreds the value of a row's field that the cursor stands on, and moves past it.
     pub fn shred(
         &mut self,
         cursor: &mut Cursor<'_>,
-        side: &mut SideText,
-        node: u32,
-        slot: u32,
-        level: usize,
+        texts: &mut Texts,
+        field: FieldText,
+        row: u32,
     ) {
+        self.value(cursor, texts, Target { field, node: 0, slot: row, level: 0 });
+    }
+
+    fn value(&mut self, cursor: &mut Cursor<'_>, texts: &mut Texts, target: Target) {
         if cursor.is_null() {
             cursor.scalar();
             return;
         }
-        if self.fill(node, slot) {
-            self.displace(cursor, side, node, slot);
+        if self.fill(target.node, target.slot) {
+            self.displace(cursor, texts, target);
             return;
         }
         if let Some(len) = cursor.object_len() {
-            self.shred_object(cursor, side, node, slot, level, len);
+            self.object(cursor, texts, target, len);
         } else if let Some(len) = cursor.array_len() {
-            self.shred_list(cursor, side, node, slot, level, len);
+            self.list(cursor, texts, target, len);
         } else {
-            let scalar = cursor.scalar();
-            let text = side.content(&scalar, cursor.bytes());
-            self.nodes[node as usize].scalars.push(ScalarAt { slot, kind: scalar.kind, text });
+            let entry = Self::scalar(cursor, texts, target);
+            self.nodes[target.node as usize].scalars.push(entry);
         }
+    }
+
+    fn scalar(cursor: &mut Cursor<'_>, texts: &mut Texts, target: Target) -> ScalarAt {
+        let scalar = cursor.scalar();
+        let kind = scalar.kind;
+        ScalarAt { slot: target.slot, kind, text: target.field.content(scalar, texts) }
     }
 
     /// A second value for a slot, under the same key or another spelling: of two scalars the last
     /// counts, as with every JSON reader; else the first.
-    fn displace(&mut self, cursor: &mut Cursor<'_>, side: &mut SideText, node: u32, slot: u32) {
-        self.nodes[node as usize].displaced += 1;
+    fn displace(&mut self, cursor: &mut Cursor<'_>, texts: &mut Texts, target: Target) {
+        self.nodes[target.node as usize].displaced += 1;
         if cursor.object_len().or(cursor.array_len()).is_some() {
             cursor.skip();
             return;
         }
-        let scalar = cursor.scalar();
-        let text = side.content(&scalar, cursor.bytes());
-        if let Some(last) = self.nodes[node as usize].scalars.last_mut()
-            && last.slot == slot
+        let entry = Self::scalar(cursor, texts, target);
+        if let Some(last) = self.nodes[target.node as usize].scalars.last_mut()
+            && last.slot == target.slot
         {
-            *last = ScalarAt { slot, kind: scalar.kind, text };
+            *last = entry;
         }
     }
 
-    fn shred_object(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-        side: &mut SideText,
-        node: u32,
-        slot: u32,
-        level: usize,
-        len: usize,
-    ) {
+    fn object(&mut self, cursor: &mut Cursor<'_>, texts: &mut Texts, target: Target, len: usize) {
+        let Target { field, node, slot, level } = target;
         let start = cursor.start();
         let at = self.nodes[node as usize].objects.len();
         self.nodes[node as usize].objects.push(ObjectAt { slot, text: Cell::NULL });
         let is_map = MAP_NAMES.contains(&&*self.nodes[node as usize].name);
         if level >= MAX_LEVELS || is_map {
             self.nodes[node as usize].opaque = Some(if is_map { KEYS_ARE_DATA } else { TOO_DEEP });
-            self.nodes[node as usize].objects[at].text = Cell::source(cursor.skip());
+            self.nodes[node as usize].objects[at].text = field.part(cursor.skip());
             return;
         }
-        self.nodes[node as usize].hint = 0;
+        self.open_object(node);
         cursor.enter(len);
         for _ in 0..len {
             let key = cursor.key();
             match self.child_for_key(node, key.text, level) {
-                Some(child) => self.shred(cursor, side, child, slot, level + 1),
+                Some(child) => {
+                    self.value(cursor, texts, Target { node: child, level: level + 1, ..target });
+                }
                 None => {
                     cursor.skip();
                 }
             }
             cursor.end_entry();
         }
-        let text = Cell::source(start..cursor.container_end());
-        self.nodes[node as usize].objects[at].text = text;
+        self.nodes[node as usize].objects[at].text = field.part(start..cursor.container_end());
     }
 
-    fn shred_list(
-        &mut self,
-        cursor: &mut Cursor<'_>,
-        side: &mut SideText,
-        node: u32,
-        slot: u32,
-        level: usize,
-        len: usize,
-    ) {
+    fn list(&mut self, cursor: &mut Cursor<'_>, texts: &mut Texts, target: Target, len: usize) {
+        let Target { field, node, slot, level } = target;
         let start = cursor.start();
         let this = &mut self.nodes[node as usize];
         if level >= MAX_LEVELS || len > MAX_ELEMENTS {
             // Noted as an opaque value and not as a list: no list column may take it for an empty one.
             let too_long = "longer than 10,000 elements";
             this.opaque = Some(if level >= MAX_LEVELS { TOO_DEEP } else { too_long });
-            this.objects.push(ObjectAt { slot, text: Cell::source(cursor.skip()) });
+            this.objects.push(ObjectAt { slot, text: field.part(cursor.skip()) });
             return;
         }
         let (at, first) = (this.lists.len(), this.element_slots);
@@ -313,19 +372,20 @@ impl Tree {
         this.element_slots += len as u32;
         let element = self.element_of(node);
         cursor.enter(len);
-        for i in 0..len as u32 {
-            self.shred(cursor, side, element, first + i, level + 1);
+        for slot in first..first + len as u32 {
+            let target = Target { field, node: element, slot, level: level + 1 };
+            self.value(cursor, texts, target);
             cursor.end_entry();
         }
-        self.nodes[node as usize].lists[at].text = Cell::source(start..cursor.container_end());
+        self.nodes[node as usize].lists[at].text = field.part(start..cursor.container_end());
     }
 
     /// Returns what was seen below the column, for the schema merge.
-    pub fn observed(&self, source: &[u8], side: &SideText) -> Observed {
-        self.observe(0, source, side)
+    pub fn observed(&self, texts: &Texts) -> Observed {
+        self.observe(0, texts)
     }
 
-    fn observe(&self, node: u32, source: &[u8], side: &SideText) -> Observed {
+    fn observe(&self, node: u32, texts: &Texts) -> Observed {
         let node = &self.nodes[node as usize];
         let mut seen = Observed {
             object: !node.objects.is_empty(),
@@ -340,14 +400,14 @@ impl Tree {
                 ScalarKind::String => seen.string = true,
                 ScalarKind::Integer | ScalarKind::Float if seen.integer && seen.float => {}
                 ScalarKind::Integer | ScalarKind::Float => {
-                    let is_integer = as_bigint(scalar.text.bytes(source, side)).is_some();
+                    let is_integer = as_bigint(texts.get(scalar.text)).is_some();
                     seen.integer |= is_integer;
                     seen.float |= !is_integer;
                 }
             }
         }
         for (at, child) in node.children.iter().enumerate() {
-            let value = self.observe(*child, source, side);
+            let value = self.observe(*child, texts);
             if value == Observed::default() {
                 continue;
             }
@@ -363,7 +423,7 @@ impl Tree {
         }
         seen.fields.sort_by(|a, b| a.name.cmp(&b.name));
         if node.element != NONE {
-            let element = self.observe(node.element, source, side);
+            let element = self.observe(node.element, texts);
             seen.element = (element != Observed::default()).then(|| Box::new(element));
         }
         seen
@@ -404,16 +464,17 @@ mod tests {
 
     fn observe(records: &str) -> Observed {
         let mut tree = Tree::default();
-        let mut side = SideText::default();
+        let mut texts = Texts::default();
+        let field = FieldText { start: 0, kept: texts.keep(records.as_bytes()) };
         Parser::default()
             .parse(records.as_bytes(), 0..records.len(), |mut cursor, count| {
                 for row in 0..count {
-                    tree.shred(&mut cursor, &mut side, 0, row as u32, 0);
+                    tree.shred(&mut cursor, &mut texts, field, row as u32);
                     cursor.end_entry();
                 }
             })
             .unwrap();
-        tree.observed(records.as_bytes(), &side)
+        tree.observed(&texts)
     }
 
     fn hive(records: &str) -> String {

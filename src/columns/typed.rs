@@ -2,7 +2,7 @@
 //! the shape has no place for becomes a leftover.
 
 use crate::columns::extra::{Extra, Step};
-use crate::columns::text::{Cell, SideText};
+use crate::columns::text::{Cell, Span, Texts, content};
 use crate::columns::tree::{ListAt, ObjectAt, ScalarAt, Tree};
 use crate::parse::{Cursor, ScalarKind, escape_json};
 use crate::schema::{Field, Kind};
@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_128;
 /// Where the values of one record go.
 pub(crate) struct Typed<'a> {
     pub tree: &'a mut Tree,
-    pub side: &'a mut SideText,
+    pub texts: &'a mut Texts,
     pub extra: &'a mut Extra,
 }
 
@@ -29,7 +29,7 @@ impl Typed<'_> {
             (Kind::List(element), _, Some(len)) => self.list(cursor, element, node, slot, len),
             (Kind::String, None, None) => self.scalar(cursor, node, slot),
             _ => {
-                let text = self.side.json(cursor);
+                let text = self.texts.json(cursor);
                 self.extra.add(text);
             }
         }
@@ -37,7 +37,8 @@ impl Typed<'_> {
 
     fn scalar(&mut self, cursor: &mut Cursor<'_>, node: u32, slot: u32) {
         let scalar = cursor.scalar();
-        let text = self.side.content(&scalar, cursor.bytes());
+        let Some(text) = content(&scalar, cursor.bytes()) else { return };
+        let text = self.tree.nodes[node as usize].interner.keep(text, self.texts);
         let entry = ScalarAt { slot, kind: scalar.kind, text };
         if !self.tree.fill(node, slot) {
             self.tree.nodes[node as usize].scalars.push(entry);
@@ -46,7 +47,7 @@ impl Typed<'_> {
         // The key came before in this object: the last value counts, the earlier one is kept.
         if let Some(last) = self.tree.nodes[node as usize].scalars.last_mut() {
             let earlier = std::mem::replace(last, entry);
-            let text = json_of(earlier, cursor.bytes(), self.side);
+            let text = json_of(earlier, self.texts);
             self.extra.add(text);
         }
     }
@@ -61,19 +62,20 @@ impl Typed<'_> {
     ) {
         if self.tree.fill(node, slot) {
             // A repeated key that holds an object again: the first is in place.
-            let text = self.side.json(cursor);
+            let text = self.texts.json(cursor);
             self.extra.add(text);
             return;
         }
         self.tree.nodes[node as usize].objects.push(ObjectAt { slot, text: Cell::NULL });
+        self.tree.open_object(node);
         cursor.enter(len);
         for _ in 0..len {
             let key = cursor.key();
-            self.extra.open.push(Step::Key(Cell::source(key.raw.clone())));
+            self.extra.open.push(Step::Key(Span::new(key.raw)));
             match self.member(node, key.text) {
                 Some((at, child)) => self.take(cursor, &fields[at].kind, child, slot),
                 None => {
-                    let text = self.json_or_null(cursor);
+                    let text = self.texts.json(cursor);
                     self.extra.add(text);
                 }
             }
@@ -84,21 +86,19 @@ impl Typed<'_> {
 
     /// The member a key leads to, and its place: by its lower-cased name.
     fn member(&mut self, node: u32, key: &str) -> Option<(usize, u32)> {
-        let child = match self.tree.find_key(node, key.as_bytes()) {
-            Some(child) => child,
+        let at = match self.tree.find_key(node, key.as_bytes()) {
+            Some(at) => at,
             None => {
                 let child = self.tree.child(node, &key.to_ascii_lowercase())?;
-                self.tree.learn_key(node, key.as_bytes(), child);
-                child
+                self.tree.learn_key(node, key.as_bytes(), child)?
             }
         };
-        let at = self.tree.nodes[node as usize].children.iter().position(|c| *c == child)?;
-        Some((at, child))
+        Some((at, self.tree.nodes[node as usize].children[at]))
     }
 
     fn list(&mut self, cursor: &mut Cursor<'_>, kind: &Kind, node: u32, slot: u32, len: usize) {
         if self.tree.fill(node, slot) {
-            let text = self.side.json(cursor);
+            let text = self.texts.json(cursor);
             self.extra.add(text);
             return;
         }
@@ -115,7 +115,7 @@ impl Typed<'_> {
     /// An object with open keys; of a repeated key the last value counts.
     fn map(&mut self, cursor: &mut Cursor<'_>, node: u32, slot: u32, len: usize) {
         if self.tree.fill(node, slot) {
-            let text = self.side.json(cursor);
+            let text = self.texts.json(cursor);
             self.extra.add(text);
             return;
         }
@@ -129,11 +129,11 @@ impl Typed<'_> {
             let slot = *slots.entry(xxh3_128(key.text.as_bytes())).or_insert(next);
             if slot == next {
                 self.tree.nodes[entry as usize].objects.push(ObjectAt { slot, text: Cell::NULL });
-                let text = self.side.content(&key, cursor.bytes());
+                let text = self.texts.keep(key.text.as_bytes());
                 let key = ScalarAt { slot, kind: ScalarKind::String, text };
                 self.tree.nodes[key_node as usize].scalars.push(key);
             } else {
-                self.displace(value_node, slot, Cell::source(key.raw), cursor.bytes());
+                self.displace(value_node, slot, Span::new(key.raw));
             }
             self.map_value(cursor, value_node, slot);
             cursor.end_entry();
@@ -148,10 +148,11 @@ impl Typed<'_> {
     fn map_value(&mut self, cursor: &mut Cursor<'_>, node: u32, slot: u32) {
         let is_container = cursor.object_len().or(cursor.array_len()).is_some();
         let (kind, text) = if is_container {
-            (ScalarKind::Null, self.side.json(cursor))
+            (ScalarKind::Null, self.texts.json(cursor))
         } else {
             let scalar = cursor.scalar();
-            (scalar.kind, self.side.content(&scalar, cursor.bytes()))
+            let text = content(&scalar, cursor.bytes());
+            (scalar.kind, text.map_or(Cell::NULL, |text| self.texts.keep(text)))
         };
         if !text.is_null() {
             let values = &mut self.tree.nodes[node as usize].scalars;
@@ -162,11 +163,11 @@ impl Typed<'_> {
     }
 
     /// Moves a map's value among the leftovers.
-    fn displace(&mut self, node: u32, slot: u32, key: Cell, source: &[u8]) {
+    fn displace(&mut self, node: u32, slot: u32, key: Span) {
         let values = &mut self.tree.nodes[node as usize].scalars;
         if let Ok(at) = values.binary_search_by_key(&slot, |value| value.slot) {
             let earlier = values.remove(at);
-            let text = json_of(earlier, source, self.side);
+            let text = json_of(earlier, self.texts);
             self.extra.open.push(Step::Key(key));
             self.extra.add(text);
             self.extra.open.pop();
@@ -181,20 +182,13 @@ impl Typed<'_> {
         node.element_slots += len as u32;
         (element, first)
     }
-
-    /// The JSON text of the value the cursor stands on, `null` included.
-    fn json_or_null(&mut self, cursor: &mut Cursor<'_>) -> Cell {
-        let raw = cursor.start()..cursor.start() + 4;
-        let text = self.side.json(cursor);
-        if text.is_null() { Cell::source(raw) } else { text }
-    }
 }
 
 /// A scalar as JSON text again.
-fn json_of(scalar: ScalarAt, source: &[u8], side: &mut SideText) -> Cell {
+fn json_of(scalar: ScalarAt, texts: &mut Texts) -> Cell {
     if scalar.kind != ScalarKind::String {
         return scalar.text;
     }
-    let content = scalar.text.bytes(source, side).to_vec();
-    side.keep_with(|out| escape_json(&content, out))
+    let content = texts.get(scalar.text).to_vec();
+    texts.keep_with(|out| escape_json(&content, out))
 }

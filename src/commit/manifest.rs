@@ -200,7 +200,7 @@ pub(super) fn pack(document: &impl Serialize) -> Result<Vec<u8>> {
 pub(super) fn unpack<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T> {
     let damaged =
         || Error::new(ErrorKind::Damaged, "document of the lake is damaged").at("key", key);
-    let mut json = Vec::new();
+    let mut json = crate::decode::Decoded::default();
     // As far as deflate can reach: the end of a document that was cut claims gigabytes.
     let caps = crate::decode::Caps { max_object_bytes: 4 << 30, max_ratio: 1032 };
     crate::decode::Decoder::new(caps)

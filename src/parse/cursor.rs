@@ -33,11 +33,10 @@ pub struct Scalar<'t> {
 }
 
 impl Scalar<'_> {
-    /// Returns whether the string's content stands in the raw text byte for byte, unescaped.
-    pub fn is_verbatim(&self, bytes: &[u8]) -> bool {
-        let start = self.raw.start + 1;
+    /// Returns whether the string's content stands in the raw text byte for byte, unescaped: every
+    /// escape is longer than what it stands for.
+    pub fn is_verbatim(&self) -> bool {
         self.raw.len() == self.text.len() + 2
-            && bytes.get(start..start + self.text.len()) == Some(self.text.as_bytes())
     }
 }
 
@@ -52,8 +51,14 @@ pub struct Cursor<'t> {
     base: usize,
     node: usize,
     mark: usize,
-    /// Whether whitespace outside strings was passed since it was last cleared.
     has_space: bool,
+}
+
+/// A value's place in the chunk that a cursor walks; see [`Cursor::at`].
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    node: u32,
+    mark: u32,
 }
 
 impl<'t> Cursor<'t> {
@@ -76,14 +81,19 @@ impl<'t> Cursor<'t> {
         self.position(self.mark - 1) + 1
     }
 
-    /// Forgets passed whitespace; see [`Cursor::has_space`].
-    pub fn clear_space(&mut self) {
-        self.has_space = false;
-    }
-
-    /// Returns whether whitespace outside strings was passed since [`Cursor::clear_space`].
+    /// Returns whether whitespace stands between the tokens of the chunk. CloudTrail writes none.
     pub fn has_space(&self) -> bool {
         self.has_space
+    }
+
+    /// Returns the place of the value that the cursor stands on.
+    pub fn place(&self) -> Place {
+        Place { node: self.node as u32, mark: self.mark as u32 }
+    }
+
+    /// Returns a cursor over the same chunk that stands on another value.
+    pub fn at(&self, place: Place) -> Self {
+        Self { node: place.node as usize, mark: place.mark as usize, ..self.clone() }
     }
 
     /// Returns the number of entries if the cursor stands on an object.
@@ -118,11 +128,7 @@ impl<'t> Cursor<'t> {
 
     /// Moves over one punctuation mark.
     fn step(&mut self) {
-        let here = self.marks[self.mark];
         self.mark += 1;
-        if self.marks.get(self.mark).is_some_and(|next| *next != here + 1) {
-            self.has_space = true;
-        }
     }
 
     /// Closes one entry of a container: moves over the comma or the closing bracket.
@@ -151,12 +157,10 @@ impl<'t> Cursor<'t> {
         };
         self.node += 1;
         self.mark += 1;
-        let limit = self.position(self.mark);
-        let mut end = limit;
+        let mut end = self.position(self.mark);
         while end > start + 1 && matches!(self.bytes[end - 1], b' ' | b'\n' | b'\r' | b'\t') {
             end -= 1;
         }
-        self.has_space |= end != limit;
         let raw = start..end;
         let kind = match kind {
             ScalarKind::Integer
@@ -184,26 +188,9 @@ impl<'t> Cursor<'t> {
                 _ => 1,
             };
         }
-        if !self.has_space {
-            self.has_space = self.has_space_within(self.mark + marks);
-        }
         self.node += nodes;
         self.mark += marks;
         start..self.container_end()
-    }
-
-    /// Returns whether whitespace stands between the tokens from here up to mark `end`.
-    fn has_space_within(&self, end: usize) -> bool {
-        let marks = &self.marks[self.mark..end];
-        marks.windows(2).any(|pair| {
-            let here = self.bytes[self.base + pair[0] as usize - 1];
-            if matches!(here, b'{' | b'}' | b'[' | b']' | b',' | b':') {
-                pair[1] != pair[0] + 1
-            } else {
-                let before = self.bytes[self.base + pair[1] as usize - 2];
-                matches!(before, b' ' | b'\n' | b'\r' | b'\t')
-            }
-        })
     }
 }
 
@@ -263,7 +250,7 @@ impl Parser {
                     base: range.start,
                     node: 0,
                     mark: 0,
-                    has_space: false,
+                    has_space: has_space(bytes, range.start, marks),
                 };
                 match cursor.array_len() {
                     Some(count) => {
@@ -279,6 +266,14 @@ impl Parser {
         self.nodes = tape.reset().0;
         outcome
     }
+}
+
+/// Returns whether whitespace stands before any of the marks but the first record's: each is the first
+/// byte of a token.
+fn has_space(bytes: &[u8], base: usize, marks: &[u32]) -> bool {
+    let end = marks.len().saturating_sub(1);
+    let inner = marks.get(2..end).unwrap_or_default();
+    inner.iter().any(|mark| bytes[base + *mark as usize - 2] <= b' ')
 }
 
 /// Says in CloudTrail's words what simd-json refused; never quotes the input.
@@ -347,10 +342,7 @@ mod tests {
     fn whitespace_outside_strings_is_noticed_and_inside_is_not() {
         let spaced = |text: &str| {
             Parser::default()
-                .parse(text.as_bytes(), 0..text.len(), |mut cursor, _| {
-                    cursor.skip();
-                    cursor.has_space()
-                })
+                .parse(text.as_bytes(), 0..text.len(), |cursor, _| cursor.has_space())
                 .unwrap()
         };
         assert!(!spaced(r#"{"a b":" c ","d":[1,{}]}"#));

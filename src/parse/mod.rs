@@ -13,7 +13,7 @@ mod minify;
 mod split;
 
 pub use container::{Container, Foreign, array_end, detect};
-pub use cursor::{Cursor, Parser, Scalar, ScalarKind};
+pub use cursor::{Cursor, Parser, Place, Scalar, ScalarKind};
 pub use minify::{escape_json, minify_json};
 pub(crate) use split::next_record;
 pub use split::{Chunk, Chunks, RecordSpans};

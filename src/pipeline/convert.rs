@@ -123,6 +123,7 @@ fn convert_with(
         budget: Arc::new(Budget::new(options.memory.0 - fetches - ledger)),
         fetch_budget: Budget::new(fetches),
         workers: Mutex::new(Vec::new()),
+        idle: Mutex::new(Vec::new()),
         settle: InOrder::new(Settle::new(lock, &known.summary, options, storage, handle)),
         failure: Mutex::new(None),
         is_through: AtomicBool::new(false),
@@ -279,8 +280,11 @@ fn parse_all(
 ) -> Result<()> {
     let mut worker = Worker::new(Decoder::new(options.caps));
     let rows = RowOptions { partition_by: options.partition_by.clone(), nested };
+    let mut parsed = Parsed::default();
     let mut parse = |objects: Vec<SegmentObject>| -> Result<()> {
-        visit(&parse_segment(objects, &mut worker, &rows)?)
+        parsed.clear();
+        parse_segment(objects, 0, &mut worker, &rows, &mut parsed)?;
+        visit(&parsed)
     };
     while let Some(unit) = feed.next(runtime)? {
         see(&unit);
@@ -369,7 +373,7 @@ pub fn infer(options: &ConvertOptions, from_seed: bool) -> Result<Lock> {
             for table in &parsed.tables {
                 for (spec, values) in table.specs.iter().zip(&table.values) {
                     if let Values::Nested(tree) = values {
-                        let observed = tree.observed(&parsed.source, &parsed.side);
+                        let observed = tree.observed(&parsed.texts);
                         seen.entry((table.family, spec.name)).or_default().join(observed);
                     }
                 }

@@ -1,5 +1,6 @@
 //! The end of a unit: rows to staged files, and then, in order, the commit.
 
+use crate::columns::TableRows;
 use crate::commit::{
     DataFile, Intent, Known, Manifest, ObjectRecord, QuarantinedObject, Tally, UnitId,
     encode_copies, write_lock, write_quarantine,
@@ -11,9 +12,10 @@ use crate::pipeline::segment::Parsed;
 use crate::pipeline::tasks::all;
 use crate::schema::Lock;
 use crate::storage::{Lease, OWN, Storage};
-use crate::write::{WriteOptions, write_table};
+use crate::write::{Encoder, Order, TableWriter, WriteOptions, arrange};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -42,67 +44,150 @@ pub(crate) struct Staged {
     pub unfit: u64,
 }
 
-/// Encodes the rows of a segment and stages its files; those of a bucket are on their way then.
-///
-/// # Errors
-/// `Io` when the store fails.
-pub(crate) fn stage(
-    settled: Settled,
-    unit: &UnitId,
+/// Rows that one task encodes at least, so that tasks are worth their handing out.
+const TASK_ROWS: usize = 4096;
+
+/// A settled segment whose files are being encoded and staged, by as many workers as are free.
+pub(crate) struct Staging {
+    parsed: Parsed,
+    lock: Arc<Lock>,
+    copies: BTreeMap<i32, Vec<u128>>,
+    write: WriteOptions,
     segment: u32,
-    options: &ConvertOptions,
-    storage: &Storage,
-    runtime: &Handle,
-) -> Result<(Staged, JoinSet<Result<()>>)> {
-    let mut uploads = JoinSet::new();
-    let Settled { parsed, keep, lock, copies } = settled;
-    let Parsed { source, side, tables, mut objects, quarantine, bytes_json, bytes_compressed } =
-        parsed;
-    let write = WriteOptions {
-        compression: options.compression,
-        target_file_bytes: options.target_file_size.0,
-        unit: unit.to_string(),
-    };
-    let (mut files, mut unfit) = (Vec::new(), 0);
-    for (table, keep) in tables.into_iter().zip(&keep) {
-        for (row, keep) in table.rows.iter().zip(keep) {
-            let tally = &mut objects[row.object as usize].tally;
-            if *keep {
-                tally.written += 1;
-            } else {
-                tally.duplicate += 1;
+    tables: Vec<ArrangedTable>,
+    /// What the tasks do: partitions of a table, by their places in its order.
+    tasks: Vec<(usize, Range<usize>)>,
+    done: Mutex<Done>,
+}
+
+struct ArrangedTable {
+    name: String,
+    order: Order,
+}
+
+/// What the tasks have done so far.
+#[derive(Default)]
+struct Done {
+    /// By task.
+    files: BTreeMap<usize, Vec<DataFile>>,
+    unfit: u64,
+    uploads: JoinSet<Result<()>>,
+}
+
+impl Staging {
+    /// Puts the rows that stay in order, and cuts the work into tasks.
+    pub(crate) fn new(
+        settled: Settled,
+        unit: &UnitId,
+        segment: u32,
+        options: &ConvertOptions,
+    ) -> Self {
+        let Settled { mut parsed, keep, lock, copies } = settled;
+        let write = WriteOptions {
+            compression: options.compression,
+            target_file_bytes: options.target_file_size.0,
+            unit: unit.to_string(),
+        };
+        let (mut tables, mut tasks) = (Vec::new(), Vec::new());
+        for (table, keep) in parsed.tables.iter_mut().zip(&keep) {
+            for (row, keep) in table.rows.iter().zip(keep) {
+                let tally = &mut parsed.objects[row.object as usize].tally;
+                if *keep {
+                    tally.written += 1;
+                } else {
+                    tally.duplicate += 1;
+                }
             }
-        }
-        let name = table.family.table(&options.catalog.table);
-        let written = write_table(table, &source, &side, keep, &lock, &write)?;
-        unfit += written.unfit;
-        let mut in_partition: BTreeMap<String, u32> = BTreeMap::new();
-        for file in written.files {
-            let n = in_partition.entry(file.partition.clone()).or_default();
-            let key = format!("{name}/{}/part-{unit}-{segment:04}-{n:02}.parquet", file.partition);
-            *n += 1;
-            files.push(DataFile {
-                key: key.clone(),
-                table: name.clone(),
-                partition: file.partition,
-                rows: file.rows,
-                bytes: file.bytes.len() as u64,
-                min_instant: file.min_instant,
-                max_instant: file.max_instant,
-            });
-            let name = unit.to_string();
-            if storage.bucket().is_none() {
-                runtime.block_on(storage.stage(&name, &key, file.bytes))?;
-                continue;
+            let order = arrange(table, &parsed.texts, keep);
+            let (mut first, mut rows) = (0, 0);
+            for (at, partition_rows) in order.partition_rows().enumerate() {
+                rows += partition_rows;
+                if rows >= TASK_ROWS {
+                    tasks.push((tables.len(), first..at + 1));
+                    (first, rows) = (at + 1, 0);
+                }
             }
-            let storage = storage.clone();
-            let upload = async move { storage.stage(&name, &key, file.bytes).await };
-            uploads.spawn_on(upload, runtime);
+            if rows > 0 {
+                tasks.push((tables.len(), first..order.partition_rows().len()));
+            }
+            tables.push(ArrangedTable { name: table.family.table(&options.catalog.table), order });
         }
+        let done = Mutex::default();
+        Self { parsed, lock, copies, write, segment, tables, tasks, done }
     }
-    let staged =
-        Staged { objects, quarantine, files, lock, copies, bytes_json, bytes_compressed, unfit };
-    Ok((staged, uploads))
+
+    /// Returns the number of tasks.
+    pub(crate) fn tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Encodes the files of a task and stages them; those of a bucket are on their way then.
+    ///
+    /// # Errors
+    /// `Io` when a file cannot be written.
+    pub(crate) fn run(
+        &self,
+        task: usize,
+        encoder: &mut Encoder,
+        storage: &Storage,
+        runtime: &Handle,
+    ) -> Result<()> {
+        let (table, partitions) = self.tasks[task].clone();
+        let ArrangedTable { name, order } = &self.tables[table];
+        let (texts, table) = (&self.parsed.texts, &self.parsed.tables[table]);
+        let writer = TableWriter::new(table, order, texts, &self.lock, &self.write)?;
+        let (unit, segment) = (&self.write.unit, self.segment);
+        let (mut files, mut unfit, mut uploads) = (Vec::new(), 0, Vec::new());
+        for partition in partitions {
+            let written = writer.write(partition, encoder)?;
+            unfit += written.unfit;
+            for (n, file) in written.files.into_iter().enumerate() {
+                let key =
+                    format!("{name}/{}/part-{unit}-{segment:04}-{n:02}.parquet", file.partition);
+                files.push(DataFile {
+                    key: key.clone(),
+                    table: name.clone(),
+                    partition: file.partition,
+                    rows: file.rows,
+                    bytes: file.bytes.len() as u64,
+                    min_instant: file.min_instant,
+                    max_instant: file.max_instant,
+                });
+                if !storage.stage(unit, &key, &file.bytes)? {
+                    let storage = storage.clone();
+                    uploads.push(async move { storage.put_once(&key, file.bytes).await });
+                }
+            }
+        }
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.files.insert(task, files);
+        done.unfit += unfit;
+        for upload in uploads {
+            done.uploads.spawn_on(upload, runtime);
+        }
+        Ok(())
+    }
+
+    /// Returns what was staged once all tasks are done, the uploads that are on their way, and the
+    /// buffers.
+    pub(crate) fn end(self) -> (Staged, JoinSet<Result<()>>, Parsed) {
+        let Self { mut parsed, lock, copies, done, .. } = self;
+        let Done { files, unfit, uploads } =
+            done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let displaced = |table: &TableRows| table.displaced();
+        let staged = Staged {
+            objects: std::mem::take(&mut parsed.objects),
+            quarantine: std::mem::take(&mut parsed.quarantine),
+            files: files.into_values().flatten().collect(),
+            lock,
+            copies,
+            bytes_json: parsed.bytes_json,
+            bytes_compressed: parsed.bytes_compressed,
+            unfit: unfit + parsed.tables.iter().map(displaced).sum::<u64>(),
+        };
+        parsed.clear();
+        (staged, uploads, parsed)
+    }
 }
 
 /// A unit all of whose segments are staged.
@@ -278,11 +363,7 @@ impl Prepared {
             if let Some(copies) = copies {
                 storage.put_once(&copies_key(&unit), copies).await?;
             }
-            let name = unit.to_string();
-            for file in files {
-                storage.publish(&name, &file).await?;
-            }
-            Ok(())
+            storage.publish(unit.to_string(), files).await
         }
     }
 }

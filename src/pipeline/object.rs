@@ -4,14 +4,13 @@
 //! value: what is damaged ends where the next record seems to begin, what is foreign is decided on at
 //! the end, so that no record is lost beside it.
 
-use crate::columns::{ObjectFacts, Scratch, TableRows, family_of, is_cloudtrail};
+use crate::columns::{ObjectFacts, Scratch, family_of, is_cloudtrail};
 use crate::commit::{ObjectOutcome, ObjectRecord, QuarantinedObject};
 use crate::error::{Error, Result};
 use crate::parse::{
     Chunks, Container, Cursor, Foreign, Parser, RecordSpans, array_end, detect, next_record,
 };
 use crate::pipeline::segment::{Parsed, RowOptions};
-use crate::schema::Family;
 use crate::source::{Folder, Layout};
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,12 +20,13 @@ pub(crate) struct ObjectReader<'a> {
     pub(crate) key: Arc<str>,
     pub(crate) parsed: &'a mut Parsed,
     pub(crate) parser: &'a mut Parser,
+    pub(crate) scratch: &'a mut Scratch,
     pub(crate) options: &'a RowOptions,
     pub(crate) layout: &'a Layout,
+    /// What the layout says about records.
+    pub(crate) facts: ObjectFacts,
     pub(crate) record: &'a mut ObjectRecord,
     pub(crate) number: u32,
-    /// Where the object starts in the segment's bytes.
-    pub(crate) start: usize,
     /// Values that are no records.
     pub(crate) foreign: Vec<(Range<usize>, Foreign)>,
 }
@@ -47,21 +47,11 @@ fn skip_separators(source: &[u8], mut at: usize) -> usize {
 }
 
 impl ObjectReader<'_> {
-    /// Reads everything; an error says that the whole object is to be set aside.
-    pub(crate) fn read(&mut self) -> Result<()> {
-        let source = std::mem::take(&mut self.parsed.source);
-        let outcome = self.documents(&source);
-        self.parsed.source = source;
-        outcome
-    }
-
     /// Reads every top-level value of the object: usually one envelope that fills it, but lines of
-    /// records, concatenated envelopes and their mixtures are out there, too.
-    fn documents(&mut self, source: &[u8]) -> Result<()> {
-        let mut at = self.start;
-        if source[at..].starts_with(b"\xEF\xBB\xBF") {
-            at += 3;
-        }
+    /// records, concatenated envelopes and their mixtures are out there, too. An error says that the
+    /// whole object is to be set aside.
+    pub(crate) fn read(&mut self, source: &[u8]) -> Result<()> {
+        let mut at = if source.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
         let mut is_first = true;
         loop {
             at = skip_separators(source, at);
@@ -283,18 +273,11 @@ impl ObjectReader<'_> {
     }
 
     fn parse_chunk(&mut self, source: &[u8], range: Range<usize>) -> Result<()> {
-        let Self { key, parsed, options, layout, record, number, start, .. } = self;
+        let Self { key, parsed, scratch, options, layout, facts, record, number, .. } = self;
         self.parser.parse(source, range, |cursor, count| {
-            let mut taker = Taker {
-                key: Arc::clone(key),
-                parsed,
-                options,
-                layout,
-                record,
-                number: *number,
-                start: *start,
-            };
-            taker.take_all(cursor, count);
+            let (key, number) = (&*key, *number);
+            Taker { key, parsed, scratch, options, layout, facts, record, number }
+                .take_all(cursor, count);
         })
     }
 
@@ -316,8 +299,8 @@ impl ObjectReader<'_> {
         self.parsed.quarantine.push(QuarantinedObject {
             object: Arc::clone(&self.key),
             record: Some(self.record.tally.read),
-            byte: (span.start - self.start) as u64,
-            error_byte: stopped.map(|at| at.saturating_sub(self.start) as u64),
+            byte: span.start as u64,
+            error_byte: stopped.map(|at| at as u64),
             reason: reason.to_owned(),
             raw: source[span].to_vec(),
         });
@@ -328,44 +311,39 @@ impl ObjectReader<'_> {
 
 /// Takes the records of one parsed chunk.
 struct Taker<'a> {
-    key: Arc<str>,
+    key: &'a Arc<str>,
     parsed: &'a mut Parsed,
+    scratch: &'a mut Scratch,
     options: &'a RowOptions,
     layout: &'a Layout,
+    facts: &'a ObjectFacts,
     record: &'a mut ObjectRecord,
     number: u32,
-    start: usize,
 }
 
 impl Taker<'_> {
-    fn take_all(&mut self, mut cursor: Cursor<'_>, count: usize) {
-        let mut scratch = Scratch::default();
-        let facts = ObjectFacts {
-            account: self.layout.account.to_string(),
-            region: self.layout.region.to_string(),
-            organization: self.layout.organization.to_string(),
-        };
+    fn take_all(self, mut cursor: Cursor<'_>, count: usize) {
         for _ in 0..count {
             let family = match self.layout.folder {
                 Folder::Logs(family) => family,
                 _ => family_of(&cursor),
             };
             let before = cursor.clone();
-            let table = table_of(&mut self.parsed.tables, family, self.options.nested);
-            let outcome = table.take(
+            let table = self.parsed.table(family, self.options.nested);
+            let outcome = self.parsed.tables[table].take(
                 &mut cursor,
-                &mut self.parsed.side,
-                &mut scratch,
+                &mut self.parsed.texts,
+                self.scratch,
                 self.number,
-                &facts,
+                self.facts,
                 &self.options.partition_by,
             );
             if let Err(err) = outcome {
                 let span = before.clone().skip();
                 self.parsed.quarantine.push(QuarantinedObject {
-                    object: Arc::clone(&self.key),
+                    object: Arc::clone(self.key),
                     record: Some(self.record.tally.read),
-                    byte: (span.start - self.start) as u64,
+                    byte: span.start as u64,
                     error_byte: None,
                     reason: err.to_string(),
                     raw: cursor.bytes()[span].to_vec(),
@@ -376,15 +354,4 @@ impl Taker<'_> {
             cursor.end_entry();
         }
     }
-}
-
-fn table_of(tables: &mut Vec<TableRows>, family: Family, nested: bool) -> &mut TableRows {
-    let at = match tables.iter().position(|table| table.family == family) {
-        Some(at) => at,
-        None => {
-            tables.push(TableRows::new(family, nested));
-            tables.len() - 1
-        }
-    };
-    &mut tables[at]
 }

@@ -12,7 +12,7 @@ use crate::pipeline::ConvertOptions;
 use crate::pipeline::budget::Budget;
 use crate::pipeline::feed::{Feed, Next};
 use crate::pipeline::fetch::{Fetch, Fetched, abort_all, json_bytes};
-use crate::pipeline::finish::{Committer, Ready, Settled, Staged, stage};
+use crate::pipeline::finish::{Committer, Ready, Settled, Staged, Staging};
 use crate::pipeline::order::InOrder;
 use crate::pipeline::plan::Unit;
 use crate::pipeline::report::{Progress, Report};
@@ -40,6 +40,8 @@ pub(crate) struct Job {
     position: u64,
     unit: Arc<UnitId>,
     segment: u32,
+    /// An estimate of its JSON.
+    json: u64,
     taken: u64,
     bytes: u64,
 }
@@ -72,6 +74,8 @@ pub(crate) struct Run<'a> {
     /// Of what is fetched and not yet parsed.
     pub(crate) fetch_budget: Budget,
     pub(crate) workers: Mutex<Vec<Worker>>,
+    /// Buffers of segments that are done.
+    pub(crate) idle: Mutex<Vec<Parsed>>,
     pub(crate) settle: InOrder<(Job, Parsed), Settle>,
     pub(crate) failure: Mutex<Option<Error>>,
     /// Set when the last unit has been handed out.
@@ -121,9 +125,12 @@ impl Run<'_> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(err);
     }
 
+    fn has_failed(&self) -> bool {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     fn is_over(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-            || self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.stop.load(Ordering::Relaxed) || self.has_failed()
     }
 
     /// Hands out segments in order, until there are none or the run is to end.
@@ -283,6 +290,17 @@ impl Run<'_> {
         kept.unwrap_or_else(|| Worker::new(Decoder::new(self.options.caps)))
     }
 
+    /// Keeps a segment's buffers for the next one, unless they are larger than segments usually are.
+    fn keep_buffers(&self, parsed: Parsed) {
+        if parsed.texts.capacity() as u64 <= 2 * self.options.unit_size.0 {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(parsed);
+        }
+    }
+
+    fn keep_worker(&self, worker: Worker) {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+    }
+
     /// Decodes and parses a segment, and brings it to its turn.
     fn parse<'s>(
         &'s self,
@@ -292,40 +310,66 @@ impl Run<'_> {
         sender: &Sender<(u64, Arrival)>,
     ) {
         let mut worker = self.worker();
-        let parsed = parse_segment(objects, &mut worker, &self.rows);
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
-        let parsed = match parsed {
-            Ok(parsed) => parsed,
-            Err(err) => return self.fail(err),
-        };
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut parsed = idle.unwrap_or_default();
+        let outcome = parse_segment(objects, job.json, &mut worker, &self.rows, &mut parsed);
+        self.keep_worker(worker);
+        if let Err(err) = outcome {
+            return self.fail(err);
+        }
         let records: u64 = parsed.objects.iter().map(|object| object.tally.read).sum();
         Progress::add(&self.progress.records, records);
         self.settle.bring(job.number, (job, parsed), |settle, (job, parsed)| {
             match settle.settle(parsed) {
                 Ok(settled) => {
                     let sender = sender.clone();
-                    scope.spawn(move |_| self.finish(&job, settled, &sender));
+                    scope.spawn(move |scope| self.finish(scope, job, settled, sender));
                 }
                 Err(err) => self.fail(err),
             }
         });
     }
 
-    /// Encodes and stages a settled segment, and sends it to the committer.
-    fn finish(&self, job: &Job, settled: Settled, sender: &Sender<(u64, Arrival)>) {
-        let objects = settled.parsed.objects.len() as u64;
-        let staged =
-            stage(settled, &job.unit, job.segment, self.options, self.storage, self.handle);
+    /// Puts a settled segment's rows in order, and lets the workers encode and stage them.
+    fn finish<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        job: Job,
+        settled: Settled,
+        sender: Sender<(u64, Arrival)>,
+    ) {
+        let staging = Staging::new(settled, &job.unit, job.segment, self.options);
+        let tasks = staging.tasks();
+        let shared = Arc::new((staging, job, sender));
+        for task in 0..tasks {
+            let shared = Arc::clone(&shared);
+            scope.spawn(move |_| {
+                let mut worker = self.worker();
+                let (staging, ..) = &*shared;
+                let encoder = &mut worker.encoder;
+                if !self.has_failed()
+                    && let Err(err) = staging.run(task, encoder, self.storage, self.handle)
+                {
+                    self.fail(err);
+                }
+                self.keep_worker(worker);
+                self.end_task(shared);
+            });
+        }
+        self.end_task(shared);
+    }
+
+    /// Sends a segment to the committer when the last of those who share it is done.
+    fn end_task(&self, shared: Arc<(Staging, Job, Sender<(u64, Arrival)>)>) {
+        let Some((staging, job, sender)) = Arc::into_inner(shared) else { return };
+        let (staged, uploads, parsed) = staging.end();
+        self.keep_buffers(parsed);
+        if self.has_failed() {
+            return self.budget.give(job.taken);
+        }
         Progress::add(&self.progress.bytes, job.bytes);
-        Progress::add(&self.progress.objects, objects);
-        let (staged, uploads) = match staged {
-            Ok(staged) => staged,
-            Err(err) => {
-                self.budget.give(job.taken);
-                return self.fail(err);
-            }
-        };
-        let (sender, budget) = (sender.clone(), Arc::clone(&self.budget));
+        Progress::add(&self.progress.objects, staged.objects.len() as u64);
+        let budget = Arc::clone(&self.budget);
         let (position, taken) = (job.position, job.taken);
         if uploads.is_empty() {
             budget.give(taken);
@@ -413,7 +457,7 @@ impl<'s> Hand<'_, 's, '_> {
         }
         let Turns { number, position } = *self.turns;
         let unit = Arc::clone(&self.id);
-        let job = Job { number, position, unit, segment: self.segment, taken, bytes };
+        let job = Job { number, position, unit, segment: self.segment, json, taken, bytes };
         *self.turns = Turns { number: number + 1, position: position + 1 };
         self.segment += 1;
         let sender = self.sender.clone();

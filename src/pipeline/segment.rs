@@ -3,14 +3,16 @@
 //! A segment is a unit, or a part of one when the unit is a large archive. Every record of every
 //! object ends in exactly one place: a row, or the quarantine.
 
-use crate::columns::{MAX_UNIT_BYTES, SideText, TableRows};
+use crate::columns::{MAX_UNIT_BYTES, ObjectFacts, Scratch, TableRows, Texts};
 use crate::commit::{ObjectOutcome, ObjectRecord, QuarantinedObject, Tally};
-use crate::decode::Decoder;
+use crate::decode::{Decoded, Decoder};
 use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::parse::Parser;
 use crate::partition::PartitionBy;
 use crate::pipeline::object::ObjectReader;
+use crate::schema::Family;
 use crate::source::{Layout, Member, Object, Place, parse_layout};
+use crate::write::Encoder;
 use bytes::Bytes;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -76,38 +78,91 @@ pub(crate) struct RowOptions {
 pub(crate) struct Worker {
     pub decoder: Decoder,
     pub parser: Parser,
+    scratch: Scratch,
+    pub encoder: Encoder,
     file: Vec<u8>,
+    decoded: Decoded,
 }
 
 impl Worker {
     pub(super) fn new(decoder: Decoder) -> Self {
-        Self { decoder, parser: Parser::default(), file: Vec::new() }
+        Self {
+            decoder,
+            parser: Parser::default(),
+            scratch: Scratch::default(),
+            encoder: Encoder::default(),
+            file: Vec::new(),
+            decoded: Decoded::default(),
+        }
     }
 }
 
-/// A parsed segment.
+/// A parsed segment; its buffers are used again.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
-    /// The decoded bytes of all objects; cells point into them.
-    pub source: Vec<u8>,
-    pub side: SideText,
+    pub texts: Texts,
     pub tables: Vec<TableRows>,
+    /// Empty tables of an earlier segment.
+    idle: Vec<TableRows>,
+    /// Rows that are expected.
+    rows: usize,
     pub objects: Vec<ObjectRecord>,
     pub quarantine: Vec<QuarantinedObject>,
     pub bytes_json: u64,
     pub bytes_compressed: u64,
 }
 
-/// Decodes and parses the objects of a segment.
+impl Parsed {
+    /// Forgets what was parsed, and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.texts.clear();
+        self.idle.append(&mut self.tables);
+        self.idle.iter_mut().for_each(TableRows::clear);
+        self.objects.clear();
+        self.quarantine.clear();
+        self.bytes_json = 0;
+        self.bytes_compressed = 0;
+    }
+
+    /// Makes room for what `json` bytes of events usually become, which is far less work than growing
+    /// into it.
+    fn expect(&mut self, json: u64) {
+        let json = (json as usize).min(MAX_UNIT_BYTES);
+        self.texts.reserve(json / 2);
+        self.rows = json / BYTES_PER_RECORD;
+    }
+
+    /// Returns which of the tables is a family's.
+    pub(super) fn table(&mut self, family: Family, nested: bool) -> usize {
+        let is_it = |table: &TableRows| table.family == family;
+        self.tables.iter().position(is_it).unwrap_or_else(|| {
+            let idle = self.idle.iter().position(is_it).map(|at| self.idle.swap_remove(at));
+            let mut table = idle.unwrap_or_else(|| TableRows::new(family, nested));
+            if family == Family::Events {
+                table.reserve(self.rows);
+            }
+            self.tables.push(table);
+            self.tables.len() - 1
+        })
+    }
+}
+
+/// JSON bytes of a record; most have 1 to 2 kB.
+const BYTES_PER_RECORD: usize = 1500;
+
+/// Decodes and parses the objects of a segment, `json` bytes by estimate, into `parsed`, which is
+/// empty.
 ///
 /// # Errors
 /// `Io` when a file cannot be read; input never fails a segment.
 pub(crate) fn parse_segment(
     objects: Vec<SegmentObject>,
+    json: u64,
     worker: &mut Worker,
     options: &RowOptions,
-) -> Result<Parsed> {
-    let mut parsed = Parsed::default();
+    parsed: &mut Parsed,
+) -> Result<()> {
+    parsed.expect(json);
     for object in objects {
         let number = parsed.objects.len() as u32;
         let SegmentObject { key, etag, layout, input } = object;
@@ -122,17 +177,14 @@ pub(crate) fn parse_segment(
             Input::Bytes(bytes) => bytes,
             Input::Unreadable(_) => &[],
         };
-        let start = parsed.source.len();
+        worker.decoded.clear();
         let decoded = match &input {
             Input::Unreadable(err) => Err(Error::new(err.kind(), err.to_string())),
-            _ if start + bytes.len() > MAX_UNIT_BYTES || start > 0 && parsed.side.is_full() => {
-                Err(too_much())
-            }
-            _ => worker.decoder.decode(bytes, &mut parsed.source),
+            _ => worker.decoder.decode(bytes, &mut worker.decoded),
         };
-        let decoded = decoded.and_then(|()| {
-            if parsed.source.len() > MAX_UNIT_BYTES { Err(too_much()) } else { Ok(()) }
-        });
+        let size = worker.decoded.len();
+        let is_too_much = parsed.bytes_json as usize + size > MAX_UNIT_BYTES;
+        let decoded = if is_too_much { decoded.and(Err(too_much())) } else { decoded };
         parsed.bytes_compressed += bytes.len() as u64;
         let shared: Arc<str> = Arc::from(key.as_str());
         let mut record = ObjectRecord {
@@ -145,25 +197,29 @@ pub(crate) fn parse_segment(
         let outcome = match decoded {
             Err(err) => Err(err),
             Ok(()) => {
-                parsed.bytes_json += (parsed.source.len() - start) as u64;
+                parsed.bytes_json += size as u64;
                 let mut reader = ObjectReader {
                     key: Arc::clone(&shared),
-                    parsed: &mut parsed,
+                    parsed: &mut *parsed,
                     parser: &mut worker.parser,
+                    scratch: &mut worker.scratch,
                     options,
                     layout: &layout,
+                    facts: ObjectFacts {
+                        account: layout.account.to_string(),
+                        region: layout.region.to_string(),
+                        organization: layout.organization.to_string(),
+                    },
                     record: &mut record,
                     number,
-                    start,
                     foreign: Vec::new(),
                 };
-                reader.read()
+                reader.read(&worker.decoded)
             }
         };
         match outcome {
             Ok(()) => {}
             Err(err) if err.kind().reaction() == Reaction::Quarantine => {
-                parsed.source.truncate(start);
                 parsed.quarantine.push(QuarantinedObject {
                     object: shared,
                     record: None,
@@ -179,7 +235,7 @@ pub(crate) fn parse_segment(
         parsed.objects.push(record);
         worker.file = file;
     }
-    Ok(parsed)
+    Ok(())
 }
 
 fn read_file(path: &std::path::Path, out: &mut Vec<u8>) -> std::io::Result<()> {

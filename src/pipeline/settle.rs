@@ -98,7 +98,7 @@ impl Settle {
         for table in &parsed.tables {
             for (spec, values) in table.specs.iter().zip(&table.values) {
                 if let Values::Nested(tree) = values {
-                    let seen = tree.observed(&parsed.source, &parsed.side);
+                    let seen = tree.observed(&parsed.texts);
                     added.extend(lock.merge(table.family, spec.name, &seen));
                 }
             }

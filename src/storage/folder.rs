@@ -40,26 +40,38 @@ impl Folder {
         }
     }
 
-    pub(super) async fn stage(&self, unit: &str, key: &str, bytes: Bytes) -> Result<()> {
-        match self.store.put(&parse(&staged(unit, key))?, bytes.into()).await {
-            Ok(_) => Ok(()),
-            Err(err) => Err(failed("write", key, err)),
-        }
+    /// Writes a file to be published; plain system calls, since a lake has very many of them.
+    pub(super) fn stage(&self, unit: &str, key: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.root.join(staged(unit, key));
+        let written = match std::fs::write(&path, bytes) {
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
+                make_parent(&path).and_then(|()| std::fs::write(&path, bytes))
+            }
+            written => written,
+        };
+        written.map_err(|err| Error::io("cannot write", err).at("key", key))
     }
 
-    pub(super) async fn publish(&self, unit: &str, key: &str) -> Result<()> {
-        let from = parse(&staged(unit, key))?;
-        match self.store.rename_if_not_exists(&from, &parse(key)?).await {
-            Ok(()) => Ok(()),
-            Err(object_store::Error::AlreadyExists { .. }) => {
-                let here = self.read(key).await?.unwrap_or_default();
-                let there = self.read(from.as_ref()).await?.unwrap_or_default();
-                if here != there {
+    /// Moves a staged file into place, which must be free.
+    pub(super) fn publish(&self, unit: &str, key: &str) -> Result<()> {
+        let (from, to) = (self.root.join(staged(unit, key)), self.root.join(key));
+        let moved = match move_new(&from, &to) {
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
+                make_parent(&to).and_then(|()| move_new(&from, &to))
+            }
+            moved => moved,
+        };
+        let failed = |err| Error::io("cannot move into place", err).at("key", key);
+        match moved {
+            Err(err) if err.kind() == std::io::ErrorKind::AlreadyExists => {
+                let is_same =
+                    std::fs::read(&from).map_err(failed)? == std::fs::read(&to).map_err(failed)?;
+                if !is_same {
                     return Err(super::other_bytes(key));
                 }
-                self.delete(from.as_ref()).await
+                std::fs::remove_file(&from).map_err(failed)
             }
-            Err(err) => Err(failed("move into place", key, err)),
+            moved => moved.map_err(failed),
         }
     }
 
@@ -134,6 +146,24 @@ impl Folder {
             Err(err) => Err(failed("delete", key, err)),
         }
     }
+}
+
+fn make_parent(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)
+}
+
+/// Renames a file, unless the new name is taken.
+fn move_new(from: &Path, to: &Path) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // Not every file system has it.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {}
+            moved => return moved.map_err(std::io::Error::from),
+        }
+    }
+    std::fs::hard_link(from, to).and_then(|()| std::fs::remove_file(from))
 }
 
 /// One flat folder per unit: a partition's folders need not be made twice.

@@ -150,25 +150,31 @@ impl Storage {
         }
     }
 
-    /// Puts a data file where it is ready to be published: in a folder out of readers' sight, in a
-    /// bucket under its name. A file that the same unit staged before a crash is no obstacle.
+    /// Puts a data file out of readers' sight, where it is ready to be published. Returns `false` in a
+    /// bucket, which has no such place: there a data file is put under its own name.
     ///
     /// # Errors
-    /// As [`Storage::put_once`].
-    pub async fn stage(&self, unit: &str, key: &str, bytes: impl Into<Bytes>) -> Result<()> {
+    /// `Io` when the file cannot be written.
+    pub fn stage(&self, unit: &str, key: &str, bytes: &[u8]) -> Result<bool> {
         match &self.0 {
-            Kind::Folder(folder) => folder.stage(unit, key, bytes.into()).await,
-            Kind::Bucket { .. } => self.put_once(key, bytes).await,
+            Kind::Folder(folder) => folder.stage(unit, key, bytes).map(|()| true),
+            Kind::Bucket { .. } => Ok(false),
         }
     }
 
-    /// Makes a staged file a data file.
+    /// Makes the files that a unit has staged data files.
     ///
     /// # Errors
     /// `Io` when the store fails, `Damaged` when another file has the name.
-    pub async fn publish(&self, unit: &str, key: &str) -> Result<()> {
+    pub async fn publish(&self, unit: String, keys: Vec<String>) -> Result<()> {
         match &self.0 {
-            Kind::Folder(folder) => folder.publish(unit, key).await,
+            Kind::Folder(folder) => {
+                let folder = folder.clone();
+                let publish = move || keys.iter().try_for_each(|key| folder.publish(&unit, key));
+                tokio::task::spawn_blocking(publish)
+                    .await
+                    .map_err(|err| Error::new(ErrorKind::Bug, "a task panicked").because(err))?
+            }
             Kind::Bucket { .. } => Ok(()),
         }
     }
@@ -321,14 +327,15 @@ mod tests {
     #[tokio::test]
     async fn a_staged_file_appears_once_and_whole() {
         let (_folder, lake) = lake();
-        lake.stage("u1", "t/p=1/f", "rows").await.unwrap();
+        let publish = || lake.publish("u1".to_owned(), vec!["t/p=1/f".to_owned()]);
+        assert!(lake.stage("u1", "t/p=1/f", b"rows").unwrap());
         assert_eq!(lake.read("t/p=1/f").await.unwrap(), None);
-        lake.publish("u1", "t/p=1/f").await.unwrap();
-        lake.stage("u1", "t/p=1/f", "rows").await.unwrap();
-        lake.publish("u1", "t/p=1/f").await.unwrap();
+        publish().await.unwrap();
+        lake.stage("u1", "t/p=1/f", b"rows").unwrap();
+        publish().await.unwrap();
         assert_eq!(lake.list("t").await.unwrap().len(), 1);
-        lake.stage("u1", "t/p=1/f", "other").await.unwrap();
-        let err = lake.publish("u1", "t/p=1/f").await.unwrap_err();
+        lake.stage("u1", "t/p=1/f", b"other").unwrap();
+        let err = publish().await.unwrap_err();
         assert_eq!(err.kind(), ErrorKind::Damaged);
         lake.clear_half_written().unwrap();
         assert!(lake.list("_trailmill").await.unwrap().is_empty());

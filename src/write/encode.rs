@@ -1,18 +1,21 @@
-//! Leaves to Parquet pages: levels, dictionaries, plain values, statistics.
+//! Leaves to Parquet pages: levels, dictionaries, plain values, statistics, compression.
 
+use crate::columns::{Cell, Texts};
 use crate::error::{Error, ErrorKind, Result};
-use crate::write::levels::Stream;
+use crate::write::hybrid;
+use crate::write::levels::Levels;
 use hashbrown::HashTable;
-use polars_parquet::parquet::CowBuffer;
-use polars_parquet::parquet::compression::CompressionOptions;
-use polars_parquet::parquet::encoding::hybrid_rle;
-use polars_parquet::parquet::metadata::Descriptor;
-use polars_parquet::parquet::page::{
-    CompressedPage, DataPage, DataPageHeader, DataPageHeaderV1, DictPage, FormatEncoding, Page,
+use polars_parquet::parquet::compression::{CompressionOptions, compress};
+use polars_parquet::parquet::metadata::ColumnDescriptor;
+use polars_parquet_format::thrift::protocol::TCompactOutputProtocol;
+use polars_parquet_format::{
+    ColumnMetaData, DataPageHeader, DictionaryPageHeader, Encoding, PageHeader, PageLocation,
+    PageType, Statistics,
 };
-use polars_parquet::parquet::statistics::ParquetStatistics;
-use polars_parquet::parquet::write::compress;
+use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::compress_bound;
 
 /// Rows of a data page of a column without lists.
 const PAGE_ROWS: usize = 20_000;
@@ -30,109 +33,348 @@ const DICTIONARY_TRIAL: usize = 1024;
 /// Each stands in three places of a file: page, column chunk and column index.
 const MAX_STATISTICS_BYTES: usize = 64;
 
-/// Column chunks smaller than this are not worth a compressor's context: polars makes one per page,
-/// and small partitions have hundreds of such chunks.
+/// Column chunks smaller than this are not worth compressing; small partitions have hundreds of
+/// them.
 const MIN_COMPRESSED_BYTES: usize = 512;
 
-/// The values of one leaf, without nulls, in stream order.
+/// The values of one leaf, without nulls, in the order of its levels.
 #[derive(Debug)]
 pub(crate) enum Leaf<'a> {
     /// Texts; `ids` says that hardly any two are equal.
     Text {
-        values: Vec<&'a [u8]>,
+        values: &'a [&'a [u8]],
         ids: bool,
     },
-    Bigint(Vec<i64>),
-    Double(Vec<f64>),
-    Boolean(Vec<bool>),
+    /// Texts of which equal ones are equal cells.
+    Interned {
+        cells: &'a [Cell],
+        texts: &'a Texts,
+    },
+    Bigint(&'a [i64]),
+    Double(&'a [f64]),
+    Boolean(&'a [bool]),
 }
 
 impl Leaf<'_> {
     fn len(&self) -> usize {
         match self {
             Self::Text { values, .. } => values.len(),
+            Self::Interned { cells, .. } => cells.len(),
             Self::Bigint(values) => values.len(),
             Self::Double(values) => values.len(),
             Self::Boolean(values) => values.len(),
         }
     }
+
+    /// Returns a text by its number; an empty one where there are none.
+    fn text(&self, number: usize) -> &[u8] {
+        match self {
+            Self::Text { values, .. } => values[number],
+            Self::Interned { cells, texts } => texts.get(cells[number]),
+            Self::Bigint(_) | Self::Double(_) | Self::Boolean(_) => &[],
+        }
+    }
+
+    fn is_text(&self) -> bool {
+        matches!(self, Self::Text { .. } | Self::Interned { .. })
+    }
+
+    /// The bounds of two parts of the leaf together.
+    fn join(&self, a: Option<Bounds>, b: Option<Bounds>) -> Option<Bounds> {
+        let (Some(a), Some(b)) = (&a, &b) else { return a.or(b) };
+        let is_less = |x: &Vec<u8>, y: &Vec<u8>| match self {
+            Self::Bigint(_) => number(x, i64::from_le_bytes) < number(y, i64::from_le_bytes),
+            Self::Double(_) => number(x, f64::from_le_bytes) < number(y, f64::from_le_bytes),
+            _ => x < y,
+        };
+        let min = if is_less(&b.min, &a.min) { &b.min } else { &a.min };
+        let max = if is_less(&a.max, &b.max) { &b.max } else { &a.max };
+        Some(Bounds { min: min.clone(), max: max.clone() })
+    }
 }
 
-/// The compressed pages of one column chunk.
-#[derive(Debug)]
-pub(crate) struct Pages(pub Vec<CompressedPage>);
+fn number<T>(bytes: &[u8], read: fn([u8; 8]) -> T) -> Option<T> {
+    bytes.try_into().ok().map(read)
+}
 
-/// Encodes one column chunk. `stream` holds the final levels: values stand where `def` is the
-/// maximum.
-pub(crate) fn encode(
-    leaf: &Leaf<'_>,
-    stream: &Stream,
-    descriptor: &Descriptor,
-    compression: CompressionOptions,
-) -> Result<Pages> {
-    let dictionary = match leaf {
-        Leaf::Text { values, ids: false } => dictionary(values),
-        _ => None,
-    };
-    let mut pages = Vec::new();
-    if let Some(found) = &dictionary {
-        let bytes = found.bytes.clone();
-        let page = DictPage::new(CowBuffer::Owned(bytes), found.entries, false);
-        pages.push(Page::Dict(page));
+impl Bounds {
+    fn new<const N: usize>(min: [u8; N], max: [u8; N]) -> Self {
+        Self { min: min.to_vec(), max: max.to_vec() }
     }
-    let (mut entry, mut value) = (0, 0);
-    while entry < stream.def.len() || pages.len() == usize::from(dictionary.is_some()) {
-        let (entries, values) = page_extent(leaf, stream, entry, value, dictionary.is_some());
-        let page = data_page(
-            leaf,
-            stream,
-            dictionary.as_ref(),
-            entry..entry + entries,
-            value..value + values,
-            descriptor,
-        )?;
-        pages.push(Page::Data(page));
-        entry += entries;
-        value += values;
+}
+
+/// The smallest and the largest value, as Parquet writes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub min: Vec<u8>,
+    pub max: Vec<u8>,
+}
+
+/// A data page that has been written.
+#[derive(Debug)]
+pub(crate) struct DataPage {
+    pub location: PageLocation,
+    pub nulls: i64,
+    /// Of every page that has a value: the column index takes a page without for a page of nulls.
+    pub bounds: Option<Bounds>,
+}
+
+/// A column chunk that has been written.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub metadata: ColumnMetaData,
+    pub pages: Vec<DataPage>,
+}
+
+/// Encodes column chunks, in buffers and with a compressor that are used again.
+#[derive(Default)]
+pub struct Encoder {
+    dictionary: Dictionary,
+    /// The pages of a chunk, one after another.
+    raw: Vec<u8>,
+    raw_pages: Vec<RawPage>,
+    packed: Vec<u8>,
+    zstd: Option<(i32, Compressor<'static>)>,
+}
+
+impl std::fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encoder").field("raw", &self.raw.capacity()).finish_non_exhaustive()
     }
-    let total: usize = pages.iter().map(page_len).sum();
-    let compression =
-        if total < MIN_COMPRESSED_BYTES { CompressionOptions::Uncompressed } else { compression };
-    pages
-        .into_iter()
-        .map(|page| compress(page, Vec::new(), compression).map_err(bug))
-        .collect::<Result<_>>()
-        .map(Pages)
+}
+
+/// A data page in [`Encoder::raw`].
+struct RawPage {
+    bytes: Range<usize>,
+    header: DataPageHeader,
+    rows: usize,
+    nulls: usize,
+    bounds: Option<Bounds>,
+}
+
+impl Encoder {
+    /// Encodes one column chunk and appends its pages to the file. `levels` are the final ones: values
+    /// stand where the definition level is the maximum.
+    pub(super) fn encode(
+        &mut self,
+        leaf: &Leaf<'_>,
+        levels: Levels<'_>,
+        column: &ColumnDescriptor,
+        compression: CompressionOptions,
+        file: &mut Vec<u8>,
+    ) -> Result<Chunk> {
+        self.raw.clear();
+        self.raw_pages.clear();
+        let has_dictionary = self.dictionary.build(leaf);
+        if has_dictionary {
+            for first in &self.dictionary.firsts {
+                plain_text(leaf.text(*first as usize), &mut self.raw);
+            }
+        }
+        let dictionary_bytes = 0..self.raw.len();
+        let (mut entry, mut value) = (0, 0);
+        while entry < levels.def.len() || self.raw_pages.is_empty() {
+            let (entries, values) = page_extent(leaf, levels, entry, value, has_dictionary);
+            let (entries, values) = (entry..entry + entries, value..value + values);
+            (entry, value) = (entries.end, values.end);
+            let page = self.data_page(leaf, levels, has_dictionary, entries, values);
+            self.raw_pages.push(page);
+        }
+        let compression = match self.raw.len() < MIN_COMPRESSED_BYTES {
+            true => CompressionOptions::Uncompressed,
+            false => compression,
+        };
+        let start = file.len();
+        let mut uncompressed = 0;
+        if has_dictionary {
+            let header = DictionaryPageHeader {
+                num_values: self.dictionary.firsts.len() as i32,
+                encoding: Encoding::PLAIN,
+                is_sorted: None,
+            };
+            uncompressed +=
+                self.page(dictionary_bytes, PageKind::Dictionary(header), compression, file)?;
+        }
+        let data_start = file.len();
+        let raw_pages = std::mem::take(&mut self.raw_pages);
+        let mut pages = Vec::with_capacity(raw_pages.len());
+        let (mut first_row, mut bounds) = (0, None);
+        for RawPage { bytes, header, rows, nulls, bounds: of_page } in &raw_pages {
+            let offset = file.len();
+            let kind = PageKind::Data(header.clone());
+            uncompressed += self.page(bytes.clone(), kind, compression, file)?;
+            let location = PageLocation {
+                offset: offset as i64,
+                compressed_page_size: (file.len() - offset) as i32,
+                first_row_index: first_row,
+            };
+            first_row += *rows as i64;
+            bounds = leaf.join(bounds, of_page.clone());
+            let nulls = *nulls as i64;
+            pages.push(DataPage { location, nulls, bounds: of_page.clone() });
+        }
+        self.raw_pages = raw_pages;
+        let Bounds { min, max } = bounds.clone().unwrap_or_default();
+        let statistics = Statistics {
+            null_count: Some(pages.iter().map(|page| page.nulls).sum()),
+            distinct_count: None,
+            min_value: bounds.is_some().then_some(min),
+            max_value: bounds.is_some().then_some(max),
+            min: None,
+            max: None,
+            is_max_value_exact: None,
+            is_min_value_exact: None,
+        };
+        let (type_, _) = column.descriptor.primitive_type.physical_type.into();
+        let encodings = match has_dictionary {
+            true => vec![Encoding::PLAIN, Encoding::RLE, Encoding::RLE_DICTIONARY],
+            false => vec![Encoding::PLAIN, Encoding::RLE],
+        };
+        let metadata = ColumnMetaData {
+            type_,
+            encodings,
+            path_in_schema: column.path_in_schema.iter().map(ToString::to_string).collect(),
+            codec: compression.into(),
+            num_values: levels.def.len() as i64,
+            total_uncompressed_size: uncompressed as i64,
+            total_compressed_size: (file.len() - start) as i64,
+            key_value_metadata: None,
+            data_page_offset: data_start as i64,
+            index_page_offset: None,
+            dictionary_page_offset: has_dictionary.then_some(start as i64),
+            statistics: Some(statistics),
+            encoding_stats: None,
+            bloom_filter_offset: None,
+            bloom_filter_length: None,
+            size_statistics: None,
+        };
+        Ok(Chunk { metadata, pages })
+    }
+
+    /// Appends a page's levels and values to the raw bytes.
+    fn data_page(
+        &mut self,
+        leaf: &Leaf<'_>,
+        levels: Levels<'_>,
+        has_dictionary: bool,
+        entries: Range<usize>,
+        values: Range<usize>,
+    ) -> RawPage {
+        let raw = &mut self.raw;
+        let start = raw.len();
+        let mut rows = entries.len();
+        if levels.max_rep > 0 {
+            let rep = &levels.rep[entries.clone()];
+            rows = rep.iter().filter(|level| **level == 0).count();
+            write_levels(rep, levels.max_rep, raw);
+        }
+        if levels.max_def > 0 {
+            write_levels(&levels.def[entries.clone()], levels.max_def, raw);
+        }
+        let nulls = entries.len() - values.len();
+        let (encoding, bounds) = if has_dictionary {
+            let count = self.dictionary.firsts.len();
+            let width = u32::BITS - (count.saturating_sub(1) as u32).leading_zeros();
+            raw.push(width as u8);
+            hybrid::encode(&self.dictionary.indices[values.clone()], width, raw);
+            (Encoding::RLE_DICTIONARY, self.dictionary.bounds(leaf, values))
+        } else {
+            (Encoding::PLAIN, plain(leaf, values, raw))
+        };
+        let header = DataPageHeader {
+            num_values: entries.len() as i32,
+            encoding,
+            definition_level_encoding: Encoding::RLE,
+            repetition_level_encoding: Encoding::RLE,
+            // They stand in the column chunk, and in the column index if there is one.
+            statistics: None,
+        };
+        RawPage { bytes: start..raw.len(), header, rows, nulls, bounds }
+    }
+
+    /// Appends a page with its header to the file; returns its size without compression.
+    fn page(
+        &mut self,
+        bytes: Range<usize>,
+        kind: PageKind,
+        compression: CompressionOptions,
+        file: &mut Vec<u8>,
+    ) -> Result<usize> {
+        let size = bytes.len();
+        let packed = match compression {
+            CompressionOptions::Uncompressed => None,
+            compression => Some(self.compress(bytes.clone(), compression)?),
+        };
+        let body = packed.map_or(&self.raw[bytes], |size| &self.packed[..size]);
+        let (type_, data_page_header, dictionary_page_header) = match kind {
+            PageKind::Data(header) => (PageType::DATA_PAGE, Some(header), None),
+            PageKind::Dictionary(header) => (PageType::DICTIONARY_PAGE, None, Some(header)),
+        };
+        let header = PageHeader {
+            type_,
+            uncompressed_page_size: size as i32,
+            compressed_page_size: body.len() as i32,
+            crc: None,
+            data_page_header,
+            index_page_header: None,
+            dictionary_page_header,
+            data_page_header_v2: None,
+        };
+        let protocol = &mut TCompactOutputProtocol::new(&mut *file);
+        let header_size = header.write_to_out_protocol(protocol).map_err(bug)?;
+        file.extend_from_slice(body);
+        Ok(header_size + size)
+    }
+
+    /// Compresses a part of the raw bytes; returns how many bytes of `packed` it takes.
+    fn compress(&mut self, bytes: Range<usize>, compression: CompressionOptions) -> Result<usize> {
+        let bytes = &self.raw[bytes];
+        let CompressionOptions::Zstd(level) = compression else {
+            self.packed.clear();
+            compress(compression, bytes, &mut self.packed).map_err(bug)?;
+            return Ok(self.packed.len());
+        };
+        let level = level.unwrap_or_default().compression_level();
+        let kept = self.zstd.take().filter(|(kept, _)| *kept == level);
+        let compressor = match kept {
+            Some((_, compressor)) => compressor,
+            None => Compressor::new(level).map_err(bug)?,
+        };
+        let (_, compressor) = self.zstd.insert((level, compressor));
+        let bound = compress_bound(bytes.len());
+        if self.packed.len() < bound {
+            self.packed.resize(bound, 0);
+        }
+        compressor.compress_to_buffer(bytes, &mut self.packed[..]).map_err(bug)
+    }
+}
+
+enum PageKind {
+    Dictionary(DictionaryPageHeader),
+    Data(DataPageHeader),
 }
 
 pub(crate) fn bug(err: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(ErrorKind::Bug, "cannot encode Parquet").because(err)
 }
 
-fn page_len(page: &Page) -> usize {
-    match page {
-        Page::Data(page) => page.buffer().len(),
-        Page::Dict(page) => page.buffer.len(),
-    }
-}
-
 /// How many entries and values the page that starts at `entry`, `value` takes.
 fn page_extent(
     leaf: &Leaf<'_>,
-    stream: &Stream,
+    levels: Levels<'_>,
     entry: usize,
     value: usize,
     has_dictionary: bool,
 ) -> (usize, usize) {
-    if stream.max_rep > 0 {
-        return (stream.def.len() - entry, leaf.len() - value);
+    if levels.max_rep > 0 {
+        return (levels.def.len() - entry, leaf.len() - value);
     }
-    let end = (entry + PAGE_ROWS).min(stream.def.len());
+    let end = (entry + PAGE_ROWS).min(levels.def.len());
     let (mut values, mut bytes) = (0, 0);
-    for (n, def) in stream.def[entry..end].iter().enumerate() {
-        if *def == stream.max_def {
-            if let (Leaf::Text { values: texts, .. }, false) = (leaf, has_dictionary) {
-                bytes += texts[value + values].len() + 4;
+    for (n, def) in levels.def[entry..end].iter().enumerate() {
+        if *def == levels.max_def {
+            if leaf.is_text() && !has_dictionary {
+                bytes += leaf.text(value + values).len() + 4;
                 if bytes > PAGE_BYTES && n > 0 {
                     return (n, values);
                 }
@@ -143,96 +385,52 @@ fn page_extent(
     (end - entry, values)
 }
 
-fn data_page(
-    leaf: &Leaf<'_>,
-    stream: &Stream,
-    dictionary: Option<&Dictionary>,
-    entries: std::ops::Range<usize>,
-    values: std::ops::Range<usize>,
-    descriptor: &Descriptor,
-) -> Result<DataPage> {
-    let mut buffer = Vec::new();
-    let mut rows = entries.len();
-    if stream.max_rep > 0 {
-        let rep = &stream.rep[entries.clone()];
-        rows = rep.iter().filter(|level| **level == 0).count();
-        levels(rep, stream.max_rep, &mut buffer)?;
-    }
-    if stream.max_def > 0 {
-        levels(&stream.def[entries.clone()], stream.max_def, &mut buffer)?;
-    }
-    let encoding = match dictionary {
-        Some(found) => {
-            let width = u32::BITS - (found.entries.saturating_sub(1) as u32).leading_zeros();
-            buffer.push(width as u8);
-            let indices = found.indices[values.clone()].iter().copied();
-            hybrid_rle::encode(&mut buffer, indices, width).map_err(bug)?;
-            FormatEncoding::RLE_DICTIONARY
-        }
-        None => {
-            plain(leaf, values.clone(), &mut buffer);
-            FormatEncoding::PLAIN
-        }
-    };
-    let header = DataPageHeaderV1 {
-        num_values: entries.len() as i32,
-        encoding,
-        definition_level_encoding: FormatEncoding::RLE,
-        repetition_level_encoding: FormatEncoding::RLE,
-        statistics: Some(statistics(leaf, &values, entries.len() - values.len())),
-    };
-    let header = DataPageHeader::V1(header);
-    Ok(DataPage::new(header, CowBuffer::Owned(buffer), descriptor.clone(), rows))
-}
-
 /// Levels of a version 1 page: a length, then the run-length hybrid.
-fn levels(levels: &[u8], max: u8, out: &mut Vec<u8>) -> Result<()> {
+fn write_levels(levels: &[u8], max: u8, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
-    let width = u8::BITS - max.leading_zeros();
-    if levels.iter().all(|level| *level == levels[0]) && !levels.is_empty() {
-        // Most sparse columns: one run.
-        let mut run = (levels.len() as u64) << 1;
-        while run >= 0x80 {
-            out.push(run as u8 | 0x80);
-            run >>= 7;
-        }
-        out.push(run as u8);
-        out.push(levels[0]);
-    } else {
-        hybrid_rle::encode(out, levels.iter().map(|level| u32::from(*level)), width)
-            .map_err(bug)?;
-    }
+    hybrid::encode(levels, u8::BITS - max.leading_zeros(), out);
     let length = (out.len() - start - 4) as u32;
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
-    Ok(())
 }
 
-fn plain(leaf: &Leaf<'_>, range: std::ops::Range<usize>, out: &mut Vec<u8>) {
+/// Appends the plain values, and returns their bounds.
+fn plain(leaf: &Leaf<'_>, range: Range<usize>, out: &mut Vec<u8>) -> Option<Bounds> {
     match leaf {
-        Leaf::Text { values, .. } => {
-            let values = &values[range];
-            out.reserve(values.iter().map(|value| value.len() + 4).sum());
-            for value in values {
-                plain_text(value, out);
-            }
+        Leaf::Text { .. } | Leaf::Interned { .. } => {
+            range.clone().for_each(|number| plain_text(leaf.text(number), out));
+            text_bounds(range.map(|number| leaf.text(number)))
         }
         Leaf::Bigint(values) => {
-            for value in &values[range] {
+            let values = &values[range];
+            for value in values {
                 out.extend_from_slice(&value.to_le_bytes());
             }
+            let bounds = values.iter().min().zip(values.iter().max());
+            bounds.map(|(min, max)| Bounds::new(min.to_le_bytes(), max.to_le_bytes()))
         }
         Leaf::Double(values) => {
-            for value in &values[range] {
+            let values = &values[range];
+            for value in values {
                 out.extend_from_slice(&value.to_le_bytes());
             }
+            let min = values.iter().copied().reduce(f64::min)?;
+            let max = values.iter().copied().reduce(f64::max)?;
+            // Parquet: a zero minimum is written negative, a zero maximum positive.
+            let min = if min == 0.0 { -0.0 } else { min };
+            let max = if max == 0.0 { 0.0 } else { max };
+            Some(Bounds::new(min.to_le_bytes(), max.to_le_bytes()))
         }
         Leaf::Boolean(values) => {
-            for eight in values[range].chunks(8) {
+            let values = &values[range];
+            for eight in values.chunks(8) {
                 let byte =
                     eight.iter().enumerate().fold(0, |byte, (i, bit)| byte | (u8::from(*bit) << i));
                 out.push(byte);
             }
+            let all = values.iter().all(|v| *v);
+            let any = values.iter().any(|v| *v);
+            (!values.is_empty()).then(|| Bounds::new([u8::from(all)], [u8::from(any)]))
         }
     }
 }
@@ -242,96 +440,104 @@ fn plain_text(value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(value);
 }
 
+fn text_bounds<'v>(mut values: impl Iterator<Item = &'v [u8]>) -> Option<Bounds> {
+    let first = values.next()?;
+    let (mut min, mut max) = (first, first);
+    for value in values {
+        if value < min {
+            min = value;
+        } else if value > max {
+            max = value;
+        }
+    }
+    Some(Bounds { min: lower(min), max: upper(max) })
+}
+
+/// The distinct values of a column chunk, in the order of their first use.
+#[derive(Default)]
 struct Dictionary {
-    /// The distinct values, plain.
-    bytes: Vec<u8>,
-    entries: usize,
+    table: HashTable<u32>,
+    /// Per entry, the number of the first value that has it.
+    firsts: Vec<u32>,
     /// Per value its entry.
     indices: Vec<u32>,
+    is_seen: Vec<bool>,
 }
 
-/// Builds a dictionary in the order of first use, or gives up when values hardly repeat.
-fn dictionary(values: &[&[u8]]) -> Option<Dictionary> {
-    let mut table: HashTable<u32> = HashTable::new();
-    let mut entries: Vec<&[u8]> = Vec::new();
-    let mut indices = Vec::with_capacity(values.len());
-    let mut size = 0;
-    for (seen, value) in values.iter().enumerate() {
-        if let Some(last) = indices.last()
-            && entries[*last as usize] == *value
-        {
-            indices.push(*last);
-            continue;
-        }
-        let hash = xxh3_64(value);
-        let next = entries.len() as u32;
-        let entry = table.entry(
-            hash,
-            |id| entries[*id as usize] == *value,
-            |id| xxh3_64(entries[*id as usize]),
-        );
-        let id = *entry.or_insert(next).get();
-        if id == next {
-            entries.push(value);
-            size += value.len() + 4;
-            let hardly_repeats = seen >= DICTIONARY_TRIAL && entries.len() * 2 > seen;
-            if size > MAX_DICTIONARY_BYTES || hardly_repeats {
-                return None;
+impl Dictionary {
+    /// Builds the dictionary of a leaf's texts; `false` when they hardly repeat.
+    fn build(&mut self, leaf: &Leaf<'_>) -> bool {
+        self.table.clear();
+        self.firsts.clear();
+        self.indices.clear();
+        let is_small = match leaf {
+            Leaf::Text { values, ids: false } => {
+                self.index(values, |value| xxh3_64(value), |value| value.len())
             }
+            Leaf::Interned { cells, .. } => {
+                self.index(cells, |cell| mix(cell.id()), |cell| cell.len())
+            }
+            _ => false,
+        };
+        is_small && !self.indices.is_empty() && self.firsts.len() * 4 <= self.indices.len() * 3
+    }
+
+    /// Finds the distinct values; `false` when it gave up.
+    fn index<T: Copy + Eq>(
+        &mut self,
+        values: &[T],
+        hash: impl Fn(T) -> u64,
+        len: impl Fn(T) -> usize,
+    ) -> bool {
+        let Self { table, firsts, indices, .. } = self;
+        indices.reserve(values.len());
+        let (mut size, mut last) = (0, None);
+        for (number, value) in values.iter().copied().enumerate() {
+            if let Some((before, id)) = last
+                && before == value
+            {
+                indices.push(id);
+                continue;
+            }
+            let next = firsts.len() as u32;
+            let value_of = |id: &u32| values[firsts[*id as usize] as usize];
+            let entry =
+                table.entry(hash(value), |id| value_of(id) == value, |id| hash(value_of(id)));
+            let id = *entry.or_insert(next).get();
+            if id == next {
+                firsts.push(number as u32);
+                size += len(value) + 4;
+                let hardly_repeat = number >= DICTIONARY_TRIAL && firsts.len() * 2 > number;
+                if size > MAX_DICTIONARY_BYTES || hardly_repeat {
+                    return false;
+                }
+            }
+            indices.push(id);
+            last = Some((value, id));
         }
-        indices.push(id);
+        true
     }
-    if entries.len() * 4 > values.len() * 3 {
-        return None;
+
+    /// The bounds of the values in `range`.
+    fn bounds(&mut self, leaf: &Leaf<'_>, range: Range<usize>) -> Option<Bounds> {
+        let text_of = |first: &u32| leaf.text(*first as usize);
+        if range.len() == leaf.len() {
+            return text_bounds(self.firsts.iter().map(text_of));
+        }
+        self.is_seen.clear();
+        self.is_seen.resize(self.firsts.len(), false);
+        for id in &self.indices[range] {
+            self.is_seen[*id as usize] = true;
+        }
+        let seen = self.firsts.iter().zip(&self.is_seen).filter(|(_, is_seen)| **is_seen);
+        text_bounds(seen.map(|(first, _)| text_of(first)))
     }
-    let mut bytes = Vec::with_capacity(size);
-    for entry in &entries {
-        plain_text(entry, &mut bytes);
-    }
-    Some(Dictionary { bytes, entries: entries.len(), indices })
 }
 
-/// Null count, and bounds for every page that has a value: the column index takes a page without
-/// bounds for a page of nulls.
-fn statistics(leaf: &Leaf<'_>, range: &std::ops::Range<usize>, nulls: usize) -> ParquetStatistics {
-    let range = range.clone();
-    let bounds = match leaf {
-        Leaf::Text { values, .. } => {
-            let values = &values[range];
-            values.iter().min().zip(values.iter().max()).map(|(min, max)| (lower(min), upper(max)))
-        }
-        Leaf::Bigint(values) => {
-            let values = &values[range];
-            let bytes = |value: &i64| value.to_le_bytes().to_vec();
-            values.iter().min().map(bytes).zip(values.iter().max().map(bytes))
-        }
-        Leaf::Double(values) => {
-            let values = &values[range];
-            let min = values.iter().copied().reduce(f64::min);
-            let max = values.iter().copied().reduce(f64::max);
-            // Parquet: a zero minimum is written negative, a zero maximum positive.
-            let min = min.map(|v| if v == 0.0 { -0.0 } else { v });
-            let max = max.map(|v| if v == 0.0 { 0.0 } else { v });
-            min.map(|v| v.to_le_bytes().to_vec()).zip(max.map(|v| v.to_le_bytes().to_vec()))
-        }
-        Leaf::Boolean(values) => {
-            let values = &values[range];
-            let all = values.iter().all(|v| *v);
-            let any = values.iter().any(|v| *v);
-            (!values.is_empty()).then(|| (vec![u8::from(all)], vec![u8::from(any)]))
-        }
-    };
-    let (min_value, max_value) = bounds.unzip();
-    ParquetStatistics {
-        null_count: Some(nulls as i64),
-        distinct_count: None,
-        min_value,
-        max_value,
-        min: None,
-        max: None,
-        is_max_value_exact: None,
-        is_min_value_exact: None,
-    }
+/// Spreads a cell's number over all bits.
+fn mix(id: u64) -> u64 {
+    let product = u128::from(id) * 0x9E37_79B9_7F4A_7C15;
+    (product >> 64) as u64 ^ product as u64
 }
 
 /// A prefix that ends at a character.
@@ -382,9 +588,14 @@ mod tests {
     fn a_dictionary_is_given_up_when_values_hardly_repeat() {
         let texts: Vec<String> = (0..5000).map(|i| i.to_string()).collect();
         let distinct: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
-        assert!(dictionary(&distinct).is_none());
+        let leaf = |values| Leaf::Text { values, ids: false };
+        let mut dictionary = Dictionary::default();
+        assert!(!dictionary.build(&leaf(&distinct)));
         let repeated: Vec<&[u8]> = (0..5000).map(|i| distinct[i % 7]).collect();
-        let found = dictionary(&repeated).unwrap();
-        assert_eq!((found.entries, found.indices.len()), (7, 5000));
+        assert!(dictionary.build(&leaf(&repeated)));
+        assert_eq!((dictionary.firsts.len(), dictionary.indices.len()), (7, 5000));
+        let bounds = dictionary.bounds(&leaf(&repeated), 2..4).unwrap();
+        assert_eq!(bounds, Bounds::new(*b"2", *b"3"));
+        assert!(!dictionary.build(&leaf(&[])), "a page of nulls needs none");
     }
 }

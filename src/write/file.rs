@@ -1,35 +1,27 @@
 //! The files of one table in a unit: ordered rows to encoded Parquet, one partition at a time.
 
-use crate::columns::{Cell, SideText, TableRows, Tree, Values};
+use crate::columns::{Interner, TableRows, TextColumn, Texts, Tree, Values};
 use crate::error::Result;
-use crate::schema::{Lock, Role};
+use crate::schema::{ColumnSpec, Lock, Role};
 use crate::units::EpochMillis;
 use crate::write::arrange::Order;
-use crate::write::encode::{Leaf, Pages, bug, encode};
+use crate::write::encode::{Chunk, Encoder, Leaf};
+use crate::write::footer::{FileSchema, Footer, MAGIC};
 use crate::write::layout::{
-    Fitting, Shape, Texts, parquet_type, plain_type, text_type, walk, whole_shape,
+    Fitting, Shape, parquet_type, plain_type, text_type, walk, whole_shape,
 };
-use crate::write::levels::Stream;
+use crate::write::levels::{Levels, Stream};
 use crate::write::{Compression, WriteOptions};
-use polars_parquet::parquet::FallibleStreamingIterator;
-use polars_parquet::parquet::error::ParquetError;
-use polars_parquet::parquet::metadata::{KeyValue, SchemaDescriptor};
-use polars_parquet::parquet::page::CompressedPage;
+use polars_parquet::parquet::metadata::KeyValue;
 use polars_parquet::parquet::schema::Repetition;
 use polars_parquet::parquet::schema::types::{
     FieldInfo, ParquetType, PhysicalType, PrimitiveConvertedType, PrimitiveLogicalType,
     PrimitiveType, TimeUnit,
 };
-use polars_parquet::parquet::write::{
-    DynIter, DynStreamingIterator, FileWriter, Version, WriteOptions as FileOptions,
-};
 use std::ops::Range;
 
 /// The most rows of a row group.
 pub const ROW_GROUP_ROWS: u32 = 100_000;
-
-/// Columns whose values are ids: a dictionary would only cost.
-const ID_COLUMNS: [&str; 3] = ["eventid", "requestid", "sharedeventid"];
 
 /// One finished Parquet file, still in memory.
 #[derive(Debug)]
@@ -57,97 +49,87 @@ pub struct Written {
 
 /// A column of the file and where its values come from.
 enum Source<'a> {
-    Text { cells: &'a [Cell], ids: bool },
+    Text(&'a TextColumn),
     Instants,
     Booleans(&'a [Option<bool>]),
-    Tree { tree: &'a Tree, shape: Shape },
+    Typed { tree: &'a Tree, shape: Shape },
+    Nested { tree: &'a Tree, shape: Shape },
 }
 
-/// Encodes the rows of `table` for which `keep` holds.
-///
-/// # Errors
-/// `Bug` when polars refuses what was encoded.
-pub fn write_table(
-    mut table: TableRows,
-    source: &[u8],
-    side: &SideText,
-    keep: &[bool],
-    lock: &Lock,
-    options: &WriteOptions,
-) -> Result<Written> {
-    let order = Order::new(&table, source, side, keep);
-    order.apply(&mut table);
-    let texts = Texts { source, side };
-    let mut written = Written::default();
-    for values in &table.values {
-        if let Values::Nested(tree) = values {
-            written.unfit += tree.nodes.iter().map(|node| node.displaced).sum::<u64>();
-        }
-    }
-    for (partition, range) in &order.slices {
-        let slice = Slice { table: &table, order: &order, texts, lock, options };
-        slice.write(&table.partitions[*partition as usize], range.clone(), &mut written)?;
-    }
-    Ok(written)
-}
-
-struct Slice<'a> {
+/// Writes an arranged table, partition by partition, on any thread.
+#[derive(Debug)]
+pub struct TableWriter<'a> {
     table: &'a TableRows,
     order: &'a Order,
-    texts: Texts<'a>,
+    texts: &'a Texts,
     lock: &'a Lock,
     options: &'a WriteOptions,
+    /// Of files without nested columns.
+    schema: FileSchema,
 }
 
-impl Slice<'_> {
-    /// Writes one partition's rows into one file, or more when the target size is reached.
-    fn write(&self, partition: &str, rows: Range<u32>, written: &mut Written) -> Result<()> {
-        let (columns, types) = self.columns(rows.clone(), &mut written.unfit);
-        let schema = SchemaDescriptor::new("trailmill".into(), types);
+impl<'a> TableWriter<'a> {
+    /// Creates a writer of a table that [`arrange`](crate::write::arrange) has put in `order`; nested
+    /// columns have the schema of `lock`.
+    ///
+    /// # Errors
+    /// `Bug` when polars refuses the schema.
+    pub fn new(
+        table: &'a TableRows,
+        order: &'a Order,
+        texts: &'a Texts,
+        lock: &'a Lock,
+        options: &'a WriteOptions,
+    ) -> Result<Self> {
+        let types = table
+            .specs
+            .iter()
+            .zip(&table.values)
+            .filter_map(|(spec, values)| documented(spec, values).map(|(_, parquet)| parquet));
+        let schema = FileSchema::new(types.collect())?;
+        Ok(Self { table, order, texts, lock, options, schema })
+    }
+
+    /// Encodes the rows of a partition, by its place in the order, into one file, or more when the
+    /// target size is reached.
+    ///
+    /// # Errors
+    /// `Bug` when polars refuses what was encoded.
+    pub fn write(&self, partition: usize, encoder: &mut Encoder) -> Result<Written> {
+        let (partition, rows) = self.order.slices[partition].clone();
+        let partition = &self.table.partitions[partition as usize];
+        let mut written = Written::default();
+        let columns = self.columns(rows.clone(), &mut written.unfit);
+        let has_nested = columns.iter().any(|(column, _)| matches!(column, Source::Nested { .. }));
+        let with_nested = match has_nested {
+            true => Some(FileSchema::new(columns.iter().map(|(_, t)| t.clone()).collect())?),
+            false => None,
+        };
+        let schema = with_nested.as_ref().unwrap_or(&self.schema);
         let mut next = rows.start;
         while next < rows.end {
             let first = next;
-            let (mut groups, mut size) = (Vec::new(), 0);
-            while next < rows.end && (next == first || size < self.options.target_file_bytes) {
+            let mut file = MAGIC.to_vec();
+            let mut groups = Vec::new();
+            let is_full = |file: &Vec<u8>| file.len() as u64 >= self.options.target_file_bytes;
+            while next < rows.end && (next == first || !is_full(&file)) {
                 let group = next..rows.end.min(next + ROW_GROUP_ROWS);
-                let pages = self.row_group(&columns, &schema, group.clone())?;
-                size += pages.iter().map(pages_len).sum::<u64>();
-                groups.push((u64::from(group.end - group.start), pages));
+                let chunks = self.row_group(&columns, schema, group.clone(), encoder, &mut file)?;
+                groups.push((u64::from(group.end - group.start), chunks));
                 next = group.end;
             }
-            let instants = || {
-                let rows = &self.order.rows[first as usize..next as usize];
-                rows.iter().map(|row| self.table.rows[*row as usize].instant)
-            };
+            Footer { schema, groups, metadata: self.metadata() }.write(&mut file)?;
+            let rows = &self.order.rows[first as usize..next as usize];
+            let instants = || rows.iter().map(|row| self.table.rows[*row as usize].instant);
             written.files.push(EncodedFile {
-                partition: partition.to_owned(),
-                bytes: self.file(schema.clone(), groups)?,
+                partition: partition.clone(),
+                bytes: file,
                 rows: u64::from(next - first),
                 min_instant: instants().min().unwrap_or_default(),
                 max_instant: instants().max().unwrap_or_default(),
             });
         }
-        Ok(())
-    }
-
-    /// Puts encoded row groups into a file. Page indexes are written where there is more than one
-    /// page to choose from: of a file of small chunks they would be a quarter.
-    fn file(&self, schema: SchemaDescriptor, groups: Vec<(u64, Vec<Pages>)>) -> Result<Vec<u8>> {
-        let pages = groups.iter().flat_map(|(_, columns)| columns);
-        let write_statistics = pages.into_iter().any(|Pages(pages)| {
-            pages.iter().filter(|page| matches!(page, CompressedPage::Data(_))).count() > 1
-        });
-        let options = FileOptions { write_statistics, version: Version::V1 };
-        let mut writer = FileWriter::new(Vec::new(), schema, options, Some(created_by()));
-        for (rows, columns) in groups {
-            let columns: Vec<_> = columns
-                .into_iter()
-                .map(|Pages(pages)| Ok(DynStreamingIterator::new(Finished { pages, passed: 0 })))
-                .collect();
-            writer.write(rows, DynIter::new(columns.into_iter())).map_err(bug)?;
-        }
-        writer.end(Some(self.metadata())).map_err(bug)?;
-        Ok(writer.into_inner())
+        Ok(written)
     }
 
     fn metadata(&self) -> Vec<KeyValue> {
@@ -161,114 +143,111 @@ impl Slice<'_> {
     }
 
     /// The file's columns with their types.
-    fn columns(&self, rows: Range<u32>, unfit: &mut u64) -> (Vec<Source<'_>>, Vec<ParquetType>) {
-        let (mut columns, mut types) = (Vec::new(), Vec::new());
+    fn columns(&self, rows: Range<u32>, unfit: &mut u64) -> Vec<(Source<'_>, ParquetType)> {
+        let mut columns = Vec::with_capacity(self.table.specs.len());
         for (spec, values) in self.table.specs.iter().zip(&self.table.values) {
-            let (column, parquet) = match values {
-                Values::Text(cells) => {
-                    let ids = ID_COLUMNS.contains(&spec.name);
-                    (Source::Text { cells, ids }, text_type(spec.name, Repetition::Optional))
-                }
-                Values::Instants => (Source::Instants, timestamp_type(spec.name)),
-                Values::Booleans(flags) => {
-                    (Source::Booleans(flags), plain_type(spec.name, PhysicalType::Boolean))
-                }
-                Values::Typed(tree) => {
-                    let Role::Typed(_, kind) = &spec.role else { continue };
-                    let shape = whole_shape(tree, 0, kind);
-                    let parquet = parquet_type(spec.name, &shape);
-                    (Source::Tree { tree, shape }, parquet)
-                }
-                Values::Nested(tree) => {
-                    let Some(field) = self.lock.column(self.table.family, spec.name) else {
-                        continue;
-                    };
-                    let mut fitting = Fitting { tree, texts: self.texts, unfit: 0 };
-                    let shape = fitting.shape(0, &field.kind, rows.clone());
-                    *unfit += fitting.unfit;
-                    let Some(shape) = shape else { continue };
-                    let parquet = parquet_type(spec.name, &shape);
-                    (Source::Tree { tree, shape }, parquet)
-                }
+            let Values::Nested(tree) = values else {
+                columns.extend(documented(spec, values));
+                continue;
             };
-            columns.push(column);
-            types.push(parquet);
+            let Some(field) = self.lock.column(self.table.family, spec.name) else { continue };
+            let mut fitting = Fitting { tree, texts: self.texts, unfit: 0 };
+            let shape = fitting.shape(0, &field.kind, rows.clone());
+            *unfit += fitting.unfit;
+            let Some(shape) = shape else { continue };
+            let parquet = parquet_type(spec.name, &shape);
+            columns.push((Source::Nested { tree, shape }, parquet));
         }
-        (columns, types)
+        columns
     }
 
     fn row_group(
         &self,
-        columns: &[Source<'_>],
-        schema: &SchemaDescriptor,
+        columns: &[(Source<'_>, ParquetType)],
+        schema: &FileSchema,
         rows: Range<u32>,
-    ) -> Result<Vec<Pages>> {
-        let mut chunks = Vec::with_capacity(schema.columns().len());
+        encoder: &mut Encoder,
+        file: &mut Vec<u8>,
+    ) -> Result<Vec<Chunk>> {
+        let leaves = schema.descriptor.columns();
+        let mut chunks = Vec::with_capacity(leaves.len());
         let compression = self.options.compression.options();
-        let mut put = |leaf: &Leaf<'_>, stream: &Stream| -> Result<()> {
-            let descriptor = &schema.columns()[chunks.len()].descriptor;
-            chunks.push(encode(leaf, stream, descriptor, compression)?);
+        let mut put = |leaf: &Leaf<'_>, levels: Levels<'_>| -> Result<()> {
+            let column = &leaves[chunks.len()];
+            chunks.push(encoder.encode(leaf, levels, column, compression, file)?);
             Ok(())
         };
         let numbers = &self.order.rows[rows.start as usize..rows.end as usize];
         let base = Stream::rows(rows.start, rows.end);
-        for column in columns {
+        let mut present = Vec::with_capacity(numbers.len());
+        let (mut cells, mut values, mut booleans) = (Vec::new(), Vec::new(), Vec::new());
+        for (column, _) in columns {
+            present.clear();
             match column {
-                Source::Text { cells, ids } => {
-                    let cells = || numbers.iter().map(|row| cells[*row as usize]).enumerate();
-                    let present = || cells().filter(|(_, cell)| !cell.is_null());
-                    let stream = base.present(present().map(|(i, _)| rows.start + i as u32));
-                    let values = present().map(|(_, cell)| self.texts.of(cell)).collect();
-                    put(&Leaf::Text { values, ids: *ids }, &stream)?;
+                Source::Text(column) => {
+                    cells.clear();
+                    for row in numbers {
+                        let cell = column.cells[*row as usize];
+                        present.push(u8::from(!cell.is_null()));
+                        if !cell.is_null() {
+                            cells.push(cell);
+                        }
+                    }
+                    if column.interner.as_ref().is_some_and(Interner::is_exact) {
+                        let leaf = Leaf::Interned { cells: &cells, texts: self.texts };
+                        put(&leaf, flat(&present))?;
+                        continue;
+                    }
+                    values.clear();
+                    values.extend(cells.iter().map(|cell| self.texts.get(*cell)));
+                    let ids = column.interner.is_none();
+                    put(&Leaf::Text { values: &values, ids }, flat(&present))?;
                 }
                 Source::Instants => {
-                    let instants =
-                        numbers.iter().map(|row| self.table.rows[*row as usize].instant).collect();
-                    put(&Leaf::Bigint(instants), &base.present(rows.clone()))?;
+                    present.resize(numbers.len(), 1);
+                    let instant = |row: &u32| self.table.rows[*row as usize].instant;
+                    let instants: Vec<_> = numbers.iter().map(instant).collect();
+                    put(&Leaf::Bigint(&instants), flat(&present))?;
                 }
                 Source::Booleans(flags) => {
-                    let flags = || numbers.iter().map(|row| flags[*row as usize]).enumerate();
-                    let present = || flags().filter_map(|(i, flag)| flag.map(|flag| (i, flag)));
-                    let stream = base.present(present().map(|(i, _)| rows.start + i as u32));
-                    put(&Leaf::Boolean(present().map(|(_, flag)| flag).collect()), &stream)?;
+                    booleans.clear();
+                    for row in numbers {
+                        let flag = flags[*row as usize];
+                        present.push(u8::from(flag.is_some()));
+                        booleans.extend(flag);
+                    }
+                    put(&Leaf::Boolean(&booleans), flat(&present))?;
                 }
-                Source::Tree { tree, shape } => walk(tree, shape, &base, self.texts, &mut put)?,
+                Source::Typed { tree, shape } | Source::Nested { tree, shape } => {
+                    walk(tree, shape, &base, self.texts, &mut put)?;
+                }
             }
         }
         Ok(chunks)
     }
 }
 
-/// Hands finished pages to polars' file writer.
-struct Finished {
-    pages: Vec<CompressedPage>,
-    passed: usize,
+/// The levels of an optional column without structure.
+fn flat(present: &[u8]) -> Levels<'_> {
+    Levels { def: present, rep: &[], max_def: 1, max_rep: 0 }
 }
 
-impl FallibleStreamingIterator for Finished {
-    type Item = CompressedPage;
-    type Error = ParquetError;
-
-    fn advance(&mut self) -> std::result::Result<(), ParquetError> {
-        self.passed += 1;
-        Ok(())
-    }
-
-    fn get(&self) -> Option<&CompressedPage> {
-        self.pages.get(self.passed.checked_sub(1)?)
-    }
-}
-
-fn pages_len(pages: &Pages) -> u64 {
-    pages
-        .0
-        .iter()
-        .map(|page| match page {
-            CompressedPage::Data(page) => page.compressed_size() as u64,
-            // Dictionaries are capped at a megabyte; their compressed size is not public.
-            CompressedPage::Dict(_) => 0,
-        })
-        .sum()
+/// A column that every file has, with its type; nothing for an inferred one.
+fn documented<'a>(spec: &ColumnSpec, values: &'a Values) -> Option<(Source<'a>, ParquetType)> {
+    Some(match values {
+        Values::Text(column) => (Source::Text(column), text_type(spec.name, Repetition::Optional)),
+        Values::Instants => (Source::Instants, timestamp_type(spec.name)),
+        Values::Booleans(flags) => {
+            (Source::Booleans(flags), plain_type(spec.name, PhysicalType::Boolean))
+        }
+        Values::Typed(tree) => {
+            let Role::Typed(_, kind) = &spec.role else { return None };
+            let shape = whole_shape(tree, 0, kind);
+            let parquet = parquet_type(spec.name, &shape);
+            (Source::Typed { tree, shape }, parquet)
+        }
+        Values::Nested(_) => return None,
+    })
 }
 
 fn timestamp_type(name: &str) -> ParquetType {
@@ -281,11 +260,6 @@ fn timestamp_type(name: &str) -> ParquetType {
         converted_type: Some(PrimitiveConvertedType::TimestampMillis),
         physical_type: PhysicalType::Int64,
     })
-}
-
-/// parquet-mr ignores text statistics of a writer whose name it cannot parse.
-fn created_by() -> String {
-    format!("trailmill version {} (build polars-parquet 0.55.2)", env!("CARGO_PKG_VERSION"))
 }
 
 impl Compression {

@@ -3,12 +3,12 @@
 //! Documented columns are always there with all their members. Inferred columns carry only the
 //! members that have a fitting value in the file, in the lock's order: readers match by name.
 
-use crate::columns::{Cell, ListAt, Node, ObjectAt, ScalarAt, SideText, Tree, as_bigint};
+use crate::columns::{Cell, ListAt, Node, ObjectAt, ScalarAt, Texts, Tree, as_bigint};
 use crate::error::Result;
 use crate::parse::{ScalarKind, escape_json, minify_json};
 use crate::schema::{Field, Kind};
 use crate::write::encode::Leaf;
-use crate::write::levels::Stream;
+use crate::write::levels::{Levels, Stream};
 use polars_parquet::parquet::schema::Repetition;
 use polars_parquet::parquet::schema::types::{
     FieldInfo, GroupConvertedType, GroupLogicalType, ParquetType, PhysicalType,
@@ -62,19 +62,6 @@ fn element_range(lists: &[ListAt]) -> Range<u32> {
     }
 }
 
-/// Texts of one unit, and room for those that must be made.
-#[derive(Clone, Copy)]
-pub(crate) struct Texts<'a> {
-    pub source: &'a [u8],
-    pub side: &'a SideText,
-}
-
-impl<'a> Texts<'a> {
-    pub(super) fn of(self, cell: Cell) -> &'a [u8] {
-        cell.bytes(self.source, self.side)
-    }
-}
-
 /// Shapes of documented columns: everything, whether it has values or not.
 pub(crate) fn whole_shape(tree: &Tree, node: u32, kind: &Kind) -> Shape {
     match kind {
@@ -99,7 +86,7 @@ pub(crate) fn whole_shape(tree: &Tree, node: u32, kind: &Kind) -> Shape {
 /// Finds the shape of an inferred column over some rows, and counts what does not fit.
 pub(crate) struct Fitting<'a> {
     pub tree: &'a Tree,
-    pub texts: Texts<'a>,
+    pub texts: &'a Texts,
     /// Values that the lock's kind cannot hold, or that it has no field for.
     pub unfit: u64,
 }
@@ -181,7 +168,7 @@ fn is_empty(text: Cell) -> bool {
     text.len() <= 2
 }
 
-fn fits(scalar: &ScalarAt, kind: LeafKind, texts: Texts<'_>) -> bool {
+fn fits(scalar: &ScalarAt, kind: LeafKind, texts: &Texts) -> bool {
     match kind {
         LeafKind::Text | LeafKind::Json => true,
         LeafKind::Boolean => scalar.kind == ScalarKind::Bool,
@@ -194,27 +181,27 @@ fn is_number(scalar: &ScalarAt) -> bool {
     matches!(scalar.kind, ScalarKind::Integer | ScalarKind::Float)
 }
 
-fn bigint(scalar: &ScalarAt, texts: Texts<'_>) -> Option<i64> {
-    if is_number(scalar) { as_bigint(texts.of(scalar.text)) } else { None }
+fn bigint(scalar: &ScalarAt, texts: &Texts) -> Option<i64> {
+    if is_number(scalar) { as_bigint(texts.get(scalar.text)) } else { None }
 }
 
-fn double(scalar: &ScalarAt, texts: Texts<'_>) -> Option<f64> {
+fn double(scalar: &ScalarAt, texts: &Texts) -> Option<f64> {
     if !is_number(scalar) {
         return None;
     }
-    let value = std::str::from_utf8(texts.of(scalar.text)).ok()?.parse::<f64>().ok()?;
+    let value = std::str::from_utf8(texts.get(scalar.text)).ok()?.parse::<f64>().ok()?;
     value.is_finite().then_some(value)
 }
 
 /// What [`walk`] hands out: one leaf with its levels and values, in the file's column order.
-pub(crate) type OnLeaf<'f> = &'f mut dyn FnMut(&Leaf<'_>, &Stream) -> Result<()>;
+pub(crate) type OnLeaf<'f> = &'f mut dyn FnMut(&Leaf<'_>, Levels<'_>) -> Result<()>;
 
 /// Lays out a shape over the slots of `stream`, leaf by leaf.
 pub(crate) fn walk(
     tree: &Tree,
     shape: &Shape,
     stream: &Stream,
-    texts: Texts<'_>,
+    texts: &Texts,
     on_leaf: OnLeaf<'_>,
 ) -> Result<()> {
     let range = stream.start..stream.end;
@@ -238,8 +225,8 @@ pub(crate) fn walk(
                 return Ok(());
             };
             let keys = scalars(&tree.nodes[key as usize], inside.start..inside.end);
-            let keys = keys.iter().map(|scalar| texts.of(scalar.text)).collect();
-            on_leaf(&Leaf::Text { values: keys, ids: false }, &inside)?;
+            let keys: Vec<_> = keys.iter().map(|scalar| texts.get(scalar.text)).collect();
+            on_leaf(&Leaf::Text { values: &keys, ids: false }, inside.levels())?;
             leaf(&tree.nodes[value as usize], LeafKind::Text, &inside, texts, on_leaf)
         }
     }
@@ -249,7 +236,7 @@ fn leaf(
     node: &Node,
     kind: LeafKind,
     stream: &Stream,
-    texts: Texts<'_>,
+    texts: &Texts,
     on_leaf: OnLeaf<'_>,
 ) -> Result<()> {
     let range = stream.start..stream.end;
@@ -258,31 +245,36 @@ fn leaf(
     let inside = || stream.present(fitting().map(|scalar| scalar.slot));
     match kind {
         LeafKind::Text => {
-            let values = scalars.iter().map(|scalar| texts.of(scalar.text)).collect();
-            on_leaf(&Leaf::Text { values, ids: false }, &inside())
+            if node.interner.is_exact() {
+                let cells: Vec<_> = scalars.iter().map(|scalar| scalar.text).collect();
+                return on_leaf(&Leaf::Interned { cells: &cells, texts }, inside().levels());
+            }
+            let values: Vec<_> = scalars.iter().map(|scalar| texts.get(scalar.text)).collect();
+            on_leaf(&Leaf::Text { values: &values, ids: false }, inside().levels())
         }
         LeafKind::Boolean => {
-            let values = fitting().map(|scalar| texts.of(scalar.text) == b"true").collect();
-            on_leaf(&Leaf::Boolean(values), &inside())
+            let values: Vec<_> =
+                fitting().map(|scalar| texts.get(scalar.text) == b"true").collect();
+            on_leaf(&Leaf::Boolean(&values), inside().levels())
         }
         LeafKind::Bigint => {
-            let values = fitting().filter_map(|scalar| bigint(scalar, texts)).collect();
-            on_leaf(&Leaf::Bigint(values), &inside())
+            let values: Vec<_> = fitting().filter_map(|scalar| bigint(scalar, texts)).collect();
+            on_leaf(&Leaf::Bigint(&values), inside().levels())
         }
         LeafKind::Double => {
-            let values = fitting().filter_map(|scalar| double(scalar, texts)).collect();
-            on_leaf(&Leaf::Double(values), &inside())
+            let values: Vec<_> = fitting().filter_map(|scalar| double(scalar, texts)).collect();
+            on_leaf(&Leaf::Double(&values), inside().levels())
         }
         LeafKind::Json => json_leaf(node, stream, texts, on_leaf),
     }
 }
 
 /// Values of any shape as JSON text.
-fn json_leaf(node: &Node, stream: &Stream, texts: Texts<'_>, on_leaf: OnLeaf<'_>) -> Result<()> {
+fn json_leaf(node: &Node, stream: &Stream, texts: &Texts, on_leaf: OnLeaf<'_>) -> Result<()> {
     let range = stream.start..stream.end;
     let mut entries: Vec<(u32, Vec<u8>)> = Vec::new();
     for scalar in scalars(node, range.clone()) {
-        let text = texts.of(scalar.text);
+        let text = texts.get(scalar.text);
         let mut json = Vec::with_capacity(text.len() + 2);
         match scalar.kind {
             ScalarKind::String => escape_json(text, &mut json),
@@ -296,13 +288,13 @@ fn json_leaf(node: &Node, stream: &Stream, texts: Texts<'_>, on_leaf: OnLeaf<'_>
         .chain(lists(node, range).iter().map(|list| (list.slot, list.text)));
     for (slot, text) in containers {
         let mut json = Vec::with_capacity(text.len());
-        minify_json(texts.of(text), &mut json);
+        minify_json(texts.get(text), &mut json);
         entries.push((slot, json));
     }
     entries.sort_unstable_by_key(|(slot, _)| *slot);
     let inside = stream.present(entries.iter().map(|(slot, _)| *slot));
-    let values = entries.iter().map(|(_, json)| &json[..]).collect();
-    on_leaf(&Leaf::Text { values, ids: false }, &inside)
+    let values: Vec<_> = entries.iter().map(|(_, json)| &json[..]).collect();
+    on_leaf(&Leaf::Text { values: &values, ids: false }, inside.levels())
 }
 
 fn info(name: &str, repetition: Repetition) -> FieldInfo {

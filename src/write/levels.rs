@@ -23,6 +23,15 @@ impl Positions {
     }
 }
 
+/// The final levels of a leaf.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Levels<'a> {
+    pub def: &'a [u8],
+    pub rep: &'a [u8],
+    pub max_def: u8,
+    pub max_rep: u8,
+}
+
 /// The stream that a node's values are placed in.
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
@@ -41,6 +50,11 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    pub(super) fn levels(&self) -> Levels<'_> {
+        let Self { def, rep, max_def, max_rep, .. } = self;
+        Levels { def, rep, max_def: *max_def, max_rep: *max_rep }
+    }
+
     /// The stream of rows `start .. end`.
     pub(super) fn rows(start: u32, end: u32) -> Self {
         Self {

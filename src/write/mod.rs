@@ -7,11 +7,15 @@
 mod arrange;
 mod encode;
 mod file;
+mod footer;
+mod hybrid;
 mod layout;
 mod levels;
 
 use crate::error::{Error, Result};
-pub use file::{EncodedFile, ROW_GROUP_ROWS, Written, write_table};
+pub use arrange::{Order, arrange};
+pub use encode::Encoder;
+pub use file::{EncodedFile, ROW_GROUP_ROWS, TableWriter, Written};
 use std::fmt;
 use std::str::FromStr;
 
