@@ -8,5 +8,10 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // The allocator asks for huge pages, which are cleared whole for the few bytes that are used of
+    // many: without them two threads take 330 MiB instead of 430, and no more time. Where it cannot be
+    // told, more memory is used.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     trailmill::cli::main()
 }

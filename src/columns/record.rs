@@ -379,18 +379,6 @@ impl TableRows {
         }
     }
 
-    /// Makes room for `more` rows, so that they are not copied as the columns grow.
-    pub fn reserve(&mut self, more: usize) {
-        self.rows.reserve(more);
-        for values in &mut self.values {
-            match values {
-                Values::Text(column) => column.cells.reserve(more),
-                Values::Booleans(flags) => flags.reserve(more),
-                Values::Instants | Values::Typed(_) | Values::Nested(_) => {}
-            }
-        }
-    }
-
     /// Returns how many values of free-form fields gave way to another spelling of their key.
     pub fn displaced(&self) -> u64 {
         let trees = self.values.iter().map(|values| match values {

@@ -84,11 +84,6 @@ impl Texts {
         &self.bytes[start..start + cell.len()]
     }
 
-    /// Makes room for `more` bytes, so that they are not copied as the texts grow.
-    pub fn reserve(&mut self, more: usize) {
-        self.bytes.reserve(more);
-    }
-
     /// Returns how many bytes of memory the texts have.
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()

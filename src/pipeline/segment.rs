@@ -104,8 +104,6 @@ pub(crate) struct Parsed {
     pub tables: Vec<TableRows>,
     /// Empty tables of an earlier segment.
     idle: Vec<TableRows>,
-    /// Rows that are expected.
-    rows: usize,
     pub objects: Vec<ObjectRecord>,
     pub quarantine: Vec<QuarantinedObject>,
     pub bytes_json: u64,
@@ -124,45 +122,27 @@ impl Parsed {
         self.bytes_compressed = 0;
     }
 
-    /// Makes room for what `json` bytes of events usually become, which is far less work than growing
-    /// into it.
-    fn expect(&mut self, json: u64) {
-        let json = (json as usize).min(MAX_UNIT_BYTES);
-        self.texts.reserve(json / 2);
-        self.rows = json / BYTES_PER_RECORD;
-    }
-
     /// Returns which of the tables is a family's.
     pub(super) fn table(&mut self, family: Family, nested: bool) -> usize {
         let is_it = |table: &TableRows| table.family == family;
         self.tables.iter().position(is_it).unwrap_or_else(|| {
             let idle = self.idle.iter().position(is_it).map(|at| self.idle.swap_remove(at));
-            let mut table = idle.unwrap_or_else(|| TableRows::new(family, nested));
-            if family == Family::Events {
-                table.reserve(self.rows);
-            }
-            self.tables.push(table);
+            self.tables.push(idle.unwrap_or_else(|| TableRows::new(family, nested)));
             self.tables.len() - 1
         })
     }
 }
 
-/// JSON bytes of a record; most have 1 to 2 kB.
-const BYTES_PER_RECORD: usize = 1500;
-
-/// Decodes and parses the objects of a segment, `json` bytes by estimate, into `parsed`, which is
-/// empty.
+/// Decodes and parses the objects of a segment into `parsed`, which is empty.
 ///
 /// # Errors
 /// `Io` when a file cannot be read; input never fails a segment.
 pub(crate) fn parse_segment(
     objects: Vec<SegmentObject>,
-    json: u64,
     worker: &mut Worker,
     options: &RowOptions,
     parsed: &mut Parsed,
 ) -> Result<()> {
-    parsed.expect(json);
     for object in objects {
         let number = parsed.objects.len() as u32;
         let SegmentObject { key, etag, layout, input } = object;
