@@ -85,6 +85,11 @@ impl Decoded {
         self.len = self.len.min(len);
     }
 
+    /// Returns how many bytes of memory the buffer has.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Appends `more` bytes of no particular value, and returns them.
     fn grow(&mut self, more: usize) -> &mut [u8] {
         let start = self.len;

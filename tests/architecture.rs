@@ -20,7 +20,11 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("schema", &["error"], &[]),
     ("partition", &["error", "units"], &[]),
     ("columns", &["error", "units", "parse", "schema", "partition"], &[]),
-    ("write", &["error", "units", "parse", "schema", "columns"], &["polars", "polars_parquet"]),
+    (
+        "write",
+        &["error", "units", "parse", "schema", "columns"],
+        &["polars", "polars_parquet", "polars_parquet_format", "zstd"],
+    ),
     (
         "storage",
         &["error", "location", "aws"],
@@ -96,6 +100,8 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
 const HEAVY: &[&str] = &[
     "polars",
     "polars_parquet",
+    "polars_parquet_format",
+    "zstd",
     "simd_json",
     "libdeflater",
     "flate2",

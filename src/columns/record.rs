@@ -306,7 +306,7 @@ impl Found {
 const HOUR: i64 = 3_600_000;
 
 /// What a row's partition is made from; the row before often has the same.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct LastPartition {
     id: u32,
     object: u32,
@@ -317,6 +317,12 @@ struct LastPartition {
 }
 
 impl LastPartition {
+    /// No row's: no instant is in this hour.
+    fn none() -> Self {
+        let (account, region, event_source) = (Vec::new(), Vec::new(), Vec::new());
+        Self { id: 0, object: 0, hour: i64::MIN, account, region, event_source }
+    }
+
     /// Whether a row of `object` made from `facts` belongs to the same partition.
     fn is_for(&self, object: u32, facts: &Facts<'_>, by: &PartitionBy) -> bool {
         self.object == object
@@ -373,7 +379,7 @@ impl TableRows {
             rows: Vec::new(),
             partitions: Vec::new(),
             partition_ids: HashMap::new(),
-            last_partition: LastPartition::default(),
+            last_partition: LastPartition::none(),
             nested_from,
             keys,
         }
@@ -414,7 +420,7 @@ impl TableRows {
         self.rows.clear();
         self.partitions.clear();
         self.partition_ids.clear();
-        self.last_partition.hour = i64::MIN;
+        self.last_partition = LastPartition::none();
     }
 
     /// Takes the record the cursor stands on, and moves past it in any case.

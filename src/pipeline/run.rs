@@ -44,6 +44,13 @@ pub(crate) struct Job {
     bytes: u64,
 }
 
+/// A settled segment, as those who encode its files share it.
+struct Sharing {
+    staging: Staging,
+    job: Job,
+    sender: Sender<(u64, Arrival)>,
+}
+
 /// What reaches the committer, by segment number.
 enum Arrival {
     Segment(Box<Staged>),
@@ -338,15 +345,14 @@ impl Run<'_> {
     ) {
         let staging = Staging::new(settled, &job.unit, job.segment, self.options);
         let tasks = staging.tasks();
-        let shared = Arc::new((staging, job, sender));
+        let shared = Arc::new(Sharing { staging, job, sender });
         for task in 0..tasks {
             let shared = Arc::clone(&shared);
             scope.spawn(move |_| {
                 let mut worker = self.worker();
-                let (staging, ..) = &*shared;
                 let encoder = &mut worker.encoder;
                 if !self.has_failed()
-                    && let Err(err) = staging.run(task, encoder, self.storage, self.handle)
+                    && let Err(err) = shared.staging.run(task, encoder, self.storage, self.handle)
                 {
                     self.fail(err);
                 }
@@ -358,8 +364,8 @@ impl Run<'_> {
     }
 
     /// Sends a segment to the committer when the last of those who share it is done.
-    fn end_task(&self, shared: Arc<(Staging, Job, Sender<(u64, Arrival)>)>) {
-        let Some((staging, job, sender)) = Arc::into_inner(shared) else { return };
+    fn end_task(&self, shared: Arc<Sharing>) {
+        let Some(Sharing { staging, job, sender }) = Arc::into_inner(shared) else { return };
         let (staged, uploads, parsed) = staging.end();
         self.keep_buffers(parsed);
         if self.has_failed() {

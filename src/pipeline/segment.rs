@@ -97,6 +97,21 @@ impl Worker {
     }
 }
 
+/// A worker's buffers that are larger go when an object is done: objects of CloudTrail have 50 MB of
+/// JSON at most.
+const MAX_KEPT_BYTES: usize = 64 << 20;
+
+impl Worker {
+    fn drop_large_buffers(&mut self) {
+        if self.decoded.capacity() > MAX_KEPT_BYTES {
+            self.decoded = Decoded::default();
+        }
+        if self.file.capacity() > MAX_KEPT_BYTES {
+            self.file = Vec::new();
+        }
+    }
+}
+
 /// A parsed segment; its buffers are used again.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
@@ -214,6 +229,7 @@ pub(crate) fn parse_segment(
         }
         parsed.objects.push(record);
         worker.file = file;
+        worker.drop_large_buffers();
     }
     Ok(())
 }

@@ -471,12 +471,8 @@ impl Dictionary {
         self.firsts.clear();
         self.indices.clear();
         let is_small = match leaf {
-            Leaf::Text { values, ids: false } => {
-                self.index(values, |value| xxh3_64(value), |value| value.len())
-            }
-            Leaf::Interned { cells, .. } => {
-                self.index(cells, |cell| mix(cell.id()), |cell| cell.len())
-            }
+            Leaf::Text { values, ids: false } => self.index(values, xxh3_64, <[u8]>::len),
+            Leaf::Interned { cells, .. } => self.index(cells, |cell| mix(cell.id()), Cell::len),
             _ => false,
         };
         is_small && !self.indices.is_empty() && self.firsts.len() * 4 <= self.indices.len() * 3
