@@ -566,8 +566,9 @@ def test_a_put_of_a_killed_run_may_arrive_when_the_next_has_ended(new_world):
 def test_sigterm_commits_what_is_in_flight_and_the_next_run_completes_the_lake(world):
     gate = threading.Event()
     held = world.on("manifest", faults.hold(gate), first=3)
-    # Little memory, so that not everything is in flight by then.
-    run = world.start("--threads", "1", "--memory", "400kB")
+    # Little memory and slow puts, so that not everything is in flight by then.
+    world.on("data file", faults.late(0.5), count=EVERY)
+    run = world.start("--threads", "1", "--memory", "260kB")
     held.wait()
     run.signal("TERM")
     gate.set()
