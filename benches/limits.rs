@@ -8,6 +8,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench stops at the first surprise")]
 
+mod common;
+
+use common::{conversion, event_objects};
 use polars::prelude::{
     ParquetCompression, ParquetReader, ParquetWriter, SerReader, StatisticsOptions,
 };
@@ -19,12 +22,9 @@ use std::time::{Duration, Instant};
 use trailmill::columns::{ObjectFacts, Scratch, TableRows, Texts};
 use trailmill::decode::{Caps, Decoded, Decoder};
 use trailmill::parse::{Chunks, Container, Cursor, Parser, detect};
-use trailmill::partition::{DEFAULT_PARTITION_BY, PartitionBy};
-use trailmill::pipeline::{
-    CatalogOptions, ConvertOptions, Duplicates, Progress, SchemaMode, convert,
-};
+use trailmill::partition::PartitionBy;
+use trailmill::pipeline::{Progress, convert};
 use trailmill::schema::{Family, Lock};
-use trailmill::units::ByteCount;
 use trailmill::write::{DEFAULT_COMPRESSION, Encoder, TableWriter, WriteOptions, arrange};
 
 #[global_allocator]
@@ -52,7 +52,8 @@ fn main() {
     };
     let rounds = arguments.get(1).map_or(5, |rounds| rounds.parse().unwrap());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let paths = objects(Path::new(folder));
+    let folder = Path::new(folder);
+    let paths = event_objects(folder);
     let mut json = 0;
     let stages: Vec<Stages> = (0..rounds).map(|_| stages(&paths, &mut json)).collect();
     let scratch = tempfile::tempdir().unwrap();
@@ -63,17 +64,6 @@ fn main() {
     };
     let (one, all) = (runs(1), runs(threads));
     print(&stages, json, threads, one, all);
-}
-
-fn objects(folder: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<_> = walkdir::WalkDir::new(folder)
-        .follow_links(true)
-        .into_iter()
-        .map(|entry| entry.unwrap().into_path())
-        .filter(|path| path.is_file() && path.to_string_lossy().contains("/CloudTrail/"))
-        .collect();
-    paths.sort();
-    paths
 }
 
 fn median(times: impl Iterator<Item = Duration>) -> Duration {
@@ -167,27 +157,8 @@ fn write_options() -> WriteOptions {
 }
 
 /// Times a conversion of the text columns into a new lake.
-fn run(paths: &[PathBuf], folder: &str, lake: &Path, threads: usize) -> Duration {
-    let options = ConvertOptions {
-        narrow: Default::default(),
-        look_back_days: None,
-        full: true,
-        sources: vec![PathBuf::from(folder).into()],
-        lake: lake.to_owned().into(),
-        s3: std::sync::Arc::default(),
-        threads,
-        memory: ByteCount::mib(512),
-        unit_size: ByteCount::mib(64),
-        target_file_size: ByteCount::mib(128),
-        compression: DEFAULT_COMPRESSION,
-        partition_by: DEFAULT_PARTITION_BY.parse().unwrap(),
-        nested: false,
-        strict: false,
-        schema: SchemaMode::Evolve,
-        duplicates: Duplicates::Drop,
-        caps: Caps::default(),
-        catalog: CatalogOptions::new("limits"),
-    };
+fn run(paths: &[PathBuf], folder: &Path, lake: &Path, threads: usize) -> Duration {
+    let options = conversion(folder, lake, false, threads);
     let start = Instant::now();
     let report = convert(&options, &Progress::default(), &AtomicBool::new(false)).unwrap();
     let elapsed = start.elapsed();

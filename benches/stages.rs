@@ -6,21 +6,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a bench stops at the first surprise")]
 
+mod common;
+
+use common::{conversion, event_objects};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use trailmill::columns::{ObjectFacts, Scratch, TableRows, Texts, Values};
 use trailmill::decode::{Caps, Decoded, Decoder};
 use trailmill::parse::{Chunks, Container, Parser, detect};
 use trailmill::partition::{DEFAULT_PARTITION_BY, PartitionBy};
-use trailmill::pipeline::{
-    CatalogOptions, ConvertOptions, Duplicates, Progress, SchemaMode, convert,
-};
+use trailmill::pipeline::{Progress, convert};
 use trailmill::sample::{SampleOptions, generate};
 use trailmill::schema::{Family, Lock, Observed};
-use trailmill::units::ByteCount;
 use trailmill::write::{DEFAULT_COMPRESSION, Encoder, Order, TableWriter, WriteOptions, arrange};
 
 #[global_allocator]
@@ -28,16 +28,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// JSON bytes of the sample.
 const SAMPLE_BYTES: u64 = 24_000_000;
-
-fn event_objects(folder: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<_> = walkdir::WalkDir::new(folder)
-        .into_iter()
-        .map(|entry| entry.unwrap().into_path())
-        .filter(|path| path.is_file() && path.to_string_lossy().contains("/CloudTrail/"))
-        .collect();
-    paths.sort();
-    paths
-}
 
 /// What a worker keeps.
 #[derive(Default)]
@@ -201,26 +191,7 @@ fn whole(c: &mut Criterion, logs: &Path, folder: &Path) {
             b.iter(|| {
                 run += 1;
                 let lake = folder.join(format!("lake-{}-{run}", name.replace('/', "-")));
-                let options = ConvertOptions {
-                    narrow: Default::default(),
-                    look_back_days: None,
-                    full: true,
-                    sources: vec![logs.to_owned().into()],
-                    lake: lake.clone().into(),
-                    s3: std::sync::Arc::default(),
-                    threads,
-                    memory: ByteCount::mib(512),
-                    unit_size: ByteCount::mib(64),
-                    target_file_size: ByteCount::mib(128),
-                    compression: DEFAULT_COMPRESSION,
-                    partition_by: DEFAULT_PARTITION_BY.parse().unwrap(),
-                    nested,
-                    strict: false,
-                    schema: SchemaMode::Evolve,
-                    duplicates: Duplicates::Drop,
-                    caps: Caps::default(),
-                    catalog: CatalogOptions::new("t"),
-                };
+                let options = conversion(logs, &lake, nested, threads);
                 let report = convert(&options, &Progress::default(), &AtomicBool::new(false));
                 std::fs::remove_dir_all(&lake).unwrap();
                 report.unwrap()
