@@ -30,7 +30,7 @@ const MAX_DICTIONARY_BYTES: usize = 1 << 20;
 const DICTIONARY_TRIAL: usize = 1024;
 
 /// Minimum and maximum are cut to this many bytes, as parquet-mr and arrow-rs do; they stay bounds.
-/// Each stands in three places of a file: page, column chunk and column index.
+/// They stand in the column chunk, and in the column index if there is one.
 const MAX_STATISTICS_BYTES: usize = 64;
 
 /// Column chunks smaller than this are not worth compressing; small partitions have hundreds of
@@ -79,17 +79,24 @@ impl Leaf<'_> {
         matches!(self, Self::Text { .. } | Self::Interned { .. })
     }
 
-    /// The bounds of two parts of the leaf together.
-    fn join(&self, a: Option<Bounds>, b: Option<Bounds>) -> Option<Bounds> {
-        let (Some(a), Some(b)) = (&a, &b) else { return a.or(b) };
-        let is_less = |x: &Vec<u8>, y: &Vec<u8>| match self {
+    /// The bounds of all pages of the leaf together.
+    fn bounds(&self, pages: &[DataPage]) -> Option<Bounds> {
+        let is_less = |x: &[u8], y: &[u8]| match self {
             Self::Bigint(_) => number(x, i64::from_le_bytes) < number(y, i64::from_le_bytes),
             Self::Double(_) => number(x, f64::from_le_bytes) < number(y, f64::from_le_bytes),
             _ => x < y,
         };
-        let min = if is_less(&b.min, &a.min) { &b.min } else { &a.min };
-        let max = if is_less(&a.max, &b.max) { &b.max } else { &a.max };
-        Some(Bounds { min: min.clone(), max: max.clone() })
+        let mut of_pages = pages.iter().filter_map(|page| page.bounds.as_ref());
+        let mut all = of_pages.next()?.clone();
+        for Bounds { min, max } in of_pages {
+            if is_less(min, &all.min) {
+                all.min.clone_from(min);
+            }
+            if is_less(&all.max, max) {
+                all.max.clone_from(max);
+            }
+        }
+        Some(all)
     }
 }
 
@@ -97,17 +104,17 @@ fn number<T>(bytes: &[u8], read: fn([u8; 8]) -> T) -> Option<T> {
     bytes.try_into().ok().map(read)
 }
 
-impl Bounds {
-    fn new<const N: usize>(min: [u8; N], max: [u8; N]) -> Self {
-        Self { min: min.to_vec(), max: max.to_vec() }
-    }
-}
-
 /// The smallest and the largest value, as Parquet writes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bounds {
     pub min: Vec<u8>,
     pub max: Vec<u8>,
+}
+
+impl Bounds {
+    fn new<const N: usize>(min: [u8; N], max: [u8; N]) -> Self {
+        Self { min: min.to_vec(), max: max.to_vec() }
+    }
 }
 
 /// A data page that has been written.
@@ -132,7 +139,6 @@ pub struct Encoder {
     dictionary: Dictionary,
     /// The pages of a chunk, one after another.
     raw: Vec<u8>,
-    raw_pages: Vec<RawPage>,
     packed: Vec<u8>,
     zstd: Option<(i32, Compressor<'static>)>,
 }
@@ -164,7 +170,6 @@ impl Encoder {
         file: &mut Vec<u8>,
     ) -> Result<Chunk> {
         self.raw.clear();
-        self.raw_pages.clear();
         let has_dictionary = self.dictionary.build(leaf);
         if has_dictionary {
             for first in &self.dictionary.firsts {
@@ -172,13 +177,13 @@ impl Encoder {
             }
         }
         let dictionary_bytes = 0..self.raw.len();
+        let mut raw_pages = Vec::with_capacity(1);
         let (mut entry, mut value) = (0, 0);
-        while entry < levels.def.len() || self.raw_pages.is_empty() {
+        while entry < levels.def.len() || raw_pages.is_empty() {
             let (entries, values) = page_extent(leaf, levels, entry, value, has_dictionary);
             let (entries, values) = (entry..entry + entries, value..value + values);
             (entry, value) = (entries.end, values.end);
-            let page = self.data_page(leaf, levels, has_dictionary, entries, values);
-            self.raw_pages.push(page);
+            raw_pages.push(self.data_page(leaf, levels, has_dictionary, entries, values));
         }
         let compression = match self.raw.len() < MIN_COMPRESSED_BYTES {
             true => CompressionOptions::Uncompressed,
@@ -196,30 +201,24 @@ impl Encoder {
                 self.page(dictionary_bytes, PageKind::Dictionary(header), compression, file)?;
         }
         let data_start = file.len();
-        let raw_pages = std::mem::take(&mut self.raw_pages);
         let mut pages = Vec::with_capacity(raw_pages.len());
-        let (mut first_row, mut bounds) = (0, None);
-        for RawPage { bytes, header, rows, nulls, bounds: of_page } in &raw_pages {
+        let mut first_row_index = 0;
+        for RawPage { bytes, header, rows, nulls, bounds } in raw_pages {
             let offset = file.len();
-            let kind = PageKind::Data(header.clone());
-            uncompressed += self.page(bytes.clone(), kind, compression, file)?;
-            let location = PageLocation {
-                offset: offset as i64,
-                compressed_page_size: (file.len() - offset) as i32,
-                first_row_index: first_row,
-            };
-            first_row += *rows as i64;
-            bounds = leaf.join(bounds, of_page.clone());
-            let nulls = *nulls as i64;
-            pages.push(DataPage { location, nulls, bounds: of_page.clone() });
+            uncompressed += self.page(bytes, PageKind::Data(header), compression, file)?;
+            let compressed_page_size = (file.len() - offset) as i32;
+            let offset = offset as i64;
+            let location = PageLocation { offset, compressed_page_size, first_row_index };
+            pages.push(DataPage { location, nulls: nulls as i64, bounds });
+            first_row_index += rows as i64;
         }
-        self.raw_pages = raw_pages;
-        let Bounds { min, max } = bounds.clone().unwrap_or_default();
+        let bounds = leaf.bounds(&pages).map(|Bounds { min, max }| (min, max));
+        let (min_value, max_value) = bounds.unzip();
         let statistics = Statistics {
             null_count: Some(pages.iter().map(|page| page.nulls).sum()),
             distinct_count: None,
-            min_value: bounds.is_some().then_some(min),
-            max_value: bounds.is_some().then_some(max),
+            min_value,
+            max_value,
             min: None,
             max: None,
             is_max_value_exact: None,
@@ -286,7 +285,6 @@ impl Encoder {
             encoding,
             definition_level_encoding: Encoding::RLE,
             repetition_level_encoding: Encoding::RLE,
-            // They stand in the column chunk, and in the column index if there is one.
             statistics: None,
         };
         RawPage { bytes: start..raw.len(), header, rows, nulls, bounds }

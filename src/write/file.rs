@@ -48,12 +48,12 @@ pub struct Written {
 }
 
 /// A column of the file and where its values come from.
+#[derive(Debug)]
 enum Source<'a> {
     Text(&'a TextColumn),
     Instants,
     Booleans(&'a [Option<bool>]),
-    Typed { tree: &'a Tree, shape: Shape },
-    Nested { tree: &'a Tree, shape: Shape },
+    Tree { tree: &'a Tree, shape: Shape },
 }
 
 /// Writes an arranged table, partition by partition, on any thread.
@@ -64,7 +64,9 @@ pub struct TableWriter<'a> {
     texts: &'a Texts,
     lock: &'a Lock,
     options: &'a WriteOptions,
-    /// Of files without nested columns.
+    /// The columns that every file has; nothing at the places of inferred ones.
+    documented: Vec<Option<(Source<'a>, ParquetType)>>,
+    /// Of files without inferred columns.
     schema: FileSchema,
 }
 
@@ -81,13 +83,11 @@ impl<'a> TableWriter<'a> {
         lock: &'a Lock,
         options: &'a WriteOptions,
     ) -> Result<Self> {
-        let types = table
-            .specs
-            .iter()
-            .zip(&table.values)
-            .filter_map(|(spec, values)| documented(spec, values).map(|(_, parquet)| parquet));
-        let schema = FileSchema::new(types.collect())?;
-        Ok(Self { table, order, texts, lock, options, schema })
+        let columns = table.specs.iter().zip(&table.values);
+        let documented: Vec<_> = columns.map(|(spec, values)| documented(spec, values)).collect();
+        let types = documented.iter().flatten().map(|(_, parquet)| parquet.clone()).collect();
+        let schema = FileSchema::new(types)?;
+        Ok(Self { table, order, texts, lock, options, documented, schema })
     }
 
     /// Encodes the rows of a partition, by its place in the order, into one file, or more when the
@@ -99,13 +99,17 @@ impl<'a> TableWriter<'a> {
         let (partition, rows) = self.order.slices[partition].clone();
         let partition = &self.table.partitions[partition as usize];
         let mut written = Written::default();
-        let columns = self.columns(rows.clone(), &mut written.unfit);
-        let has_nested = columns.iter().any(|(column, _)| matches!(column, Source::Nested { .. }));
-        let with_nested = match has_nested {
-            true => Some(FileSchema::new(columns.iter().map(|(_, t)| t.clone()).collect())?),
+        let inferred = self.inferred(rows.clone(), &mut written.unfit);
+        let columns = || {
+            let both = self.documented.iter().zip(&inferred);
+            both.filter_map(|(documented, inferred)| documented.as_ref().or(inferred.as_ref()))
+        };
+        let with_inferred = match inferred.iter().any(Option::is_some) {
+            true => Some(FileSchema::new(columns().map(|(_, parquet)| parquet.clone()).collect())?),
             false => None,
         };
-        let schema = with_nested.as_ref().unwrap_or(&self.schema);
+        let schema = with_inferred.as_ref().unwrap_or(&self.schema);
+        let columns: Vec<&Source<'_>> = columns().map(|(column, _)| column).collect();
         let mut next = rows.start;
         while next < rows.end {
             let first = next;
@@ -142,28 +146,29 @@ impl<'a> TableWriter<'a> {
         ]
     }
 
-    /// The file's columns with their types.
-    fn columns(&self, rows: Range<u32>, unfit: &mut u64) -> Vec<(Source<'_>, ParquetType)> {
-        let mut columns = Vec::with_capacity(self.table.specs.len());
-        for (spec, values) in self.table.specs.iter().zip(&self.table.values) {
-            let Values::Nested(tree) = values else {
-                columns.extend(documented(spec, values));
-                continue;
-            };
-            let Some(field) = self.lock.column(self.table.family, spec.name) else { continue };
+    /// The file's inferred columns with their types, each at its place.
+    fn inferred(
+        &self,
+        rows: Range<u32>,
+        unfit: &mut u64,
+    ) -> Vec<Option<(Source<'_>, ParquetType)>> {
+        let columns = self.table.specs.iter().zip(&self.table.values);
+        let inferred = columns.map(|(spec, values)| {
+            let Values::Nested(tree) = values else { return None };
+            let field = self.lock.column(self.table.family, spec.name)?;
             let mut fitting = Fitting { tree, texts: self.texts, unfit: 0 };
             let shape = fitting.shape(0, &field.kind, rows.clone());
             *unfit += fitting.unfit;
-            let Some(shape) = shape else { continue };
+            let shape = shape?;
             let parquet = parquet_type(spec.name, &shape);
-            columns.push((Source::Nested { tree, shape }, parquet));
-        }
-        columns
+            Some((Source::Tree { tree, shape }, parquet))
+        });
+        inferred.collect()
     }
 
     fn row_group(
         &self,
-        columns: &[(Source<'_>, ParquetType)],
+        columns: &[&Source<'_>],
         schema: &FileSchema,
         rows: Range<u32>,
         encoder: &mut Encoder,
@@ -181,7 +186,7 @@ impl<'a> TableWriter<'a> {
         let base = Stream::rows(rows.start, rows.end);
         let mut present = Vec::with_capacity(numbers.len());
         let (mut cells, mut values, mut booleans) = (Vec::new(), Vec::new(), Vec::new());
-        for (column, _) in columns {
+        for column in columns {
             present.clear();
             match column {
                 Source::Text(column) => {
@@ -218,9 +223,7 @@ impl<'a> TableWriter<'a> {
                     }
                     put(&Leaf::Boolean(&booleans), flat(&present))?;
                 }
-                Source::Typed { tree, shape } | Source::Nested { tree, shape } => {
-                    walk(tree, shape, &base, self.texts, &mut put)?;
-                }
+                Source::Tree { tree, shape } => walk(tree, shape, &base, self.texts, &mut put)?,
             }
         }
         Ok(chunks)
@@ -244,7 +247,7 @@ fn documented<'a>(spec: &ColumnSpec, values: &'a Values) -> Option<(Source<'a>, 
             let Role::Typed(_, kind) = &spec.role else { return None };
             let shape = whole_shape(tree, 0, kind);
             let parquet = parquet_type(spec.name, &shape);
-            (Source::Typed { tree, shape }, parquet)
+            (Source::Tree { tree, shape }, parquet)
         }
         Values::Nested(_) => return None,
     })
