@@ -548,11 +548,11 @@ impl TableRows {
             extra.add_top(leftover.key, text);
         }
         let all = &*found;
-        let at = |column: Option<usize>| column.and_then(|column| all[column]);
-        let event_source = at(self.keys.source).and_then(|found| found.string(cursor));
+        let of = |column: Option<usize>| column.and_then(|column| all[column]);
+        let event_source = of(self.keys.source).and_then(|found| found.string(cursor));
         let is_s3 = event_source == Some(b"s3.amazonaws.com");
         let is_lambda = event_source == Some(b"lambda.amazonaws.com");
-        let promote = |name: &str| at(self.keys.request)?.member(name, cursor);
+        let promote = |name: &str| of(self.keys.request)?.member(name, cursor);
         for (at, spec) in self.specs.iter().enumerate() {
             let found = all[at];
             let (before, values) = self.values.split_at_mut(at);
@@ -598,8 +598,8 @@ impl TableRows {
                     }
                 }
                 (Values::Nested(tree), Role::Nested(_)) => {
-                    let Some(from) = self.nested_from[at] else { continue };
-                    let Some(found) = all[from] else { continue };
+                    let from = self.nested_from[at];
+                    let (Some(from), Some(found)) = (from, of(from)) else { continue };
                     if found.shape != Shape::Object {
                         continue;
                     }

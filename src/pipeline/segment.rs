@@ -73,6 +73,10 @@ pub(crate) struct RowOptions {
     pub nested: bool,
 }
 
+/// A worker's buffers that are larger go when an object is done: objects of CloudTrail have 50 MB of
+/// JSON at most.
+const MAX_KEPT_BYTES: usize = 64 << 20;
+
 /// Buffers that a worker keeps from segment to segment.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -95,13 +99,7 @@ impl Worker {
             decoded: Decoded::default(),
         }
     }
-}
 
-/// A worker's buffers that are larger go when an object is done: objects of CloudTrail have 50 MB of
-/// JSON at most.
-const MAX_KEPT_BYTES: usize = 64 << 20;
-
-impl Worker {
     fn drop_large_buffers(&mut self) {
         if self.decoded.capacity() > MAX_KEPT_BYTES {
             self.decoded = Decoded::default();
