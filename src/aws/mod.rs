@@ -6,8 +6,10 @@
 //! another one by itself.
 
 mod denial;
+mod task;
 
 pub use denial::refused;
+pub use task::{TaskLimits, task_limits};
 
 use crate::error::{Error, ErrorKind, Result};
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};

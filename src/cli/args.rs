@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::partition::{DEFAULT_PARTITION_BY, PartitionBy};
 use crate::pipeline::{
-    DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, SchemaMode,
+    DEFAULT_SAMPLED, DEFAULT_SPEED, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE,
+    Duplicates, SchemaMode, Shards,
 };
 use crate::sample::{DEFAULT_ACCOUNTS, DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_SIZE};
 use crate::source::Narrow;
@@ -29,10 +30,15 @@ Examples:
   trailmill doctor s3://logs s3://lake/x    try every permission before the first run
   trailmill verify logs lake                prove that nothing is lost or doubled
 
+An array job of AWS Batch, where one machine is not enough:
+  trailmill plan s3://logs s3://lake/x --shards auto
+  trailmill convert --plan s3://lake/x      each child; the array's index says which part
+  trailmill finish --plan s3://lake/x       when all are done
+
 Exit codes:
   0  all done                     1  done, but some input was set aside, or something differs
   2  wrong usage                  3  stopped by an error that will not pass
-  75 try again later: another run holds the lake, or this one was interrupted";
+  75 try again later: another run holds the lake, or this one was interrupted, or units of a plan lack";
 
 /// Convert AWS CloudTrail logs to partitioned Parquet with its own catalog, no crawler.
 ///
@@ -50,6 +56,7 @@ pub(super) struct Args {
 pub(super) enum Command {
     Convert(Box<ConvertArgs>),
     Plan(Box<PlanArgs>),
+    Finish(Box<FinishArgs>),
     Catalog(CatalogArgs),
     Schema(SchemaArgs),
     Verify(VerifyArgs),
@@ -205,12 +212,23 @@ impl AwsArgs {
     }
 }
 
+/// Tells sources from the lake, which comes last.
+///
+/// # Errors
+/// `Config` when there are no two places.
+pub(super) fn sources_and_lake(places: &[Location]) -> Result<(Vec<Location>, Location)> {
+    match places {
+        [sources @ .., lake] if !sources.is_empty() => Ok((sources.to_vec(), lake.clone())),
+        _ => Err(Error::config("give at least one source, and the lake")),
+    }
+}
+
 /// Parses a path or an `s3://` address.
 fn location() -> impl TypedValueParser<Value = Location> {
     OsStringValueParser::new().try_map(|text| Location::parse(&text))
 }
 
-/// Convert what is new in the sources into the lake.
+/// Convert what is new in the sources into the lake, or a part of a plan.
 ///
 /// Lists the sources, passes over what the lake's ledger knows, converts the rest and brings the
 /// lake's catalog in line. Run it as often as you like: with nothing new it writes nothing. A run
@@ -218,10 +236,60 @@ fn location() -> impl TypedValueParser<Value = Location> {
 ///
 /// What cannot be converted is set aside in the lake's quarantine with its raw bytes and the reason
 /// (`trailmill quarantine LAKE`), and the rest goes on.
+///
+/// With `--plan`, one child of an array job: converts its part of a plan's units, beside the other
+/// children, twice or late without harm; see `trailmill plan --shards` and `trailmill finish`.
 #[derive(Debug, Group)]
+#[command(override_usage = "trailmill convert [OPTIONS] <SOURCE>... <LAKE>
+       trailmill convert [OPTIONS] --plan <PLAN>")]
 pub(super) struct ConvertArgs {
+    /// Folders, files, archives (.json, .json.gz, .tar, .tar.gz, .zip) or s3://bucket/prefix to read;
+    /// and the lake: a folder or s3://bucket/prefix
+    #[arg(required_unless_present = "plan", num_args = 2.., value_name = "SOURCE, LAKE",
+        value_parser = location())]
+    pub places: Vec<Location>,
+
+    /// Convert a part of this plan: its document, or the lake for the one that is open there
+    #[arg(
+        long,
+        value_name = "PLAN",
+        value_parser = location(),
+        conflicts_with_all = ["places", "LakeArgs", "InputArgs", "NarrowArgs",
+            "CatalogPlaceArgs", "PublicationArgs", "allow_quarantine"],
+        help_heading = "Array job"
+    )]
+    pub plan: Option<Location>,
+
+    /// Number of this child, from 0 [default: the whole plan]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "AWS_BATCH_JOB_ARRAY_INDEX",
+        requires = "plan",
+        help_heading = "Array job"
+    )]
+    pub array_index: Option<u32>,
+
+    /// Children of the array [default: the shards of the plan]
+    #[arg(long, value_name = "COUNT", env = "AWS_BATCH_JOB_ARRAY_SIZE", requires = "plan",
+        value_parser = clap::value_parser!(u32).range(1..), help_heading = "Array job")]
+    pub array_size: Option<u32>,
+
     #[command(flatten)]
-    pub places: PlaceArgs,
+    pub conversion: ConversionArgs,
+    #[command(flatten)]
+    pub publication: PublicationArgs,
+    #[command(flatten)]
+    pub ending: EndingArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// How a conversion works.
+#[derive(Debug, Group)]
+pub(super) struct ConversionArgs {
+    #[command(flatten)]
+    pub aws: AwsArgs,
     #[command(flatten)]
     pub encryption: EncryptionArgs,
     #[command(flatten)]
@@ -231,16 +299,170 @@ pub(super) struct ConvertArgs {
     #[command(flatten)]
     pub work: WorkArgs,
     #[command(flatten)]
-    pub catalog: CatalogOptionArgs,
+    pub catalog: CatalogPlaceArgs,
+}
+
+/// What a run tells those who watch it.
+#[derive(Debug, Group)]
+pub(super) struct EndingArgs {
+    /// Write metrics of every unit and of the run to stderr: emf is CloudWatch's embedded format
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
+    pub metrics: Option<MetricsFormat>,
+
+    /// End with exit code 0, and not 1, when some input was set aside
+    #[arg(long, help_heading = "Output")]
+    pub allow_quarantine: bool,
+}
+
+/// How metrics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum MetricsFormat {
+    /// CloudWatch's embedded metric format, one JSON object a line
+    Emf,
+}
+
+/// Say what a conversion would read and make, or write a plan for an array job.
+///
+/// Without `--shards` nothing is written. With it, the sources are listed once, the lake's ledger is
+/// subtracted, the schema is inferred from a sample, and units of work are written into the lake. The
+/// children of an array job convert them (`trailmill convert --plan`), and `trailmill finish` makes
+/// them the lake's. Until then nobody else can write to the lake.
+#[derive(Debug, Group)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    override_usage = "trailmill plan [OPTIONS] <SOURCE>... <LAKE>
+       trailmill plan show [OPTIONS] <PLAN>
+       trailmill plan discard [OPTIONS] <PLAN>"
+)]
+pub(super) struct PlanArgs {
+    #[command(subcommand)]
+    pub command: Option<PlanCommand>,
+
+    /// Folders, files, archives (.json, .json.gz, .tar, .tar.gz, .zip) or s3://bucket/prefix to read;
+    /// and the lake: a folder or s3://bucket/prefix
+    #[arg(required = true, num_args = 2.., value_name = "SOURCE, LAKE", value_parser = location())]
+    pub places: Vec<Location>,
+
+    /// Write a plan for so many children: a number, or auto for four minutes each of two vCPUs
+    #[arg(long, value_name = "COUNT", value_parser = shards, help_heading = "Array job")]
+    pub shards: Option<Shards>,
+
+    /// Objects to infer the schema from, of all accounts, regions and months; 0 for the lake's schema
+    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_SAMPLED, requires = "shards",
+        help_heading = "Array job")]
+    pub sample_objects: usize,
+
+    #[command(flatten)]
+    pub conversion: ConversionArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
-/// Say what a conversion would read and make, and write nothing.
-#[derive(Debug, Group)]
-pub(super) struct PlanArgs {
+fn shards(text: &str) -> Result<Shards> {
+    match text {
+        "auto" => Ok(Shards::Auto),
+        _ => match text.parse() {
+            Ok(count @ 1..=10_000) => Ok(Shards::Count(count)),
+            _ => Err(Error::config("give `auto`, or a number from 1 to 10000")),
+        },
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PlanCommand {
+    /// Show a plan: what it comes to, how much of it is done, and what it would take.
+    Show {
+        #[command(flatten)]
+        plan: PlanPlace,
+        #[command(flatten)]
+        price: PriceArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Give an open plan up: what its children wrote is removed, and its objects are new again.
+    ///
+    /// Cancel its jobs first: what a child that still runs writes after that is removed by
+    /// `trailmill catalog sync`.
+    Discard {
+        #[command(flatten)]
+        plan: PlanPlace,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+/// A plan.
+#[derive(Clone, Debug, Group)]
+pub(super) struct PlanPlace {
+    /// The plan's document, or the lake for the plan that is open there
+    #[arg(value_name = "PLAN", value_parser = location())]
+    pub plan: Location,
+
     #[command(flatten)]
-    pub convert: ConvertArgs,
+    pub aws: AwsArgs,
+}
+
+/// What an array would take. There are no built-in prices.
+#[derive(Clone, Debug, Group)]
+pub(super) struct PriceArgs {
+    /// Children [default: the shards of the plan]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Estimate")]
+    pub children: Option<u32>,
+
+    /// vCPUs of a child
+    #[arg(long, value_name = "COUNT", default_value_t = 2.0, help_heading = "Estimate")]
+    pub vcpus: f64,
+
+    /// GiB of memory of a child
+    #[arg(long, value_name = "GIB", default_value_t = 4.0, help_heading = "Estimate")]
+    pub memory_gib: f64,
+
+    /// MB of JSON that a vCPU converts in a second; what a plan weighs counts requests as well
+    #[arg(long, value_name = "MB", default_value_t = DEFAULT_SPEED, help_heading = "Estimate")]
+    pub speed: f64,
+
+    /// Dollars for a vCPU for an hour
+    #[arg(long, value_name = "DOLLARS", help_heading = "Estimate")]
+    pub vcpu_price: Option<f64>,
+
+    /// Dollars for a GiB of memory for an hour
+    #[arg(long, value_name = "DOLLARS", help_heading = "Estimate")]
+    pub memory_price: Option<f64>,
+
+    /// Dollars for a thousand PUT requests
+    #[arg(long, value_name = "DOLLARS", help_heading = "Estimate")]
+    pub put_price: Option<f64>,
+
+    /// Dollars for a thousand GET requests
+    #[arg(long, value_name = "DOLLARS", help_heading = "Estimate")]
+    pub get_price: Option<f64>,
+}
+
+/// End an array job: commit what its children did, and bring the catalog in line.
+///
+/// Makes sure that every unit of the plan is done; exit code 75 and a list if some are not. Then all
+/// of them become the lake's, the schema grows by what the children saw beyond the plan's, the catalog
+/// is brought in line, and one report is written for the whole array. Killed or failed, it goes on
+/// where it was when it is run again.
+#[derive(Debug, Group)]
+pub(super) struct FinishArgs {
+    /// The plan's document, or the lake for the plan that is open there
+    #[arg(long, value_name = "PLAN", value_parser = location())]
+    pub plan: Location,
+
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub encryption: EncryptionArgs,
+    #[command(flatten)]
+    pub catalog: CatalogPlaceArgs,
+    #[command(flatten)]
+    pub publication: PublicationArgs,
+    #[command(flatten)]
+    pub ending: EndingArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 #[derive(Debug, Group)]
@@ -391,7 +613,7 @@ pub(super) enum Switch {
 }
 
 #[derive(Clone, Debug, Group)]
-pub(super) struct CatalogOptionArgs {
+pub(super) struct CatalogPlaceArgs {
     /// Catalog that knows the lake [default: glue for a lake in a bucket, else local]
     #[arg(long, value_enum, value_name = "CATALOG", help_heading = "Catalog")]
     pub catalog: Option<CatalogName>,
@@ -407,7 +629,11 @@ pub(super) struct CatalogOptionArgs {
     /// Stop with exit code 2 if the Glue database does not exist, instead of creating it
     #[arg(long, help_heading = "Catalog")]
     pub no_create_database: bool,
+}
 
+/// How partitions are published.
+#[derive(Clone, Debug, Default, Group)]
+pub(super) struct PublicationArgs {
     /// Let Athena compute partitions from parameters of the table instead of registering them; other
     /// engines see none. A table keeps what was chosen until this is given again; =off registers
     #[arg(
@@ -433,7 +659,9 @@ pub(super) struct CatalogLakeArgs {
     #[command(flatten)]
     pub place: LakePlace,
     #[command(flatten)]
-    pub catalog: CatalogOptionArgs,
+    pub catalog: CatalogPlaceArgs,
+    #[command(flatten)]
+    pub publication: PublicationArgs,
 }
 
 /// Show, compare and repair the lake's catalog; print it as SQL.

@@ -67,7 +67,7 @@ impl Opened {
 }
 
 fn options(args: &CatalogLakeArgs, table: String) -> CatalogOptions {
-    catalog_options(&args.catalog, args.place.aws.retry_timeout, table)
+    catalog_options(&args.catalog, &args.publication, args.place.aws.retry_timeout, table)
 }
 
 async fn opened(

@@ -1,11 +1,14 @@
 //! One function per command: arguments to options, a room's call, a report, an exit code.
 
 use crate::cli::args::{
-    Args, ConvertArgs, Format, PlaceArgs, PlanArgs, QuarantineArgs, SampleArgs, SchemaArgs,
-    SchemaCommand, VerifyArgs,
+    Args, ConversionArgs, ConvertArgs, Format, PlaceArgs, PublicationArgs, QuarantineArgs,
+    SampleArgs, SchemaArgs, SchemaCommand, VerifyArgs, sources_and_lake,
 };
+use crate::cli::array::convert_plan;
 use crate::cli::buckets::Buckets;
 use crate::cli::lake::{catalog_options, lake_lock, open_lake};
+use crate::cli::machine::{memory, threads};
+use crate::cli::metrics::{tell_run, watched};
 use crate::cli::progress::{clean, say, shown};
 use crate::cli::report::{self, print, print_json};
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER};
@@ -16,7 +19,7 @@ use crate::location::Location;
 use crate::partition::DEFAULT_PARTITION_BY;
 use crate::pipeline::{
     self, CatalogOptions, ConvertOptions, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE,
-    DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD, Progress, SchemaMode, runtime,
+    DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD, Progress, Report, SchemaMode, runtime,
 };
 use crate::sample::{SampleOptions, generate};
 use crate::schema::{Lock, changes, render};
@@ -30,24 +33,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Worker threads when no option says: processors, as far as the cgroup allows.
-fn threads(given: Option<u16>) -> usize {
-    given
-        .map(usize::from)
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
-}
-
-fn convert_options(args: &ConvertArgs) -> Result<ConvertOptions> {
-    let PlaceArgs { sources, lake, aws } = args.places.clone();
+/// The options of a conversion.
+pub(super) fn conversion_options(
+    args: &ConversionArgs,
+    publication: &PublicationArgs,
+    sources: Vec<Location>,
+    lake: Location,
+) -> Result<ConvertOptions> {
     let threads = threads(args.work.threads);
-    let default = MEMORY_PER_THREAD.0.saturating_mul(threads.max(2) as u64);
+    let (table, retry) = (args.lake.table.clone(), args.aws.retry_timeout);
     Ok(ConvertOptions {
-        s3: aws.s3(Some(&args.encryption))?,
-        catalog: catalog_options(&args.catalog, aws.retry_timeout, args.lake.table.clone()),
+        s3: args.aws.s3(Some(&args.encryption))?,
+        catalog: catalog_options(&args.catalog, publication, retry, table),
         sources,
         lake,
         threads,
-        memory: args.work.memory.unwrap_or(ByteCount(default)),
+        memory: memory(args.work.memory, threads),
         unit_size: args.lake.unit_size,
         target_file_size: args.lake.target_file_size,
         compression: args.lake.compression,
@@ -67,24 +68,38 @@ fn convert_options(args: &ConvertArgs) -> Result<ConvertOptions> {
 }
 
 pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
-    let options = convert_options(args)?;
-    let progress = Progress::default();
-    let stop = stop_on_signal(args.output.quiet)?;
-    let report =
-        shown(args.output.quiet, &progress, || pipeline::convert(&options, &progress, &stop))?;
+    if let Some(plan) = &args.plan {
+        return convert_plan(args, plan);
+    }
+    let (sources, lake) = sources_and_lake(&args.places)?;
+    let options = conversion_options(&args.conversion, &args.publication, sources, lake)?;
+    let (quiet, metrics, lake) = (args.output.quiet, args.ending.metrics, options.lake.to_string());
+    let progress = watched(quiet, metrics, &lake);
+    let stop = stop_on_signal(quiet)?;
+    let report = shown(quiet, &progress, || pipeline::convert(&options, &progress, &stop))?;
+    tell_run(metrics, &report, &lake);
+    let text = || report::conversion(&report, &lake);
+    ended(&report, args.output.report, text, args.ending.allow_quarantine)
+}
+
+/// Prints what a run did; returns its exit code.
+pub(super) fn ended(
+    report: &Report,
+    format: Format,
+    text: impl FnOnce() -> String,
+    allows_quarantine: bool,
+) -> Result<u8> {
     for warning in &report.warnings {
         // Who wants to see no progress wants to know this all the same.
         say(false, &format!("warning: {warning}"));
     }
-    match args.output.report {
-        Format::Json => print_json(&report)?,
-        Format::Text => {
-            print(&report::conversion(&report, &options.lake.to_string()))?;
-        }
+    match format {
+        Format::Json => print_json(report)?,
+        Format::Text => print(&text())?,
     }
     Ok(if report.interrupted {
         EXIT_TRY_LATER
-    } else if report.has_quarantine() {
+    } else if report.has_quarantine() && !allows_quarantine {
         EXIT_SET_ASIDE
     } else {
         EXIT_OK
@@ -98,7 +113,7 @@ const GRACE: Duration = Duration::from_secs(17);
 /// Sets a flag on SIGTERM or Ctrl-C; a second signal, or the end of [`GRACE`], ends the process at
 /// once, which is safe.
 #[expect(clippy::exit, reason = "somebody wants the process gone")]
-fn stop_on_signal(quiet: bool) -> Result<Arc<AtomicBool>> {
+pub(super) fn stop_on_signal(quiet: bool) -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -135,15 +150,6 @@ async fn wait_for_signal() {
 #[cfg(not(unix))]
 async fn wait_for_signal() {
     let _ = tokio::signal::ctrl_c().await;
-}
-
-pub(super) fn plan(args: &PlanArgs) -> Result<u8> {
-    let report = pipeline::plan(&convert_options(&args.convert)?)?;
-    match args.convert.output.report {
-        Format::Json => print_json(&report)?,
-        Format::Text => print(&report::plan(&report))?,
-    }
-    Ok(EXIT_OK)
 }
 
 pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {

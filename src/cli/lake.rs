@@ -1,7 +1,7 @@
 //! Lakes and catalogs as commands open them.
 
 use crate::catalog::GlueOptions;
-use crate::cli::args::{CatalogName, CatalogOptionArgs, Switch};
+use crate::cli::args::{CatalogName, CatalogPlaceArgs, PublicationArgs, Switch};
 use crate::commit::{Known, Summary, read_lock};
 use crate::error::{Error, Result};
 use crate::location::Location;
@@ -41,7 +41,8 @@ pub(super) fn base_table(lake: &Summary) -> String {
 }
 
 pub(super) fn catalog_options(
-    args: &CatalogOptionArgs,
+    args: &CatalogPlaceArgs,
+    publication: &PublicationArgs,
     retry_timeout: u64,
     table: String,
 ) -> CatalogOptions {
@@ -57,8 +58,8 @@ pub(super) fn catalog_options(
             create_database: !args.no_create_database,
             retry: Duration::from_secs(retry_timeout),
         },
-        partition_projection: args.partition_projection.map(|switch| switch == Switch::On),
-        partition_index: args.partition_index,
+        partition_projection: publication.partition_projection.map(|switch| switch == Switch::On),
+        partition_index: publication.partition_index,
         database: args.database.clone(),
         ..CatalogOptions::new(table)
     }

@@ -1,11 +1,14 @@
 //! The command line: arguments, progress, report, exit code. stdout is data, stderr is for people.
 
 mod args;
+mod array;
 mod buckets;
 mod catalog;
 mod commands;
 mod doctor;
 mod lake;
+mod machine;
+mod metrics;
 mod progress;
 mod report;
 
@@ -49,7 +52,8 @@ pub fn main() -> ExitCode {
 fn run(args: Args) -> Result<u8> {
     match args.command {
         Command::Convert(args) => commands::convert(&args),
-        Command::Plan(args) => commands::plan(&args),
+        Command::Plan(args) => array::plan(&args),
+        Command::Finish(args) => array::finish(&args),
         Command::Catalog(args) => catalog::catalog(&args),
         Command::Schema(args) => commands::schema(&args),
         Command::Verify(args) => commands::verify(&args),

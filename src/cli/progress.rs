@@ -15,6 +15,11 @@ const REDRAW: Duration = Duration::from_millis(100);
 /// How often a JSON line is written.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
+/// Returns whether somebody looks at a terminal.
+pub(super) fn is_watched() -> bool {
+    std::io::stderr().is_terminal()
+}
+
 /// Runs `work` while its progress is shown.
 pub(super) fn shown<T>(quiet: bool, progress: &Progress, work: impl FnOnce() -> T) -> T {
     if quiet {
@@ -23,7 +28,7 @@ pub(super) fn shown<T>(quiet: bool, progress: &Progress, work: impl FnOnce() -> 
     let done = AtomicBool::new(false);
     std::thread::scope(|threads| {
         threads.spawn(|| {
-            if std::io::stderr().is_terminal() {
+            if is_watched() {
                 bar(progress, &done);
             } else {
                 lines(progress, &done);
@@ -101,7 +106,7 @@ pub(super) fn say(quiet: bool, message: &str) {
     if quiet {
         return;
     }
-    if std::io::stderr().is_terminal() {
+    if is_watched() {
         let _ = writeln!(std::io::stderr(), "{}", clean(message));
     } else {
         event(&json!({ "event": "message", "message": message }));
@@ -116,7 +121,7 @@ pub(super) fn say_error(err: &Error) {
         causes.push(err.to_string());
         cause = err.source();
     }
-    if std::io::stderr().is_terminal() {
+    if is_watched() {
         let mut stderr = std::io::stderr().lock();
         let _ = writeln!(stderr, "error: {}", clean(&err.to_string()));
         for cause in causes {

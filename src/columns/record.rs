@@ -13,7 +13,8 @@ use crate::partition::{Facts, PartitionBy, PartitionKey};
 use crate::schema::{ColumnSpec, Family, Role, columns};
 use crate::units::{EpochMillis, parse_event_time};
 use hashbrown::HashMap;
-use xxhash_rust::xxh3::xxh3_128;
+use std::num::NonZeroU128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
 /// The largest record that is converted. CloudTrail's own limit is 256 KB since event version 1.05;
 /// engines refuse rows over 32 MB (FACTS.md B4).
@@ -40,7 +41,9 @@ pub struct Row {
     /// The instant of the event.
     pub instant: EpochMillis,
     /// A hash of the record's source text, when it has an event id: equal records are copies.
-    pub copy_of: Option<u128>,
+    pub copy_of: Option<NonZeroU128>,
+    /// A hash of the account and region that the record names: those of copies are equal.
+    pub place: u64,
 }
 
 /// The values of one column, row by row or by path.
@@ -500,24 +503,27 @@ impl TableRows {
         let instant = parse_event_time(time)
             .ok_or_else(|| Error::bad_input("event time is not an ISO 8601 instant"))?;
         let is_given = |text: &&[u8]| !text.is_empty();
-        let account = string(keys.account).filter(is_given).unwrap_or(facts.account.as_bytes());
+        let (named_account, named_region) = (string(keys.account), string(keys.region));
+        let account = named_account.filter(is_given).unwrap_or(facts.account.as_bytes());
         let of_identity = || found(keys.identity)?.member("accountId", cursor);
         let account = match account {
             [] => of_identity().unwrap_or_default(),
             account => account,
         };
-        let region = string(keys.region).filter(is_given).unwrap_or(facts.region.as_bytes());
+        let region = named_region.filter(is_given).unwrap_or(facts.region.as_bytes());
         let event_source = string(keys.source).unwrap_or_default();
         let organization = facts.organization.as_bytes();
         let has_id = string(keys.event_id).is_some_and(|id| !id.is_empty());
-        let copy_of = has_id.then(|| xxh3_128(&cursor.bytes()[span]));
+        let hash = || NonZeroU128::new(xxh3_128(&cursor.bytes()[span])).unwrap_or(NonZeroU128::MIN);
+        let copy_of = has_id.then(hash);
+        let place = place_of(named_account.unwrap_or_default(), named_region.unwrap_or_default());
         let facts = Facts { account, region, event_source, organization, instant };
         if !self.last_partition.is_for(object, &facts, by) {
             let id = self.partition(scratch, &facts, by)?;
             self.last_partition.set(id, object, &facts);
         }
         let partition = self.last_partition.id;
-        Ok(Row { partition, object, instant, copy_of })
+        Ok(Row { partition, object, instant, copy_of, place })
     }
 
     /// Finds or makes the partition of a row.
@@ -617,6 +623,11 @@ impl TableRows {
             }
         }
     }
+}
+
+/// A number that records of one account and region have in common, by what they say themselves.
+fn place_of(account: &[u8], region: &[u8]) -> u64 {
+    xxh3_64_with_seed(region, xxh3_64(account))
 }
 
 /// The plain name in a function's name, ARN, partial ARN or `name:alias`.

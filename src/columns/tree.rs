@@ -390,7 +390,7 @@ impl Tree {
         let mut seen = Observed {
             object: !node.objects.is_empty(),
             list: !node.lists.is_empty(),
-            opaque: node.opaque,
+            opaque: node.opaque.map(std::borrow::Cow::Borrowed),
             ..Observed::default()
         };
         for scalar in &node.scalars {

@@ -13,8 +13,8 @@
 
 use crate::commit::gone::read_gone;
 use crate::commit::ledger::{ENTRY, Entry, Ledger, Month, entry, group, month};
-use crate::commit::manifest::{Manifest, UnitId, manifest_key, pack, unpack};
-use crate::commit::summary::{LastUnit, PartitionTotals, Summary};
+use crate::commit::manifest::{Manifest, manifest_key, pack, unpack};
+use crate::commit::summary::{LastUnit, PartitionTotals, Summary, UnitsOfDay};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::parse_layout;
 use crate::storage::{OWN, Storage};
@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 /// The version of the format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Documents and parts that are read or written side by side.
 const AT_ONCE: usize = 16;
@@ -88,7 +88,7 @@ impl Document {
 /// Sums by table and partition, as a file holds them: rows, bytes, files.
 type TotalsFile = BTreeMap<String, BTreeMap<String, [u64; 3]>>;
 /// Units by event day, as a file holds them.
-type DaysFile = BTreeMap<i32, Vec<UnitId>>;
+type DaysFile = UnitsOfDay;
 
 /// What is known of a lake: its newest checkpoint, and the manifests after it.
 #[derive(Clone, Debug, Default)]
@@ -132,12 +132,35 @@ impl Known {
         Ok(known)
     }
 
-    async fn read_base(&mut self, storage: &Storage, key: &str) -> Result<()> {
-        let document: Document = read_document(storage, key).await?;
-        if document.format != FORMAT {
-            let message = "the lake was written by a later version of this program";
-            return Err(Error::config(message).at("key", key));
+    /// Reads which units hold fingerprints of which day, as the newest checkpoint says: all that a
+    /// child of a plan needs of a lake, which was checkpointed when the plan was made.
+    ///
+    /// # Errors
+    /// As [`Known::read`].
+    pub async fn read_units_of_day(storage: &Storage) -> Result<UnitsOfDay> {
+        let mut newest = newest_checkpoint(storage).await?;
+        while let Some(key) = newest {
+            let err = match Self::read_days(storage, &key).await {
+                Ok(days) => return Ok(days),
+                Err(err) => err,
+            };
+            // The end of the plan may have replaced it meanwhile.
+            newest = newest_checkpoint(storage).await?;
+            if newest.as_ref() == Some(&key) {
+                return Err(err);
+            }
         }
+        Ok(UnitsOfDay::new())
+    }
+
+    async fn read_days(storage: &Storage, key: &str) -> Result<UnitsOfDay> {
+        let document = read_base_document(storage, key).await?;
+        let days: Vec<DaysFile> = read_documents(storage, &document.days).await?;
+        Ok(days.into_iter().flatten().collect())
+    }
+
+    async fn read_base(&mut self, storage: &Storage, key: &str) -> Result<()> {
+        let document = read_base_document(storage, key).await?;
         let totals: Vec<TotalsFile> = read_documents(storage, &document.totals).await?;
         for (table, partitions) in totals.into_iter().flatten() {
             let partitions = partitions.into_iter().map(|(partition, [rows, bytes, files])| {
@@ -405,6 +428,15 @@ fn damaged(key: &str) -> Error {
     Error::new(ErrorKind::Damaged, message).at("key", key)
 }
 
+async fn read_base_document(storage: &Storage, key: &str) -> Result<Document> {
+    let document: Document = read_document(storage, key).await?;
+    if document.format != FORMAT {
+        let message = "the lake was written by another version of this program";
+        return Err(Error::config(message).at("key", key));
+    }
+    Ok(document)
+}
+
 async fn read_document<T: serde::de::DeserializeOwned>(storage: &Storage, key: &str) -> Result<T> {
     let bytes = storage.read(key).await?.ok_or_else(|| damaged(key))?;
     unpack(key, &bytes).map_err(|err| damaged(key).because(err))
@@ -420,7 +452,9 @@ async fn read_documents<T: serde::de::DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::manifest::{DataFile, ObjectOutcome, ObjectRecord, Tally};
+    use crate::commit::manifest::{
+        DataFile, DayCopies, ObjectOutcome, ObjectRecord, Tally, UnitId,
+    };
 
     fn key(number: u64) -> String {
         let (account, month) = (100_000_000_000 + number % 40, number % 3 + 1);
@@ -458,7 +492,7 @@ mod tests {
             tally,
             bytes_json: 0,
             nested_values_unfit: 0,
-            days: [(19_800 + number as i32 % 70, 1)].into(),
+            days: [(19_800 + number as i32 % 70, DayCopies { records: 1, scopes: 1 })].into(),
             passed_over: 0,
         }
     }

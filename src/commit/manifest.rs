@@ -141,6 +141,15 @@ pub struct DataFile {
     pub max_instant: i64,
 }
 
+/// The fingerprints that a unit keeps of one event day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayCopies {
+    /// How many.
+    pub records: u64,
+    /// The bits of their scopes: [`Scope::bit`](crate::commit::Scope::bit).
+    pub scopes: u64,
+}
+
 /// What a unit did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -169,8 +178,8 @@ pub struct Manifest {
     pub bytes_json: u64,
     /// Values that the nested columns could not hold.
     pub nested_values_unfit: u64,
-    /// Event days (since 1970) with the number of fingerprints kept for each.
-    pub days: BTreeMap<i32, u64>,
+    /// Event days (since 1970) with the fingerprints kept for each.
+    pub days: BTreeMap<i32, DayCopies>,
     /// Object members and objects passed over inside archives.
     #[serde(default)]
     pub passed_over: u64,

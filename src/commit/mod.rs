@@ -6,24 +6,32 @@
 //! the same objects, so that the same names are written again.
 
 mod checkpoint;
+mod claims;
 mod copies;
 mod gone;
 mod ledger;
 mod listings;
 mod manifest;
+mod plan;
 mod quarantine;
 mod summary;
 
 pub use checkpoint::Known;
-pub use copies::{CopyIndex, encode_copies};
+pub use claims::{Claimed, Claims};
+pub use copies::{Copies, CopyIndex, Scope, encode_copies};
 pub use gone::{read_gone, write_gone};
 pub use ledger::{Entry, Ledger, Month, entry, month};
 pub use listings::CompleteListing;
 pub use manifest::{
-    DataFile, Intent, Manifest, ObjectOutcome, ObjectRecord, Tally, UnitId, unit_identity,
+    DataFile, DayCopies, Intent, Manifest, ObjectOutcome, ObjectRecord, Tally, UnitId,
+    unit_identity,
+};
+pub use plan::{
+    News, PlanEnd, PlanPart, PlanSettings, PlanTotals, PlannedObject, PlannedUnit, UnitDone,
+    WorkPlan, planned,
 };
 pub use quarantine::{Quarantined, QuarantinedObject, read_quarantine, write_quarantine};
-pub use summary::{LastUnit, PartitionTotals, Summary};
+pub use summary::{LastUnit, PartitionTotals, Summary, UnitsOfDay};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::Lock;
@@ -40,8 +48,18 @@ fn lock_key(version: u32) -> String {
 /// # Errors
 /// `Damaged` when the version is absent or cannot be read.
 pub async fn read_lock(storage: &Storage, summary: &Summary) -> Result<Lock> {
-    let Some(last) = &summary.last else { return Lock::seed() };
-    let key = lock_key(last.schema_version);
+    match &summary.last {
+        Some(last) => read_lock_version(storage, last.schema_version).await,
+        None => Lock::seed(),
+    }
+}
+
+/// Reads a version of the schema lock.
+///
+/// # Errors
+/// `Damaged` when the version is absent or cannot be read.
+pub async fn read_lock_version(storage: &Storage, version: u32) -> Result<Lock> {
+    let key = lock_key(version);
     let damaged = || Error::new(ErrorKind::Damaged, "schema lock is damaged").at("key", &key);
     let bytes = storage.read(&key).await?.ok_or_else(damaged)?;
     serde_json::from_slice(&bytes).map_err(|err| damaged().because(err))

@@ -19,6 +19,9 @@ pub struct LastUnit {
     pub schema_version: u32,
 }
 
+/// By event day (since 1970), units that keep fingerprints of the day, and the bits of their scopes.
+pub type UnitsOfDay = BTreeMap<i32, Vec<(UnitId, u64)>>;
+
 /// What lies in one partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PartitionTotals {
@@ -41,8 +44,9 @@ pub struct Summary {
     pub tables: BTreeMap<String, BTreeMap<String, PartitionTotals>>,
     /// Files in those sums that are gone.
     pub gone: Vec<DataFile>,
-    /// By event day (since 1970), the units that keep fingerprints of records of the day.
-    pub units_of_day: BTreeMap<i32, Vec<UnitId>>,
+    /// By event day (since 1970), the units that keep fingerprints of records of the day, with the bits
+    /// of the scopes they have.
+    pub units_of_day: UnitsOfDay,
 }
 
 impl<'a> FromIterator<&'a Manifest> for Summary {
@@ -79,8 +83,9 @@ impl Summary {
             totals.bytes += file.bytes;
             totals.files += 1;
         }
-        for day in manifest.days.keys() {
-            self.units_of_day.entry(*day).or_default().push(manifest.unit.clone());
+        for (day, copies) in &manifest.days {
+            let units = self.units_of_day.entry(*day).or_default();
+            units.push((manifest.unit.clone(), copies.scopes));
         }
     }
 

@@ -3,23 +3,23 @@
 use crate::catalog::is_name;
 use crate::columns::Values;
 use crate::commit::{
-    CompleteListing, Entry, Intent, Known, Summary, UnitId, drop_locks_after, entry, read_lock,
+    CompleteListing, Entry, Intent, Known, Summary, UnitId, WorkPlan, drop_locks_after, entry,
+    read_lock,
 };
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
-use crate::pipeline::budget::Budget;
 use crate::pipeline::feed::{Feed, FeedOptions, LEDGER_SHARE};
 use crate::pipeline::fetch::fetch_all;
-use crate::pipeline::order::InOrder;
+use crate::pipeline::finish::Target;
 use crate::pipeline::plan::{Begun, Unit, begun, new_feed};
 use crate::pipeline::publish::{
     CatalogOptions, open_catalog, refresh_catalog, refuse_others_table,
 };
 use crate::pipeline::report::{Progress, Report};
-use crate::pipeline::run::Run;
+use crate::pipeline::run::{Run, Surroundings};
 use crate::pipeline::segment::{Parsed, RowOptions, SegmentObject, Worker, parse_segment};
-use crate::pipeline::settle::Settle;
+use crate::pipeline::settle::{Settle, Settling};
 use crate::pipeline::window::{note_listings, sources, today};
 use crate::pipeline::{ConvertOptions, DEFAULT_DATABASE};
 use crate::schema::Lock;
@@ -28,7 +28,6 @@ use crate::storage::{Lease, OWN, PublicAccess, Storage};
 use hashbrown::HashSet;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::runtime::{Handle, Runtime};
 
@@ -76,6 +75,7 @@ fn convert_with(
     lease: &Lease,
     started: Instant,
 ) -> Result<Report> {
+    handle.block_on(WorkPlan::refuse_open(storage))?;
     storage.clear_half_written()?;
     let today = today();
     let (known, intents, lock, listed) = handle.block_on(async {
@@ -95,7 +95,8 @@ fn convert_with(
     let begun = handle.block_on(begun(options, storage, &known, intents))?;
     let open = |begun: Begun, only| {
         let (sources, lake) = (sources(options, &listed), Some((storage, &known)));
-        handle.block_on(Feed::open(FeedOptions { options, sources, today, lake, begun, only }))
+        let feed = FeedOptions { options, sources, today, lake, begun, only, plan: None };
+        handle.block_on(Feed::open(feed))
     };
     let (abandoned, finished) = (begun.abandoned.clone(), begun.finished.clone());
     let mut feed = match options.strict {
@@ -109,34 +110,20 @@ fn convert_with(
         clean_up(storage, &abandoned, &finished, &options.catalog.table).await?;
         drop_locks_after(storage, known.summary.schema_version()).await
     })?;
-    // What is fetched and waits may be a quarter of what may be in flight.
-    let is_fetched = options.sources.iter().any(Location::is_s3);
-    let fetches = if is_fetched { options.memory.0 / 4 } else { 0 };
     let ledger = known.ledger_bytes().min(options.memory.0 / LEDGER_SHARE);
-    let run = Run {
-        options,
-        storage,
-        lease,
-        handle,
-        progress,
-        stop,
-        budget: Arc::new(Budget::new(options.memory.0 - fetches - ledger)),
-        fetch_budget: Budget::new(fetches),
-        workers: Mutex::new(Vec::new()),
-        idle: Mutex::new(Vec::new()),
-        settle: InOrder::new(Settle::new(lock, &known.summary, options, storage, handle)),
-        failure: Mutex::new(None),
-        is_through: AtomicBool::new(false),
-        database: options.catalog.database_of(&known.summary),
-        rows: RowOptions { partition_by: options.partition_by.clone(), nested: options.nested },
-    };
-    let (mut report, mut known) = run.convert_units(&mut feed, known)?;
-    if let Some(err) = run.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(err);
-    }
-    let is_through = run.is_through.into_inner();
-    let settle = run.settle.into_state();
+    let settling = Settling::Lake { units_of_day: known.summary.units_of_day.clone() };
+    let settle = Settle::new(lock, settling, options, storage, handle);
+    let surroundings = Surroundings { options, storage, handle, progress, stop };
+    let database = options.catalog.database_of(&known.summary);
+    let run = Run::new(surroundings, settle, database, ledger);
+    let lock_version = known.summary.schema_version();
+    let target = Target::Lake { lease, known: Box::new(known), lock_version };
+    let (mut report, target) = run.convert_units(&mut feed, target)?;
+    let (is_through, settle) = run.end()?;
     let seen = feed.seen();
+    let Target::Lake { mut known, .. } = target else {
+        return Err(Error::new(ErrorKind::Bug, "the lake was no lake"));
+    };
     if is_through {
         handle.block_on(async {
             if known.has_recent() {
@@ -145,7 +132,11 @@ fn convert_with(
                 lease.confirm().await?;
                 known.sweep(storage).await?;
             }
-            note_listings(options, storage, &listed, today, seen.report.objects_listed).await
+            if options.narrow.is_everything() {
+                let objects = seen.report.objects_listed;
+                note_listings(&options.sources, storage, &listed, today, objects).await?;
+            }
+            Ok::<_, Error>(())
         })?;
     }
     let lake = &known.summary;
@@ -169,7 +160,7 @@ fn convert_with(
 }
 
 /// A lake inside its source would be read as a source the next time.
-fn check_places(options: &ConvertOptions) -> Result<()> {
+pub(super) fn check_places(options: &ConvertOptions) -> Result<()> {
     let inside = |lake: &dyn std::fmt::Display, source: &Location| {
         Error::config("the lake and a source lie inside one another")
             .at("lake", lake)
@@ -206,7 +197,7 @@ fn check_places(options: &ConvertOptions) -> Result<()> {
 }
 
 /// Names become folders and identifiers of every engine.
-fn check_names(options: &ConvertOptions) -> Result<()> {
+pub(super) fn check_names(options: &ConvertOptions) -> Result<()> {
     let CatalogOptions { database, table, .. } = &options.catalog;
     let database = database.as_deref().unwrap_or(DEFAULT_DATABASE);
     for (what, name) in [("database", database), ("table", table)] {
@@ -221,7 +212,7 @@ fn check_names(options: &ConvertOptions) -> Result<()> {
 }
 
 /// A lake keeps the partition keys and the base table that it began with.
-fn check_lake(options: &ConvertOptions, lake: &Summary) -> Result<()> {
+pub(super) fn check_lake(options: &ConvertOptions, lake: &Summary) -> Result<()> {
     let Some(last) = &lake.last else { return Ok(()) };
     if last.partition_by != options.partition_by.to_string() {
         return Err(Error::config(format!(
@@ -240,7 +231,7 @@ fn check_lake(options: &ConvertOptions, lake: &Summary) -> Result<()> {
 }
 
 /// Removes what a killed run left: finished intents, and the files of abandoned ones.
-async fn clean_up(
+pub(super) async fn clean_up(
     storage: &Storage,
     abandoned: &[Intent],
     finished: &[UnitId],
@@ -330,7 +321,7 @@ fn refuse_quarantine(
 }
 
 /// What a person should know about where the lake is.
-async fn warnings(storage: &Storage) -> Vec<String> {
+pub(super) async fn warnings(storage: &Storage) -> Vec<String> {
     let Some(bucket) = storage.bucket() else { return Vec::new() };
     match bucket.public_access().await {
         PublicAccess::By(_) => vec![format!(
@@ -344,7 +335,11 @@ async fn warnings(storage: &Storage) -> Vec<String> {
 }
 
 /// Keeps what a run did; the only file whose name depends on the clock.
-async fn write_run_log(storage: &Storage, report: &Report, lake: &Summary) -> Result<()> {
+pub(super) async fn write_run_log(
+    storage: &Storage,
+    report: &Report,
+    lake: &Summary,
+) -> Result<()> {
     let Some(last) = &lake.last else { return Ok(()) };
     let key = format!("{OWN}/runs/{}-{}.json", last.unit, jiff::Timestamp::now().as_millisecond());
     let json = serde_json::to_vec_pretty(report)

@@ -3,7 +3,7 @@
 //! A task lists the sources and subtracts the ledger; pages of what is new wait in a short queue. The
 //! driver cuts units from them as it can use them. Units that an earlier run began come first.
 
-use crate::commit::{Entry, Known, Ledger, UnitId, entry, month, unit_identity};
+use crate::commit::{Entry, Known, Ledger, UnitId, entry, month, planned, unit_identity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::ConvertOptions;
 use crate::pipeline::plan::{Begun, Unit};
@@ -19,6 +19,9 @@ use tokio::sync::mpsc::{Receiver, Sender, channel, error::TryRecvError};
 
 /// Pages of new objects that wait to be cut into units.
 const PAGES_WAITING: usize = 4;
+
+/// Objects of a unit of a plan at most: what a child that is killed has to fetch again.
+const MOST_PLANNED_OBJECTS: usize = 10_000;
 
 /// The share of `--memory` that the ledger may take.
 pub(super) const LEDGER_SHARE: u64 = 8;
@@ -43,7 +46,22 @@ pub(crate) enum Next {
     End,
 }
 
-/// Units in the order of their numbers.
+/// Where a run's units come from.
+pub(crate) trait Units {
+    /// Returns the next unit, if there is one by now.
+    ///
+    /// # Errors
+    /// Whatever finding it returns.
+    fn poll(&mut self) -> Result<Next>;
+
+    /// Waits a moment for the next unit.
+    ///
+    /// # Errors
+    /// Whatever finding it returns.
+    fn wait(&mut self, runtime: &Handle) -> Result<()>;
+}
+
+/// Units in the order of their numbers, from a listing.
 #[derive(Debug)]
 pub(crate) struct Feed {
     begun: VecDeque<Unit>,
@@ -57,8 +75,10 @@ pub(crate) struct Feed {
 /// The unit that is being filled.
 #[derive(Debug)]
 struct Cut {
+    /// What goes into the identities of units.
     settings: String,
     unit_size: u64,
+    most_objects: usize,
     number: u64,
     objects: Vec<Object>,
     json: u64,
@@ -74,6 +94,8 @@ pub(crate) struct FeedOptions<'a> {
     pub begun: Begun,
     /// With `--strict`, the objects that have been looked at: others wait for the next run.
     pub only: Option<HashSet<Entry>>,
+    /// The id of the plan that is being made, if one is.
+    pub plan: Option<&'a str>,
 }
 
 impl Feed {
@@ -82,7 +104,7 @@ impl Feed {
     /// # Errors
     /// `Config` for a source that does not exist, `Io`, `Denied` and `Unavailable` from the walk.
     pub(crate) async fn open(feed: FeedOptions<'_>) -> Result<Self> {
-        let FeedOptions { options, sources, today, lake, begun, only } = feed;
+        let FeedOptions { options, sources, today, lake, begun, only, plan } = feed;
         let ledger = lake.map(|(storage, known)| {
             let mut ledger = known.ledger(storage, options.memory.0 / LEDGER_SHARE);
             // With one source that lists everything, every month may be asked for.
@@ -103,7 +125,8 @@ impl Feed {
             seen,
             ready: VecDeque::new(),
             cut: Cut {
-                settings: options.settings(),
+                settings: plan.map_or(options.settings(), |id| planned(&options.settings(), id)),
+                most_objects: plan.map_or(usize::MAX, |_| MOST_PLANNED_OBJECTS),
                 unit_size: options.unit_size.0,
                 number: begun.next_number,
                 objects: Vec::new(),
@@ -111,40 +134,6 @@ impl Feed {
             },
             is_listed: false,
         })
-    }
-
-    /// Returns the next unit, if there is one by now.
-    ///
-    /// # Errors
-    /// Whatever the listing or the ledger returns.
-    pub(crate) fn poll(&mut self) -> Result<Next> {
-        loop {
-            if let Some(unit) = self.begun.pop_front().or_else(|| self.ready.pop_front()) {
-                return Ok(Next::Unit(Box::new(unit)));
-            }
-            if self.is_listed {
-                return Ok(Next::End);
-            }
-            match self.pages.try_recv() {
-                Ok(page) => self.take(Some(page))?,
-                Err(TryRecvError::Empty) => return Ok(Next::Pending),
-                Err(TryRecvError::Disconnected) => self.take(None)?,
-            }
-        }
-    }
-
-    /// Waits a moment for the listing.
-    ///
-    /// # Errors
-    /// Whatever the listing or the ledger returns.
-    pub(crate) fn wait(&mut self, runtime: &Handle) -> Result<()> {
-        let pause = Duration::from_millis(50);
-        let arrived =
-            runtime.block_on(async { tokio::time::timeout(pause, self.pages.recv()).await });
-        match arrived {
-            Ok(page) => self.take(page),
-            Err(_) => Ok(()),
-        }
     }
 
     /// Returns the next unit, however long it takes; none at the end.
@@ -184,12 +173,42 @@ impl Feed {
     }
 }
 
+impl Units for Feed {
+    fn poll(&mut self) -> Result<Next> {
+        loop {
+            if let Some(unit) = self.begun.pop_front().or_else(|| self.ready.pop_front()) {
+                return Ok(Next::Unit(Box::new(unit)));
+            }
+            if self.is_listed {
+                return Ok(Next::End);
+            }
+            match self.pages.try_recv() {
+                Ok(page) => self.take(Some(page))?,
+                Err(TryRecvError::Empty) => return Ok(Next::Pending),
+                Err(TryRecvError::Disconnected) => self.take(None)?,
+            }
+        }
+    }
+
+    fn wait(&mut self, runtime: &Handle) -> Result<()> {
+        let pause = Duration::from_millis(50);
+        let arrived =
+            runtime.block_on(async { tokio::time::timeout(pause, self.pages.recv()).await });
+        match arrived {
+            Ok(page) => self.take(page),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
 impl Cut {
     /// Adds an object, and ends units that are full.
     fn take(&mut self, object: Object, out: &mut VecDeque<Unit>) {
         // An archive is a unit of its own: it is read from one end to the other.
         let is_alone = object.archive.is_some();
-        if is_alone || self.json + object.json_estimate > self.unit_size {
+        let is_full = self.json + object.json_estimate > self.unit_size
+            || self.objects.len() >= self.most_objects;
+        if is_alone || is_full {
             self.end(out);
         }
         self.json += object.json_estimate;
@@ -209,7 +228,7 @@ impl Cut {
         let identity = unit_identity(&self.settings, pairs);
         let id = UnitId { number: self.number, identity };
         self.number += 1;
-        out.push_back(Unit { id, objects, is_resumed: false });
+        out.push_back(Unit { id, objects, is_resumed: false, is_planned: false });
     }
 }
 

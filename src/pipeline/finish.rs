@@ -2,18 +2,18 @@
 
 use crate::columns::TableRows;
 use crate::commit::{
-    DataFile, Intent, Known, Manifest, ObjectRecord, QuarantinedObject, Tally, UnitId,
-    encode_copies, write_lock, write_quarantine,
+    Copies, DataFile, Intent, Known, Manifest, News, ObjectRecord, PlanEnd, QuarantinedObject,
+    Tally, UnitDone, UnitId, WorkPlan, encode_copies, write_lock, write_quarantine,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::ConvertOptions;
-use crate::pipeline::report::{Progress, Report};
+use crate::pipeline::report::{Done, Progress};
 use crate::pipeline::segment::Parsed;
 use crate::pipeline::tasks::all;
 use crate::schema::Lock;
 use crate::storage::{Lease, OWN, Storage};
 use crate::write::{Encoder, Order, TableWriter, WriteOptions, arrange};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
@@ -27,8 +27,10 @@ pub(crate) struct Settled {
     pub keep: Vec<Vec<bool>>,
     /// The lock as of this segment.
     pub lock: Arc<Lock>,
-    /// Fingerprints of the rows that are written, by event day.
-    pub copies: BTreeMap<i32, Vec<u128>>,
+    /// Fingerprints of the rows that are written.
+    pub copies: Copies,
+    /// What a later plan's schema will have a place for.
+    pub news: Vec<News>,
 }
 
 /// A segment whose files are staged.
@@ -38,7 +40,8 @@ pub(crate) struct Staged {
     pub quarantine: Vec<QuarantinedObject>,
     pub files: Vec<DataFile>,
     pub lock: Arc<Lock>,
-    pub copies: BTreeMap<i32, Vec<u128>>,
+    pub copies: Copies,
+    pub news: Vec<News>,
     pub bytes_json: u64,
     pub bytes_compressed: u64,
     pub unfit: u64,
@@ -51,13 +54,14 @@ const TASK_ROWS: usize = 4096;
 pub(crate) struct Staging {
     parsed: Parsed,
     lock: Arc<Lock>,
-    copies: BTreeMap<i32, Vec<u128>>,
+    copies: Copies,
+    news: Vec<News>,
     write: WriteOptions,
     segment: u32,
     tables: Vec<ArrangedTable>,
     /// What the tasks do: partitions of a table, by their places in its order.
     tasks: Vec<(usize, Range<usize>)>,
-    done: Mutex<Done>,
+    done: Mutex<Encoded>,
 }
 
 struct ArrangedTable {
@@ -65,9 +69,9 @@ struct ArrangedTable {
     order: Order,
 }
 
-/// What the tasks have done so far.
+/// What the tasks have encoded so far.
 #[derive(Default)]
-struct Done {
+struct Encoded {
     /// By task.
     files: BTreeMap<usize, Vec<DataFile>>,
     unfit: u64,
@@ -82,7 +86,7 @@ impl Staging {
         segment: u32,
         options: &ConvertOptions,
     ) -> Self {
-        let Settled { mut parsed, keep, lock, copies } = settled;
+        let Settled { mut parsed, keep, lock, copies, news } = settled;
         let write = WriteOptions {
             compression: options.compression,
             target_file_bytes: options.target_file_size.0,
@@ -113,7 +117,7 @@ impl Staging {
             tables.push(ArrangedTable { name: table.family.table(&options.catalog.table), order });
         }
         let done = Mutex::default();
-        Self { parsed, lock, copies, write, segment, tables, tasks, done }
+        Self { parsed, lock, copies, news, write, segment, tables, tasks, done }
     }
 
     /// Returns the number of tasks.
@@ -171,8 +175,8 @@ impl Staging {
     /// Returns what was staged once all tasks are done, the uploads that are on their way, and the
     /// buffers.
     pub(crate) fn end(self) -> (Staged, JoinSet<Result<()>>, Parsed) {
-        let Self { mut parsed, lock, copies, done, .. } = self;
-        let Done { files, unfit, uploads } =
+        let Self { mut parsed, lock, copies, news, done, .. } = self;
+        let Encoded { files, unfit, uploads } =
             done.into_inner().unwrap_or_else(PoisonError::into_inner);
         let displaced = |table: &TableRows| table.displaced();
         let staged = Staged {
@@ -181,6 +185,7 @@ impl Staging {
             files: files.into_values().flatten().collect(),
             lock,
             copies,
+            news,
             bytes_json: parsed.bytes_json,
             bytes_compressed: parsed.bytes_compressed,
             unfit: unfit + parsed.tables.iter().map(displaced).sum::<u64>(),
@@ -201,29 +206,38 @@ pub(crate) struct Ready {
     pub segments: Vec<Staged>,
 }
 
-/// Commits units, in the order of their numbers.
-pub(crate) struct Committer<'a> {
-    pub storage: &'a Storage,
-    pub lease: &'a Lease,
-    pub runtime: &'a Handle,
-    pub options: &'a ConvertOptions,
-    pub progress: &'a Progress,
-    pub database: &'a str,
-    /// The lock version that the lake has.
-    pub lock_version: u32,
-    pub report: Report,
-    pub partitions: BTreeSet<String>,
-    /// What is known of the lake; every unit that is committed is added.
-    pub known: Known,
+/// Where units are committed.
+pub(crate) enum Target<'a> {
+    /// The lake, by its one writer.
+    Lake {
+        lease: &'a Lease,
+        /// What is known of the lake; every unit that is committed is added.
+        known: Box<Known>,
+        /// The lock version that the lake has.
+        lock_version: u32,
+    },
+    /// A plan, by one of its children; its end makes the units the lake's.
+    Plan(&'a WorkPlan),
 }
 
-impl Committer<'_> {
+/// Commits units, in the order of their numbers.
+pub(crate) struct Committer<'r, 't> {
+    pub storage: &'r Storage,
+    pub runtime: &'r Handle,
+    pub options: &'r ConvertOptions,
+    pub progress: &'r Progress,
+    pub database: &'r str,
+    pub target: Target<'t>,
+    pub done: Done,
+}
+
+impl Committer<'_, '_> {
     /// Commits units that are ready together: all files and what goes with them side by side, one
     /// sync, then the manifests one after another.
     ///
     /// # Errors
-    /// `Io`, `Unavailable` or `Damaged` from the store, `Busy` when the lease is lost, `Bug` when the
-    /// records of an object do not balance.
+    /// `Io`, `Unavailable` or `Damaged` from the store, `Busy` when the lease is lost or the plan has
+    /// ended, `Bug` when the records of an object do not balance.
     pub(super) fn commit(&mut self, ready: Vec<Ready>) -> Result<()> {
         let ready: Vec<Prepared> =
             ready.into_iter().map(|unit| self.prepare(unit)).collect::<Result<_>>()?;
@@ -233,40 +247,25 @@ impl Committer<'_> {
         }
         self.runtime.block_on(all(puts))?;
         self.storage.sync()?;
-        let mut removals = JoinSet::new();
-        for prepared in ready {
-            let Prepared { mut manifest, lock, quarantine, is_resumed, .. } = prepared;
-            self.runtime.block_on(async {
-                self.lease.confirm().await?;
-                if let Some(lock) = &lock {
-                    manifest.schema_version = lock.version;
-                    if lock.version > self.lock_version {
-                        write_lock(self.storage, lock).await?;
-                        self.lock_version = lock.version;
-                    }
-                }
-                manifest.write(self.storage).await
-            })?;
-            let (storage, unit) = (self.storage.clone(), manifest.unit.clone());
-            removals.spawn_on(async move { Intent::remove(&storage, &unit).await }, self.runtime);
-            for entry in quarantine.iter() {
-                *self.report.quarantined_by_reason.entry(entry.reason.clone()).or_default() += 1;
+        let (storage, runtime) = (self.storage, self.runtime);
+        match &mut self.target {
+            Target::Lake { lease, known, lock_version } => {
+                runtime.block_on(commit_to_lake(storage, lease, known, lock_version, &ready))?;
             }
-            self.count(&manifest, is_resumed);
-            self.known.add(&manifest);
+            Target::Plan(plan) => runtime.block_on(commit_to_plan(storage, plan, &ready))?,
         }
-        self.runtime.block_on(all(removals))?;
-        if self.known.is_checkpoint_due() {
-            self.runtime.block_on(async {
-                self.lease.confirm().await?;
-                self.known.write_checkpoint(self.storage).await
-            })?;
+        for unit in ready {
+            self.done.report.bytes_compressed += unit.bytes_compressed;
+            let reasons = unit.reasons();
+            self.done.add_reasons(reasons.iter().map(|(reason, count)| (reason, *count)));
+            self.done.add(&unit.manifest, unit.is_resumed);
+            self.progress.add_unit(&unit.manifest);
         }
         Ok(())
     }
 
     /// Gathers the segments of a unit.
-    fn prepare(&mut self, ready: Ready) -> Result<Prepared> {
+    fn prepare(&self, ready: Ready) -> Result<Prepared> {
         let Ready { unit, is_resumed, archive, passed_over, segments } = ready;
         let mut manifest = Manifest {
             unit,
@@ -284,9 +283,9 @@ impl Committer<'_> {
             days: BTreeMap::new(),
             passed_over,
         };
-        let mut copies: BTreeMap<i32, Vec<u128>> = BTreeMap::new();
+        let mut copies = Copies::new();
         let mut quarantine = Vec::new();
-        let mut lock = None;
+        let (mut lock, mut news, mut bytes_compressed) = (None::<Arc<Lock>>, Vec::new(), 0);
         for segment in segments {
             for object in &segment.objects {
                 if !object.tally.balances() {
@@ -300,58 +299,95 @@ impl Committer<'_> {
             manifest.bytes_json += segment.bytes_json;
             manifest.nested_values_unfit += segment.unfit;
             quarantine.extend(segment.quarantine);
-            for (day, values) in segment.copies {
-                copies.entry(day).or_default().extend(values);
+            for (scope, values) in segment.copies {
+                copies.entry(scope).or_default().extend(values);
             }
-            self.report.bytes_compressed += segment.bytes_compressed;
+            bytes_compressed += segment.bytes_compressed;
+            news.extend(segment.news);
             lock = Some(segment.lock);
         }
         manifest.objects.extend(archive);
-        manifest.days = copies.iter().map(|(day, values)| (*day, values.len() as u64)).collect();
-        Ok(Prepared { manifest, quarantine: quarantine.into(), copies, lock, is_resumed })
+        for (scope, values) in &copies {
+            let day = manifest.days.entry(scope.day).or_default();
+            day.records += values.len() as u64;
+            day.scopes |= scope.bit();
+        }
+        manifest.schema_version = lock.as_ref().map_or(0, |lock| lock.version);
+        let quarantine = quarantine.into();
+        Ok(Prepared { manifest, quarantine, copies, lock, news, bytes_compressed, is_resumed })
     }
+}
 
-    fn count(&mut self, manifest: &Manifest, is_resumed: bool) {
-        use crate::commit::ObjectOutcome;
-        let report = &mut self.report;
-        report.units += 1;
-        report.units_resumed += u64::from(is_resumed);
-        report.objects_ignored += manifest.passed_over;
-        for object in &manifest.objects {
-            report.objects_read += u64::from(object.outcome != ObjectOutcome::Archive);
-            match &object.outcome {
-                ObjectOutcome::Converted | ObjectOutcome::Archive => {}
-                ObjectOutcome::Ignored(kind) => {
-                    report.objects_ignored += 1;
-                    *report.ignored_by_kind.entry(kind.clone()).or_default() += 1;
-                }
-                ObjectOutcome::Quarantined(_) => report.objects_quarantined += 1,
-            }
+/// Writes manifests one after another, each after the version of the lock that it names.
+async fn commit_to_lake(
+    storage: &Storage,
+    lease: &Lease,
+    known: &mut Known,
+    lock_version: &mut u32,
+    ready: &[Prepared],
+) -> Result<()> {
+    let mut removals = JoinSet::new();
+    for Prepared { manifest, lock, .. } in ready {
+        lease.confirm().await?;
+        if let Some(lock) = lock.as_ref().filter(|lock| lock.version > *lock_version) {
+            write_lock(storage, lock).await?;
+            *lock_version = lock.version;
         }
-        report.add_tally(&manifest.tally);
-        report.bytes_json += manifest.bytes_json;
-        report.nested_values_unfit += manifest.nested_values_unfit;
-        for file in &manifest.files {
-            report.files += 1;
-            report.bytes_parquet += file.bytes;
-            *report.rows_by_table.entry(file.table.clone()).or_default() += file.rows;
-            self.partitions.insert(format!("{}/{}", file.table, file.partition));
-        }
-        report.partitions = self.partitions.len() as u64;
-        Progress::add(&self.progress.units, 1);
+        manifest.write(storage).await?;
+        let (storage, unit) = (storage.clone(), manifest.unit.clone());
+        removals.spawn(async move { Intent::remove(&storage, &unit).await });
+        known.add(manifest);
     }
+    all(removals).await?;
+    if known.is_checkpoint_due() {
+        lease.confirm().await?;
+        known.write_checkpoint(storage).await?;
+    }
+    Ok(())
+}
+
+/// Notes units as done, side by side: no other unit waits for them.
+async fn commit_to_plan(storage: &Storage, plan: &WorkPlan, ready: &[Prepared]) -> Result<()> {
+    if let Some(end) = plan.ended(storage).await? {
+        let how = if end == PlanEnd::Finished { "finished" } else { "given up" };
+        return Err(Error::new(ErrorKind::Busy, format!("the plan was {how} meanwhile"))
+            .at("plan", &plan.id));
+    }
+    let mut puts = JoinSet::new();
+    for unit in ready {
+        let done = UnitDone {
+            manifest: unit.manifest.clone(),
+            news: unit.news.clone(),
+            bytes_compressed: unit.bytes_compressed,
+            quarantined_by_reason: unit.reasons(),
+        };
+        let (storage, plan) = (storage.clone(), plan.clone());
+        puts.spawn(async move { plan.write_done(&storage, &done).await });
+    }
+    all(puts).await.map(|_| ())
 }
 
 /// A unit whose manifest only needs writing, once what it names is in place.
 struct Prepared {
     manifest: Manifest,
     quarantine: Arc<[QuarantinedObject]>,
-    copies: BTreeMap<i32, Vec<u128>>,
+    copies: Copies,
     lock: Option<Arc<Lock>>,
+    news: Vec<News>,
+    bytes_compressed: u64,
     is_resumed: bool,
 }
 
 impl Prepared {
+    /// What was set aside, by reason.
+    fn reasons(&self) -> BTreeMap<String, u64> {
+        let mut reasons = BTreeMap::new();
+        for entry in self.quarantine.iter() {
+            *reasons.entry(entry.reason.clone()).or_default() += 1;
+        }
+        reasons
+    }
+
     /// Puts in place what the manifest will name.
     fn put_in_place(&self, storage: &Storage) -> impl Future<Output = Result<()>> + use<> {
         let (storage, unit) = (storage.clone(), self.manifest.unit.clone());

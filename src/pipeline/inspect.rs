@@ -4,7 +4,7 @@
 //! see them. Somebody may have removed files by hand. Both are found by comparing names; what is
 //! nobody's but looks unlike a file of ours is only told.
 
-use crate::commit::{DataFile, Intent, Manifest, read_gone, write_gone};
+use crate::commit::{DataFile, Intent, Manifest, WorkPlan, read_gone, write_gone};
 use crate::error::Result;
 use crate::storage::{Listed, Storage};
 use hashbrown::HashSet;
@@ -14,7 +14,8 @@ use std::collections::BTreeSet;
 /// Differences between the data files that exist and those that manifests name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FileCheck {
-    /// Files of ours that no manifest and no unfinished unit names: what a crashed run left.
+    /// Files of ours that no manifest, no unfinished unit and no open plan names: what a crashed run
+    /// left.
     pub orphaned: Vec<String>,
     /// Files that a manifest names and that are gone, as far as the lake does not know it.
     pub missing: Vec<String>,
@@ -44,6 +45,12 @@ impl FileCheck {
 pub async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Result<FileCheck> {
     let intents = Intent::read_all(storage).await?;
     let unfinished: HashSet<String> = intents.iter().map(|i| i.unit.to_string()).collect();
+    let plan = WorkPlan::find_open(storage).await?;
+    let is_planned = |unit: &str| {
+        let number = unit.split('-').next().and_then(|number| number.parse().ok());
+        let planned = plan.as_ref().map(|plan| plan.first_number..plan.end_number());
+        number.zip(planned).is_some_and(|(number, planned)| planned.contains(&number))
+    };
     let files = || manifests.iter().flat_map(|manifest| &manifest.files);
     let tables: BTreeSet<&str> = files().map(|file| file.table.as_str()).collect();
     let mut missing: HashSet<&str> = files().map(|file| file.key.as_str()).collect();
@@ -54,7 +61,7 @@ pub async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Result<Fi
                 continue;
             }
             match unit_of(&key) {
-                Some(unit) if unfinished.contains(unit) => {}
+                Some(unit) if unfinished.contains(unit) || is_planned(unit) => {}
                 Some(_) => check.orphaned.push(key),
                 None => check.foreign.push(key),
             }
@@ -86,7 +93,7 @@ fn is_hidden(key: &str) -> bool {
 }
 
 /// The unit in a data file's name: `part-<number>-<identity>-<segment>-<file>.parquet`.
-fn unit_of(key: &str) -> Option<&str> {
+pub(super) fn unit_of(key: &str) -> Option<&str> {
     let name = key.rsplit('/').next()?.strip_prefix("part-")?.strip_suffix(".parquet")?;
     let (name, file) = name.rsplit_once('-')?;
     let (unit, segment) = name.rsplit_once('-')?;

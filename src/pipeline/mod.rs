@@ -1,5 +1,6 @@
 //! The runs of the product: rooms joined into threads, in order, within a byte budget.
 
+mod array;
 mod budget;
 mod convert;
 mod feed;
@@ -17,6 +18,10 @@ mod settle;
 mod tasks;
 mod window;
 
+pub use array::{
+    DiscardOptions, FinishOptions, Finished, Missing, Planned, Shard, ShardOptions, Shards,
+    convert_plan, discard_plan, find_plan, finish_plan, lake_of_plan, make_plan,
+};
 pub use convert::{convert, infer, runtime};
 pub use inspect::{FileCheck, check_files, settle_files};
 pub use plan::{PlanReport, plan};
@@ -24,7 +29,7 @@ pub use publish::{
     CatalogKind, CatalogOptions, Refreshed, apply_plans, catalog_plan, open_catalog,
     refresh_catalog,
 };
-pub use report::{Progress, Report};
+pub use report::{Progress, Report, ShardReport, UnitSummary};
 
 use crate::decode::Caps;
 use crate::error::{Error, Result};
@@ -46,6 +51,13 @@ pub const DEFAULT_TARGET_FILE_SIZE: ByteCount = ByteCount::mib(128);
 
 /// Memory per thread when no option says otherwise; 512 MiB at least.
 pub const MEMORY_PER_THREAD: ByteCount = ByteCount::mib(256);
+
+/// Objects that a plan's schema is inferred from, unless an option says otherwise.
+pub const DEFAULT_SAMPLED: usize = 256;
+
+/// MB of JSON that a vCPU converts in a second, for estimates: with nested columns, measured on two
+/// cores that are two threads of one (`benches/runs`), less some for waiting for S3.
+pub const DEFAULT_SPEED: f64 = 75.0;
 
 /// The database in the catalog, unless an option says otherwise.
 pub const DEFAULT_DATABASE: &str = "trailmill";

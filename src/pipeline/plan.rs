@@ -18,6 +18,8 @@ pub(crate) struct Unit {
     pub objects: Vec<Object>,
     /// Whether an earlier run wrote its intent.
     pub is_resumed: bool,
+    /// Whether it is a plan's, which announces it.
+    pub is_planned: bool,
 }
 
 impl Unit {
@@ -26,12 +28,14 @@ impl Unit {
         self.objects.iter().map(|object| object.json_estimate).sum()
     }
 
-    pub(super) fn intent(&self, settings: &str) -> Intent {
-        Intent {
+    /// Returns the intent to be written before its data, unless it has been announced.
+    pub(super) fn intent(&self, settings: &str) -> Option<Intent> {
+        let is_announced = self.is_resumed || self.is_planned;
+        (!is_announced).then(|| Intent {
             unit: self.id.clone(),
             settings: settings.to_owned(),
             objects: self.objects.iter().map(|o| (o.key.clone(), o.etag.clone())).collect(),
-        }
+        })
     }
 }
 
@@ -96,7 +100,12 @@ pub(crate) async fn begun(
         if is_next && !is_taken && !ledger.contains_any(&entries).await? {
             begun.taken.extend(entries.iter().map(|(_, entry)| *entry));
             begun.next_number += 1;
-            begun.units.push(Unit { id: intent.unit, objects, is_resumed: true });
+            begun.units.push(Unit {
+                id: intent.unit,
+                objects,
+                is_resumed: true,
+                is_planned: false,
+            });
         } else {
             begun.abandoned.push(intent);
         }
@@ -145,7 +154,8 @@ pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
         let listed = CompleteListing::read_all(&storage).await?;
         let lake = Some((&storage, &known));
         let (sources, today) = (sources(options, &listed), today());
-        Feed::open(FeedOptions { options, sources, today, lake, begun, only: None }).await
+        Feed::open(FeedOptions { options, sources, today, lake, begun, only: None, plan: None })
+            .await
     })?;
     let mut report = PlanReport::default();
     while let Some(unit) = feed.next(runtime.handle())? {
@@ -166,7 +176,8 @@ pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
 /// As for a listing.
 pub(super) async fn new_feed(options: &ConvertOptions) -> Result<Feed> {
     let (sources, today, begun) = (sources(options, &[]), today(), Begun::default());
-    Feed::open(FeedOptions { options, sources, today, lake: None, begun, only: None }).await
+    Feed::open(FeedOptions { options, sources, today, lake: None, begun, only: None, plan: None })
+        .await
 }
 
 impl PlanReport {

@@ -1,10 +1,10 @@
 //! What a run did, and what it is doing.
 
-use crate::commit::Tally;
+use crate::commit::{Manifest, ObjectOutcome, Tally};
 use crate::pipeline::publish::Refreshed;
 use crate::source::ListingReport;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The result of a conversion; its fields are part of the public interface.
@@ -58,6 +58,9 @@ pub struct Report {
     pub interrupted: bool,
     /// Wall time.
     pub seconds: f64,
+    /// Which part of which plan it was, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardReport>,
     /// What was listed, and what was left out.
     #[serde(default)]
     pub listing: ListingReport,
@@ -70,6 +73,23 @@ pub struct Report {
     /// What a person should know; nothing was done about it.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+/// What a child of an array job had to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardReport {
+    /// The plan.
+    pub plan: String,
+    /// The child's number, from 0; none for the whole plan.
+    pub index: Option<u32>,
+    /// How many children there are.
+    pub count: u32,
+    /// Units that are the child's.
+    pub units: u64,
+    /// Of them, units that were done before it began.
+    pub units_done_before: u64,
+    /// Whether the plan was finished before it began, or given up.
+    pub ended: Option<bool>,
 }
 
 impl Report {
@@ -93,9 +113,104 @@ impl Report {
     }
 }
 
-/// Counters that a progress display reads while a run goes on.
+/// A report that grows with every unit.
 #[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub report: Report,
+    partitions: BTreeSet<String>,
+}
+
+impl Done {
+    /// Adds a unit that was committed.
+    pub(crate) fn add(&mut self, manifest: &Manifest, is_resumed: bool) {
+        let report = &mut self.report;
+        report.units += 1;
+        report.units_resumed += u64::from(is_resumed);
+        report.objects_ignored += manifest.passed_over;
+        for object in &manifest.objects {
+            report.objects_read += u64::from(object.outcome != ObjectOutcome::Archive);
+            match &object.outcome {
+                ObjectOutcome::Converted | ObjectOutcome::Archive => {}
+                ObjectOutcome::Ignored(kind) => {
+                    report.objects_ignored += 1;
+                    *report.ignored_by_kind.entry(kind.clone()).or_default() += 1;
+                }
+                ObjectOutcome::Quarantined(_) => report.objects_quarantined += 1,
+            }
+        }
+        report.add_tally(&manifest.tally);
+        report.bytes_json += manifest.bytes_json;
+        report.nested_values_unfit += manifest.nested_values_unfit;
+        for file in &manifest.files {
+            report.files += 1;
+            report.bytes_parquet += file.bytes;
+            *report.rows_by_table.entry(file.table.clone()).or_default() += file.rows;
+            self.partitions.insert(format!("{}/{}", file.table, file.partition));
+        }
+        report.partitions = self.partitions.len() as u64;
+    }
+
+    /// Adds what a unit set aside, by reason.
+    pub(crate) fn add_reasons<'r>(&mut self, reasons: impl IntoIterator<Item = (&'r String, u64)>) {
+        for (reason, count) in reasons {
+            *self.report.quarantined_by_reason.entry(reason.clone()).or_default() += count;
+        }
+    }
+}
+
+/// What one unit did, for those who watch a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct UnitSummary {
+    /// The unit.
+    pub unit: String,
+    /// Objects in it.
+    pub objects: u64,
+    /// Records found.
+    pub records_read: u64,
+    /// Records written.
+    pub records_written: u64,
+    /// Records whose exact copy was in the lake.
+    pub records_duplicate: u64,
+    /// Records set aside.
+    pub records_quarantined: u64,
+    /// Objects set aside whole.
+    pub objects_quarantined: u64,
+    /// Bytes of its objects' JSON.
+    pub bytes_json: u64,
+    /// Bytes of its Parquet files.
+    pub bytes_parquet: u64,
+    /// Parquet files.
+    pub files: u64,
+}
+
+impl UnitSummary {
+    fn new(manifest: &Manifest) -> Self {
+        let is_quarantined =
+            |outcome: &ObjectOutcome| matches!(outcome, ObjectOutcome::Quarantined(_));
+        let quarantined = manifest.objects.iter().filter(|object| is_quarantined(&object.outcome));
+        Self {
+            unit: manifest.unit.to_string(),
+            objects: manifest.objects.len() as u64,
+            records_read: manifest.tally.read,
+            records_written: manifest.tally.written,
+            records_duplicate: manifest.tally.duplicate,
+            records_quarantined: manifest.tally.quarantined,
+            objects_quarantined: quarantined.count() as u64,
+            bytes_json: manifest.bytes_json,
+            bytes_parquet: manifest.files.iter().map(|file| file.bytes).sum(),
+            files: manifest.files.len() as u64,
+        }
+    }
+}
+
+/// Who is told of every unit that is committed.
+type OnUnit = Box<dyn Fn(&UnitSummary) + Send + Sync>;
+
+/// Counters that a progress display reads while a run goes on.
+#[derive(Default)]
 pub struct Progress {
+    /// Is told of every unit that is committed.
+    pub on_unit: Option<OnUnit>,
     /// Bytes to read, as far as the sources are listed.
     pub bytes_total: AtomicU64,
     /// Objects to read.
@@ -110,8 +225,21 @@ pub struct Progress {
     pub units: AtomicU64,
 }
 
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Progress").field("units", &self.units).finish_non_exhaustive()
+    }
+}
+
 impl Progress {
     pub(crate) fn add(counter: &AtomicU64, count: u64) {
         counter.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_unit(&self, manifest: &Manifest) {
+        Self::add(&self.units, 1);
+        if let Some(tell) = &self.on_unit {
+            tell(&UnitSummary::new(manifest));
+        }
     }
 }

@@ -5,22 +5,23 @@
 //! schema; then any worker encodes and stages. The committer commits units in order. Nothing waits
 //! while it holds a thread of the pool.
 
-use crate::commit::{Known, ObjectOutcome, ObjectRecord, Tally, UnitId};
+use crate::commit::{ObjectOutcome, ObjectRecord, Tally, UnitId};
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Reaction, Result};
+use crate::location::Location;
 use crate::pipeline::ConvertOptions;
 use crate::pipeline::budget::Budget;
-use crate::pipeline::feed::{Feed, Next};
+use crate::pipeline::feed::{Next, Units};
 use crate::pipeline::fetch::{Fetch, Fetched, abort_all, json_bytes};
-use crate::pipeline::finish::{Committer, Ready, Settled, Staged, Staging};
+use crate::pipeline::finish::{Committer, Ready, Settled, Staged, Staging, Target};
 use crate::pipeline::order::InOrder;
 use crate::pipeline::plan::Unit;
-use crate::pipeline::report::{Progress, Report};
+use crate::pipeline::report::{Done, Progress, Report};
 use crate::pipeline::segment::{Input, Parsed, RowOptions, SegmentObject, Worker, parse_segment};
 use crate::pipeline::settle::Settle;
 use crate::pipeline::tasks::all;
 use crate::source::{Object, Place, members};
-use crate::storage::{Lease, Storage};
+use crate::storage::Storage;
 use rayon::ThreadPoolBuilder;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,25 +70,76 @@ struct End {
 
 /// A run, as all its threads see it.
 pub(crate) struct Run<'a> {
+    options: &'a ConvertOptions,
+    storage: &'a Storage,
+    handle: &'a Handle,
+    progress: &'a Progress,
+    stop: &'a AtomicBool,
+    budget: Arc<Budget>,
+    /// Of what is fetched and not yet parsed.
+    fetch_budget: Budget,
+    workers: Mutex<Vec<Worker>>,
+    /// Buffers of segments that are done.
+    idle: Mutex<Vec<Parsed>>,
+    settle: InOrder<(Job, Parsed), Settle>,
+    failure: Mutex<Option<Error>>,
+    /// Set when the last unit has been handed out.
+    is_through: AtomicBool,
+    /// The lake's database in the catalog.
+    database: String,
+    rows: RowOptions,
+}
+
+/// What a run works with.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
     pub(crate) options: &'a ConvertOptions,
     pub(crate) storage: &'a Storage,
     pub(crate) handle: &'a Handle,
     pub(crate) progress: &'a Progress,
     pub(crate) stop: &'a AtomicBool,
-    pub(crate) lease: &'a Lease,
-    pub(crate) budget: Arc<Budget>,
-    /// Of what is fetched and not yet parsed.
-    pub(crate) fetch_budget: Budget,
-    pub(crate) workers: Mutex<Vec<Worker>>,
-    /// Buffers of segments that are done.
-    pub(crate) idle: Mutex<Vec<Parsed>>,
-    pub(crate) settle: InOrder<(Job, Parsed), Settle>,
-    pub(crate) failure: Mutex<Option<Error>>,
-    /// Set when the last unit has been handed out.
-    pub(crate) is_through: AtomicBool,
-    /// The lake's database in the catalog.
-    pub(crate) database: String,
-    pub(crate) rows: RowOptions,
+}
+
+impl<'a> Run<'a> {
+    /// Prepares a run; `reserved` bytes of its memory are somebody else's.
+    pub(crate) fn new(
+        surroundings: Surroundings<'a>,
+        settle: Settle,
+        database: String,
+        reserved: u64,
+    ) -> Self {
+        let Surroundings { options, storage, handle, progress, stop } = surroundings;
+        // What is fetched and waits may be a quarter of what may be in flight.
+        let is_fetched = options.sources.iter().any(Location::is_s3);
+        let fetches = if is_fetched { options.memory.0 / 4 } else { 0 };
+        Self {
+            options,
+            storage,
+            handle,
+            progress,
+            stop,
+            budget: Arc::new(Budget::new(options.memory.0 - fetches - reserved)),
+            fetch_budget: Budget::new(fetches),
+            workers: Mutex::new(Vec::new()),
+            idle: Mutex::new(Vec::new()),
+            settle: InOrder::new(settle),
+            failure: Mutex::new(None),
+            is_through: AtomicBool::new(false),
+            database,
+            rows: RowOptions { partition_by: options.partition_by.clone(), nested: options.nested },
+        }
+    }
+
+    /// Ends a run: whether all units were handed out, and what was settled.
+    ///
+    /// # Errors
+    /// What stopped it.
+    pub(crate) fn end(self) -> Result<(bool, Settle)> {
+        match self.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(err) => Err(err),
+            None => Ok((self.is_through.into_inner(), self.settle.into_state())),
+        }
+    }
 }
 
 impl Run<'_> {
@@ -96,24 +148,28 @@ impl Run<'_> {
     ///
     /// # Errors
     /// `Io` when threads cannot be started.
-    pub(crate) fn convert_units(&self, feed: &mut Feed, known: Known) -> Result<(Report, Known)> {
+    pub(crate) fn convert_units<'t>(
+        &self,
+        feed: &mut dyn Units,
+        target: Target<'t>,
+    ) -> Result<(Report, Target<'t>)> {
+        // Whoever claims records waits for a network meanwhile.
+        let waiting =
+            usize::from(matches!(target, Target::Plan(_)) && self.storage.root().is_none());
         let pool = ThreadPoolBuilder::new()
-            .num_threads(self.options.threads.max(1))
+            .num_threads(self.options.threads.max(1) + waiting)
             .stack_size(8 << 20)
             .thread_name(|n| format!("worker-{n}"))
             .build()
             .map_err(|err| Error::io("cannot start the worker threads", err))?;
         let committer = Committer {
             storage: self.storage,
-            lease: self.lease,
             runtime: self.handle,
             options: self.options,
             progress: self.progress,
             database: &self.database,
-            lock_version: known.summary.schema_version(),
-            report: Report::default(),
-            partitions: Default::default(),
-            known,
+            target,
+            done: Done::default(),
         };
         let (sender, receiver) = channel();
         std::thread::scope(|threads| {
@@ -122,7 +178,7 @@ impl Run<'_> {
             drop(sender);
             let committer =
                 commits.join().map_err(|_| Error::new(ErrorKind::Bug, "the committer panicked"))?;
-            Ok((committer.report, committer.known))
+            Ok((committer.done.report, committer.target))
         })
     }
 
@@ -142,7 +198,7 @@ impl Run<'_> {
     fn drive<'s>(
         &'s self,
         scope: &rayon::Scope<'s>,
-        feed: &mut Feed,
+        feed: &mut dyn Units,
         sender: &Sender<(u64, Arrival)>,
     ) {
         let mut turns = Turns::default();
@@ -214,7 +270,7 @@ impl Run<'_> {
                 return false;
             }
         }
-        let intent = (!unit.is_resumed).then(|| unit.intent(&self.options.settings()));
+        let intent = unit.intent(&self.options.settings());
         let objects = std::mem::take(&mut unit.objects);
         fetches.push_back(Fetch::start(unit, objects, intent, self.storage, taken, self.handle));
         true
@@ -269,12 +325,11 @@ impl Run<'_> {
         sender: &Sender<(u64, Arrival)>,
         turns: &mut Turns,
     ) -> bool {
-        if !unit.is_resumed {
-            let intent = unit.intent(&self.options.settings());
-            if let Err(err) = self.handle.block_on(intent.write(self.storage)) {
-                self.fail(err);
-                return false;
-            }
+        if let Some(intent) = unit.intent(&self.options.settings())
+            && let Err(err) = self.handle.block_on(intent.write(self.storage))
+        {
+            self.fail(err);
+            return false;
         }
         let id = Arc::new(unit.id.clone());
         let mut hand = Hand { run: self, scope, sender, id, turns, segment: 0 };
@@ -325,7 +380,7 @@ impl Run<'_> {
         let records: u64 = parsed.objects.iter().map(|object| object.tally.read).sum();
         Progress::add(&self.progress.records, records);
         self.settle.bring(job.number, (job, parsed), |settle, (job, parsed)| {
-            match settle.settle(parsed) {
+            match settle.settle(parsed, &job.unit, job.segment) {
                 Ok(settled) => {
                     let sender = sender.clone();
                     scope.spawn(move |scope| self.finish(scope, job, settled, sender));
@@ -392,11 +447,11 @@ impl Run<'_> {
     }
 
     /// Receives segments in any order and commits units in theirs.
-    fn commit_loop<'c>(
+    fn commit_loop<'r, 't>(
         &self,
-        mut committer: Committer<'c>,
+        mut committer: Committer<'r, 't>,
         receiver: &Receiver<(u64, Arrival)>,
-    ) -> Committer<'c> {
+    ) -> Committer<'r, 't> {
         let mut waiting: BTreeMap<u64, Arrival> = BTreeMap::new();
         let mut next = 0;
         let mut segments = Vec::new();

@@ -60,21 +60,18 @@ fn last_listing<'a>(
     listed.iter().filter(covers).filter(|last| last.day().is_some()).max_by_key(|last| last.day())
 }
 
-/// Notes that the sources have been listed and converted from one end to the other, if that was so.
+/// Notes that the sources have been listed and converted from one end to the other.
 ///
 /// # Errors
 /// `Unavailable`, `Denied`, `Io`.
 pub(super) async fn note_listings(
-    options: &ConvertOptions,
+    sources: &[Location],
     storage: &Storage,
     known: &[CompleteListing],
     day: Day,
     objects: u64,
 ) -> Result<()> {
-    if !options.narrow.is_everything() {
-        return Ok(());
-    }
-    for source in options.sources.iter().filter(|source| source.is_s3()) {
+    for source in sources.iter().filter(|source| source.is_s3()) {
         // A run that looked back has not seen all.
         let before = last_listing(source, known).map_or(0, |last| last.objects);
         let listing = CompleteListing::new(source.to_string(), day, objects.max(before));

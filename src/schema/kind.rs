@@ -5,6 +5,7 @@
 //! does not depend on the order in which values came.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// What a column or a member of a nested column holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,30 +112,40 @@ impl Kind {
 }
 
 /// Everything that was seen at one path.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Observed {
     /// A boolean was seen.
+    #[serde(skip_serializing_if = "is_false")]
     pub boolean: bool,
     /// A number that fits a 64-bit integer (also `243.0`).
+    #[serde(skip_serializing_if = "is_false")]
     pub integer: bool,
     /// Any other number.
+    #[serde(skip_serializing_if = "is_false")]
     pub float: bool,
     /// A string.
+    #[serde(skip_serializing_if = "is_false")]
     pub string: bool,
     /// An object, also an empty one.
+    #[serde(skip_serializing_if = "is_false")]
     pub object: bool,
     /// An array, also an empty one.
+    #[serde(skip_serializing_if = "is_false")]
     pub list: bool,
     /// Why the objects here are not taken apart: their keys are data, or they are too deep.
-    pub opaque: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opaque: Option<Cow<'static, str>>,
     /// Members of the objects, sorted by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<ObservedField>,
     /// The elements of the arrays.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub element: Option<Box<Observed>>,
 }
 
 /// A member that was seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedField {
     /// The column name.
     pub name: String,
@@ -153,7 +164,7 @@ impl Observed {
         self.string |= other.string;
         self.object |= other.object;
         self.list |= other.list;
-        self.opaque = self.opaque.max(other.opaque);
+        self.opaque = self.opaque.take().max(other.opaque);
         for field in other.fields {
             match self.fields.binary_search_by(|mine| mine.name.cmp(&field.name)) {
                 Ok(at) => {
@@ -203,8 +214,8 @@ impl Observed {
 
     /// Returns why a path that has objects or lists is text.
     pub fn why_text(&self) -> Option<String> {
-        if let Some(why) = self.opaque {
-            return Some(why.to_owned());
+        if let Some(why) = &self.opaque {
+            return Some(why.clone().into_owned());
         }
         let scalars = self.boolean || self.integer || self.float || self.string;
         let seen: Vec<_> = [(scalars, "scalar"), (self.object, "object"), (self.list, "array")]
@@ -213,6 +224,10 @@ impl Observed {
             .collect();
         (seen.len() > 1).then(|| format!("seen as {}", seen.join(" and ")))
     }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl ObservedField {
@@ -301,7 +316,7 @@ mod tests {
                 prop::collection::btree_map("[abc]", inner.clone(), 0..3),
                 prop::option::of(inner),
                 any::<bool>(),
-                prop::option::of(Just("too deep")),
+                prop::option::of(Just("too deep".into())),
             )
                 .prop_map(|(fields, element, string, opaque)| Observed {
                     string,

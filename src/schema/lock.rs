@@ -97,6 +97,68 @@ impl Lock {
         }
         merge.added
     }
+
+    /// Returns whether it has something that `other` lacks, whatever their versions.
+    pub fn is_more_than(&self, other: &Self) -> bool {
+        self.tables != other.tables || self.left_out != other.left_out
+    }
+
+    /// Returns the part of what was observed in a nested column that the lock has no place for, and
+    /// could have one: merged later, it adds what merging all of it would.
+    pub fn news(&self, family: Family, name: &str, observed: &Observed) -> Option<Observed> {
+        let mut path = format!("{}.{name}", family.table("cloudtrail"));
+        self.beyond(&self.column(family, name)?.kind, observed, &mut path)
+    }
+
+    fn beyond(&self, locked: &Kind, seen: &Observed, path: &mut String) -> Option<Observed> {
+        match locked {
+            Kind::Struct(fields) if seen.object && seen.opaque.is_none() => {
+                let news = |field: &ObservedField| self.field_beyond(fields, field, path);
+                let fields: Vec<_> = seen.fields.iter().filter_map(news).collect();
+                let is_any = !fields.is_empty();
+                is_any.then(|| Observed { object: true, fields, ..Observed::default() })
+            }
+            Kind::List(element) => {
+                let length = path.len();
+                path.push_str("[]");
+                let found = self.beyond(element, seen.element.as_deref()?, path);
+                path.truncate(length);
+                found.map(|element| Observed {
+                    list: true,
+                    element: Some(Box::new(element)),
+                    ..Observed::default()
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn field_beyond(
+        &self,
+        locked: &[Field],
+        seen: &ObservedField,
+        path: &mut String,
+    ) -> Option<ObservedField> {
+        let length = path.len();
+        path.push('.');
+        path.push_str(&seen.name);
+        let found = match locked.iter().find(|mine| mine.name == seen.name) {
+            Some(mine) => {
+                let is_known = |s: &&String| **s == mine.name || mine.spellings.contains(s);
+                let value = self.beyond(&mine.kind, &seen.value, path);
+                let is_news = value.is_some() || !seen.spellings.iter().all(|s| is_known(&s));
+                is_news.then(|| ObservedField {
+                    name: seen.name.clone(),
+                    spellings: seen.spellings.clone(),
+                    value: value.unwrap_or_default(),
+                })
+            }
+            None if self.left_out.contains_key(path) => None,
+            None => seen.value.resolve().map(|_| seen.clone()),
+        };
+        path.truncate(length);
+        found
+    }
 }
 
 struct Merge<'a> {
@@ -222,6 +284,33 @@ mod tests {
             lock.merge(Family::Events, "request", &root(vec![object("policy", vec![string("x")])]));
         assert!(added.is_empty());
         assert_eq!(hive(&lock), "struct<policy:string>");
+    }
+
+    #[test]
+    fn news_add_to_a_lock_what_all_of_it_would() {
+        let mut lock = Lock::empty();
+        let first = root(vec![object("m", vec![string("b")]), string("z")]);
+        lock.merge(Family::Events, "request", &first);
+        assert_eq!(lock.news(Family::Events, "request", &first), None);
+        let mut spelled = string("z");
+        spelled.spellings = vec!["Z".into()];
+        let list = Observed {
+            list: true,
+            element: Some(Box::new(root(vec![string("x")]))),
+            ..Default::default()
+        };
+        let list = ObservedField { name: "l".into(), spellings: vec!["l".into()], value: list };
+        let later = root(vec![list, object("m", vec![string("a"), string("b")]), spelled]);
+
+        let news = lock.news(Family::Events, "request", &later).unwrap();
+
+        assert_eq!(news.fields[1].value.fields.len(), 1, "what is locked is no news");
+        let text = serde_json::to_string(&news).unwrap();
+        assert_eq!(serde_json::from_str::<Observed>(&text).unwrap(), news);
+        let mut whole = lock.clone();
+        whole.merge(Family::Events, "request", &later);
+        lock.merge(Family::Events, "request", &news);
+        assert_eq!(lock, whole);
     }
 
     #[test]

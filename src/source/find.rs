@@ -2,11 +2,11 @@
 //!
 //! No narrowing option and no look-back is in the way: what was begun is finished.
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::source::layout::parse;
 use crate::source::{Object, listing, local};
-use crate::storage::{Bucket, S3};
+use crate::storage::{Bucket, BucketObject, S3};
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -57,6 +57,31 @@ fn in_sources<'k>(sources: &[Location], key: &'k str) -> Option<(&'k str, &'k st
         Location::Local(_) => false,
     };
     sources.iter().any(is_in).then_some((name, key))
+}
+
+/// Makes an object of what is known of it, without listing anything. That an object of a bucket still
+/// has its etag is seen when it is read.
+///
+/// # Errors
+/// `Unavailable` for a file that is not as it was; as for opening a bucket.
+pub async fn known_object(
+    key: &str,
+    etag: &str,
+    (size, json_estimate): (u64, u64),
+    s3: &S3,
+) -> Result<Object> {
+    let Some((bucket, key)) = key.strip_prefix("s3://").and_then(|rest| rest.split_once('/'))
+    else {
+        let path = if Path::new(key).is_file() { PathBuf::from(key) } else { local::path_of(key) };
+        let object = local::object(path, key.to_owned()).ok().filter(|found| found.etag == etag);
+        return object.ok_or_else(|| {
+            let message = "object is not as it was when it was listed";
+            Error::new(ErrorKind::Unavailable, message).at("object", key)
+        });
+    };
+    let found = BucketObject { key: key.to_owned(), size, etag: etag.to_owned() };
+    let object = listing::object(found, &s3.bucket(bucket).await?, parse(key));
+    Ok(Object { json_estimate, ..object })
 }
 
 async fn find_keys(bucket: &Bucket, folder: &str, keys: &BTreeSet<&str>) -> Result<Vec<Object>> {

@@ -17,7 +17,7 @@ mod walk;
 use crate::location::Location;
 use crate::storage::Bucket;
 pub use archive::{ArchiveKind, Member, members};
-pub use find::find;
+pub use find::{find, known_object};
 pub use layout::{Folder, Layout, parse as parse_layout};
 pub use listing::{Listing, ListingReport};
 pub use narrow::{Narrow, Window};

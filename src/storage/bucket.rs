@@ -12,7 +12,7 @@ use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{IdentityCache, Region, retry::RetryConfig as SdkRetry};
-use aws_sdk_s3::types::RequestPayer;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier, RequestPayer};
 use bytes::Bytes;
 use object_store::ClientOptions;
 use object_store::aws::{
@@ -424,6 +424,45 @@ impl Bucket {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
                 Err(err) => Err(store_failed("s3:DeleteObject", &what, err)),
             }
+        })
+        .await
+    }
+
+    /// Removes everything under `prefix`, a thousand keys a request.
+    ///
+    /// # Errors
+    /// `Denied`, `Unavailable`, `Io`.
+    pub async fn delete_all(&self, prefix: &str) -> Result<()> {
+        let what = self.address(prefix);
+        // What is removed leaves the listing: the first page is always the next one.
+        loop {
+            let page = self.page(prefix, false, None, None).await?;
+            if page.objects.is_empty() {
+                return Ok(());
+            }
+            let keys = page.objects.into_iter().map(|object| object.key).collect();
+            self.delete_keys(keys, &what).await?;
+            if page.next.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn delete_keys(&self, keys: Vec<String>, what: &str) -> Result<()> {
+        let identifiers = keys.into_iter().map(|key| ObjectIdentifier::builder().key(key).build());
+        let bug = |err| Error::new(ErrorKind::Bug, "not a request").because(err);
+        let objects = identifiers.collect::<Result<_, _>>().map_err(bug)?;
+        let delete = Delete::builder().quiet(true).set_objects(Some(objects)).build();
+        let delete = delete.map_err(bug)?;
+        self.patiently("s3:DeleteObject", what, || async {
+            let request = self.0.client.delete_objects().bucket(&self.0.name);
+            let request = request.delete(delete.clone()).set_request_payer(self.payer());
+            let done = request.send().await.map_err(|err| failed("s3:DeleteObject", what, &err))?;
+            // It answers 200 and says in the body, per key, what it did not do.
+            let Some(first) = done.errors().first() else { return Ok(()) };
+            let code = first.code().unwrap_or_default();
+            Err(Error::new(kind_of(Some(code), true), format!("cannot s3:DeleteObject: {code}"))
+                .at("resource", what))
         })
         .await
     }

@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub(super) struct Folder {
     store: Arc<LocalFileSystem>,
     pub(super) root: PathBuf,
+    /// Tells what this process stages from what another does that converts the same unit.
+    process: Arc<str>,
 }
 
 impl Folder {
@@ -25,7 +27,7 @@ impl Folder {
             .map_err(|err| cannot("cannot use the lake's folder", folder).because(err))?;
         let store = LocalFileSystem::new_with_prefix(&root)
             .map_err(|err| cannot("cannot open the lake", &root).because(err))?;
-        Ok(Self { store: Arc::new(store), root })
+        Ok(Self { store: Arc::new(store), root, process: process().into() })
     }
 
     pub(super) async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Put> {
@@ -42,7 +44,7 @@ impl Folder {
 
     /// Writes a file to be published; plain system calls, since a lake has very many of them.
     pub(super) fn stage(&self, unit: &str, key: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.root.join(staged(unit, key));
+        let path = self.root.join(self.staged(unit, key));
         let written = match std::fs::write(&path, bytes) {
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
                 make_parent(&path).and_then(|()| std::fs::write(&path, bytes))
@@ -54,7 +56,7 @@ impl Folder {
 
     /// Moves a staged file into place, which must be free.
     pub(super) fn publish(&self, unit: &str, key: &str) -> Result<()> {
-        let (from, to) = (self.root.join(staged(unit, key)), self.root.join(key));
+        let (from, to) = (self.root.join(self.staged(unit, key)), self.root.join(key));
         let moved = match move_new(&from, &to) {
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
                 make_parent(&to).and_then(|()| move_new(&from, &to))
@@ -75,11 +77,21 @@ impl Folder {
         }
     }
 
+    /// One flat folder per unit: a partition's folders need not be made twice.
+    fn staged(&self, unit: &str, key: &str) -> String {
+        let name = xxhash_rust::xxh3::xxh3_128(key.as_bytes());
+        format!("{OWN}/staged/{}/{unit}/{name:032x}", self.process)
+    }
+
     pub(super) fn clear_staged(&self) -> Result<()> {
-        match std::fs::remove_dir_all(self.root.join(OWN).join("staged")) {
+        self.delete_all(&format!("{OWN}/staged"))
+    }
+
+    pub(super) fn delete_all(&self, folder: &str) -> Result<()> {
+        match std::fs::remove_dir_all(self.root.join(folder)) {
             Ok(()) => Ok(()),
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(err) => Err(Error::io("cannot clear staged files", err)),
+            Err(err) => Err(Error::io("cannot remove a folder", err).at("folder", folder)),
         }
     }
 
@@ -166,9 +178,10 @@ fn move_new(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::hard_link(from, to).and_then(|()| std::fs::remove_file(from))
 }
 
-/// One flat folder per unit: a partition's folders need not be made twice.
-fn staged(unit: &str, key: &str) -> String {
-    format!("{OWN}/staged/{unit}/{:032x}", xxhash_rust::xxh3::xxh3_128(key.as_bytes()))
+/// What no other process on any machine that shares the folder is called, as good as certainly.
+fn process() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    format!("{}-{:x}", std::process::id(), now.map_or(0, |now| now.as_nanos()))
 }
 
 fn parse(key: &str) -> Result<Key> {

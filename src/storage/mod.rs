@@ -220,7 +220,7 @@ impl Storage {
     /// # Errors
     /// `Io`, `Denied` or `Unavailable` when the store fails.
     pub async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
-        self.list_after(prefix, None).await
+        self.list_between(prefix, None, None).await
     }
 
     /// Returns the objects in the folder `prefix` and below whose keys come after `after`, sorted.
@@ -228,18 +228,34 @@ impl Storage {
     /// # Errors
     /// As [`Storage::list`].
     pub async fn list_after(&self, prefix: &str, after: Option<&str>) -> Result<Vec<Listed>> {
+        self.list_between(prefix, after, None).await
+    }
+
+    /// Returns the objects in the folder `prefix` and below whose keys come after `after` and before
+    /// `until`, sorted.
+    ///
+    /// # Errors
+    /// As [`Storage::list`].
+    pub async fn list_between(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        until: Option<&str>,
+    ) -> Result<Vec<Listed>> {
         let mut found = match &self.0 {
-            Kind::Folder(folder) => {
-                let mut found = folder.list(prefix).await?;
-                found.retain(|listed| after.is_none_or(|after| listed.key.as_str() > after));
-                found
-            }
+            Kind::Folder(folder) => folder.list(prefix).await?,
             Kind::Bucket { bucket, prefix: lake } => {
-                let after = after.map(|after| format!("{lake}{after}"));
+                let in_bucket = |key: &str| format!("{lake}{key}");
+                let (after, until) = (after.map(in_bucket), until.map(in_bucket));
                 let folder = format!("{lake}{prefix}/");
-                list_bucket(bucket, &folder, after.as_deref(), lake.len()).await?
+                let between = (after.as_deref(), until.as_deref());
+                list_bucket(bucket, &folder, between, lake.len()).await?
             }
         };
+        found.retain(|listed| {
+            let key = listed.key.as_str();
+            after.is_none_or(|after| key > after) && until.is_none_or(|until| key < until)
+        });
         found.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(found)
     }
@@ -268,24 +284,39 @@ impl Storage {
             Kind::Bucket { bucket, prefix } => bucket.delete(&format!("{prefix}{key}")).await,
         }
     }
+
+    /// Removes everything in the folder `prefix` and below; an absent one is no error.
+    ///
+    /// # Errors
+    /// `Io`, `Denied` or `Unavailable` when the store fails.
+    pub async fn delete_all(&self, prefix: &str) -> Result<()> {
+        match &self.0 {
+            Kind::Folder(folder) => folder.delete_all(prefix),
+            Kind::Bucket { bucket, prefix: lake } => {
+                bucket.delete_all(&format!("{lake}{prefix}/")).await
+            }
+        }
+    }
 }
 
 async fn list_bucket(
     bucket: &Bucket,
     folder: &str,
-    after: Option<&str>,
+    (after, until): (Option<&str>, Option<&str>),
     strip: usize,
 ) -> Result<Vec<Listed>> {
     let mut found = Vec::new();
     let mut token: Option<String> = None;
     loop {
         let page = bucket.page(folder, false, after, token.as_deref()).await?;
+        let last = page.objects.last();
+        let is_past = last.zip(until).is_some_and(|(object, until)| object.key.as_str() >= until);
         found.extend(page.objects.into_iter().filter_map(|object| {
             let key = object.key.get(strip..)?.to_owned();
             Some(Listed { key, size: object.size })
         }));
         token = page.next;
-        if token.is_none() {
+        if token.is_none() || is_past {
             return Ok(found);
         }
     }

@@ -1,0 +1,232 @@
+//! The commands of an array job: make, show and give up a plan; convert a part of it; finish it.
+
+use crate::cli::args::{
+    ConvertArgs, FinishArgs, Format, PlanArgs, PlanCommand, PlanPlace, PriceArgs, sources_and_lake,
+};
+use crate::cli::commands::{conversion_options, ended, stop_on_signal};
+use crate::cli::lake::catalog_options;
+use crate::cli::machine::{memory, threads};
+use crate::cli::metrics::{tell_run, watched};
+use crate::cli::progress::{say, shown};
+use crate::cli::report::{self, print, print_json};
+use crate::cli::{EXIT_OK, EXIT_TRY_LATER};
+use crate::commit::{PlanEnd, WorkPlan};
+use crate::error::{Error, Result};
+use crate::location::Location;
+use crate::pipeline::{
+    self, DiscardOptions, FinishOptions, Finished, Planned, Progress, Shard, ShardOptions,
+    find_plan, lake_of_plan, runtime,
+};
+use serde::Serialize;
+
+/// Says what would be done, or writes a plan; shows one, or gives it up.
+pub(super) fn plan(args: &PlanArgs) -> Result<u8> {
+    match &args.command {
+        Some(PlanCommand::Show { plan, price, output }) => show(plan, price, output.report),
+        Some(PlanCommand::Discard { plan, output }) => discard(plan, output.report),
+        None => make(args),
+    }
+}
+
+fn make(args: &PlanArgs) -> Result<u8> {
+    let (sources, lake) = sources_and_lake(&args.places)?;
+    let options = conversion_options(&args.conversion, &Default::default(), sources, lake)?;
+    let Some(shards) = args.shards else {
+        let report = pipeline::plan(&options)?;
+        match args.output.report {
+            Format::Json => print_json(&report)?,
+            Format::Text => print(&report::plan(&report))?,
+        }
+        return Ok(EXIT_OK);
+    };
+    let quiet = args.output.quiet;
+    let made = shown(quiet, &Progress::default(), || {
+        pipeline::make_plan(&options, shards, args.sample_objects)
+    })?;
+    let (plan, address, is_new) = match made {
+        Planned::New(plan, address) => (plan, address, true),
+        Planned::Open(plan, address) => {
+            say(
+                quiet,
+                "the lake has an open plan, which comes first; make another when it is finished",
+            );
+            (plan, address, false)
+        }
+        Planned::Nothing { known, listing } => {
+            match args.output.report {
+                Format::Json => print_json(&serde_json::json!({
+                    "plan": null, "objects_known": known, "listing": listing,
+                }))?,
+                Format::Text => print(&format!(
+                    "Nothing new: {} objects are in the lake already. No plan was made.\n",
+                    report::grouped(known)
+                ))?,
+            }
+            return Ok(EXIT_OK);
+        }
+    };
+    match args.output.report {
+        Format::Json => print_json(&PlanView { plan: &address, is_new, document: &plan })?,
+        Format::Text => print(&report::work_plan(&plan, &address, is_new))?,
+    }
+    Ok(EXIT_OK)
+}
+
+/// A plan that was made, for programs.
+#[derive(Serialize)]
+struct PlanView<'a> {
+    /// Its address.
+    plan: &'a str,
+    /// Whether it was made now.
+    is_new: bool,
+    #[serde(flatten)]
+    document: &'a WorkPlan,
+}
+
+fn show(place: &PlanPlace, price: &PriceArgs, format: Format) -> Result<u8> {
+    let s3 = place.aws.s3(None)?;
+    let (address, plan, done, ended) = runtime()?.block_on(async {
+        let (storage, plan) = find_plan(&place.plan, &s3).await?;
+        let plan = plan.ok_or_else(|| Error::config("the lake has no open plan"))?;
+        let ended = plan.ended(&storage).await?;
+        let done = match ended {
+            None => plan.done(&storage, 0..plan.totals.units).await?.len() as u64,
+            Some(PlanEnd::Finished) => plan.totals.units,
+            Some(PlanEnd::Discarded) => 0,
+        };
+        Ok::<_, Error>((storage.address() + &plan.key(), plan, done, ended))
+    })?;
+    let estimate = Estimate::new(&plan, price);
+    match format {
+        Format::Json => print_json(&serde_json::json!({
+            "plan": address,
+            "document": plan,
+            "units_done": done,
+            "ended": ended,
+            "estimate": estimate,
+        }))?,
+        Format::Text => {
+            print(&report::work_plan(&plan, &address, false))?;
+            print(&report::plan_state(&plan, done, ended, &estimate))?;
+        }
+    }
+    Ok(EXIT_OK)
+}
+
+/// What an array would take.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Estimate {
+    /// Children.
+    pub children: u32,
+    /// Minutes of the longest child, if all run at once.
+    pub minutes: f64,
+    /// vCPU-hours of all children.
+    pub vcpu_hours: f64,
+    /// PUT requests: data files, claims, and some for each unit.
+    pub puts: u64,
+    /// GET requests.
+    pub gets: u64,
+    /// Dollars, as far as prices were given.
+    pub dollars: Option<f64>,
+}
+
+impl Estimate {
+    fn new(plan: &WorkPlan, price: &PriceArgs) -> Self {
+        let totals = &plan.totals;
+        let children = price.children.unwrap_or(plan.shards);
+        let vcpu_seconds = totals.weight as f64 / 1e6 / price.speed.max(0.001);
+        let vcpus = price.vcpus.max(0.001);
+        // A part ends with a unit, so that the longest is up to one unit longer than the mean.
+        let longest = vcpu_seconds * (1.0 / f64::from(children) + 1.0 / totals.units.max(1) as f64);
+        let seconds = (longest / vcpus).min(vcpu_seconds / vcpus);
+        let hours = vcpu_seconds / 3600.0;
+        let puts = 2 * totals.files + 4 * totals.units;
+        let gets = totals.objects + 2 * totals.units + 10 * u64::from(children);
+        let parts = [
+            price.vcpu_price.map(|dollars| dollars * hours),
+            price.memory_price.map(|dollars| dollars * hours / vcpus * price.memory_gib),
+            price.put_price.map(|dollars| dollars * puts as f64 / 1000.0),
+            price.get_price.map(|dollars| dollars * gets as f64 / 1000.0),
+        ];
+        let is_priced = parts.iter().any(Option::is_some);
+        Self {
+            children,
+            minutes: seconds / 60.0,
+            vcpu_hours: hours,
+            puts,
+            gets,
+            dollars: is_priced.then(|| parts.into_iter().flatten().sum()),
+        }
+    }
+}
+
+fn discard(place: &PlanPlace, format: Format) -> Result<u8> {
+    let options = DiscardOptions { plan: place.plan.clone(), s3: place.aws.s3(None)? };
+    let address = pipeline::discard_plan(&options)?;
+    match format {
+        Format::Json => print_json(&serde_json::json!({ "plan": address, "ended": "discarded" }))?,
+        Format::Text => print(&format!("Gave up {address}; its objects are new again.\n"))?,
+    }
+    Ok(EXIT_OK)
+}
+
+/// Converts a child's part of a plan. What was set aside is no failure of the child: `finish` tells.
+pub(super) fn convert_plan(args: &ConvertArgs, plan: &Location) -> Result<u8> {
+    let threads = threads(args.conversion.work.threads);
+    let options = ShardOptions {
+        plan: plan.clone(),
+        s3: args.conversion.aws.s3(Some(&args.conversion.encryption))?,
+        threads,
+        memory: memory(args.conversion.work.memory, threads),
+        shard: args.array_index.map(|index| Shard { index, count: args.array_size }),
+    };
+    let (quiet, metrics) = (args.output.quiet, args.ending.metrics);
+    let lake = lake_of_plan(plan).to_string();
+    let progress = watched(quiet, metrics, &lake);
+    let stop = stop_on_signal(quiet)?;
+    let report = shown(quiet, &progress, || pipeline::convert_plan(&options, &progress, &stop))?;
+    tell_run(metrics, &report, &lake);
+    match args.output.report {
+        Format::Json => print_json(&report)?,
+        Format::Text => print(&report::shard(&report))?,
+    }
+    Ok(if report.interrupted { EXIT_TRY_LATER } else { EXIT_OK })
+}
+
+/// Makes a plan's units the lake's.
+pub(super) fn finish(args: &FinishArgs) -> Result<u8> {
+    let retry = args.aws.retry_timeout;
+    let options = FinishOptions {
+        plan: args.plan.clone(),
+        s3: args.aws.s3(Some(&args.encryption))?,
+        catalog: catalog_options(&args.catalog, &args.publication, retry, String::new()),
+    };
+    let quiet = args.output.quiet;
+    let finished = shown(quiet, &Progress::default(), || pipeline::finish_plan(&options))?;
+    match finished {
+        Finished::Done(report) => {
+            let lake = lake_of_plan(&args.plan).to_string();
+            tell_run(args.ending.metrics, &report, &lake);
+            let text = || report::finished(&report, &lake);
+            ended(&report, args.output.report, text, args.ending.allow_quarantine)
+        }
+        Finished::Missing(missing) => {
+            match args.output.report {
+                Format::Json => print_json(&missing)?,
+                Format::Text => print(&report::missing(&missing))?,
+            }
+            Ok(EXIT_TRY_LATER)
+        }
+        Finished::Nothing(end) => {
+            match args.output.report {
+                Format::Json => print_json(&serde_json::json!({ "ended": end }))?,
+                Format::Text => print(match end {
+                    None => "Nothing to finish: the lake has no open plan.\n",
+                    Some(PlanEnd::Finished) => "Nothing to finish: the plan is finished.\n",
+                    Some(PlanEnd::Discarded) => "Nothing to finish: the plan was given up.\n",
+                })?,
+            }
+            Ok(EXIT_OK)
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Metrics for CloudWatch, as lines of the log.
+//!
+//! CloudWatch reads metrics out of log lines in its embedded metric format: a JSON object whose `_aws`
+//! member says which of the others are metrics. They go to stderr, with everything else that is not
+//! the report, and need no permission and no request.
+
+use crate::cli::args::MetricsFormat;
+use crate::cli::progress::{event, is_watched};
+use crate::pipeline::{Progress, Report, UnitSummary};
+use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The namespace of the metrics.
+const NAMESPACE: &str = "trailmill";
+
+/// Returns counters for a run that tell of every unit: in a line of the log where nobody watches, and
+/// as metrics where they are wanted.
+pub(super) fn watched(quiet: bool, metrics: Option<MetricsFormat>, lake: &str) -> Progress {
+    let (tells_units, lake) = (!quiet && !is_watched(), lake.to_owned());
+    let is_silent = !tells_units && metrics.is_none();
+    let tell = move |unit: &UnitSummary| {
+        if tells_units {
+            tell_unit(unit);
+        }
+        if metrics.is_some() {
+            event(&of_unit(unit, &lake, now()));
+        }
+    };
+    Progress { on_unit: if is_silent { None } else { Some(Box::new(tell)) }, ..Progress::default() }
+}
+
+/// Writes the metrics of a run that has ended.
+pub(super) fn tell_run(metrics: Option<MetricsFormat>, report: &Report, lake: &str) {
+    if metrics.is_some() {
+        event(&of_run(report, lake, now()));
+    }
+}
+
+fn tell_unit(unit: &UnitSummary) {
+    let Ok(Value::Object(mut line)) = serde_json::to_value(unit) else { return };
+    line.insert("event".to_owned(), "unit".into());
+    event(&Value::Object(line));
+}
+
+fn of_unit(unit: &UnitSummary, lake: &str, millis: u64) -> Value {
+    let metrics = [
+        ("Units", "Count", 1.0),
+        ("Objects", "Count", unit.objects as f64),
+        ("ObjectsQuarantined", "Count", unit.objects_quarantined as f64),
+        ("RecordsRead", "Count", unit.records_read as f64),
+        ("RecordsWritten", "Count", unit.records_written as f64),
+        ("RecordsDuplicate", "Count", unit.records_duplicate as f64),
+        ("RecordsQuarantined", "Count", unit.records_quarantined as f64),
+        ("BytesJson", "Bytes", unit.bytes_json as f64),
+        ("BytesParquet", "Bytes", unit.bytes_parquet as f64),
+        ("Files", "Count", unit.files as f64),
+    ];
+    embedded(&metrics, lake, millis)
+}
+
+/// What no unit says.
+fn of_run(report: &Report, lake: &str, millis: u64) -> Value {
+    let metrics = [
+        ("Runs", "Count", 1.0),
+        ("RunSeconds", "Seconds", report.seconds),
+        ("RunsInterrupted", "Count", f64::from(u8::from(report.interrupted))),
+        ("CatalogChanges", "Count", report.catalog_changes as f64),
+        ("NewFields", "Count", report.new_fields.len() as f64),
+    ];
+    embedded(&metrics, lake, millis)
+}
+
+fn embedded(metrics: &[(&str, &str, f64)], lake: &str, millis: u64) -> Value {
+    let definitions: Vec<Value> =
+        metrics.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
+    let mut line = json!({
+        "_aws": {
+            "Timestamp": millis,
+            "CloudWatchMetrics": [
+                { "Namespace": NAMESPACE, "Dimensions": [["Lake"]], "Metrics": definitions }
+            ],
+        },
+        "Lake": lake,
+    });
+    for (name, _, value) in metrics {
+        line[*name] = json!(value);
+    }
+    line
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_that_is_announced_has_a_value() {
+        let report = Report { seconds: 1.5, ..Report::default() };
+
+        let line = of_run(&report, "s3://lake/", 1000);
+
+        let announced = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(announced["Namespace"], "trailmill");
+        assert_eq!(line[announced["Dimensions"][0][0].as_str().unwrap()], "s3://lake/");
+        for metric in announced["Metrics"].as_array().unwrap() {
+            assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
+        }
+        assert_eq!(line["RunSeconds"], 1.5);
+    }
+}

@@ -1,0 +1,122 @@
+//! A sample of what a plan lists, to infer a schema from before anything is converted.
+//!
+//! The listing is divided into strata: family, account, region and month of delivery. Of each stratum
+//! the objects with the smallest hashes of their keys are kept, and when there are more strata than
+//! objects may be read, those with the smallest hashes: the same listing gives the same sample, in
+//! memory that does not grow with it.
+
+use crate::commit::month;
+use crate::source::{Layout, Object};
+use std::collections::BTreeMap;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+/// Objects of a stratum at most.
+const PER_STRATUM: usize = 3;
+
+/// Larger objects are no samples: the largest archive would take as long as a unit.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// The sample so far.
+#[derive(Debug)]
+pub(super) struct Sample {
+    most: usize,
+    /// By the hash of a stratum, its objects by the hashes of their keys.
+    strata: BTreeMap<u64, BTreeMap<u64, Object>>,
+}
+
+impl Sample {
+    /// Begins a sample of at most so many objects.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, strata: BTreeMap::new() }
+    }
+
+    /// Sees an object.
+    pub(super) fn see(&mut self, object: &Object) {
+        if object.size > MAX_BYTES || self.most == 0 {
+            return;
+        }
+        let stratum = stratum_of(&object.layout);
+        let is_full = self.strata.len() >= self.most;
+        if is_full && self.strata.last_key_value().is_some_and(|(last, _)| *last < stratum) {
+            return;
+        }
+        let hash = xxh3_64(object.key.as_bytes());
+        let objects = self.strata.entry(stratum).or_default();
+        let is_smaller = objects.last_key_value().is_none_or(|(last, _)| hash < *last);
+        if objects.len() < PER_STRATUM || is_smaller {
+            objects.insert(hash, object.clone());
+            if objects.len() > PER_STRATUM {
+                objects.pop_last();
+            }
+        }
+        if self.strata.len() > self.most {
+            self.strata.pop_last();
+        }
+    }
+
+    /// Returns the objects: the first of each stratum, then the second of each, as many as there may be,
+    /// in the order of their keys.
+    pub(super) fn into_objects(self) -> Vec<Object> {
+        let strata: Vec<Vec<Object>> =
+            self.strata.into_values().map(|objects| objects.into_values().collect()).collect();
+        let turns =
+            (0..PER_STRATUM).flat_map(|turn| strata.iter().filter_map(move |s| s.get(turn)));
+        let mut objects: Vec<Object> = turns.take(self.most).cloned().collect();
+        objects.sort_by(|a, b| a.key.cmp(&b.key));
+        objects
+    }
+}
+
+fn stratum_of(layout: &Layout) -> u64 {
+    let Layout { folder, account, region, .. } = layout;
+    let place = format!("{folder:?} {account} {region}");
+    xxh3_64_with_seed(place.as_bytes(), u64::from(month(layout)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Place, parse_layout};
+
+    fn object(account: u64, month: u32, n: u32) -> Object {
+        let key = format!(
+            "AWSLogs/{:012}/CloudTrail/eu-west-1/2024/{month:02}/01/{n}.json.gz",
+            111_100_000_000 + account
+        );
+        Object {
+            layout: parse_layout(&key),
+            place: Place::File(key.clone().into()),
+            key,
+            size: 1,
+            etag: String::new(),
+            json_estimate: 1,
+            archive: None,
+        }
+    }
+
+    #[test]
+    fn every_stratum_is_in_the_sample_whatever_the_order_and_however_small() {
+        let mut objects: Vec<Object> = (0..5000).map(|n| object(0, 1, n)).collect();
+        objects.extend((1..20).map(|account| object(account, 1 + account as u32 % 12, 0)));
+        let sampled = |objects: &[Object]| {
+            let mut sample = Sample::new(30);
+            objects.iter().for_each(|object| sample.see(object));
+            sample.into_objects().into_iter().map(|object| object.key).collect::<Vec<_>>()
+        };
+
+        let keys = sampled(&objects);
+        assert_eq!(keys.len(), 22);
+        objects.reverse();
+        assert_eq!(sampled(&objects), keys);
+        let few = sampled(&objects[..10]);
+        assert_eq!(few.len(), 10);
+    }
+
+    #[test]
+    fn more_strata_than_may_be_read_do_not_grow_it() {
+        let mut sample = Sample::new(10);
+        (0..1000).for_each(|account| sample.see(&object(account, 1, 0)));
+        assert_eq!(sample.strata.len(), 10);
+        assert_eq!(sample.into_objects().len(), 10);
+    }
+}
