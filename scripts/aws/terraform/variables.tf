@@ -4,8 +4,8 @@ variable "name" {
   default     = "trailmill"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,29}$", var.name))
-    error_message = "2 to 30 lower-case letters, digits and dashes."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,27}$", var.name))
+    error_message = "2 to 28 lower-case letters, digits and dashes: roles have longer names made of it."
   }
 }
 
