@@ -1,0 +1,305 @@
+variable "name" {
+  description = "Name of everything made here, and the start of other names."
+  type        = string
+  default     = "trailmill"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,27}$", var.name))
+    error_message = "2 to 28 lower-case letters, digits and dashes: roles have longer names made of it."
+  }
+}
+
+variable "image" {
+  description = "URI of the container image, best with its digest: ACCOUNT.dkr.ecr.REGION.amazonaws.com/trailmill@sha256:…"
+  type        = string
+}
+
+variable "ecr_repository_arn" {
+  description = "The image's repository, if it is in ECR: the execution role may pull from it, and from no other."
+  type        = string
+  default     = ""
+}
+
+# Where the logs are and where the lake goes.
+
+variable "source_bucket" {
+  description = "Bucket with the CloudTrail logs."
+  type        = string
+}
+
+variable "source_prefix" {
+  description = "What is read begins with this. Nothing else in the bucket may be listed or read. No slash at either end."
+  type        = string
+  default     = "AWSLogs"
+
+  validation {
+    condition     = can(regex("^[^/\\s*?](\\S*[^/\\s])?$", var.source_prefix))
+    error_message = "Not empty, no slash at either end, no blanks."
+  }
+}
+
+variable "source_kms_key_arn" {
+  description = "The key that the trail encrypts with, if any. Its policy must allow the job role, too."
+  type        = string
+  default     = ""
+}
+
+variable "lake_bucket" {
+  description = "Bucket of the lake."
+  type        = string
+}
+
+variable "lake_prefix" {
+  description = "The lake's place in its bucket. No slash at either end."
+  type        = string
+  default     = "cloudtrail"
+
+  validation {
+    condition     = can(regex("^[^/\\s*?](\\S*[^/\\s])?$", var.lake_prefix))
+    error_message = "Not empty, no slash at either end, no blanks."
+  }
+}
+
+variable "create_lake_bucket" {
+  description = "Make the lake's bucket; false takes one that is there, as it is."
+  type        = bool
+  default     = true
+}
+
+variable "lake_kms_key_arn" {
+  description = "Encrypt the lake with this key; empty: with keys of S3 (or, for a bucket that is there, as the bucket says)."
+  type        = string
+  default     = ""
+}
+
+variable "lake_versioning" {
+  description = "Keep old versions of the lake's objects. Data files are never replaced, so this guards against people, not against trailmill."
+  type        = bool
+  default     = false
+}
+
+variable "noncurrent_days" {
+  description = "Days that old versions are kept for. The lease is renewed every few seconds of a run: each is a version."
+  type        = number
+  default     = 30
+}
+
+# The catalog.
+
+variable "database" {
+  description = "Glue database of the tables."
+  type        = string
+  default     = "trailmill"
+
+  validation {
+    condition     = can(regex("^[a-z0-9_]{1,255}$", var.database))
+    error_message = "Lower-case letters, digits and underscores: what Athena takes."
+  }
+}
+
+variable "create_database" {
+  description = "Make the database; false takes one that is there."
+  type        = bool
+  default     = true
+}
+
+variable "table" {
+  description = "Name of the main table; the others begin with it and an underscore. Another one than cloudtrail needs `--table` in finish_options."
+  type        = string
+  default     = "cloudtrail"
+}
+
+variable "catalog_id" {
+  description = "Account whose Glue catalog is written; empty: this one. Another account's database must be there: set create_database = false."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.catalog_id == "" || !var.create_database
+    error_message = "A database in another account's catalog cannot be made from here: set create_database = false."
+  }
+}
+
+variable "partition_index" {
+  description = "Let Glue keep an index over the partition columns, which Athena uses."
+  type        = bool
+  default     = false
+}
+
+# What it runs on.
+
+variable "subnet_ids" {
+  description = "Subnets of the jobs. They need a way to S3, Glue, CloudWatch Logs, KMS and the image's registry."
+  type        = list(string)
+}
+
+variable "security_group_ids" {
+  description = "Security groups of the jobs. Outgoing HTTPS is all they need."
+  type        = list(string)
+}
+
+variable "assign_public_ip" {
+  description = "Give Fargate jobs a public address: only for public subnets without a NAT gateway."
+  type        = bool
+  default     = false
+}
+
+variable "compute" {
+  description = "FARGATE or EC2."
+  type        = string
+  default     = "FARGATE"
+
+  validation {
+    condition     = contains(["FARGATE", "EC2"], var.compute)
+    error_message = "FARGATE or EC2."
+  }
+}
+
+variable "purchase" {
+  description = "SPOT_FIRST (Spot, then on-demand), SPOT or ON_DEMAND."
+  type        = string
+  default     = "SPOT_FIRST"
+
+  validation {
+    condition     = contains(["SPOT_FIRST", "SPOT", "ON_DEMAND"], var.purchase)
+    error_message = "SPOT_FIRST, SPOT or ON_DEMAND."
+  }
+}
+
+variable "architecture" {
+  description = "ARM64 or X86_64. The image must be built for it."
+  type        = string
+  default     = "ARM64"
+
+  validation {
+    condition     = contains(["ARM64", "X86_64"], var.architecture)
+    error_message = "ARM64 or X86_64."
+  }
+}
+
+variable "instance_types" {
+  description = "Instance types or families, for EC2 only; empty: what Batch takes for the architecture."
+  type        = list(string)
+  default     = []
+}
+
+variable "max_vcpus" {
+  description = "Most vCPUs at a time, of Spot and of on-demand each."
+  type        = number
+  default     = 64
+}
+
+variable "child_size" {
+  description = "vCPUs and MiB of memory of a child of the array."
+  type        = object({ vcpus = number, memory = number })
+  default     = { vcpus = 2, memory = 4096 }
+}
+
+variable "plan_size" {
+  description = "vCPUs and MiB of memory of plan, which lists the source and reads a sample."
+  type        = object({ vcpus = number, memory = number })
+  default     = { vcpus = 2, memory = 4096 }
+}
+
+variable "finish_size" {
+  description = "vCPUs and MiB of memory of finish, which holds the fingerprints of the run's records."
+  type        = object({ vcpus = number, memory = number })
+  default     = { vcpus = 2, memory = 8192 }
+}
+
+# The jobs.
+
+variable "array_size" {
+  description = "Children of the nightly array. One execution may take another number: its input {\"arraySize\": 500}."
+  type        = number
+  default     = 4
+
+  validation {
+    condition     = var.array_size >= 2 && var.array_size <= 10000 && floor(var.array_size) == var.array_size
+    error_message = "Batch takes arrays of 2 to 10000."
+  }
+}
+
+variable "attempts" {
+  description = "How often a job is tried when Spot takes its machine, its image does not come, or it ends with 75."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = var.attempts >= 1 && var.attempts <= 10
+    error_message = "Batch takes 1 to 10."
+  }
+}
+
+variable "attempt_seconds" {
+  description = "Longest time of one attempt of one job. Batch does not try again what it ends for this."
+  type        = number
+  default     = 10800
+
+  validation {
+    condition     = var.attempt_seconds >= 60
+    error_message = "Batch takes 60 seconds and more."
+  }
+}
+
+variable "run_seconds" {
+  description = "Longest time of one night's chain, so that a job that never starts is noticed."
+  type        = number
+  default     = 82800
+}
+
+variable "plan_options" {
+  description = "More options of `trailmill plan`, one word each: [\"--partition-by\", \"region,event_date\"]."
+  type        = list(string)
+  default     = []
+}
+
+variable "child_options" {
+  description = "More options of `trailmill convert --plan`: [\"--metrics\", \"emf\"]."
+  type        = list(string)
+  default     = []
+}
+
+variable "finish_options" {
+  description = "More options of `trailmill finish`: [\"--allow-quarantine\"]."
+  type        = list(string)
+  default     = []
+}
+
+variable "log_retention_days" {
+  description = "Days that the jobs' log lines are kept for."
+  type        = number
+  default     = 90
+}
+
+# When, and who is told.
+
+variable "schedule" {
+  description = "When it runs, as EventBridge Scheduler takes it."
+  type        = string
+  default     = "cron(30 2 * * ? *)"
+}
+
+variable "schedule_timezone" {
+  description = "The schedule's time zone."
+  type        = string
+  default     = "UTC"
+}
+
+variable "schedule_enabled" {
+  description = "false: until the first load is done by hand."
+  type        = bool
+  default     = true
+}
+
+variable "alarm_topic_arns" {
+  description = "SNS topics that are told when a night fails; none: the alarm is only seen in CloudWatch."
+  type        = list(string)
+  default     = []
+}
+
+variable "tags" {
+  description = "Tags of everything made here."
+  type        = map(string)
+  default     = {}
+}
