@@ -13,6 +13,7 @@
 
 mod allocation;
 mod architecture;
+mod array;
 mod bad_input;
 mod catalog;
 mod cli;

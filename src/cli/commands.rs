@@ -72,6 +72,10 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
         return convert_plan(args, plan);
     }
     let (sources, lake) = sources_and_lake(&args.places)?;
+    if args.array_index.is_some() || args.array_size.is_some() {
+        let message = "children of an array job convert a plan: give `--plan`, and no sources";
+        return Err(Error::config(message));
+    }
     let options = conversion_options(&args.conversion, &args.publication, sources, lake)?;
     let (quiet, metrics, lake) = (args.output.quiet, args.ending.metrics, options.lake.to_string());
     let progress = watched(quiet, metrics, &lake);

@@ -113,7 +113,8 @@ mod tests {
         assert_eq!(claim("a", &[3, 1, 2], 0).await.own, [3, 1, 2]);
         let second = claim("b", &[2, 4], 0).await;
         assert_eq!((&second.own[..], second.next), (&[4][..], 2));
-        assert_eq!(claim("a", &[3, 1, 2], 0).await.own, [1, 2, 3], "again");
+        assert_eq!(claim("a", &[3, 1, 2], 0).await.own, [3, 1, 2], "again");
+        assert_eq!(claim("a", &[3, 1, 2, 9], 0).await.own, [1, 2, 3], "the first claim holds");
         assert_eq!(claim("b", &[2, 4], 0).await.own, [4], "again");
         assert_eq!(
             claim("c", &[2, 1], 0).await,

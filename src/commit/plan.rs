@@ -281,6 +281,29 @@ impl WorkPlan {
         })
     }
 
+    /// Makes sure that the plan has not ended. What is claimed before that is certain, since claims are
+    /// removed after the end.
+    ///
+    /// # Errors
+    /// `Busy` when it has; as [`WorkPlan::ended`].
+    pub async fn refuse_ended(&self, storage: &Storage) -> Result<()> {
+        let how = match self.ended(storage).await? {
+            None => return Ok(()),
+            Some(PlanEnd::Finished) => "finished",
+            Some(PlanEnd::Discarded) => "given up",
+        };
+        let message = format!("the plan was {how} meanwhile");
+        Err(Error::new(ErrorKind::Busy, message).at("plan", &self.id))
+    }
+
+    /// Removes what ended plans may have left: what a child that was late wrote.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied`, `Io`.
+    pub async fn remove_all_work(storage: &Storage) -> Result<()> {
+        storage.delete_all(&format!("{OWN}/planned")).await
+    }
+
     /// Ends the plan.
     ///
     /// # Errors

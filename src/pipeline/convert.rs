@@ -75,7 +75,10 @@ fn convert_with(
     lease: &Lease,
     started: Instant,
 ) -> Result<Report> {
-    handle.block_on(WorkPlan::refuse_open(storage))?;
+    handle.block_on(async {
+        WorkPlan::refuse_open(storage).await?;
+        WorkPlan::remove_all_work(storage).await
+    })?;
     storage.clear_half_written()?;
     let today = today();
     let (known, intents, lock, listed) = handle.block_on(async {

@@ -2,8 +2,8 @@
 
 use crate::columns::TableRows;
 use crate::commit::{
-    Copies, DataFile, Intent, Known, Manifest, News, ObjectRecord, PlanEnd, QuarantinedObject,
-    Tally, UnitDone, UnitId, WorkPlan, encode_copies, write_lock, write_quarantine,
+    Copies, DataFile, Intent, Known, Manifest, News, ObjectRecord, QuarantinedObject, Tally,
+    UnitDone, UnitId, WorkPlan, encode_copies, write_lock, write_quarantine,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::ConvertOptions;
@@ -348,11 +348,7 @@ async fn commit_to_lake(
 
 /// Notes units as done, side by side: no other unit waits for them.
 async fn commit_to_plan(storage: &Storage, plan: &WorkPlan, ready: &[Prepared]) -> Result<()> {
-    if let Some(end) = plan.ended(storage).await? {
-        let how = if end == PlanEnd::Finished { "finished" } else { "given up" };
-        return Err(Error::new(ErrorKind::Busy, format!("the plan was {how} meanwhile"))
-            .at("plan", &plan.id));
-    }
+    plan.refuse_ended(storage).await?;
     let mut puts = JoinSet::new();
     for unit in ready {
         let done = UnitDone {

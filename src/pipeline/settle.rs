@@ -5,7 +5,7 @@
 //! another unit has claimed are left out. Its schema is the plan's; what it sees beyond that is noted.
 
 use crate::columns::Values;
-use crate::commit::{Claims, Copies, CopyIndex, News, Scope, UnitId, UnitsOfDay};
+use crate::commit::{Claims, Copies, CopyIndex, News, Scope, UnitId, UnitsOfDay, WorkPlan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::finish::{Settled, copies_key};
 use crate::pipeline::segment::Parsed;
@@ -28,7 +28,7 @@ pub(crate) enum Settling {
     /// Nobody: this run has the lake.
     Lake { units_of_day: UnitsOfDay },
     /// The plan's other children.
-    Plan { units_of_day: UnitsOfDay, claims: Claims },
+    Plan { units_of_day: UnitsOfDay, plan: WorkPlan },
 }
 
 /// What segments settle in their turn.
@@ -46,6 +46,7 @@ pub(crate) struct Settle {
 
 /// The logs of claims, and how far each has been read.
 struct ClaimLogs {
+    plan: WorkPlan,
     claims: Claims,
     read: HashMap<Scope, u32>,
 }
@@ -60,13 +61,16 @@ impl Settle {
     ) -> Self {
         let (units_of_day, claims) = match settling {
             Settling::Lake { units_of_day } => (units_of_day, None),
-            Settling::Plan { units_of_day, claims } => (units_of_day, Some(claims)),
+            Settling::Plan { units_of_day, plan } => {
+                let claims = plan.claims(storage);
+                (units_of_day, Some(ClaimLogs { plan, claims, read: HashMap::new() }))
+            }
         };
         Self {
             lock: Arc::new(lock),
             copies: CopyIndex::default(),
             units_of_day,
-            claims: claims.map(|claims| ClaimLogs { claims, read: HashMap::new() }),
+            claims,
             new_fields: Vec::new(),
             options: options.clone(),
             storage: storage.clone(),
@@ -132,8 +136,14 @@ impl Settle {
                 &self.runtime,
             );
         }
+        let storage = &self.storage;
+        let claimed = self.runtime.block_on(async {
+            let claimed = all(tasks).await?;
+            logs.plan.refuse_ended(storage).await?;
+            Ok::<_, Error>(claimed)
+        })?;
         let mut own = Copies::new();
-        for (scope, claimed) in self.runtime.block_on(all(tasks))? {
+        for (scope, claimed) in claimed {
             logs.read.insert(scope, claimed.next);
             for fingerprint in claimed.others {
                 self.copies.insert(scope, fingerprint);

@@ -90,10 +90,14 @@ pub fn finish_plan(options: &FinishOptions) -> Result<Finished> {
     let runtime = runtime()?;
     runtime.block_on(async {
         let (storage, plan) = find_plan(&options.plan, &options.s3).await?;
-        let Some(plan) = plan else { return Ok(Finished::Nothing(None)) };
         let lease = Lease::take(&storage).await?;
-        let outcome = Finish { options, plan: &plan, storage: &storage, lease: &lease, started };
-        let outcome = outcome.run().await;
+        let outcome = match &plan {
+            Some(plan) => {
+                Finish { options, plan, storage: &storage, lease: &lease, started }.run().await
+            }
+            // What an attempt that was killed at its very end has left.
+            None => WorkPlan::remove_all_work(&storage).await.map(|()| Finished::Nothing(None)),
+        };
         lease.release().await;
         outcome
     })
@@ -111,16 +115,17 @@ impl Finish<'_> {
     async fn run(&self) -> Result<Finished> {
         let Self { options, plan, storage, .. } = *self;
         if let Some(end) = plan.ended(storage).await? {
+            plan.remove_work(storage).await?;
             return Ok(Finished::Nothing(Some(end)));
-        }
-        if let Some(missing) = self.missing().await? {
-            return Ok(Finished::Missing(missing));
         }
         let settings = &plan.settings;
         if let Some(other) = options.catalog.database.as_ref().filter(|d| **d != settings.database)
         {
             let message = format!("the plan is for the database `{}`", settings.database);
             return Err(Error::config(message).at("database", other));
+        }
+        if let Some(missing) = self.missing().await? {
+            return Ok(Finished::Missing(missing));
         }
         let names = catalog_of(settings, options.catalog.clone());
         let known = Known::read(storage).await?;

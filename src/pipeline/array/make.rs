@@ -151,6 +151,7 @@ async fn prepare(
     options: &ConvertOptions,
     storage: &Storage,
 ) -> Result<(Known, Lock, Vec<CompleteListing>)> {
+    WorkPlan::remove_all_work(storage).await?;
     let mut known = Known::read(storage).await?;
     check_lake(options, &known.summary)?;
     let catalog = open_catalog(storage, &known.summary, &options.catalog, &options.s3).await?;

@@ -146,7 +146,7 @@ fn convert_part(
         let units_of_day = Known::read_units_of_day(storage).await?;
         Ok::<_, Error>((units_of_day, read_lock_version(storage, plan.schema_version).await?))
     })?;
-    let settling = Settling::Plan { units_of_day, claims: plan.claims(storage) };
+    let settling = Settling::Plan { units_of_day, plan: plan.clone() };
     let settle = Settle::new(lock, settling, &options, storage, handle);
     let surroundings = Surroundings { options: &options, storage, handle, progress, stop };
     let run = Run::new(surroundings, settle, plan.settings.database.clone(), 0);
