@@ -40,10 +40,20 @@ fn every_command_has_help() {
 }
 
 #[test]
-fn the_version_is_printed() {
-    let version = run(["--version"]).exits(0).text();
+fn the_version_names_commit_features_and_target() {
+    let (short, long) = (run(["-V"]).exits(0).text(), run(["--version"]).exits(0).text());
 
-    assert_eq!(version, format!("trailmill {}\n", env!("CARGO_PKG_VERSION")));
+    let version = concat!("trailmill ", env!("CARGO_PKG_VERSION"));
+    assert_eq!(short, format!("{version}\n"));
+    let build = long.strip_prefix(&format!("{version} (commit ")).expect("a commit");
+    let (commit, rest) = build.split_once(", features: ").expect("features");
+    let is_hash = commit.len() == 7 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(is_hash || commit == "unknown", "{long}");
+    let (features, target) = rest.split_once(", ").expect("a target");
+    let has_allocator = features.contains("system-allocator");
+    assert_eq!(has_allocator, cfg!(feature = "system-allocator"), "{long}");
+    assert!(features == "none" || has_allocator, "{long}");
+    assert!(target.starts_with(std::env::consts::ARCH) && target.ends_with(")\n"), "{long}");
 }
 
 #[test]

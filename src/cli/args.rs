@@ -40,13 +40,17 @@ Exit codes:
   2  wrong usage                  3  stopped by an error that will not pass
   75 try again later: another run holds the lake, or this one was interrupted, or units of a plan lack";
 
+/// What a report of a fault needs; `build.rs` knows the commit.
+const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("TRAILMILL_BUILD"));
+
 /// Convert AWS CloudTrail logs to partitioned Parquet with its own catalog, no crawler.
 ///
 /// Reads folders, files and archives of CloudTrail objects in any of their layouts, infers the
 /// nested schema, and writes a lake that Athena, Spark, DuckDB and Polars read. Nothing is lost,
 /// nothing is doubled, and a run that was killed is finished by the next one.
 #[derive(Debug, Parser)]
-#[command(name = "trailmill", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "trailmill", version, long_version = LONG_VERSION)]
+#[command(max_term_width = 100, after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(subcommand)]
     pub command: Command,

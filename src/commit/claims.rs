@@ -69,8 +69,8 @@ impl Claims {
                 claimed.own = theirs;
                 break;
             }
-            let theirs: HashSet<u128> = theirs.into_iter().collect();
-            wanted.retain(|fingerprint| !theirs.contains(fingerprint));
+            let taken: HashSet<u128> = theirs.iter().copied().collect();
+            wanted.retain(|fingerprint| !taken.contains(fingerprint));
             claimed.others.extend(theirs);
         }
         Ok(claimed)
@@ -116,10 +116,8 @@ mod tests {
         assert_eq!(claim("a", &[3, 1, 2], 0).await.own, [3, 1, 2], "again");
         assert_eq!(claim("a", &[3, 1, 2, 9], 0).await.own, [1, 2, 3], "the first claim holds");
         assert_eq!(claim("b", &[2, 4], 0).await.own, [4], "again");
-        assert_eq!(
-            claim("c", &[2, 1], 0).await,
-            Claimed { own: vec![], others: claim("c", &[2, 1], 0).await.others, next: 1 }
-        );
+        let third = claim("c", &[2, 1], 0).await;
+        assert_eq!(third, Claimed { own: vec![], others: vec![1, 2, 3], next: 1 });
         assert_eq!(claim("c", &[9], 1).await.next, 3, "what was read is not read again");
         assert_eq!(claim("c", &[], 0).await, Claimed::default(), "nothing costs nothing");
     }

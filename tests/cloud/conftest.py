@@ -180,7 +180,7 @@ def _address(server, log):
     raise AssertionError(f"moto's server did not start:\n{said}")
 
 
-def client(service, endpoint):
+def client(service, endpoint, **more):
     """A boto3 client of the test server."""
     import boto3
     import botocore.config
@@ -194,6 +194,7 @@ def client(service, endpoint):
         config=botocore.config.Config(
             s3={"addressing_style": "path"}, max_pool_connections=20, retries={"max_attempts": 2}
         ),
+        **more,
     )
 
 
