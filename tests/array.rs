@@ -151,6 +151,31 @@ fn children_that_are_killed_late_and_doubled_make_the_same_rows() {
 }
 
 #[test]
+fn what_a_killed_child_claimed_is_written_by_whoever_takes_its_units() {
+    let world = World::new();
+    world.put_records(&key("a.json.gz"), &records(0..50));
+    world.put_records(&key("b.json.gz"), &records(20..60));
+    plan(&world, &["--shards", "2", "--unit-size", "1kB"]).exits(0);
+    // The second child claims, and can note nothing as done.
+    let folder = files(&world.lake.join("_trailmill/planned")).remove(0);
+    let done = folder.parent().unwrap().parent().unwrap().join("done");
+    fs::write(&done, "").unwrap();
+    let stopped = wait(child(&world, 1, 2));
+    assert_eq!(stopped.code, 3, "{}", stopped.stderr);
+    fs::remove_file(&done).unwrap();
+    for data in world.data_files() {
+        fs::remove_file(world.lake.join(data)).unwrap();
+    }
+
+    let job = run(["convert", "--plan", world.lake.to_str().unwrap()].iter().chain(&REPORT));
+
+    let report = job.exits(0).report();
+    assert_eq!((report.records_written, report.records_duplicate), (60, 30));
+    finish(&world, &[]).exits(0);
+    world.is_proved(&[]);
+}
+
+#[test]
 fn sigterm_ends_a_child_with_75_and_its_retry_does_the_rest() {
     let (world, want) = everything();
     planned(&world);

@@ -7,7 +7,7 @@ use crate::cli::commands::{conversion_options, ended, stop_on_signal};
 use crate::cli::lake::catalog_options;
 use crate::cli::machine::{memory, threads};
 use crate::cli::metrics::{tell_run, watched};
-use crate::cli::progress::{say, shown};
+use crate::cli::progress::{say, say_begin, shown};
 use crate::cli::report::{self, print, print_json};
 use crate::cli::{EXIT_OK, EXIT_TRY_LATER};
 use crate::commit::{PlanEnd, WorkPlan};
@@ -182,6 +182,7 @@ pub(super) fn convert_plan(args: &ConvertArgs, plan: &Location) -> Result<u8> {
     };
     let (quiet, metrics) = (args.output.quiet, args.ending.metrics);
     let lake = lake_of_plan(plan).to_string();
+    say_begin(quiet, threads, options.memory.0);
     let progress = watched(quiet, metrics, &lake);
     let stop = stop_on_signal(quiet)?;
     let report = shown(quiet, &progress, || pipeline::convert_plan(&options, &progress, &stop))?;

@@ -9,7 +9,7 @@ use crate::cli::buckets::Buckets;
 use crate::cli::lake::{catalog_options, lake_lock, open_lake};
 use crate::cli::machine::{memory, threads};
 use crate::cli::metrics::{tell_run, watched};
-use crate::cli::progress::{clean, say, shown};
+use crate::cli::progress::{clean, say, say_begin, shown};
 use crate::cli::report::{self, print, print_json};
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER};
 use crate::commit::read_quarantine;
@@ -78,6 +78,7 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
     }
     let options = conversion_options(&args.conversion, &args.publication, sources, lake)?;
     let (quiet, metrics, lake) = (args.output.quiet, args.ending.metrics, options.lake.to_string());
+    say_begin(quiet, options.threads, options.memory.0);
     let progress = watched(quiet, metrics, &lake);
     let stop = stop_on_signal(quiet)?;
     let report = shown(quiet, &progress, || pipeline::convert(&options, &progress, &stop))?;

@@ -101,6 +101,18 @@ pub(super) fn event(value: &serde_json::Value) {
     let _ = writeln!(std::io::stderr(), "{value}");
 }
 
+/// Says, where nobody looks at a terminal, who begins and what it works with.
+pub(super) fn say_begin(quiet: bool, threads: usize, memory: u64) {
+    if !quiet && !is_watched() {
+        event(&json!({
+            "event": "begin",
+            "version": env!("CARGO_PKG_VERSION"),
+            "threads": threads,
+            "memory": memory,
+        }));
+    }
+}
+
 /// Says something to people; a JSON line where nobody looks at a terminal.
 pub(super) fn say(quiet: bool, message: &str) {
     if quiet {

@@ -21,16 +21,9 @@ pub struct Claims {
     folder: String,
 }
 
-/// How a claim ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claimed {
-    /// The fingerprints that are the claimant's own.
-    pub own: Vec<u128>,
-    /// Those of the entries that were read.
-    pub others: Vec<u128>,
-    /// The number of the first entry that was not read.
-    pub next: u32,
-}
+/// A log, as far as it has been read: owners and what they own, in order.
+#[derive(Debug, Default)]
+pub struct ClaimLog(Vec<(String, HashSet<u128>)>);
 
 impl Claims {
     /// Returns the logs in a folder of the lake.
@@ -38,8 +31,8 @@ impl Claims {
         Self { storage: storage.clone(), folder }
     }
 
-    /// Claims fingerprints of a scope for `owner`, a part of a unit. Entries before `next` have been
-    /// read before, and `wanted` has nothing of theirs.
+    /// Claims fingerprints of a scope for `owner`, a part of a unit; returns those that are its own.
+    /// The log is read from where it was read to, and no further than is needed.
     ///
     /// # Errors
     /// `Damaged` for an entry that cannot be read; `Unavailable`, `Denied`, `Io`.
@@ -48,36 +41,52 @@ impl Claims {
         scope: Scope,
         owner: &str,
         mut wanted: Vec<u128>,
-        next: u32,
-    ) -> Result<Claimed> {
-        let mut claimed = Claimed { next, ..Claimed::default() };
-        while !wanted.is_empty() {
-            let key = self.key(scope, claimed.next);
-            claimed.next += 1;
-            match self.storage.put_new(&key, encode(owner, &wanted)).await? {
-                Put::Created | Put::Same => {
-                    claimed.own = wanted;
-                    break;
-                }
-                Put::Differs => {}
-            }
-            let damaged = || Error::new(ErrorKind::Damaged, "claim is damaged").at("key", &key);
-            let bytes = self.storage.read(&key).await?.ok_or_else(damaged)?;
-            let (by, theirs) = decode(&bytes).ok_or_else(damaged)?;
-            if by == owner {
-                // An earlier attempt, or one at the same time: what it claimed holds for all of them.
-                claimed.own = theirs;
+        log: &mut ClaimLog,
+    ) -> Result<Vec<u128>> {
+        for number in 0.. {
+            if wanted.is_empty() {
                 break;
             }
-            let taken: HashSet<u128> = theirs.iter().copied().collect();
-            wanted.retain(|fingerprint| !taken.contains(fingerprint));
-            claimed.others.extend(theirs);
+            if number == log.0.len() && self.put_or_read(scope, owner, &wanted, log).await? {
+                break;
+            }
+            let (by, theirs) = &log.0[number];
+            if by == owner {
+                // An earlier attempt, or one at the same time: what it claimed holds for all of them.
+                wanted = theirs.iter().copied().collect();
+                wanted.sort_unstable();
+                break;
+            }
+            wanted.retain(|fingerprint| !theirs.contains(fingerprint));
         }
-        Ok(claimed)
+        Ok(wanted)
+    }
+
+    /// Puts the next entry; if somebody has done so, reads that one, and returns `false`.
+    async fn put_or_read(
+        &self,
+        scope: Scope,
+        owner: &str,
+        wanted: &[u128],
+        log: &mut ClaimLog,
+    ) -> Result<bool> {
+        let key = self.key(scope, log.0.len());
+        let is_put = match self.storage.put_new(&key, encode(owner, wanted)).await? {
+            Put::Created | Put::Same => true,
+            Put::Differs => false,
+        };
+        if is_put {
+            log.0.push((owner.to_owned(), wanted.iter().copied().collect()));
+        } else {
+            let damaged = || Error::new(ErrorKind::Damaged, "claim is damaged").at("key", &key);
+            let bytes = self.storage.read(&key).await?.ok_or_else(damaged)?;
+            log.0.push(decode(&bytes).ok_or_else(damaged)?);
+        }
+        Ok(is_put)
     }
 
     /// The place comes first: keys that begin with dates would all lie in one part of a bucket.
-    fn key(&self, scope: Scope, number: u32) -> String {
+    fn key(&self, scope: Scope, number: usize) -> String {
         format!("{}/{:016x}-{}/{number:06}.bin", self.folder, scope.place, Day(scope.day))
     }
 }
@@ -89,7 +98,7 @@ fn encode(owner: &str, fingerprints: &[u128]) -> Vec<u8> {
     out
 }
 
-fn decode(bytes: &[u8]) -> Option<(String, Vec<u128>)> {
+fn decode(bytes: &[u8]) -> Option<(String, HashSet<u128>)> {
     let (length, rest) = bytes.split_first()?;
     let (owner, values) = rest.split_at_checked(usize::from(*length))?;
     let owner = std::str::from_utf8(owner).ok()?.to_owned();
@@ -106,20 +115,34 @@ mod tests {
     async fn a_record_belongs_to_who_claims_it_first_and_at_every_attempt() {
         let folder = tempfile::tempdir().unwrap();
         let claims = Claims::new(&Storage::local(folder.path()).unwrap(), "claims".into());
-        let claim = async |owner: &str, wanted: &[u128], next| {
-            claims.claim(SCOPE, owner, wanted.to_vec(), next).await.unwrap()
+        let claim = async |owner: &str, wanted: &[u128]| {
+            let mut log = ClaimLog::default();
+            claims.claim(SCOPE, owner, wanted.to_vec(), &mut log).await.unwrap()
         };
 
-        assert_eq!(claim("a", &[3, 1, 2], 0).await.own, [3, 1, 2]);
-        let second = claim("b", &[2, 4], 0).await;
-        assert_eq!((&second.own[..], second.next), (&[4][..], 2));
-        assert_eq!(claim("a", &[3, 1, 2], 0).await.own, [3, 1, 2], "again");
-        assert_eq!(claim("a", &[3, 1, 2, 9], 0).await.own, [1, 2, 3], "the first claim holds");
-        assert_eq!(claim("b", &[2, 4], 0).await.own, [4], "again");
-        let third = claim("c", &[2, 1], 0).await;
-        assert_eq!(third, Claimed { own: vec![], others: vec![1, 2, 3], next: 1 });
-        assert_eq!(claim("c", &[9], 1).await.next, 3, "what was read is not read again");
-        assert_eq!(claim("c", &[], 0).await, Claimed::default(), "nothing costs nothing");
+        assert_eq!(claim("a", &[3, 1, 2]).await, [3, 1, 2]);
+        assert_eq!(claim("b", &[2, 4]).await, [4]);
+        assert_eq!(claim("a", &[3, 1, 2]).await, [3, 1, 2], "again");
+        assert_eq!(claim("a", &[3, 1, 2, 9]).await, [1, 2, 3], "the first claim holds");
+        assert_eq!(claim("b", &[2, 4]).await, [4], "again");
+        assert_eq!(claim("c", &[2, 1]).await, [0_u128; 0]);
+        assert_eq!(claim("c", &[]).await, [0_u128; 0]);
+    }
+
+    #[tokio::test]
+    async fn what_a_unit_claimed_is_still_its_own_after_another_has_read_the_claim() {
+        let folder = tempfile::tempdir().unwrap();
+        let claims = Claims::new(&Storage::local(folder.path()).unwrap(), "claims".into());
+        let claim = async |owner: &str, wanted: &[u128], log: &mut ClaimLog| {
+            claims.claim(SCOPE, owner, wanted.to_vec(), log).await.unwrap()
+        };
+        claim("b", &[1, 2], &mut ClaimLog::default()).await;
+
+        let mut log = ClaimLog::default();
+
+        assert_eq!(claim("a", &[1, 7], &mut log).await, [7]);
+        assert_eq!(claim("b", &[1, 2], &mut log).await, [1, 2]);
+        assert_eq!(claim("c", &[1, 2, 7, 8], &mut log).await, [8]);
     }
 
     #[tokio::test]
@@ -131,7 +154,8 @@ mod tests {
             let claims = claims.clone();
             tasks.spawn(async move {
                 let wanted = (owner * 3..owner * 3 + 10).collect();
-                claims.claim(SCOPE, &owner.to_string(), wanted, 0).await.unwrap().own
+                let mut log = ClaimLog::default();
+                claims.claim(SCOPE, &owner.to_string(), wanted, &mut log).await.unwrap()
             });
         }
 
@@ -144,7 +168,7 @@ mod tests {
     #[test]
     fn what_is_cut_is_no_claim() {
         let bytes = encode("unit", &[1, 2]);
-        assert_eq!(decode(&bytes), Some(("unit".to_owned(), vec![1, 2])));
+        assert_eq!(decode(&bytes), Some(("unit".to_owned(), [1, 2].into())));
         for end in [0, 3, bytes.len() - 1] {
             assert_eq!(decode(&bytes[..end]), None);
         }

@@ -17,7 +17,7 @@ mod quarantine;
 mod summary;
 
 pub use checkpoint::Known;
-pub use claims::{Claimed, Claims};
+pub use claims::{ClaimLog, Claims};
 pub use copies::{Copies, CopyIndex, Scope, encode_copies};
 pub use gone::{read_gone, write_gone};
 pub use ledger::{Entry, Ledger, Month, entry, month};

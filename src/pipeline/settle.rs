@@ -5,7 +5,9 @@
 //! another unit has claimed are left out. Its schema is the plan's; what it sees beyond that is noted.
 
 use crate::columns::Values;
-use crate::commit::{Claims, Copies, CopyIndex, News, Scope, UnitId, UnitsOfDay, WorkPlan};
+use crate::commit::{
+    ClaimLog, Claims, Copies, CopyIndex, News, Scope, UnitId, UnitsOfDay, WorkPlan,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::finish::{Settled, copies_key};
 use crate::pipeline::segment::Parsed;
@@ -44,11 +46,11 @@ pub(crate) struct Settle {
     runtime: Handle,
 }
 
-/// The logs of claims, and how far each has been read.
+/// The logs of claims, as far as each has been read.
 struct ClaimLogs {
     plan: WorkPlan,
     claims: Claims,
-    read: HashMap<Scope, u32>,
+    logs: HashMap<Scope, ClaimLog>,
 }
 
 impl Settle {
@@ -63,7 +65,7 @@ impl Settle {
             Settling::Lake { units_of_day } => (units_of_day, None),
             Settling::Plan { units_of_day, plan } => {
                 let claims = plan.claims(storage);
-                (units_of_day, Some(ClaimLogs { plan, claims, read: HashMap::new() }))
+                (units_of_day, Some(ClaimLogs { plan, claims, logs: HashMap::new() }))
             }
         };
         Self {
@@ -105,12 +107,21 @@ impl Settle {
     fn keep_new(&mut self, parsed: &Parsed, keeps_copies: bool) -> (Vec<Vec<bool>>, Copies) {
         let mut keep = Vec::new();
         let mut copies = Copies::new();
+        let mut here = HashSet::new();
         for table in &parsed.tables {
             let mut kept = vec![true; table.rows.len()];
             for (row, kept) in table.rows.iter().zip(&mut kept) {
                 let Some(fingerprint) = row.copy_of else { continue };
                 let scope = scope_of(row);
-                let is_new = self.copies.insert(scope, fingerprint.get());
+                let is_new = match self.claims {
+                    None => self.copies.insert(scope, fingerprint.get()),
+                    // What this run has seen elsewhere decides nothing: it may have been claimed by
+                    // this very segment, at an earlier attempt.
+                    Some(_) => {
+                        !self.copies.contains(scope, fingerprint.get())
+                            && here.insert((scope, fingerprint))
+                    }
+                };
                 *kept = is_new || keeps_copies;
                 if is_new {
                     copies.entry(scope).or_default().push(fingerprint.get());
@@ -127,11 +138,11 @@ impl Settle {
         let mut tasks = JoinSet::new();
         for (scope, wanted) in wanted {
             let (claims, owner) = (logs.claims.clone(), owner.to_owned());
-            let next = logs.read.get(&scope).copied().unwrap_or(0);
+            let mut log = logs.logs.remove(&scope).unwrap_or_default();
             tasks.spawn_on(
                 async move {
-                    let claimed = claims.claim(scope, &owner, wanted, next).await?;
-                    Ok::<_, Error>((scope, claimed))
+                    let own = claims.claim(scope, &owner, wanted, &mut log).await?;
+                    Ok::<_, Error>((scope, own, log))
                 },
                 &self.runtime,
             );
@@ -143,15 +154,11 @@ impl Settle {
             Ok::<_, Error>(claimed)
         })?;
         let mut own = Copies::new();
-        for (scope, claimed) in claimed {
-            logs.read.insert(scope, claimed.next);
-            for fingerprint in claimed.others {
-                self.copies.insert(scope, fingerprint);
-            }
-            if !claimed.own.is_empty() {
-                own.insert(scope, claimed.own);
-            }
+        for (scope, claimed, log) in claimed {
+            logs.logs.insert(scope, log);
+            own.insert(scope, claimed);
         }
+        own.retain(|_, claimed| !claimed.is_empty());
         Ok(own)
     }
 
