@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// A number of bytes; written `128MiB`, `500MB`, `64k` or plain `1048576`.
 ///
@@ -140,6 +141,12 @@ pub fn civil(millis: EpochMillis) -> (i64, u8, u8, u8) {
     let day = doy - (153 * mp + 2) / 5 + 1;
     let month = if mp < 10 { mp + 3 } else { mp - 9 };
     (yoe + era * 400 + i64::from(month <= 2), month as u8, day as u8, hour as u8)
+}
+
+/// Returns a number that everything of one account and region has in common. Listings are in the order
+/// of its first byte.
+pub fn place(account: &[u8], region: &[u8]) -> u64 {
+    xxh3_64_with_seed(region, xxh3_64(account))
 }
 
 /// A day in UTC, as a number of days since 1970-01-01.

@@ -293,12 +293,17 @@ fn quiet_says_nothing_to_people() {
 }
 
 #[test]
-fn errors_are_one_json_line_where_nobody_looks() {
-    let run = run(["convert", "/nonexistent/source", "/tmp/never"]).exits(2);
+fn what_is_said_is_json_lines_where_nobody_looks() {
+    let world = World::new();
+    let lake = world.lake.to_str().unwrap();
+    let run = run(["convert", "/nonexistent/source", lake, "--threads", "3"]).exits(2);
 
-    let line: Value = serde_json::from_str(run.stderr.trim_end()).unwrap();
-    assert_eq!(line["event"], "error");
-    assert!(line["message"].as_str().unwrap().contains("/nonexistent/source"));
+    let lines: Vec<Value> =
+        run.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [begin, error] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&begin["event"], &begin["threads"]), (&json!("begin"), &json!(3)));
+    assert_eq!(error["event"], "error");
+    assert!(error["message"].as_str().unwrap().contains("/nonexistent/source"));
 }
 
 #[test]

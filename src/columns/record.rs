@@ -11,10 +11,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::parse::{Cursor, Place, ScalarKind};
 use crate::partition::{Facts, PartitionBy, PartitionKey};
 use crate::schema::{ColumnSpec, Family, Role, columns};
-use crate::units::{EpochMillis, parse_event_time};
+use crate::units::{EpochMillis, parse_event_time, place};
 use hashbrown::HashMap;
 use std::num::NonZeroU128;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
+use xxhash_rust::xxh3::xxh3_128;
 
 /// The largest record that is converted. CloudTrail's own limit is 256 KB since event version 1.05;
 /// engines refuse rows over 32 MB (FACTS.md B4).
@@ -42,7 +42,7 @@ pub struct Row {
     pub instant: EpochMillis,
     /// A hash of the record's source text, when it has an event id: equal records are copies.
     pub copy_of: Option<NonZeroU128>,
-    /// A hash of the account and region that the record names: those of copies are equal.
+    /// [`place`] of the account and region that the record names: those of copies are equal.
     pub place: u64,
 }
 
@@ -516,7 +516,7 @@ impl TableRows {
         let has_id = string(keys.event_id).is_some_and(|id| !id.is_empty());
         let hash = || NonZeroU128::new(xxh3_128(&cursor.bytes()[span])).unwrap_or(NonZeroU128::MIN);
         let copy_of = has_id.then(hash);
-        let place = place_of(named_account.unwrap_or_default(), named_region.unwrap_or_default());
+        let place = place(named_account.unwrap_or_default(), named_region.unwrap_or_default());
         let facts = Facts { account, region, event_source, organization, instant };
         if !self.last_partition.is_for(object, &facts, by) {
             let id = self.partition(scratch, &facts, by)?;
@@ -623,11 +623,6 @@ impl TableRows {
             }
         }
     }
-}
-
-/// A number that records of one account and region have in common, by what they say themselves.
-fn place_of(account: &[u8], region: &[u8]) -> u64 {
-    xxh3_64_with_seed(region, xxh3_64(account))
 }
 
 /// The plain name in a function's name, ARN, partial ARN or `name:alias`.

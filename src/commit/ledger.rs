@@ -1,6 +1,6 @@
 //! Which objects are in the lake already: what a listing is subtracted from.
 //!
-//! The ledger is cut by delivery month and by shard (a hash of account, region and family), and only
+//! The ledger is cut by delivery month and by shard (a hash of account and region), and only
 //! the parts that a listing has come to are in memory: a listing goes shard by shard. An entry takes
 //! 12 bytes, in a file as in memory: the shard, and 88 bits of a hash of key and etag. Among the 1.4
 //! million objects of a shard of a year with a million objects a day, two have the same entry with a

@@ -18,7 +18,7 @@ mod summary;
 
 pub use checkpoint::Known;
 pub use claims::{ClaimLog, Claims};
-pub use copies::{Copies, CopyIndex, Scope, encode_copies};
+pub use copies::{Copies, CopyIndex, Scope, Stored, decode_copies, encode_copies};
 pub use gone::{read_gone, write_gone};
 pub use ledger::{Entry, Ledger, Month, entry, month};
 pub use listings::CompleteListing;

@@ -116,11 +116,12 @@ fn convert_with(
     let ledger = known.ledger_bytes().min(options.memory.0 / LEDGER_SHARE);
     let settling = Settling::Lake { units_of_day: known.summary.units_of_day.clone() };
     let settle = Settle::new(lock, settling, options, storage, handle);
+    let committed = settle.committed();
     let surroundings = Surroundings { options, storage, handle, progress, stop };
     let database = options.catalog.database_of(&known.summary);
     let run = Run::new(surroundings, settle, database, ledger);
     let lock_version = known.summary.schema_version();
-    let target = Target::Lake { lease, known: Box::new(known), lock_version };
+    let target = Target::Lake { lease, known: Box::new(known), lock_version, committed };
     let (mut report, target) = run.convert_units(&mut feed, target)?;
     let (is_through, settle) = run.end()?;
     let seen = feed.seen();

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::ConvertOptions;
 use crate::pipeline::report::{Done, Progress};
 use crate::pipeline::segment::Parsed;
+use crate::pipeline::settle::Committed;
 use crate::pipeline::tasks::all;
 use crate::schema::Lock;
 use crate::storage::{Lease, OWN, Storage};
@@ -215,6 +216,8 @@ pub(crate) enum Target<'a> {
         known: Box<Known>,
         /// The lock version that the lake has.
         lock_version: u32,
+        /// Who is told of what is committed.
+        committed: Arc<Committed>,
     },
     /// A plan, by one of its children; its end makes the units the lake's.
     Plan(&'a WorkPlan),
@@ -249,8 +252,11 @@ impl Committer<'_, '_> {
         self.storage.sync()?;
         let (storage, runtime) = (self.storage, self.runtime);
         match &mut self.target {
-            Target::Lake { lease, known, lock_version } => {
+            Target::Lake { lease, known, lock_version, committed } => {
                 runtime.block_on(commit_to_lake(storage, lease, known, lock_version, &ready))?;
+                for Prepared { manifest, .. } in &ready {
+                    committed.add(manifest.unit.clone(), manifest.days.clone());
+                }
             }
             Target::Plan(plan) => runtime.block_on(commit_to_plan(storage, plan, &ready))?,
         }

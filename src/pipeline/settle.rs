@@ -6,7 +6,8 @@
 
 use crate::columns::Values;
 use crate::commit::{
-    ClaimLog, Claims, Copies, CopyIndex, News, Scope, UnitId, UnitsOfDay, WorkPlan,
+    ClaimLog, Claims, Copies, CopyIndex, DayCopies, News, Scope, UnitId, UnitsOfDay, WorkPlan,
+    decode_copies,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::finish::{Settled, copies_key};
@@ -18,9 +19,20 @@ use crate::storage::Storage;
 use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+
+/// The share of `--memory` that fingerprints may take before scopes that are not in use are dropped.
+const COPIES_SHARE: u64 = 16;
+
+/// Rows of a scope in one segment for which all that the lake has of it is loaded; fewer are looked for
+/// one by one, in documents that are read for them alone. Late events touch a scope with a few rows.
+const WORTH_LOADING: usize = 1000;
+
+/// Documents that are read side by side: some 700 kB each.
+const READS: usize = 8;
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
@@ -39,6 +51,10 @@ pub(crate) struct Settle {
     copies: CopyIndex,
     /// Committed units that hold fingerprints of a day.
     units_of_day: UnitsOfDay,
+    /// What the committer has committed since the last segment.
+    committed: Arc<Committed>,
+    /// The last unit that it has.
+    last_committed: Option<u64>,
     claims: Option<ClaimLogs>,
     pub(crate) new_fields: Vec<String>,
     options: ConvertOptions,
@@ -51,6 +67,24 @@ struct ClaimLogs {
     plan: WorkPlan,
     claims: Claims,
     logs: HashMap<Scope, ClaimLog>,
+}
+
+/// Units that were committed, on their way from the committer: what they hold is in the lake.
+#[derive(Debug, Default)]
+pub(crate) struct Committed(Mutex<Vec<(UnitId, BTreeMap<i32, DayCopies>)>>);
+
+impl Committed {
+    pub(crate) fn add(&self, unit: UnitId, days: BTreeMap<i32, DayCopies>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((unit, days));
+    }
+}
+
+/// What the rows of a segment wait to hear of their scopes.
+struct Asked {
+    /// Fingerprints of the scope's rows.
+    fingerprints: Vec<u128>,
+    /// Whether so many that all of the scope is loaded.
+    is_loaded: bool,
 }
 
 impl Settle {
@@ -72,12 +106,19 @@ impl Settle {
             lock: Arc::new(lock),
             copies: CopyIndex::default(),
             units_of_day,
+            committed: Arc::default(),
+            last_committed: None,
             claims,
             new_fields: Vec::new(),
             options: options.clone(),
             storage: storage.clone(),
             runtime: runtime.clone(),
         }
+    }
+
+    /// Returns where the committer says what it has committed.
+    pub(crate) fn committed(&self) -> Arc<Committed> {
+        Arc::clone(&self.committed)
     }
 
     /// Decides which rows stay, and merges what was seen into the lock.
@@ -87,9 +128,9 @@ impl Settle {
         unit: &UnitId,
         segment: u32,
     ) -> Result<Settled> {
-        self.load_scopes(&parsed)?;
         let keeps_copies = self.options.duplicates == Duplicates::Keep;
-        let (mut keep, mut copies) = self.keep_new(&parsed, keeps_copies);
+        let in_lake = self.look_up(&parsed)?;
+        let (mut keep, mut copies) = self.keep_new(&parsed, &in_lake, unit.number, keeps_copies);
         if self.claims.is_some() && !keeps_copies {
             copies = self.claim(copies, &format!("{unit}-{segment:04}"))?;
             leave_out_unclaimed(&parsed, &copies, &mut keep);
@@ -104,27 +145,35 @@ impl Settle {
     }
 
     /// Says which rows are no copies of what is known, and gathers their fingerprints.
-    fn keep_new(&mut self, parsed: &Parsed, keeps_copies: bool) -> (Vec<Vec<bool>>, Copies) {
+    fn keep_new(
+        &mut self,
+        parsed: &Parsed,
+        in_lake: &HashSet<(Scope, u128)>,
+        unit: u64,
+        keeps_copies: bool,
+    ) -> (Vec<Vec<bool>>, Copies) {
         let mut keep = Vec::new();
         let mut copies = Copies::new();
         let mut here = HashSet::new();
         for table in &parsed.tables {
             let mut kept = vec![true; table.rows.len()];
             for (row, kept) in table.rows.iter().zip(&mut kept) {
-                let Some(fingerprint) = row.copy_of else { continue };
+                let Some(fingerprint) = row.copy_of.map(NonZero::get) else { continue };
                 let scope = scope_of(row);
-                let is_new = match self.claims {
-                    None => self.copies.insert(scope, fingerprint.get()),
-                    // What this run has seen elsewhere decides nothing: it may have been claimed by
-                    // this very segment, at an earlier attempt.
-                    Some(_) => {
-                        !self.copies.contains(scope, fingerprint.get())
-                            && here.insert((scope, fingerprint))
-                    }
-                };
+                let is_in_lake = !in_lake.is_empty() && in_lake.contains(&(scope, fingerprint));
+                let is_new = !is_in_lake
+                    && match self.claims {
+                        None => self.copies.insert(scope, fingerprint, unit),
+                        // What this run has seen elsewhere decides nothing: it may have been claimed by
+                        // this very segment, at an earlier attempt.
+                        Some(_) => {
+                            !self.copies.contains(scope, fingerprint)
+                                && here.insert((scope, fingerprint))
+                        }
+                    };
                 *kept = is_new || keeps_copies;
                 if is_new {
-                    copies.entry(scope).or_default().push(fingerprint.get());
+                    copies.entry(scope).or_default().push(fingerprint);
                 }
             }
             keep.push(kept);
@@ -162,25 +211,69 @@ impl Settle {
         Ok(own)
     }
 
-    /// Loads the fingerprints of the scopes that the rows touch, as far as they are not here.
-    fn load_scopes(&mut self, parsed: &Parsed) -> Result<()> {
-        let rows = parsed.tables.iter().flat_map(|table| &table.rows);
-        let touched = rows.filter(|row| row.copy_of.is_some()).map(scope_of);
-        let scopes: BTreeSet<Scope> = touched.filter(|scope| !self.copies.has(*scope)).collect();
-        let mut bits: BTreeMap<i32, u64> = BTreeMap::new();
-        for scope in &scopes {
-            *bits.entry(scope.day).or_default() |= scope.bit();
+    /// Looks for the fingerprints of the rows in the lake, as far as their scopes are not here: loads
+    /// scopes that many rows touch, and returns what of the others is there.
+    fn look_up(&mut self, parsed: &Parsed) -> Result<HashSet<(Scope, u128)>> {
+        let arrived =
+            std::mem::take(&mut *self.committed.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for (unit, days) in arrived {
+            self.last_committed = Some(unit.number);
+            for (day, copies) in days {
+                self.units_of_day.entry(day).or_default().push((unit.clone(), copies.scopes));
+            }
         }
+        let mut asked: HashMap<Scope, Asked> = HashMap::new();
+        for row in parsed.tables.iter().flat_map(|table| &table.rows) {
+            let Some(fingerprint) = row.copy_of else { continue };
+            let new = || Asked { fingerprints: Vec::new(), is_loaded: false };
+            asked.entry(scope_of(row)).or_insert_with(new).fingerprints.push(fingerprint.get());
+        }
+        let most = self.options.memory.0 / COPIES_SHARE;
+        self.copies.begin(asked.keys().copied(), most, self.last_committed);
+        asked.retain(|scope, _| !self.copies.is_whole(*scope));
         let mut keys: BTreeSet<String> = BTreeSet::new();
-        for (day, bits) in bits {
-            let units = self.units_of_day.get(&day).into_iter().flatten();
-            keys.extend(units.filter(|(_, has)| has & bits != 0).map(|(unit, _)| copies_key(unit)));
+        for (scope, asked) in &mut asked {
+            let units = self.units_of_day.get(&scope.day).into_iter().flatten();
+            let mut holding = units.filter(|(_, bits)| bits & scope.bit() != 0).peekable();
+            let is_new = holding.peek().is_none();
+            asked.is_loaded = is_new || asked.fingerprints.len() >= WORTH_LOADING;
+            keys.extend(holding.map(|(unit, _)| copies_key(unit)));
         }
-        for bytes in self.runtime.block_on(read_all(&self.storage, keys))? {
-            self.copies.load(&scopes, &bytes)?;
+        let found = self.read_stored(&asked, keys)?;
+        for (scope, asked) in asked {
+            if asked.is_loaded {
+                self.copies.make_whole(scope);
+            }
         }
-        scopes.into_iter().for_each(|scope| self.copies.open(scope));
-        Ok(())
+        Ok(found)
+    }
+
+    /// Reads units' documents, few at a time: what is asked of them is all that stays.
+    fn read_stored(
+        &mut self,
+        asked: &HashMap<Scope, Asked>,
+        keys: BTreeSet<String>,
+    ) -> Result<HashSet<(Scope, u128)>> {
+        let mut found = HashSet::new();
+        let mut keys = keys.into_iter();
+        let mut reads = JoinSet::new();
+        loop {
+            for key in keys.by_ref().take(READS - reads.len()) {
+                reads.spawn_on(read_copies(self.storage.clone(), key), &self.runtime.clone());
+            }
+            let Some(read) = self.runtime.block_on(reads.join_next()) else { return Ok(found) };
+            let bytes =
+                read.map_err(|err| Error::new(ErrorKind::Bug, "a task panicked").because(err))??;
+            for (scope, stored) in decode_copies(&bytes)? {
+                let Some(asked) = asked.get(&scope) else { continue };
+                if asked.is_loaded {
+                    self.copies.load(scope, stored);
+                } else {
+                    let there = asked.fingerprints.iter().filter(|f| stored.contains(**f));
+                    found.extend(there.map(|fingerprint| (scope, *fingerprint)));
+                }
+            }
+        }
     }
 
     /// Returns what was seen that the lock has no place for.
@@ -236,16 +329,8 @@ fn leave_out_unclaimed(parsed: &Parsed, own: &Copies, keep: &mut [Vec<bool>]) {
     }
 }
 
-/// Reads objects of the lake side by side.
-async fn read_all(storage: &Storage, keys: BTreeSet<String>) -> Result<Vec<Bytes>> {
-    let mut reads = JoinSet::new();
-    for key in keys {
-        let storage = storage.clone();
-        reads.spawn(async move {
-            storage.read(&key).await?.ok_or_else(|| {
-                Error::new(ErrorKind::Damaged, "fingerprints of a unit are gone").at("key", &key)
-            })
-        });
-    }
-    all(reads).await
+async fn read_copies(storage: Storage, key: String) -> Result<Bytes> {
+    storage.read(&key).await?.ok_or_else(|| {
+        Error::new(ErrorKind::Damaged, "fingerprints of a unit are gone").at("key", &key)
+    })
 }

@@ -5,7 +5,7 @@
 //! slashes, old file names lack the second underscore.
 
 use crate::schema::Family;
-use crate::units::Day;
+use crate::units::{Day, place};
 use std::sync::Arc;
 
 /// The kind of objects in a folder of the layout.
@@ -44,19 +44,13 @@ impl Layout {
         Day::from_key(&self.date)
     }
 
-    /// Returns a number that objects of one family, account and region have in common: what the
-    /// ledger is cut by. A key that names no account is in shard 0.
+    /// Returns a number that objects of one account and region have in common: what the ledger is cut
+    /// by. A key that names no account is in shard 0.
     pub fn shard(&self) -> u8 {
         if self.account.is_empty() {
             return 0;
         }
-        let mut hash = xxhash_rust::xxh3::Xxh3::new();
-        for text in [&*self.account, &*self.region] {
-            hash.update(text.as_bytes());
-            hash.update(&[0]);
-        }
-        hash.update(&[self.family().map_or(0, |family| family as u8 + 1)]);
-        hash.digest() as u8
+        (place(self.account.as_bytes(), self.region.as_bytes()) >> 56) as u8
     }
 
     /// The order, within a shard, in which what has different scopes is listed and converted.
