@@ -291,6 +291,10 @@ fn a_plan_that_is_given_up_leaves_nothing() {
     let late = run(args.iter().chain(&REPORT)).exits(0).report();
     assert_eq!(late.shard.unwrap().ended, Some(false));
     assert_same(&before, &world.snapshot(), "a child that is late");
+    // What a child had on its way when the plan was given up.
+    let on_its_way = "cloudtrail/region=eu-west-1/part-00000003-0123456789abcdef-0000-00.parquet";
+    fs::create_dir_all(world.lake.join(on_its_way).parent().unwrap()).unwrap();
+    fs::write(world.lake.join(on_its_way), "").unwrap();
 
     world.convert(&SMALL_UNITS).exits(1);
     is_whole(&world, &want, "converted after that");

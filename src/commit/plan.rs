@@ -269,16 +269,27 @@ impl WorkPlan {
         }
     }
 
+    /// Returns whether a plan that began at a unit's number was given up.
+    ///
+    /// # Errors
+    /// As [`WorkPlan::ended`].
+    pub async fn was_given_up_at(storage: &Storage, first_number: u64) -> Result<bool> {
+        let begin = format!("{}/{first_number:08}-", plans());
+        for listed in storage.list(&plans()).await? {
+            let is_end = listed.key.starts_with(&begin) && listed.key.ends_with(".end.json");
+            if is_end && read_end(storage, &listed.key).await? == Some(PlanEnd::Discarded) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns how the plan ended, if it has.
     ///
     /// # Errors
     /// `Damaged` when that cannot be read; `Unavailable`, `Denied`, `Io`.
     pub async fn ended(&self, storage: &Storage) -> Result<Option<PlanEnd>> {
-        let key = end_key(&self.id);
-        let Some(bytes) = storage.read(&key).await? else { return Ok(None) };
-        serde_json::from_slice::<EndDocument>(&bytes).map(|end| Some(end.outcome)).map_err(|err| {
-            Error::new(ErrorKind::Damaged, "end of a plan is damaged").at("key", &key).because(err)
-        })
+        read_end(storage, &end_key(&self.id)).await
     }
 
     /// Makes sure that the plan has not ended. What is claimed before that is certain, since claims are
@@ -443,6 +454,13 @@ impl WorkPlan {
             passed_over: 0,
         }
     }
+}
+
+async fn read_end(storage: &Storage, key: &str) -> Result<Option<PlanEnd>> {
+    let Some(bytes) = storage.read(key).await? else { return Ok(None) };
+    serde_json::from_slice::<EndDocument>(&bytes).map(|end| Some(end.outcome)).map_err(|err| {
+        Error::new(ErrorKind::Damaged, "end of a plan is damaged").at("key", key).because(err)
+    })
 }
 
 /// The number that a document is named by.

@@ -9,6 +9,7 @@ use crate::commit::{
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
+use crate::pipeline::array::sweep_given_up;
 use crate::pipeline::feed::{Feed, FeedOptions, LEDGER_SHARE};
 use crate::pipeline::fetch::fetch_all;
 use crate::pipeline::finish::Target;
@@ -88,6 +89,8 @@ fn convert_with(
         Ok::<_, Error>((known, intents, lock, CompleteListing::read_all(storage).await?))
     })?;
     check_lake(options, &known.summary)?;
+    let (next_number, table) = (known.summary.next_number(), &options.catalog.table);
+    handle.block_on(sweep_given_up(storage, next_number, &intents, table))?;
     // What is wrong with it is said before the work, not after.
     let catalog = open_catalog(storage, &known.summary, &options.catalog, &options.s3);
     let catalog = handle.block_on(catalog)?;

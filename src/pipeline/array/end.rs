@@ -7,8 +7,8 @@
 
 use crate::catalog::Catalog;
 use crate::commit::{
-    CompleteListing, Known, PlanEnd, UnitDone, WorkPlan, drop_locks_after, read_lock_version,
-    write_lock,
+    CompleteListing, Intent, Known, PlanEnd, UnitDone, WorkPlan, drop_locks_after,
+    read_lock_version, write_lock,
 };
 use crate::error::{Error, Result};
 use crate::location::Location;
@@ -321,31 +321,63 @@ async fn discard(plan: &WorkPlan, storage: &Storage) -> Result<()> {
         }
         None => plan.end(storage, PlanEnd::Discarded).await?,
     }
-    let is_mine = |unit: &str| {
-        let number = unit.split('-').next().and_then(|number| number.parse::<u64>().ok());
-        number.is_some_and(|n| (plan.first_number..plan.end_number()).contains(&n))
-    };
-    let base = &plan.settings.table;
-    let tables = Family::ALL.iter().map(|family| family.table(base));
-    let mut deletes = Vec::new();
-    for table in tables {
-        let files = storage.list(&table).await?;
-        let mine = |key: &str| unit_of(key).is_some_and(is_mine);
-        deletes.extend(files.into_iter().map(|file| file.key).filter(|key| mine(key)));
-    }
-    for folder in ["quarantine", "copies"] {
-        let name = |key: &str| key.rsplit('/').next().is_some_and(is_mine);
-        let files = storage.list(&format!("{OWN}/{folder}")).await?;
-        deletes.extend(files.into_iter().map(|file| file.key).filter(|key| name(key)));
-    }
-    let mut tasks = JoinSet::new();
-    for key in deletes {
-        let storage = storage.clone();
-        tasks.spawn(async move { storage.delete(&key).await });
-    }
-    all(tasks).await?;
+    remove_files(storage, &plan.settings.table, |number, _| {
+        (plan.first_number..plan.end_number()).contains(&number)
+    })
+    .await?;
     let known = Known::read(storage).await?;
     drop_locks_after(storage, known.summary.schema_version()).await?;
     plan.remove_work(storage).await?;
     storage.clear_half_written()
+}
+
+/// Removes what children of a plan that was given up wrote after that, before the numbers of its units
+/// are used again. The lake is the caller's, and no plan is open.
+///
+/// # Errors
+/// `Unavailable`, `Denied`, `Io`.
+pub(in crate::pipeline) async fn sweep_given_up(
+    storage: &Storage,
+    next_number: u64,
+    intents: &[Intent],
+    table: &str,
+) -> Result<()> {
+    if !WorkPlan::was_given_up_at(storage, next_number).await? {
+        return Ok(());
+    }
+    let announced: Vec<String> = intents.iter().map(|intent| intent.unit.to_string()).collect();
+    let is_left = |number, unit: &str| {
+        number >= next_number && !announced.iter().any(|announced| announced == unit)
+    };
+    remove_files(storage, table, is_left).await
+}
+
+/// Removes data files and what goes with them by the number and the name of their units.
+async fn remove_files(
+    storage: &Storage,
+    table: &str,
+    is_one: impl Fn(u64, &str) -> bool,
+) -> Result<()> {
+    let is_one = |unit: &str| {
+        let number = unit.split('-').next().and_then(|number| number.parse().ok());
+        number.is_some_and(|number| is_one(number, unit))
+    };
+    let mut tasks = JoinSet::new();
+    let mut delete = |key: String| {
+        let storage = storage.clone();
+        tasks.spawn(async move { storage.delete(&key).await });
+    };
+    for family in Family::ALL {
+        let files = storage.list(&family.table(table)).await?;
+        let files = files.into_iter().filter(|file| unit_of(&file.key).is_some_and(is_one));
+        files.for_each(|file| delete(file.key));
+    }
+    for folder in ["quarantine", "copies"] {
+        let unit = |key: &str| -> Option<bool> {
+            Some(is_one(key.rsplit('/').next()?.split('.').next()?))
+        };
+        let files = storage.list(&format!("{OWN}/{folder}")).await?;
+        files.into_iter().filter(|file| unit(&file.key) == Some(true)).for_each(|f| delete(f.key));
+    }
+    all(tasks).await.map(|_| ())
 }

@@ -8,7 +8,7 @@ use crate::commit::{
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::array::sample::Sample;
-use crate::pipeline::array::settings_of;
+use crate::pipeline::array::{settings_of, sweep_given_up};
 use crate::pipeline::convert::{check_lake, check_names, check_places, clean_up, runtime};
 use crate::pipeline::feed::{Feed, FeedOptions, Seen};
 use crate::pipeline::fetch::fetch_all;
@@ -158,9 +158,12 @@ async fn prepare(
     if let Some(catalog) = &catalog {
         refuse_others_table(catalog, storage, &known.summary, &options.catalog).await?;
     }
+    let intents = Intent::read_all(storage).await?;
+    let next_number = known.summary.next_number();
+    sweep_given_up(storage, next_number, &intents, &options.catalog.table).await?;
     let (mut finished, mut abandoned) = (Vec::new(), Vec::new());
-    for intent in Intent::read_all(storage).await? {
-        let is_old = intent.unit.number < known.summary.next_number();
+    for intent in intents {
+        let is_old = intent.unit.number < next_number;
         if is_old && Manifest::is_committed(storage, &intent.unit).await? {
             finished.push(intent.unit);
         } else {
