@@ -1,12 +1,12 @@
 //! The commands of an array job: make, show and give up a plan; convert a part of it; finish it.
 
-use crate::cli::args::{
-    ConvertArgs, FinishArgs, Format, PlanArgs, PlanCommand, PlanPlace, PriceArgs, sources_and_lake,
-};
+use crate::cli::args::{ConvertArgs, Format, sources_and_lake};
 use crate::cli::commands::{conversion_options, ended, stop_on_signal};
 use crate::cli::lake::catalog_options;
 use crate::cli::machine::{memory, threads};
 use crate::cli::metrics::{tell_run, watched};
+use crate::cli::plan_args::{FinishArgs, PlanArgs, PlanCommand, PlanPlace, PriceArgs};
+use crate::cli::plan_report;
 use crate::cli::progress::{say, say_begin, shown};
 use crate::cli::report::{self, print, print_json};
 use crate::cli::{EXIT_OK, EXIT_TRY_LATER};
@@ -67,7 +67,7 @@ fn make(args: &PlanArgs) -> Result<u8> {
     };
     match args.output.report {
         Format::Json => print_json(&PlanView { plan: &address, is_new, document: &plan })?,
-        Format::Text => print(&report::work_plan(&plan, &address, is_new))?,
+        Format::Text => print(&plan_report::work_plan(&plan, &address, is_new))?,
     }
     Ok(EXIT_OK)
 }
@@ -106,8 +106,8 @@ fn show(place: &PlanPlace, price: &PriceArgs, format: Format) -> Result<u8> {
             "estimate": estimate,
         }))?,
         Format::Text => {
-            print(&report::work_plan(&plan, &address, false))?;
-            print(&report::plan_state(&plan, done, ended, &estimate))?;
+            print(&plan_report::work_plan(&plan, &address, false))?;
+            print(&plan_report::plan_state(&plan, done, ended, &estimate))?;
         }
     }
     Ok(EXIT_OK)
@@ -189,7 +189,7 @@ pub(super) fn convert_plan(args: &ConvertArgs, plan: &Location) -> Result<u8> {
     tell_run(metrics, &report, &lake);
     match args.output.report {
         Format::Json => print_json(&report)?,
-        Format::Text => print(&report::shard(&report))?,
+        Format::Text => print(&plan_report::shard(&report))?,
     }
     Ok(if report.interrupted { EXIT_TRY_LATER } else { EXIT_OK })
 }
@@ -214,7 +214,7 @@ pub(super) fn finish(args: &FinishArgs) -> Result<u8> {
         Finished::Missing(missing) => {
             match args.output.report {
                 Format::Json => print_json(&missing)?,
-                Format::Text => print(&report::missing(&missing))?,
+                Format::Text => print(&plan_report::missing(&missing))?,
             }
             Ok(EXIT_TRY_LATER)
         }

@@ -9,6 +9,8 @@ mod doctor;
 mod lake;
 mod machine;
 mod metrics;
+mod plan_args;
+mod plan_report;
 mod progress;
 mod report;
 

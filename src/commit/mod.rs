@@ -8,6 +8,7 @@
 mod checkpoint;
 mod claims;
 mod copies;
+mod done;
 mod gone;
 mod ledger;
 mod listings;
@@ -19,6 +20,7 @@ mod summary;
 pub use checkpoint::Known;
 pub use claims::{ClaimLog, Claims};
 pub use copies::{Copies, CopyIndex, Scope, Stored, decode_copies, encode_copies};
+pub use done::{News, UnitDone};
 pub use gone::{read_gone, write_gone};
 pub use ledger::{Entry, Ledger, Month, entry, month};
 pub use listings::CompleteListing;
@@ -27,8 +29,7 @@ pub use manifest::{
     unit_identity,
 };
 pub use plan::{
-    News, PlanEnd, PlanPart, PlanSettings, PlanTotals, PlannedObject, PlannedUnit, UnitDone,
-    WorkPlan, planned,
+    PlanEnd, PlanPart, PlanSettings, PlanTotals, PlannedObject, PlannedUnit, WorkPlan, planned,
 };
 pub use quarantine::{Quarantined, QuarantinedObject, read_quarantine, write_quarantine};
 pub use summary::{LastUnit, PartitionTotals, Summary, UnitsOfDay};

@@ -20,7 +20,7 @@ use crate::pipeline::publish::{
 use crate::pipeline::report::{Progress, Report};
 use crate::pipeline::run::{Run, Surroundings};
 use crate::pipeline::segment::{Parsed, RowOptions, SegmentObject, Worker, parse_segment};
-use crate::pipeline::settle::{Settle, Settling};
+use crate::pipeline::settle::Settle;
 use crate::pipeline::window::{note_listings, sources, today};
 use crate::pipeline::{ConvertOptions, DEFAULT_DATABASE};
 use crate::schema::Lock;
@@ -117,8 +117,8 @@ fn convert_with(
         drop_locks_after(storage, known.summary.schema_version()).await
     })?;
     let ledger = known.ledger_bytes().min(options.memory.0 / LEDGER_SHARE);
-    let settling = Settling::Lake { units_of_day: known.summary.units_of_day.clone() };
-    let settle = Settle::new(lock, settling, options, storage, handle);
+    let units_of_day = known.summary.units_of_day.clone();
+    let settle = Settle::new(lock, units_of_day, None, options, storage, handle);
     let committed = settle.committed();
     let surroundings = Surroundings { options, storage, handle, progress, stop };
     let database = options.catalog.database_of(&known.summary);

@@ -37,14 +37,6 @@ const READS: usize = 8;
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
 
-/// Who else writes.
-pub(crate) enum Settling {
-    /// Nobody: this run has the lake.
-    Lake { units_of_day: UnitsOfDay },
-    /// The plan's other children.
-    Plan { units_of_day: UnitsOfDay, plan: WorkPlan },
-}
-
 /// What segments settle in their turn.
 pub(crate) struct Settle {
     lock: Arc<Lock>,
@@ -88,20 +80,20 @@ struct Asked {
 }
 
 impl Settle {
+    /// Begins with what the lake has; with a plan, its other children write as well.
     pub(crate) fn new(
         lock: Lock,
-        settling: Settling,
+        units_of_day: UnitsOfDay,
+        plan: Option<&WorkPlan>,
         options: &ConvertOptions,
         storage: &Storage,
         runtime: &Handle,
     ) -> Self {
-        let (units_of_day, claims) = match settling {
-            Settling::Lake { units_of_day } => (units_of_day, None),
-            Settling::Plan { units_of_day, plan } => {
-                let claims = plan.claims(storage);
-                (units_of_day, Some(ClaimLogs { plan, claims, logs: HashMap::new() }))
-            }
-        };
+        let claims = plan.map(|plan| ClaimLogs {
+            plan: plan.clone(),
+            claims: plan.claims(storage),
+            logs: HashMap::new(),
+        });
         Self {
             lock: Arc::new(lock),
             copies: CopyIndex::default(),

@@ -15,7 +15,7 @@ use crate::pipeline::finish::Target;
 use crate::pipeline::plan::Unit;
 use crate::pipeline::report::{Progress, Report, ShardReport};
 use crate::pipeline::run::{Run, Surroundings};
-use crate::pipeline::settle::{Settle, Settling};
+use crate::pipeline::settle::Settle;
 use crate::pipeline::{CatalogOptions, ConvertOptions, Duplicates, SchemaMode};
 use crate::source::{Narrow, known_object};
 use crate::storage::{S3, Storage};
@@ -146,8 +146,7 @@ fn convert_part(
         let units_of_day = Known::read_units_of_day(storage).await?;
         Ok::<_, Error>((units_of_day, read_lock_version(storage, plan.schema_version).await?))
     })?;
-    let settling = Settling::Plan { units_of_day, plan: plan.clone() };
-    let settle = Settle::new(lock, settling, &options, storage, handle);
+    let settle = Settle::new(lock, units_of_day, Some(plan), &options, storage, handle);
     let surroundings = Surroundings { options: &options, storage, handle, progress, stop };
     let run = Run::new(surroundings, settle, plan.settings.database.clone(), 0);
     let seen = Arc::new(Seen::default());
