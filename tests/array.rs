@@ -304,6 +304,23 @@ fn a_plan_that_is_given_up_leaves_nothing() {
 }
 
 #[test]
+fn a_plan_that_is_given_up_again_takes_nothing_from_who_has_its_numbers() {
+    let (world, want) = everything();
+    let first = planned(&world)["plan"].as_str().unwrap().to_owned();
+    run(["plan", "discard", &first]).exits(0);
+    planned(&world);
+    array(&world, 2);
+    run(["plan", "discard", &first]).exits(0);
+    finish(&world, &[]).exits(1);
+    let before = world.snapshot();
+
+    run(["plan", "discard", &first]).exits(0);
+
+    assert_same(&before, &world.snapshot(), "after all of them");
+    is_whole(&world, &want, "after all of them");
+}
+
+#[test]
 fn copies_of_what_an_earlier_plan_converted_are_found() {
     let world = World::new();
     world.put_records(&key("a.json.gz"), &records(0..200));

@@ -313,7 +313,7 @@ pub fn discard_plan(options: &DiscardOptions) -> Result<String> {
 async fn discard(plan: &WorkPlan, storage: &Storage) -> Result<()> {
     match plan.ended(storage).await? {
         Some(PlanEnd::Finished) => return Err(Error::config("the plan is finished")),
-        // A killed attempt may have left something.
+        // An attempt that was killed may have left something; what was written since then is not ours.
         Some(PlanEnd::Discarded) => {}
         None if !plan.committed(storage).await?.is_empty() => {
             let message = "units of the plan are in the lake by now: finish it";
@@ -321,18 +321,23 @@ async fn discard(plan: &WorkPlan, storage: &Storage) -> Result<()> {
         }
         None => plan.end(storage, PlanEnd::Discarded).await?,
     }
-    remove_files(storage, &plan.settings.table, |number, _| {
-        (plan.first_number..plan.end_number()).contains(&number)
-    })
-    .await?;
-    let known = Known::read(storage).await?;
-    drop_locks_after(storage, known.summary.schema_version()).await?;
     plan.remove_work(storage).await?;
+    if WorkPlan::find_open(storage).await?.is_some() {
+        // Another plan has its numbers by now.
+        return Ok(());
+    }
+    let known = Known::read(storage).await?.summary;
+    let intents = Intent::read_all(storage).await?;
+    sweep_given_up(storage, known.next_number(), &intents, &plan.settings.table).await?;
+    if intents.is_empty() {
+        drop_locks_after(storage, known.schema_version()).await?;
+    }
     storage.clear_half_written()
 }
 
-/// Removes what children of a plan that was given up wrote after that, before the numbers of its units
-/// are used again. The lake is the caller's, and no plan is open.
+/// Removes what children of a plan that was given up wrote, before the numbers of its units are used
+/// again: what has a number that no committed unit has, and is not announced. The lake is the caller's,
+/// and no plan is open.
 ///
 /// # Errors
 /// `Unavailable`, `Denied`, `Io`.
