@@ -351,16 +351,26 @@ def measured_plan(program, bucket, environ, *options):
     command = [str(program), "plan", f"s3://{BUCKET}/", "s3://lake/x", "--catalog", "none", "--shards", "auto"]
     command += ["--sample-objects", "0", "--report", "json", "-q", *options]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        began = time.monotonic()
+        began, peak = time.monotonic(), 0
         process = subprocess.Popen(command, env={**environ, "AWS_ENDPOINT_URL": bucket.url}, stdout=out, stderr=err)
-        _, status, usage = os.wait4(process.pid, 0)
+        # What wait4 says includes this process, from before the other began to be its own.
+        while process.poll() is None:
+            peak = max(peak, peak_of(process.pid))
+            time.sleep(0.02)
         seconds = time.monotonic() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
         said = out.read()
-        plan = json.loads(said) if said else None
-        return process.returncode, plan, err.read(), seconds, usage.ru_maxrss * 1024
+        return process.returncode, json.loads(said) if said else None, err.read(), seconds, peak
+
+
+def peak_of(pid):
+    """The most memory that a process has had so far, in bytes; 0 when it has ended."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        found = None
+    return int(found.group(1)) * 1024 if found else 0
 
 
 def serve(port, objects, lake_at):
