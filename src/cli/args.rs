@@ -264,19 +264,12 @@ pub(super) struct ConvertArgs {
     )]
     pub plan: Option<Location>,
 
-    /// Number of this child, from 0 [default: the whole plan]
-    #[arg(
-        long,
-        value_name = "NUMBER",
-        env = "AWS_BATCH_JOB_ARRAY_INDEX",
-        requires = "plan",
-        help_heading = "Array job"
-    )]
+    /// Number of this child, from 0 [env: AWS_BATCH_JOB_ARRAY_INDEX] [default: the whole plan]
+    #[arg(long, value_name = "NUMBER", help_heading = "Array job")]
     pub array_index: Option<u32>,
 
-    /// Children of the array [default: the shards of the plan]
-    #[arg(long, value_name = "COUNT", env = "AWS_BATCH_JOB_ARRAY_SIZE", requires = "plan",
-        value_parser = clap::value_parser!(u32).range(1..), help_heading = "Array job")]
+    /// Children of the array [env: AWS_BATCH_JOB_ARRAY_SIZE] [default: the shards of the plan]
+    #[arg(long, value_name = "COUNT", help_heading = "Array job")]
     pub array_size: Option<u32>,
 
     #[command(flatten)]

@@ -170,15 +170,52 @@ fn discard(place: &PlanPlace, format: Format) -> Result<u8> {
     Ok(EXIT_OK)
 }
 
+/// Says which child of an array this is, by options or else by AWS Batch; nothing where it is none.
+///
+/// # Errors
+/// `Config` for what is no number, and for a number that no child of such an array has.
+pub(super) fn shard(args: &ConvertArgs) -> Result<Option<Shard>> {
+    let index = match args.array_index {
+        None => from_environment("AWS_BATCH_JOB_ARRAY_INDEX")?,
+        given => given,
+    };
+    let count = match args.array_size {
+        None => from_environment("AWS_BATCH_JOB_ARRAY_SIZE")?,
+        given => given,
+    };
+    match (index, count) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(Error::config("an array has a size, and this child no index")),
+        (Some(index), Some(count)) if index >= count => {
+            Err(Error::config(format!("an array of {count} has no child {index}: the first is 0")))
+        }
+        (Some(index), count) => Ok(Some(Shard { index, count })),
+    }
+}
+
+fn from_environment(name: &str) -> Result<Option<u32>> {
+    match std::env::var(name) {
+        Ok(text) if !text.is_empty() => text
+            .parse()
+            .map(Some)
+            .map_err(|_| Error::config(format!("the environment's {name} is no number"))),
+        _ => Ok(None),
+    }
+}
+
 /// Converts a child's part of a plan. What was set aside is no failure of the child: `finish` tells.
-pub(super) fn convert_plan(args: &ConvertArgs, plan: &Location) -> Result<u8> {
+pub(super) fn convert_plan(
+    args: &ConvertArgs,
+    plan: &Location,
+    shard: Option<Shard>,
+) -> Result<u8> {
     let threads = threads(args.conversion.work.threads);
     let options = ShardOptions {
         plan: plan.clone(),
         s3: args.conversion.aws.s3(Some(&args.conversion.encryption))?,
         threads,
         memory: memory(args.conversion.work.memory, threads),
-        shard: args.array_index.map(|index| Shard { index, count: args.array_size }),
+        shard,
     };
     let (quiet, metrics) = (args.output.quiet, args.ending.metrics);
     let lake = lake_of_plan(plan).to_string();
@@ -203,7 +240,8 @@ pub(super) fn finish(args: &FinishArgs) -> Result<u8> {
         catalog: catalog_options(&args.catalog, &args.publication, retry, String::new()),
     };
     let quiet = args.output.quiet;
-    let finished = shown(quiet, &Progress::default(), || pipeline::finish_plan(&options))?;
+    let progress = Progress::default();
+    let finished = shown(quiet, &progress, || pipeline::finish_plan(&options, &progress))?;
     match finished {
         Finished::Done(report) => {
             let lake = lake_of_plan(&args.plan).to_string();

@@ -4,7 +4,7 @@ use crate::cli::args::{
     Args, ConversionArgs, ConvertArgs, Format, PlaceArgs, PublicationArgs, QuarantineArgs,
     SampleArgs, SchemaArgs, SchemaCommand, VerifyArgs, sources_and_lake,
 };
-use crate::cli::array::convert_plan;
+use crate::cli::array::{convert_plan, shard};
 use crate::cli::buckets::Buckets;
 use crate::cli::lake::{catalog_options, lake_lock, open_lake};
 use crate::cli::machine::{memory, threads};
@@ -69,10 +69,10 @@ pub(super) fn conversion_options(
 
 pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
     if let Some(plan) = &args.plan {
-        return convert_plan(args, plan);
+        return convert_plan(args, plan, shard(args)?);
     }
     let (sources, lake) = sources_and_lake(&args.places)?;
-    if args.array_index.is_some() || args.array_size.is_some() {
+    if shard(args)?.is_some() {
         let message = "children of an array job convert a plan: give `--plan`, and no sources";
         return Err(Error::config(message));
     }

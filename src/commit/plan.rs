@@ -210,7 +210,31 @@ impl WorkPlan {
             let message = "the plan was made by another version of this program";
             return Err(Error::config(message).at("key", &key));
         }
+        if plan.id != id || !plan.is_sound() {
+            let message = "plan is damaged: what it says does not agree with itself";
+            return Err(Error::new(ErrorKind::Damaged, message).at("key", &key));
+        }
         Ok(Some(plan))
+    }
+
+    /// Whether names are names, and the parts come to the totals: documents may be edited by hand, or
+    /// by somebody who may write to the lake and to nothing else.
+    fn is_sound(&self) -> bool {
+        let is_name = |name: &str| {
+            let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+            !name.is_empty() && !name.starts_with('_') && name.bytes().all(is_allowed)
+        };
+        let sum = |of: fn(&PlanPart) -> u64| {
+            self.parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(of(part)))
+        };
+        let PlanTotals { units, objects, files, weight, .. } = self.totals;
+        let is_small = |count: u64| count < 1 << 40;
+        is_name(&self.settings.table)
+            && is_name(&self.settings.database)
+            && self.shards > 0
+            && sum(|part| part.units) == Some(units)
+            && sum(|part| part.weight) == Some(weight)
+            && [units, objects, files, self.first_number].into_iter().all(is_small)
     }
 
     /// Finds the lake's open plan; there is one at most.
@@ -384,6 +408,7 @@ mod tests {
             objects: vec![PlannedObject("k".into(), "e".into(), 1, 2)],
         };
         plan.add_part(&storage, std::slice::from_ref(&unit)).await.unwrap();
+        plan.totals = PlanTotals { units: 1, weight: 3, ..PlanTotals::default() };
         plan.open(&storage).await.unwrap();
 
         assert_eq!(WorkPlan::find_open(&storage).await.unwrap(), Some(plan.clone()));

@@ -72,8 +72,9 @@ pub async fn known_object(
 ) -> Result<Object> {
     let Some((bucket, key)) = key.strip_prefix("s3://").and_then(|rest| rest.split_once('/'))
     else {
-        let path = if Path::new(key).is_file() { PathBuf::from(key) } else { local::path_of(key) };
-        let object = local::object(path, key.to_owned()).ok().filter(|found| found.etag == etag);
+        let path = Some(local::path_of(key)).filter(|path| path.is_file());
+        let object = path.and_then(|path| local::object(path, key.to_owned()).ok());
+        let object = object.filter(|found| found.etag == etag);
         return object.ok_or_else(|| {
             let message = "object is not as it was when it was listed";
             Error::new(ErrorKind::Unavailable, message).at("object", key)
@@ -108,8 +109,7 @@ async fn find_keys(bucket: &Bucket, folder: &str, keys: &BTreeSet<&str>) -> Resu
 
 fn find_file(roots: &[PathBuf], key: &str) -> Option<Object> {
     let is_there = |path: &Path| roots.iter().any(|root| path.starts_with(root)) && path.is_file();
-    let plain = PathBuf::from(key);
-    let path = if is_there(&plain) { plain } else { local::path_of(key) };
+    let path = local::path_of(key);
     if !is_there(&path) {
         return None;
     }

@@ -125,7 +125,7 @@ fn leads_nowhere(err: &walkdir::Error) -> bool {
 fn key_of(path: &Path) -> String {
     let mut key = String::new();
     for part in path.as_os_str().as_encoded_bytes().utf8_chunks() {
-        key += part.valid();
+        key += &part.valid().replace("\\x", "\\x5Cx");
         part.invalid().iter().for_each(|byte| key += &format!("\\x{byte:02X}"));
     }
     key

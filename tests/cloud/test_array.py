@@ -296,9 +296,10 @@ def in_catalog(job):
         if database == job.database:
             text = json.dumps([table.input, sorted(table.partitions.items())], sort_keys=True)
             table, partitions = json.loads(text.replace(job.lake.url, "LAKE"))
-            # Files and bytes depend on who has the copies.
-            for size in ("numFiles", "objectCount", "sizeKey", "totalSize", "averageRecordSize"):
-                assert int(table["Parameters"].pop(size)) > 0
+            # Files and bytes depend on who has the copies, in a table as in its partitions.
+            for described in [table, *(partition for _, partition in partitions)]:
+                for size in ("numFiles", "objectCount", "sizeKey", "totalSize", "averageRecordSize"):
+                    assert int(described["Parameters"].pop(size)) > 0
             found[name] = table, partitions
     return found
 

@@ -7,10 +7,10 @@
 
 use crate::catalog::Catalog;
 use crate::commit::{
-    CompleteListing, Intent, Known, PlanEnd, UnitDone, WorkPlan, drop_locks_after,
+    CompleteListing, Intent, Known, Manifest, PlanEnd, UnitDone, WorkPlan, drop_locks_after,
     read_lock_version, write_lock,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::pipeline::CatalogOptions;
 use crate::pipeline::array::shard::child_of;
@@ -18,7 +18,7 @@ use crate::pipeline::array::{catalog_of, find_plan};
 use crate::pipeline::convert::{runtime, warnings, write_run_log};
 use crate::pipeline::inspect::unit_of;
 use crate::pipeline::publish::{open_catalog, refresh_catalog};
-use crate::pipeline::report::{Done, Report};
+use crate::pipeline::report::{Done, Progress, Report};
 use crate::pipeline::tasks::all;
 use crate::pipeline::window::note_listings;
 use crate::schema::{Family, Lock};
@@ -85,7 +85,7 @@ pub enum Finished {
 /// # Errors
 /// `Busy` when another run holds the lake; `Config`, `Damaged`, `Unavailable`, `Denied`, `Io`. The plan
 /// stays open then, and finishing it again goes on.
-pub fn finish_plan(options: &FinishOptions) -> Result<Finished> {
+pub fn finish_plan(options: &FinishOptions, progress: &Progress) -> Result<Finished> {
     let started = Instant::now();
     let runtime = runtime()?;
     runtime.block_on(async {
@@ -93,7 +93,8 @@ pub fn finish_plan(options: &FinishOptions) -> Result<Finished> {
         let lease = Lease::take(&storage).await?;
         let outcome = match &plan {
             Some(plan) => {
-                Finish { options, plan, storage: &storage, lease: &lease, started }.run().await
+                let (storage, lease) = (&storage, &lease);
+                Finish { options, progress, plan, storage, lease, started }.run().await
             }
             // What an attempt that was killed at its very end has left.
             None => WorkPlan::remove_all_work(&storage).await.map(|()| Finished::Nothing(None)),
@@ -105,6 +106,7 @@ pub fn finish_plan(options: &FinishOptions) -> Result<Finished> {
 
 struct Finish<'a> {
     options: &'a FinishOptions,
+    progress: &'a Progress,
     plan: &'a WorkPlan,
     storage: &'a Storage,
     lease: &'a Lease,
@@ -196,6 +198,9 @@ impl Finish<'_> {
                 done.report.bytes_compressed += bytes_compressed;
                 done.add_reasons(quarantined_by_reason.iter().map(|(why, count)| (why, *count)));
                 done.add(&manifest, false);
+                Progress::add(&self.progress.units, 1);
+                Progress::add(&self.progress.objects, manifest.objects.len() as u64);
+                Progress::add(&self.progress.records, manifest.tally.read);
                 for news in news {
                     let added = lock.merge(news.family, &news.column, &news.seen);
                     done.report.new_fields.extend(added);
@@ -212,6 +217,11 @@ impl Finish<'_> {
     async fn gap(&self) -> Result<Option<std::ops::Range<u64>>> {
         let Self { plan, storage, .. } = *self;
         let there = plan.committed(storage).await?;
+        if !there.is_empty() && !is_own(plan, storage, &there).await? {
+            let message = "another run has used the numbers of the plan's units: give it up with \
+                           `trailmill plan discard`";
+            return Err(Error::new(ErrorKind::Damaged, message).at("plan", &plan.id));
+        }
         let Some(last) = there.last().copied() else { return Ok(None) };
         let is_whole = there.len() as u64 == last + 1;
         Ok((!is_whole).then(|| last.saturating_sub(2 * AT_ONCE)..last + 1))
@@ -315,7 +325,7 @@ async fn discard(plan: &WorkPlan, storage: &Storage) -> Result<()> {
         Some(PlanEnd::Finished) => return Err(Error::config("the plan is finished")),
         // An attempt that was killed may have left something; what was written since then is not ours.
         Some(PlanEnd::Discarded) => {}
-        None if !plan.committed(storage).await?.is_empty() => {
+        None if is_own(plan, storage, &plan.committed(storage).await?).await? => {
             let message = "units of the plan are in the lake by now: finish it";
             return Err(Error::config(message).at("plan", &plan.id));
         }
@@ -333,6 +343,16 @@ async fn discard(plan: &WorkPlan, storage: &Storage) -> Result<()> {
         drop_locks_after(storage, known.schema_version()).await?;
     }
     storage.clear_half_written()
+}
+
+/// Returns whether some of the numbers that are used by now were used by the plan's own units.
+async fn is_own(plan: &WorkPlan, storage: &Storage, units: &[u64]) -> Result<bool> {
+    let Some(unit) = units.first().copied() else { return Ok(false) };
+    if plan.done(storage, unit..unit + 1).await?.is_empty() {
+        return Ok(false);
+    }
+    let done = plan.read_done(storage, unit).await?;
+    Manifest::is_committed(storage, &done.manifest.unit).await
 }
 
 /// Removes what children of a plan that was given up wrote, before the numbers of its units are used

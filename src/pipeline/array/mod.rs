@@ -48,6 +48,9 @@ pub fn lake_of_plan(address: &Location) -> Location {
 /// # Errors
 /// `Config` for what is no lake, or has no plan of that name; `Damaged`, `Unavailable`, `Denied`, `Io`.
 pub async fn find_plan(address: &Location, s3: &S3) -> Result<(Storage, Option<WorkPlan>)> {
+    if address.local().is_some_and(|path| path.as_os_str().is_empty()) {
+        return Err(Error::config("no plan and no lake is named"));
+    }
     let (lake, id) = plan_in(address);
     let no_lake =
         || Error::config("this is no lake: it has no `_trailmill` folder").at("lake", &lake);

@@ -208,9 +208,8 @@ fn convert_options(options: &ShardOptions, plan: &WorkPlan) -> Result<ConvertOpt
 /// The units of a part that are not done, as they are read.
 #[derive(Debug)]
 struct ShardUnits {
-    units: Receiver<Result<Unit>>,
-    waiting: Option<Result<Unit>>,
-    is_closed: bool,
+    units: Receiver<Result<Option<Unit>>>,
+    waiting: Option<Result<Option<Unit>>>,
 }
 
 impl ShardUnits {
@@ -231,11 +230,13 @@ impl ShardUnits {
             seen: Arc::clone(seen),
         };
         handle.spawn(async move {
-            if let Err(err) = reading.send_all(&sender).await {
-                let _ = sender.send(Err(err)).await;
-            }
+            // Its end is said: a task that broke off must not pass for one that is through.
+            let _ = match reading.send_all(&sender).await {
+                Ok(()) => sender.send(Ok(None)).await,
+                Err(err) => sender.send(Err(err)).await,
+            };
         });
-        Self { units, waiting: None, is_closed: false }
+        Self { units, waiting: None }
     }
 }
 
@@ -243,14 +244,13 @@ impl Units for ShardUnits {
     fn poll(&mut self) -> Result<Next> {
         let arrived = match self.waiting.take() {
             Some(unit) => unit,
-            None if self.is_closed => return Ok(Next::End),
             None => match self.units.try_recv() {
                 Ok(unit) => unit,
                 Err(TryRecvError::Empty) => return Ok(Next::Pending),
-                Err(TryRecvError::Disconnected) => return Ok(Next::End),
+                Err(TryRecvError::Disconnected) => Err(broken_off()),
             },
         };
-        Ok(Next::Unit(Box::new(arrived?)))
+        Ok(arrived?.map_or(Next::End, |unit| Next::Unit(Box::new(unit))))
     }
 
     fn wait(&mut self, runtime: &Handle) -> Result<()> {
@@ -259,11 +259,15 @@ impl Units for ShardUnits {
             runtime.block_on(async { tokio::time::timeout(pause, self.units.recv()).await });
         match arrived {
             Ok(Some(unit)) => self.waiting = Some(unit),
-            Ok(None) => self.is_closed = true,
+            Ok(None) => return Err(broken_off()),
             Err(_) => {}
         }
         Ok(())
     }
+}
+
+fn broken_off() -> Error {
+    Error::new(ErrorKind::Bug, "reading the plan broke off")
 }
 
 /// Reads a part's units from the plan.
@@ -276,7 +280,7 @@ struct Reading {
 }
 
 impl Reading {
-    async fn send_all(&self, sender: &Sender<Result<Unit>>) -> Result<()> {
+    async fn send_all(&self, sender: &Sender<Result<Option<Unit>>>) -> Result<()> {
         let (mut unit, mut start) = (0, 0);
         for (at, part) in self.plan.parts.iter().enumerate() {
             let units = unit..unit + part.units;
@@ -297,7 +301,7 @@ impl Reading {
         at: usize,
         numbers: std::ops::Range<u64>,
         mut start: u64,
-        sender: &Sender<Result<Unit>>,
+        sender: &Sender<Result<Option<Unit>>>,
     ) -> Result<bool> {
         let done = self.plan.done(&self.storage, numbers.clone()).await?;
         let done: HashSet<u64> = done.into_iter().collect();
@@ -307,7 +311,7 @@ impl Reading {
                 Progress::add(&self.seen.units, 1);
                 if done.contains(&number) {
                     Progress::add(&self.seen.done_before, 1);
-                } else if sender.send(Ok(self.unit(number, planned).await?)).await.is_err() {
+                } else if sender.send(Ok(Some(self.unit(number, planned).await?))).await.is_err() {
                     return Ok(false);
                 }
             }
