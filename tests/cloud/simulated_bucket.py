@@ -22,6 +22,7 @@ import itertools
 import json
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -29,6 +30,7 @@ import sys
 import tempfile
 import threading
 import time
+import typing
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -346,22 +348,38 @@ class SimulatedBucket:
             yield json.loads(gzip.decompress(self.lake.objects[key][0]))
 
 
+class Measured(typing.NamedTuple):
+    """A plan that was made of a whole bucket, and what that took."""
+
+    code: int
+    plan: dict | None
+    said: str
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
 def measured_plan(program, bucket, environ, *options):
-    """Plans the whole bucket; returns the exit code, the plan, what was said, seconds and peak RSS in bytes."""
+    """Plans the whole bucket."""
     command = [str(program), "plan", f"s3://{BUCKET}/", "s3://lake/x", "--catalog", "none", "--shards", "auto"]
     command += ["--sample-objects", "0", "--report", "json", "-q", *options]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        began, peak = time.monotonic(), 0
+        # Workers are not waited for until the bucket ends: what is added is the program's.
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before, began, peak = used.ru_utime + used.ru_stime, time.monotonic(), 0
         process = subprocess.Popen(command, env={**environ, "AWS_ENDPOINT_URL": bucket.url}, stdout=out, stderr=err)
         # What wait4 says includes this process, from before the other began to be its own.
         while process.poll() is None:
             peak = max(peak, peak_of(process.pid))
             time.sleep(0.02)
         seconds = time.monotonic() - began
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = used.ru_utime + used.ru_stime - before
         out.seek(0)
         err.seek(0)
         said = out.read()
-        return process.returncode, json.loads(said) if said else None, err.read(), seconds, peak
+        plan = json.loads(said) if said else None
+        return Measured(process.returncode, plan, err.read(), seconds, cpu, peak)
 
 
 def peak_of(pid):
@@ -399,16 +417,18 @@ def main():
         "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null",
     }  # fmt: skip
     with SimulatedBucket(args.objects, args.workers, keeps=lambda key: "/parts/" not in key) as bucket:
-        code, plan, said, seconds, peak = measured_plan(Path(args.program), bucket, environ, *options)
-        if code:
-            sys.exit(f"exit code {code}\n{said}")
+        done = measured_plan(Path(args.program), bucket, environ, *options)
+        if done.code:
+            sys.exit(f"exit code {done.code}\n{done.said}")
         sizes = [size for key, size in bucket.lake.sizes.items() if "/parts/" in key]
-        totals = plan["totals"]
+        totals = done.plan["totals"]
         print(
             f"{totals['objects']:,} objects in {len(bucket.archive.spans):,} regions, "
-            f"{plan['listing']['requests']:,} requests, {totals['units']:,} units, {plan['shards']:,} shards\n"
-            f"{seconds:.1f} s, {seconds / args.objects * 1e5:.3f} s per 100,000 objects\n"
-            f"peak RSS {peak / 1e6:.0f} MB\n"
+            f"{done.plan['listing']['requests']:,} requests, {totals['units']:,} units, "
+            f"{done.plan['shards']:,} shards\n"
+            f"{done.seconds:.1f} s, {done.seconds / args.objects * 1e5:.3f} s per 100,000 objects; "
+            f"{done.cpu_seconds:.1f} s of the program's CPU time\n"
+            f"peak RSS {done.peak_bytes / 1e6:.0f} MB\n"
             f"plan {sum(sizes) / 1e6:.1f} MB in {len(sizes):,} parts, "
             f"{sum(sizes) / max(1, totals['objects']):.1f} bytes per object"
         )
