@@ -78,7 +78,12 @@ impl WorkPlan {
     pub async fn read_done(&self, storage: &Storage, unit: u64) -> Result<UnitDone> {
         let key = self.done_key(unit);
         let gone = || Error::new(ErrorKind::Damaged, "unit of the plan is gone").at("key", &key);
-        unpack(&key, &storage.read(&key).await?.ok_or_else(gone)?)
+        let done: UnitDone = unpack(&key, &storage.read(&key).await?.ok_or_else(gone)?)?;
+        if done.manifest.unit.number != self.first_number + unit {
+            let message = "unit of the plan says that it is another";
+            return Err(Error::new(ErrorKind::Damaged, message).at("key", &key));
+        }
+        Ok(done)
     }
 
     /// Returns which units are the lake's by now, in order.

@@ -352,7 +352,7 @@ impl Run<'_> {
 
     /// Keeps a segment's buffers for the next one, unless they are larger than segments usually are.
     fn keep_buffers(&self, parsed: Parsed) {
-        if parsed.texts.capacity() as u64 <= 2 * self.options.unit_size.0 {
+        if parsed.texts.capacity() as u64 <= self.options.unit_size.0.saturating_mul(2) {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(parsed);
         }
     }
