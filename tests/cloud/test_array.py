@@ -794,7 +794,9 @@ def test_a_finish_killed_at_a_boundary_is_completed_by_the_next(converted, proxy
 
 @pytest.mark.parametrize("action", ["CreateDatabase", "CreateTable", "BatchCreatePartition"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_finish_killed_at_a_call_of_the_catalog_is_completed_by_the_next(converted, proxy, is_done, own_glue, action, when):
+def test_a_finish_killed_at_a_call_of_the_catalog_is_completed_by_the_next(
+    converted, is_done, own_glue, action, when
+):
     at_glue = FaultyProxy(own_glue.url)
     running = []
     rule = at_glue.on(action, "", getattr(faults, when)(lambda: running[0].kill()))
@@ -922,7 +924,7 @@ def test_looking_and_syncing_leave_what_children_wrote(converted, small, is_done
     before = converted.lake.listing()
 
     for args in [["catalog", "diff"], ["catalog", "sync"], ["schema", "show"], ["catalog", "show"], ["quarantine"]]:
-        converted.run(args[0], *args[1:], converted.lake.url, codes=(0, 1, 2, 75))
+        converted.run(*args, converted.lake.url)
 
     found = {key: tag for key, tag in converted.lake.listing().items() if key in before}
     assert_same_content(before, found)
@@ -1114,9 +1116,7 @@ def test_a_plan_holds_every_key_of_a_large_bucket_once_in_bounded_memory(capsys)
         print(f" {objects:,} keys: {done.seconds:.1f} s, peak RSS {done.peak_bytes / 1e6:.0f} MB ", end="")
 
 
-def test_the_simulated_bucket_lists_as_s3_does(tmp_path):
-    import boto3  # noqa: F401
-
+def test_the_simulated_bucket_lists_as_s3_does():
     with SimulatedBucket(5_000, workers=1) as bucket:
         s3 = client("s3", bucket.url)
         pages = list(s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET))
