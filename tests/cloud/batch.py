@@ -200,7 +200,8 @@ def arguments():
     given, of_plan = given[:at], given[at + 1 :]
     about, _, rest = __doc__.partition("\n\n")
     parser = argparse.ArgumentParser(
-        usage="scripts/batch [option...] SOURCE... LAKE [-- option of plan...]", description=about, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="scripts/batch [option...] SOURCE... LAKE [-- option of plan...]", description=about,
+        epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--children", type=int, help="children of the array [default: as the plan says]")
     for name, what in [("kill", "killed"), ("twice", "run by two processes"), ("spot", "ended like Spot")]:
