@@ -42,7 +42,7 @@ from simulated_bucket import BUCKET, SimulatedBucket, measured_plan
 from strict_glue import StrictGlue
 
 # Units of an array job small enough that there are more of them than children.
-PLANNED = ["--unit-size", "300kB", "--sample-objects", "60"]
+PLANNED = ["--unit-size", "200kB", "--sample-objects", "60"]
 INFERRED = ["request", "response", "additional", "service_details", "insight", "aggregate"]
 
 
@@ -223,26 +223,28 @@ class Rows:
             self.read[lake.url] = lake.rows()
         return self.read[lake.url]
 
-    def differences(self, a, b, without=(), but=()):
+    def differences(self, a, b, without=(), but=(), only=()):
         """Rows that one of two lakes has more often than the other, by table.
 
-        `without` leaves columns and partition keys out, `but` events.
+        `without` leaves columns and partition keys out, `but` events; `only` takes no others.
         """
+
+        def is_wanted(row):
+            return not any(event in row for event in but) and (not only or any(event in row for event in only))
 
         def rows(lake, table):
             kept = (
                 [{name: value for name, value in part.items() if name not in without} for part in row]
-                for row in map(json.loads, self.of(lake).get(table, []))
-                if row[1].get("eventid") not in but
+                for row in map(json.loads, filter(is_wanted, self.of(lake).get(table, [])))
             )
             return collections.Counter(json.dumps(row, sort_keys=True) for row in kept)
 
         found = {}
         for table in self.of(a).keys() | self.of(b).keys():
             first, second = rows(a, table), rows(b, table)
-            only = [*(first - second)][:2], [*(second - first)][:2]
-            if any(only):
-                found[table] = only
+            differ = [*(first - second)][:2], [*(second - first)][:2]
+            if any(differ):
+                found[table] = differ
         return found
 
     def duckdb_differences(self, a, b, but=()):
@@ -354,7 +356,7 @@ def test_an_array_makes_the_lake_of_one_process_row_for_row(played, whole, rows,
 
     assert len(rows.of(job.lake)) == 4
     assert rows.differences(whole.lake, job.lake, but=EITHER_IDS) == {}
-    assert rows.differences(whole.lake, job.lake, without=["account"]) == {}
+    assert rows.differences(whole.lake, job.lake, without=["account"], only=EITHER_IDS) == {}
     # The run's own account of it, too.
     for field in [*BALANCE, "rows_by_table", "quarantined_by_reason", "units", "objects_known"]:
         assert job.batch.report[field] == whole.report[field], field
@@ -413,7 +415,7 @@ def test_a_conversion_without_a_plan_makes_the_same_documented_columns_and_texts
     ).report
 
     assert rows.differences(whole.lake, job.lake, without=INFERRED, but=EITHER_IDS) == {}
-    assert rows.differences(whole.lake, job.lake, without=[*INFERRED, "account"]) == {}
+    assert rows.differences(whole.lake, job.lake, without=[*INFERRED, "account"], only=EITHER_IDS) == {}
     assert [plain[field] for field in BALANCE] == [whole.report[field] for field in BALANCE]
     is_exact(job)
 
@@ -570,8 +572,6 @@ CHILD_PUTS = {
 }
 CHILD_FAULTS = {
     "503 SlowDown": (faults.status(503, "SlowDown"), 2),
-    "500 InternalError": (faults.status(500, "InternalError"), 2),
-    "a reset before the answer": (faults.drop, 2),
     "a reset in the client's body": (faults.cut_request, 2),
     "a reset when it is done": (faults.drop_after, 2),
     "500 when it is done": (faults.status_after(500, "InternalError"), 2),
@@ -693,7 +693,7 @@ def test_sigterm_ends_a_child_with_75_and_its_next_attempt_completes_the_plan(op
 EXPIRED = faults.status(400, "ExpiredToken", "The provided token has expired.")
 
 
-@pytest.mark.parametrize("place", ["data file", "done document", "source object"])
+@pytest.mark.parametrize("place", ["data file", "source object"])
 def test_credentials_that_expire_end_a_child_with_75(opened, proxy, is_done, place):
     at = ("GetObject", "^logs-") if place == "source object" else ("PutObject", CHILD_PUTS[place])
     proxy.on(*at, EXPIRED, first=2, count=EVERY)
@@ -756,7 +756,7 @@ def test_of_two_finishes_at_once_one_ends_with_75(converted, proxy, endpoint, is
 DELETES = ("DeleteObject", "DeleteObjects")
 FINISH_PLACES = {
     "lease": ("PutObject", r"_trailmill/lease\.json$", (1,)),
-    "manifest": ("PutObject", r"_trailmill/manifests/", (1, 5)),
+    "manifest": ("PutObject", r"_trailmill/manifests/", (5,)),
     "schema lock": ("PutObject", r"_trailmill/schema/", (1,)),
     "part of the ledger": ("PutObject", r"_trailmill/ledger/", (1,)),
     "checkpoint": ("PutObject", r"_trailmill/checkpoints/", (1,)),
@@ -792,8 +792,10 @@ def test_a_finish_killed_at_a_boundary_is_completed_by_the_next(converted, proxy
     is_done(converted, f"killed {when} {place} {nth}")
 
 
-@pytest.mark.parametrize("action", ["CreateDatabase", "CreateTable", "BatchCreatePartition"])
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    ("when", "action"),
+    [("before", "CreateTable"), ("after", "CreateTable"), ("after", "BatchCreatePartition")],
+)
 def test_a_finish_killed_at_a_call_of_the_catalog_is_completed_by_the_next(
     converted, is_done, own_glue, action, when
 ):
@@ -850,7 +852,7 @@ def test_a_child_that_comes_after_the_end_changes_nothing(converted, small, end,
     before = converted.lake.listing()
     plan = converted.lake.url if by == "lake" else f"{converted.lake.url}/{OWN}plans/{small.plan['id']}.json"
 
-    for index in (None, 0, 2):
+    for index in (None, 2):
         args = ["convert", "--plan", plan, "-q"]
         report = converted.run(*args, env=child(index, 3)).report
         assert report["units"] == 0 and report["records_read"] == 0
@@ -972,8 +974,7 @@ def test_a_second_plan_that_is_given_up_leaves_the_lake_as_it_was(nightly):
     assert_same_content(before, found)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("nth", [1, 4])
+@pytest.mark.parametrize(("when", "nth"), [("before", 1), ("after", 4)])
 def test_a_discard_killed_on_its_way_is_completed_by_the_next(small, endpoint, proxy, when, nth):
     job = small.converted.make(endpoint)
     killed_at(
