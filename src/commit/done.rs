@@ -78,7 +78,12 @@ impl WorkPlan {
     pub async fn read_done(&self, storage: &Storage, unit: u64) -> Result<UnitDone> {
         let key = self.done_key(unit);
         let gone = || Error::new(ErrorKind::Damaged, "unit of the plan is gone").at("key", &key);
-        let done: UnitDone = unpack(&key, &storage.read(&key).await?.ok_or_else(gone)?)?;
+        let bytes = storage.read(&key).await?.ok_or_else(gone)?;
+        let done: UnitDone = unpack(&key, &bytes).map_err(|err| {
+            let message =
+                "unit of the plan is damaged: remove the document, and run its child again";
+            Error::new(ErrorKind::Damaged, message).at("key", &key).because(err)
+        })?;
         if done.manifest.unit.number != self.first_number + unit {
             let message = "unit of the plan says that it is another";
             return Err(Error::new(ErrorKind::Damaged, message).at("key", &key));

@@ -1,17 +1,17 @@
 //! A sample of what a plan lists, to infer a schema from before anything is converted.
 //!
 //! The listing is divided into strata: family, account, region and month of delivery. Of each stratum
-//! the objects with the smallest hashes of their keys are kept, and when there are more strata than
-//! objects may be read, those with the smallest hashes: the same listing gives the same sample, in
-//! memory that does not grow with it.
+//! the objects with the smallest hashes of their keys are kept, an equal share of the sample, and when
+//! there are more strata than objects may be read, those with the smallest hashes: the same listing
+//! gives the same sample, in memory that does not grow with it. What has no layout is one stratum.
 
 use crate::commit::month;
 use crate::source::{Layout, Object};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// Objects of a stratum at most.
-const PER_STRATUM: usize = 3;
+/// Objects of a stratum that are kept at least: some strata have fewer than their share.
+const LEAST_KEPT: usize = 3;
 
 /// Larger objects are no samples: the largest archive would take as long as a unit.
 const MAX_BYTES: u64 = 64 << 20;
@@ -41,11 +41,12 @@ impl Sample {
             return;
         }
         let hash = xxh3_64(object.key.as_bytes());
+        let kept = self.kept();
         let objects = self.strata.entry(stratum).or_default();
         let is_smaller = objects.last_key_value().is_none_or(|(last, _)| hash < *last);
-        if objects.len() < PER_STRATUM || is_smaller {
+        if objects.len() < kept || is_smaller {
             objects.insert(hash, object.clone());
-            if objects.len() > PER_STRATUM {
+            while objects.len() > kept {
                 objects.pop_last();
             }
         }
@@ -54,13 +55,19 @@ impl Sample {
         }
     }
 
+    /// Objects of a stratum that are kept: fewer as strata are found, so that what is left in the end
+    /// does not depend on their order.
+    fn kept(&self) -> usize {
+        (self.most / self.strata.len().max(1)).max(LEAST_KEPT)
+    }
+
     /// Returns the objects: the first of each stratum, then the second of each, as many as there may be,
     /// in the order of their keys.
     pub(super) fn into_objects(self) -> Vec<Object> {
-        let strata: Vec<Vec<Object>> =
-            self.strata.into_values().map(|objects| objects.into_values().collect()).collect();
-        let turns =
-            (0..PER_STRATUM).flat_map(|turn| strata.iter().filter_map(move |s| s.get(turn)));
+        let kept = self.kept();
+        let first = |objects: BTreeMap<u64, Object>| objects.into_values().take(kept).collect();
+        let strata: Vec<Vec<Object>> = self.strata.into_values().map(first).collect();
+        let turns = (0..kept).flat_map(|turn| strata.iter().filter_map(move |s| s.get(turn)));
         let mut objects: Vec<Object> = turns.take(self.most).cloned().collect();
         objects.sort_by(|a, b| a.key.cmp(&b.key));
         objects
@@ -108,8 +115,8 @@ mod tests {
         assert_eq!(keys.len(), 22);
         objects.reverse();
         assert_eq!(sampled(&objects), keys);
-        let few = sampled(&objects[..10]);
-        assert_eq!(few.len(), 10);
+        assert_eq!(sampled(&objects[..10]).len(), 10);
+        assert_eq!(sampled(&objects[100..4000]).len(), 30, "one stratum has all of the sample");
     }
 
     #[test]
