@@ -35,6 +35,11 @@ impl Extra {
         self.open.clear();
     }
 
+    /// Returns how many leftovers there are.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
     /// Adds a value under the open path.
     pub(super) fn add(&mut self, value: Cell) {
         self.steps.extend_from_slice(&self.open);

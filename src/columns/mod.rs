@@ -4,6 +4,7 @@
 
 mod extra;
 mod record;
+mod repeats;
 mod text;
 mod tree;
 mod typed;

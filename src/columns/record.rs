@@ -3,8 +3,8 @@
 //! First the record's top-level keys are found and its time and partition are checked; only then do
 //! values go to the columns, so that a bad record leaves no trace in them.
 
-use crate::columns::extra::{Extra, Step};
-use crate::columns::text::{Cell, Interner, Span, Texts};
+use crate::columns::extra::Extra;
+use crate::columns::text::{Cell, Interner, Span, Texts, is_same};
 use crate::columns::tree::{FieldText, Tree};
 use crate::columns::typed::Typed;
 use crate::error::{Error, ErrorKind, Result};
@@ -107,11 +107,13 @@ struct Keys {
     /// Key to column, and lower-cased key to column.
     exact: HashMap<Box<[u8]>, usize>,
     folded: HashMap<Box<[u8]>, usize>,
-    /// Every key met so far with its column, and the keys of the record before in their order: keys
+    /// Every key met so far with its column, and which came last after each, and before all at 0: keys
     /// come in the same order from record to record, so that one comparison usually settles it.
     met: HashMap<Box<[u8]>, u32>,
     known: Vec<(Box<[u8]>, Option<usize>)>,
-    expected: Vec<u32>,
+    follows: Vec<u32>,
+    /// Where in `follows` the next key is to be looked up.
+    hint: usize,
     event_time: Option<usize>,
     time_window: Option<usize>,
     account: Option<usize>,
@@ -141,7 +143,8 @@ impl Keys {
             folded,
             met: HashMap::new(),
             known: Vec::new(),
-            expected: Vec::new(),
+            follows: vec![0],
+            hint: 0,
             event_time: at("eventtime"),
             time_window: at("timewindow"),
             account: at("recipientaccountid").or(at("accountid")),
@@ -154,12 +157,19 @@ impl Keys {
         }
     }
 
-    /// Returns the column of the `n`th key of a record.
-    fn column(&mut self, n: usize, key: &str) -> Option<usize> {
-        if let Some(id) = self.expected.get(n)
-            && *self.known[*id as usize].0 == *key.as_bytes()
+    /// Says that the keys of another record follow.
+    fn open_record(&mut self) {
+        self.hint = 0;
+    }
+
+    /// Returns the column of the next key of a record.
+    fn column(&mut self, key: &str) -> Option<usize> {
+        let expected = self.follows[self.hint];
+        if let Some((text, column)) = self.known.get(expected as usize)
+            && is_same(text, key.as_bytes())
         {
-            return self.known[*id as usize].1;
+            self.hint = expected as usize + 1;
+            return *column;
         }
         let id = match self.met.get(key.as_bytes()) {
             Some(id) => *id,
@@ -170,15 +180,13 @@ impl Keys {
                 }
                 let id = self.known.len() as u32;
                 self.known.push((key.as_bytes().into(), column));
+                self.follows.push(0);
                 self.met.insert(key.as_bytes().into(), id);
                 id
             }
         };
-        if n < self.expected.len() {
-            self.expected[n] = id;
-        } else if n == self.expected.len() {
-            self.expected.push(id);
-        }
+        self.follows[self.hint] = id;
+        self.hint = id as usize + 1;
         self.known[id as usize].1
     }
 
@@ -449,9 +457,10 @@ impl TableRows {
         scratch.leftover.clear();
         let source = cursor.bytes();
         cursor.enter(len);
-        for n in 0..len {
+        self.keys.open_record();
+        for _ in 0..len {
             let key = cursor.key();
-            let column = self.keys.column(n, key.text);
+            let column = self.keys.column(key.text);
             let found = Found::read(Span::new(key.raw), cursor);
             cursor.end_entry();
             // The same key again: the last one counts, unless only the earlier is spelled right.
@@ -597,10 +606,9 @@ impl TableRows {
                 }
                 (Values::Typed(tree), Role::Typed(_, kind)) => {
                     if let Some(found) = found {
-                        extra.open.push(Step::Key(found.key));
-                        let value = &mut cursor.at(found.place);
-                        Typed { tree, texts, extra: &mut *extra }.take(value, kind, 0, row);
-                        extra.open.clear();
+                        let (value, text) = (cursor.at(found.place), found.raw.of(cursor.bytes()));
+                        let mut typed = Typed { tree, texts, extra: &mut *extra };
+                        typed.take_row(value, text, kind, found.key, row);
                     }
                 }
                 (Values::Nested(tree), Role::Nested(_)) => {

@@ -133,6 +133,23 @@ pub(super) fn content<'s>(scalar: &Scalar<'s>, source: &'s [u8]) -> Option<&'s [
     }
 }
 
+/// Returns whether two texts are equal: most are short, and for those a call of `memcmp` takes longer
+/// than the comparison.
+pub(super) fn is_same(a: &[u8], b: &[u8]) -> bool {
+    fn ends<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+        text.first_chunk().zip(text.last_chunk())
+    }
+    if a.len() != b.len() {
+        return false;
+    }
+    match a.len() {
+        4..8 => ends::<4>(a) == ends::<4>(b),
+        8..=16 => ends::<8>(a) == ends::<8>(b),
+        17..=32 => ends::<16>(a) == ends::<16>(b),
+        _ => a == b,
+    }
+}
+
 /// Distinct texts looked at before interning is given up, if they are more than half.
 const TRIAL: usize = 512;
 
@@ -159,6 +176,11 @@ impl Interner {
         self.has_given_up = true;
     }
 
+    /// Counts a text that was found without looking for it.
+    pub(super) fn meet_again(&mut self) {
+        self.seen += 1;
+    }
+
     /// Forgets everything, and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.cells.clear();
@@ -174,12 +196,12 @@ impl Interner {
         }
         self.seen += 1;
         if let Some(last) = self.last
-            && texts.get(last) == text
+            && is_same(texts.get(last), text)
         {
             return last;
         }
         let hash = xxh3_64(text);
-        let found = self.cells.find(hash, |cell| texts.get(*cell) == text).copied();
+        let found = self.cells.find(hash, |cell| is_same(texts.get(*cell), text)).copied();
         let cell = found.unwrap_or_else(|| {
             let cell = texts.keep(text);
             self.cells.insert_unique(hash, cell, |cell| xxh3_64(texts.get(*cell)));

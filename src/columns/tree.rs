@@ -5,7 +5,8 @@
 //! be shredded before the schema is known, in one pass, and laid out once units before it have
 //! merged theirs. Costs follow the values present, not the width of the schema.
 
-use crate::columns::text::{Cell, Interner, Texts};
+use crate::columns::repeats::Repeats;
+use crate::columns::text::{Cell, Interner, Texts, is_same};
 use crate::parse::{Cursor, Scalar, ScalarKind};
 use crate::schema::{Field, Kind, MAX_KEYS, Observed, ObservedField, column_name};
 use hashbrown::HashMap;
@@ -132,11 +133,13 @@ struct Target {
 #[derive(Debug)]
 pub struct Tree {
     pub(crate) nodes: Vec<Node>,
+    /// Of a documented shape.
+    pub(super) repeats: Repeats,
 }
 
 impl Default for Tree {
     fn default() -> Self {
-        let mut tree = Self { nodes: Vec::new() };
+        let mut tree = Self { nodes: Vec::new(), repeats: Repeats::default() };
         tree.add_node("");
         tree
     }
@@ -152,6 +155,7 @@ impl Tree {
 
     /// Forgets all values; a tree of a documented shape is as new then, and keeps its memory.
     pub(crate) fn clear_values(&mut self) {
+        self.repeats.clear();
         for node in &mut self.nodes {
             node.scalars.clear();
             node.objects.clear();
@@ -228,7 +232,7 @@ impl Tree {
     pub(crate) fn find_key(&mut self, node: u32, key: &[u8]) -> Option<usize> {
         let node = &mut self.nodes[node as usize];
         let expected = node.follows.get(node.hint).map_or(0, |at| *at as usize);
-        let is_expected = node.spelled.get(expected).is_some_and(|spelled| **spelled == *key);
+        let is_expected = node.spelled.get(expected).is_some_and(|spelled| is_same(spelled, key));
         let at = if is_expected { expected } else { *node.keys.get(key)? as usize };
         node.expect(at);
         Some(at)

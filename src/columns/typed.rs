@@ -2,6 +2,7 @@
 //! the shape has no place for becomes a leftover.
 
 use crate::columns::extra::{Extra, Step};
+use crate::columns::repeats::Given;
 use crate::columns::text::{Cell, Span, Texts, content};
 use crate::columns::tree::{ListAt, ObjectAt, ScalarAt, Tree};
 use crate::parse::{Cursor, ScalarKind, escape_json};
@@ -17,8 +18,30 @@ pub(crate) struct Typed<'a> {
 }
 
 impl Typed<'_> {
+    /// Takes the whole value of a row that the cursor stands on, of which `text` is the source text.
+    pub(super) fn take_row(
+        &mut self,
+        mut cursor: Cursor<'_>,
+        text: &[u8],
+        kind: &Kind,
+        key: Span,
+        row: u32,
+    ) {
+        if self.tree.repeat(text, row) {
+            return;
+        }
+        let leftovers = self.extra.len();
+        self.extra.open.push(Step::Key(key));
+        self.take(&mut cursor, kind, 0, row);
+        self.extra.open.clear();
+        if self.extra.len() > leftovers {
+            self.tree.repeats.abandon();
+        }
+        self.tree.repeats.end(text);
+    }
+
     /// Takes the value the cursor stands on into `node` at `slot`, and moves past it.
-    pub(super) fn take(&mut self, cursor: &mut Cursor<'_>, kind: &Kind, node: u32, slot: u32) {
+    fn take(&mut self, cursor: &mut Cursor<'_>, kind: &Kind, node: u32, slot: u32) {
         if cursor.is_null() {
             cursor.scalar();
             return;
@@ -42,6 +65,7 @@ impl Typed<'_> {
         let entry = ScalarAt { slot, kind: scalar.kind, text };
         if !self.tree.fill(node, slot) {
             self.tree.nodes[node as usize].scalars.push(entry);
+            self.tree.repeats.note(Given::Scalar { node, kind: entry.kind, text });
             return;
         }
         // The key came before in this object: the last value counts, the earlier one is kept.
@@ -67,6 +91,7 @@ impl Typed<'_> {
             return;
         }
         self.tree.nodes[node as usize].objects.push(ObjectAt { slot, text: Cell::NULL });
+        self.tree.repeats.note(Given::Object { node });
         self.tree.open_object(node);
         cursor.enter(len);
         for _ in 0..len {
@@ -103,8 +128,10 @@ impl Typed<'_> {
             return;
         }
         let (element, first) = self.open_list(node, slot, len);
+        self.tree.repeats.note(Given::List { node, count: len as u32 });
         cursor.enter(len);
         for i in 0..len as u32 {
+            self.tree.repeats.note(Given::Element(i));
             self.extra.open.push(Step::Index(i));
             self.take(cursor, kind, element, first + i);
             self.extra.open.pop();
@@ -119,6 +146,7 @@ impl Typed<'_> {
             self.extra.add(text);
             return;
         }
+        self.tree.repeats.abandon();
         let (entry, first) = self.open_list(node, slot, len);
         let [key_node, value_node] = self.tree.nodes[entry as usize].children[..] else { return };
         let mut slots: HashMap<u128, u32> = HashMap::with_capacity(len);

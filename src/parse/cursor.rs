@@ -158,8 +158,11 @@ impl<'t> Cursor<'t> {
         self.node += 1;
         self.mark += 1;
         let mut end = self.position(self.mark);
-        while end > start + 1 && matches!(self.bytes[end - 1], b' ' | b'\n' | b'\r' | b'\t') {
-            end -= 1;
+        // Behind the last value, there may be some all the same.
+        if self.has_space || self.mark + 1 == self.marks.len() {
+            while end > start + 1 && matches!(self.bytes[end - 1], b' ' | b'\n' | b'\r' | b'\t') {
+                end -= 1;
+            }
         }
         let raw = start..end;
         let kind = match kind {
