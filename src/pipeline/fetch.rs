@@ -105,11 +105,11 @@ pub(super) async fn fetch_all(objects: Vec<Object>) -> Result<Vec<Fetched>> {
     for (at, object) in objects.into_iter().enumerate() {
         out.push(None);
         match &object.place {
-            Place::File(path) => {
+            Place::File => {
                 out[at] = Some(Fetched {
                     json: object.json_estimate,
                     bytes: object.size,
-                    object: SegmentObject::new(&object, Input::File(path.clone())),
+                    object: SegmentObject::new(&object, Input::File(object.path())),
                 });
             }
             Place::Bucket(bucket) => {

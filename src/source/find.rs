@@ -73,7 +73,7 @@ pub async fn known_object(
     let Some((bucket, key)) = key.strip_prefix("s3://").and_then(|rest| rest.split_once('/'))
     else {
         let path = Some(local::path_of(key)).filter(|path| path.is_file());
-        let object = path.and_then(|path| local::object(path, key.to_owned()).ok());
+        let object = path.and_then(|path| local::object(&path, key.to_owned()).ok());
         let object = object.filter(|found| found.etag == etag);
         return object.ok_or_else(|| {
             let message = "object is not as it was when it was listed";
@@ -113,5 +113,5 @@ fn find_file(roots: &[PathBuf], key: &str) -> Option<Object> {
     if !is_there(&path) {
         return None;
     }
-    local::object(path, key.to_owned()).ok()
+    local::object(&path, key.to_owned()).ok()
 }

@@ -40,7 +40,7 @@ pub(super) fn list(
     for entry in walk {
         match entry {
             Ok(entry) if entry.file_type().is_file() => {
-                add(entry.into_path(), window, objects, report)?;
+                add(entry.path(), window, objects, report)?;
             }
             Ok(_) => {}
             // Links to nowhere or in a circle hold no objects.
@@ -60,12 +60,12 @@ fn is_wanted(entry: &DirEntry, window: &Window) -> bool {
 }
 
 fn add(
-    path: PathBuf,
+    path: &Path,
     window: &Window,
     objects: &mut Vec<Object>,
     report: &mut ListingReport,
 ) -> Result<()> {
-    let key = key_of(&path);
+    let key = key_of(path);
     let mut layout = parse(&key);
     if matches!(layout.folder, Folder::Digest | Folder::Other) {
         report.objects_ignored += 1;
@@ -87,7 +87,7 @@ fn add(
 ///
 /// # Errors
 /// `Io` when it cannot be looked at.
-pub(super) fn object(path: PathBuf, key: String) -> Result<Object> {
+pub(super) fn object(path: &Path, key: String) -> Result<Object> {
     let meta = path
         .metadata()
         .map_err(|err| Error::io("cannot read a source object", err).at("object", &key))?;
@@ -96,11 +96,11 @@ pub(super) fn object(path: PathBuf, key: String) -> Result<Object> {
     let archive = ArchiveKind::of_name(&key);
     let json_estimate = match archive {
         Some(_) => meta.len(),
-        None => json_estimate(&path, meta.len()),
+        None => json_estimate(path, meta.len()),
     };
     let layout = parse(&key);
     let size = meta.len();
-    Ok(Object { key, place: Place::File(path), size, etag, json_estimate, layout, archive })
+    Ok(Object { key, place: Place::File, size, etag, json_estimate, layout, archive })
 }
 
 fn is_broken_link(err: &walkdir::Error) -> bool {

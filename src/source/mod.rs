@@ -22,7 +22,6 @@ pub use layout::{Folder, Layout, parse as parse_layout};
 pub use listing::{Listing, ListingReport};
 pub use narrow::{Narrow, Window};
 pub use reader::ReadSeek;
-use std::path::PathBuf;
 pub use walk::Lister;
 
 /// One object to convert, or an archive of them.
@@ -47,8 +46,8 @@ pub struct Object {
 /// Where an object's bytes are.
 #[derive(Clone, Debug)]
 pub enum Place {
-    /// A file of this machine.
-    File(PathBuf),
+    /// A file of this machine, at [`Object::path`].
+    File,
     /// An object of a bucket; its key is that of the object, after the bucket's name.
     Bucket(Bucket),
 }

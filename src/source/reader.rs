@@ -1,11 +1,12 @@
 //! An object of a bucket as a file: archives are streamed and zips are read from behind.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::{Object, Place};
+use crate::source::{Object, Place, local};
 use crate::storage::Bucket;
 use bytes::Bytes;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
 use tokio::runtime::Handle;
 
 /// What one request fetches (FACTS.md E3).
@@ -17,13 +18,18 @@ pub trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
 
 impl Object {
+    /// Returns the path of a file.
+    pub fn path(&self) -> PathBuf {
+        local::path_of(&self.key)
+    }
+
     /// Opens the object to be read like a file, on a thread that may wait.
     ///
     /// # Errors
     /// `Io` when a file cannot be opened; what a bucket says comes with the first read.
     pub fn open(&self, runtime: &Handle) -> Result<Box<dyn ReadSeek>> {
         match &self.place {
-            Place::File(path) => match File::open(path) {
+            Place::File => match File::open(self.path()) {
                 Ok(file) => Ok(Box::new(file)),
                 Err(err) => Err(Error::io("cannot open the archive", err).at("archive", &self.key)),
             },

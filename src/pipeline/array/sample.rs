@@ -92,7 +92,7 @@ mod tests {
         );
         Object {
             layout: parse_layout(&key),
-            place: Place::File(key.clone().into()),
+            place: Place::File,
             key,
             size: 1,
             etag: String::new(),
