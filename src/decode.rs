@@ -95,6 +95,8 @@ impl Decoded {
         let start = self.len;
         self.len += more;
         if self.bytes.len() < self.len {
+            // Not to twice the size, as vectors grow: objects of 50 MB come alone.
+            self.bytes.reserve_exact(self.len - self.bytes.len());
             self.bytes.resize(self.len, 0);
         }
         &mut self.bytes[start..self.len]

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// Bytes of memory that a fingerprint takes, about: sets double, and are between half and full.
 const BYTES_EACH: usize = 27;
 
-/// Segments that a scope is kept for after one that touched it.
+/// Segments that a scope is kept for after the last one that has many rows of it.
 const KEPT_FOR: u64 = 4;
 
 /// Records of one event day, account and region, as their texts say: copies have one scope.
@@ -39,12 +39,66 @@ pub type Copies = BTreeMap<Scope, Vec<u128>>;
 #[derive(Debug, Default)]
 struct Known {
     fingerprints: HashSet<u128>,
-    /// Whether these are all; else those of units before this run lie in the lake only.
+    /// Whether these are all; else some of units that are committed lie in the lake only.
     is_whole: bool,
-    /// The last unit that added some.
-    last_unit: Option<u64>,
-    /// The segment that touched it last.
+    /// What may lie in the lake only; without it, anything may.
+    filter: Option<Filter>,
+    /// Those of units that are not committed yet, which nobody finds in the lake.
+    recent: Vec<(u64, Vec<u128>)>,
+    /// The last segment that it was one of the scopes of.
     touched: u64,
+}
+
+impl Known {
+    /// Forgets what is in the lake; a filter stays, where all was known.
+    fn forget_committed(&mut self) {
+        let recent = self.recent.iter().flat_map(|(_, fingerprints)| fingerprints).copied();
+        let recent: HashSet<u128> = recent.collect();
+        if self.is_whole || self.filter.is_some() {
+            let filter = self.filter.get_or_insert_with(|| Filter::new(self.fingerprints.len()));
+            self.fingerprints.difference(&recent).for_each(|fingerprint| filter.add(*fingerprint));
+        }
+        self.is_whole = false;
+        self.fingerprints = recent;
+    }
+}
+
+/// A Bloom filter: what of a scope may lie in the lake. Late events touch many scopes with a few
+/// records each, and hardly any of those is a copy; no document need be read for the others.
+#[derive(Debug)]
+struct Filter(Vec<u64>);
+
+impl Filter {
+    /// Bits for each fingerprint, and how many of them it sets: of those that are not there, 6 in
+    /// 10,000 are taken for one that may be.
+    const BITS: usize = 16;
+    const BITS_SET: u64 = 8;
+
+    /// Makes room for about `count` fingerprints.
+    fn new(count: usize) -> Self {
+        Self(vec![0; (count * Self::BITS / 64).max(16)])
+    }
+
+    /// The word and the bit of each bit that a fingerprint sets.
+    fn bits(&self, fingerprint: u128) -> impl Iterator<Item = (usize, u64)> + use<> {
+        let (first, step) = (fingerprint as u64, (fingerprint >> 64) as u64 | 1);
+        let all = self.0.len() as u128 * 64;
+        (0..Self::BITS_SET).map(move |n| {
+            let hash = first.wrapping_add(step.wrapping_mul(n));
+            let bit = (u128::from(hash) * all) >> 64;
+            ((bit / 64) as usize, 1 << (bit % 64))
+        })
+    }
+
+    fn add(&mut self, fingerprint: u128) {
+        for (word, bit) in self.bits(fingerprint) {
+            self.0[word] |= bit;
+        }
+    }
+
+    fn may_have(&self, fingerprint: u128) -> bool {
+        self.bits(fingerprint).all(|(word, bit)| self.0[word] & bit != 0)
+    }
 }
 
 /// The fingerprints of records in the lake, as far as a run needs them at the moment.
@@ -56,8 +110,9 @@ pub struct CopyIndex {
 }
 
 impl CopyIndex {
-    /// Begins a segment that touches these scopes. When more than `most` bytes are held, scopes go that
-    /// were not touched of late, and of which everything is in the lake: in units up to `committed`.
+    /// Begins a segment whose rows are mostly of these scopes; what lies in the lake are units up to
+    /// `committed`. When more than `most` bytes are held, what lies there is forgotten of scopes that
+    /// were not among those of late.
     pub fn begin(
         &mut self,
         scopes: impl IntoIterator<Item = Scope>,
@@ -70,15 +125,25 @@ impl CopyIndex {
                 known.touched = self.segment;
             }
         }
+        for known in self.scopes.values_mut() {
+            known.recent.retain(|(unit, _)| Some(*unit) > committed);
+        }
         if (self.count * BYTES_EACH) as u64 <= most {
             return;
         }
+        for known in self.scopes.values_mut() {
+            if known.touched + KEPT_FOR < self.segment {
+                known.forget_committed();
+            }
+        }
+        let filters = self.scopes.values().flat_map(|known| &known.filter);
+        if filters.map(|filter| 8 * filter.0.len() as u64).sum::<u64>() > most {
+            self.scopes.values_mut().for_each(|known| known.filter = None);
+        }
         self.scopes.retain(|_, known| {
-            let is_safe = known.last_unit <= committed;
-            let stays = known.touched + KEPT_FOR >= self.segment || !is_safe;
-            self.count -= if stays { 0 } else { known.fingerprints.len() };
-            stays
+            known.is_whole || known.filter.is_some() || !known.fingerprints.is_empty()
         });
+        self.count = self.scopes.values().map(|known| known.fingerprints.len()).sum();
     }
 
     /// Returns whether all fingerprints of a scope are here.
@@ -90,6 +155,7 @@ impl CopyIndex {
     pub fn make_whole(&mut self, scope: Scope) {
         let known = self.scopes.entry(scope).or_default();
         known.is_whole = true;
+        known.filter = None;
         known.touched = self.segment;
     }
 
@@ -98,20 +164,31 @@ impl CopyIndex {
         self.scopes.get(&scope).is_some_and(|known| known.fingerprints.contains(&fingerprint))
     }
 
-    /// Adds a fingerprint of a unit; returns whether it is new here.
+    /// Returns whether a fingerprint may be in the lake and not here.
+    pub fn may_be_elsewhere(&self, scope: Scope, fingerprint: u128) -> bool {
+        let Some(known) = self.scopes.get(&scope) else { return true };
+        let is_here = known.is_whole || known.fingerprints.contains(&fingerprint);
+        let may_be = |filter: &Filter| filter.may_have(fingerprint);
+        !is_here && known.filter.as_ref().is_none_or(may_be)
+    }
+
+    /// Adds a fingerprint of a unit; returns whether it is new here. Units come in their order.
     pub fn insert(&mut self, scope: Scope, fingerprint: u128, unit: u64) -> bool {
         let known = self.scopes.entry(scope).or_default();
-        known.last_unit = Some(unit);
-        known.touched = self.segment;
         let is_new = known.fingerprints.insert(fingerprint);
-        self.count += usize::from(is_new);
+        if is_new {
+            self.count += 1;
+            match known.recent.last_mut() {
+                Some((last, fingerprints)) if *last == unit => fingerprints.push(fingerprint),
+                _ => known.recent.push((unit, vec![fingerprint])),
+            }
+        }
         is_new
     }
 
     /// Adds what lies in the lake.
     pub fn load(&mut self, scope: Scope, stored: Stored<'_>) {
         let known = self.scopes.entry(scope).or_default();
-        known.touched = self.segment;
         let before = known.fingerprints.len();
         known.fingerprints.extend(stored.iter());
         self.count += known.fingerprints.len() - before;
@@ -212,26 +289,50 @@ mod tests {
         }
     }
 
+    /// As evenly spread as fingerprints are.
+    fn fingerprint(number: u64) -> u128 {
+        xxhash_rust::xxh3::xxh3_128(&number.to_le_bytes())
+    }
+
     #[test]
-    fn only_what_is_in_the_lake_and_was_not_touched_of_late_goes() {
+    fn what_lies_in_the_lake_is_forgotten_of_scopes_that_are_done_with() {
+        let most = 10_000;
         let mut index = CopyIndex::default();
-        index.begin([FIRST], 0, None);
+        index.begin([FIRST], most, None);
         for scope in [FIRST, SECOND] {
             index.make_whole(scope);
-            index.insert(scope, 1, 3);
+            (0..1000).for_each(|n| assert!(index.insert(scope, fingerprint(n), 3)));
         }
         for _ in 0..KEPT_FOR {
-            index.begin([SECOND], 0, Some(3));
+            index.begin([SECOND], most, Some(3));
             assert!(index.is_whole(FIRST));
         }
         index.begin([SECOND], 1 << 20, Some(3));
         assert!(index.is_whole(FIRST), "there is room");
-        index.begin([SECOND], 0, Some(2));
-        assert!(index.is_whole(FIRST), "its unit is not committed");
+        // Late events touch it all the time.
+        index.insert(FIRST, 7, 5);
 
-        index.begin([SECOND], 0, Some(3));
+        index.begin([SECOND], most, Some(4));
 
         assert!(!index.is_whole(FIRST) && index.is_whole(SECOND));
-        assert_eq!(index.len(), 1);
+        assert_eq!(index.len(), 1001, "what is not committed stays");
+        assert!(index.contains(FIRST, 7) && !index.may_be_elsewhere(FIRST, 7));
+        let may_be = |n: &u64| index.may_be_elsewhere(FIRST, fingerprint(*n));
+        assert!((0..1000).all(|n| may_be(&n)), "what lies in the lake is looked for there");
+        let wrong = (1000..11_000).filter(may_be).count();
+        assert!(wrong < 40, "{wrong} of 10,000 are looked for in vain");
+        index.begin([SECOND], most, Some(5));
+        assert!(!index.contains(FIRST, 7) && index.may_be_elsewhere(FIRST, 7));
+    }
+
+    #[test]
+    fn without_room_for_filters_everything_is_looked_for() {
+        let mut index = CopyIndex::default();
+        index.make_whole(FIRST);
+        index.insert(FIRST, 1, 0);
+        for _ in 0..=KEPT_FOR {
+            index.begin([], 0, Some(0));
+        }
+        assert!(index.is_empty() && index.may_be_elsewhere(FIRST, 2));
     }
 }

@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 
 /// Memory that a segment takes for each byte of its JSON, while it is in flight: its distinct texts,
-/// cells and trees. Two threads with their default budget stay under 512 MiB with it (`benches/runs`).
+/// cells and trees, and its share of what workers take.
 const MEMORY_PER_JSON_BYTE: u64 = 2;
 
 /// A segment on its way, with what it must give back.
@@ -109,16 +109,22 @@ impl<'a> Run<'a> {
         reserved: u64,
     ) -> Self {
         let Surroundings { options, storage, handle, progress, stop } = surroundings;
-        // What is fetched and waits may be a quarter of what may be in flight.
+        // What is fetched and waits is compressed: five units of the default size for two threads.
         let is_fetched = options.sources.iter().any(Location::is_s3);
-        let fetches = if is_fetched { options.memory.0 / 4 } else { 0 };
+        let fetches = if is_fetched { options.memory.0 / 8 } else { 0 };
+        let mut segments = options.memory.0 - fetches - reserved;
+        if storage.root().is_some() {
+            // Where nothing is uploaded, a segment for each thread keeps all of them at work.
+            let each = options.unit_size.0.saturating_mul(MEMORY_PER_JSON_BYTE);
+            segments = segments.min(each.saturating_mul(options.threads.max(2) as u64));
+        }
         Self {
             options,
             storage,
             handle,
             progress,
             stop,
-            budget: Arc::new(Budget::new(options.memory.0 - fetches - reserved)),
+            budget: Arc::new(Budget::new(segments)),
             fetch_budget: Budget::new(fetches),
             workers: Mutex::new(Vec::new()),
             idle: Mutex::new(Vec::new()),

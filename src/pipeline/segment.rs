@@ -47,7 +47,7 @@ impl SegmentObject {
     /// A file, which a worker reads; nothing for an object of a bucket.
     pub(crate) fn file(object: &Object) -> Option<Self> {
         match &object.place {
-            Place::File(path) => Some(Self::new(object, Input::File(path.clone()))),
+            Place::File => Some(Self::new(object, Input::File(object.path()))),
             Place::Bucket(_) => None,
         }
     }
@@ -73,9 +73,9 @@ pub(crate) struct RowOptions {
     pub nested: bool,
 }
 
-/// A worker's buffers that are larger go when an object is done: objects of CloudTrail have 50 MB of
-/// JSON at most.
-const MAX_KEPT_BYTES: usize = 64 << 20;
+/// A worker's buffers that are larger go when an object is done: few objects are, and what they took
+/// would stay with every worker.
+const MAX_KEPT_BYTES: usize = 16 << 20;
 
 /// Buffers that a worker keeps from segment to segment.
 #[derive(Debug)]

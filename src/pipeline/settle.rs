@@ -24,11 +24,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-/// The share of `--memory` that fingerprints may take before scopes that are not in use are dropped.
-const COPIES_SHARE: u64 = 16;
+/// The share of `--memory` that fingerprints may take before those of scopes that are not in use are
+/// forgotten; filters of what was forgotten may take as much.
+const COPIES_SHARE: u64 = 32;
 
 /// Rows of a scope in one segment for which all that the lake has of it is loaded; fewer are looked for
-/// one by one, in documents that are read for them alone. Late events touch a scope with a few rows.
+/// one by one, in documents that are read for those alone that may be there. Late events touch a scope
+/// with a few rows.
 const WORTH_LOADING: usize = 1000;
 
 /// Documents that are read side by side: some 700 kB each.
@@ -221,14 +223,23 @@ impl Settle {
             asked.entry(scope_of(row)).or_insert_with(new).fingerprints.push(fingerprint.get());
         }
         let most = self.options.memory.0 / COPIES_SHARE;
-        self.copies.begin(asked.keys().copied(), most, self.last_committed);
-        asked.retain(|scope, _| !self.copies.is_whole(*scope));
+        let is_large = |asked: &Asked| asked.fingerprints.len() >= WORTH_LOADING;
+        let large = asked.iter().filter(|(_, asked)| is_large(asked)).map(|(scope, _)| *scope);
+        self.copies.begin(large, most, self.last_committed);
+        asked.retain(|scope, asked| {
+            if !is_large(asked) {
+                let may_be =
+                    |fingerprint: &u128| self.copies.may_be_elsewhere(*scope, *fingerprint);
+                asked.fingerprints.retain(may_be);
+            }
+            !self.copies.is_whole(*scope) && !asked.fingerprints.is_empty()
+        });
         let mut keys: BTreeSet<String> = BTreeSet::new();
         for (scope, asked) in &mut asked {
             let units = self.units_of_day.get(&scope.day).into_iter().flatten();
             let mut holding = units.filter(|(_, bits)| bits & scope.bit() != 0).peekable();
             let is_new = holding.peek().is_none();
-            asked.is_loaded = is_new || asked.fingerprints.len() >= WORTH_LOADING;
+            asked.is_loaded = is_new || is_large(asked);
             keys.extend(holding.map(|(unit, _)| copies_key(unit)));
         }
         let found = self.read_stored(&asked, keys)?;
