@@ -8,10 +8,10 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Milliseconds that free memory stays with mimalloc, unless `MIMALLOC_PURGE_DELAY` says otherwise. Its
-/// own default, a second, is as much memory as is freed in a second: half as much again as is in use,
-/// for no gain in time.
+/// own default, a second, is as much memory as is freed in a second. 20 GB of JSON, text columns: 62 s and
+/// 545 MiB with 100, 63 s and 474 MiB with 2, 65 s and 455 MiB with 0.
 #[cfg(not(feature = "system-allocator"))]
-const PURGE_DELAY: std::ffi::c_long = 0;
+const PURGE_DELAY: std::ffi::c_long = 2;
 
 /// Tells mimalloc when to give free memory back to the system.
 #[cfg(not(feature = "system-allocator"))]
