@@ -264,8 +264,8 @@ fn exact_copies_are_written_once_and_kept_when_asked() {
 
 #[test]
 fn copies_are_found_however_little_memory_fingerprints_have() {
-    // One scope, whose fingerprints are forgotten long before its copies come: with a filter of what
-    // was forgotten, without room for one, and with all in memory.
+    // Fingerprints are forgotten long before copies come: with filters of what was forgotten, without
+    // room for them, and with all in memory.
     for memory in ["100kB", "1kB", "512MB"] {
         let world = World::new();
         for n in 0..10 {

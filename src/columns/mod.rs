@@ -3,6 +3,7 @@
 //! past the parser's depth limit.
 
 mod extra;
+mod follow;
 mod record;
 mod repeats;
 mod text;

@@ -4,6 +4,7 @@
 //! values go to the columns, so that a bad record leaves no trace in them.
 
 use crate::columns::extra::Extra;
+use crate::columns::follow::Follow;
 use crate::columns::text::{Cell, Interner, Span, Texts, is_same};
 use crate::columns::tree::{FieldText, Tree};
 use crate::columns::typed::Typed;
@@ -107,13 +108,10 @@ struct Keys {
     /// Key to column, and lower-cased key to column.
     exact: HashMap<Box<[u8]>, usize>,
     folded: HashMap<Box<[u8]>, usize>,
-    /// Every key met so far with its column, and which came last after each, and before all at 0: keys
-    /// come in the same order from record to record, so that one comparison usually settles it.
+    /// Every key met so far with its column, and which of them comes next.
     met: HashMap<Box<[u8]>, u32>,
     known: Vec<(Box<[u8]>, Option<usize>)>,
-    follows: Vec<u32>,
-    /// Where in `follows` the next key is to be looked up.
-    hint: usize,
+    follow: Follow,
     event_time: Option<usize>,
     time_window: Option<usize>,
     account: Option<usize>,
@@ -143,8 +141,7 @@ impl Keys {
             folded,
             met: HashMap::new(),
             known: Vec::new(),
-            follows: vec![0],
-            hint: 0,
+            follow: Follow::default(),
             event_time: at("eventtime"),
             time_window: at("timewindow"),
             account: at("recipientaccountid").or(at("accountid")),
@@ -157,18 +154,13 @@ impl Keys {
         }
     }
 
-    /// Says that the keys of another record follow.
-    fn open_record(&mut self) {
-        self.hint = 0;
-    }
-
     /// Returns the column of the next key of a record.
     fn column(&mut self, key: &str) -> Option<usize> {
-        let expected = self.follows[self.hint];
-        if let Some((text, column)) = self.known.get(expected as usize)
+        let expected = self.follow.expected();
+        if let Some((text, column)) = self.known.get(expected)
             && is_same(text, key.as_bytes())
         {
-            self.hint = expected as usize + 1;
+            self.follow.came(expected);
             return *column;
         }
         let id = match self.met.get(key.as_bytes()) {
@@ -180,13 +172,11 @@ impl Keys {
                 }
                 let id = self.known.len() as u32;
                 self.known.push((key.as_bytes().into(), column));
-                self.follows.push(0);
                 self.met.insert(key.as_bytes().into(), id);
                 id
             }
         };
-        self.follows[self.hint] = id;
-        self.hint = id as usize + 1;
+        self.follow.came(id as usize);
         self.known[id as usize].1
     }
 
@@ -457,7 +447,7 @@ impl TableRows {
         scratch.leftover.clear();
         let source = cursor.bytes();
         cursor.enter(len);
-        self.keys.open_record();
+        self.keys.follow.open();
         for _ in 0..len {
             let key = cursor.key();
             let column = self.keys.column(key.text);

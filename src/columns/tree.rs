@@ -5,6 +5,7 @@
 //! be shredded before the schema is known, in one pass, and laid out once units before it have
 //! merged theirs. Costs follow the values present, not the width of the schema.
 
+use crate::columns::follow::Follow;
 use crate::columns::repeats::Repeats;
 use crate::columns::text::{Cell, Interner, Texts, is_same};
 use crate::parse::{Cursor, Scalar, ScalarKind};
@@ -74,24 +75,13 @@ pub(crate) struct Node {
     names: HashMap<Box<str>, u32>,
     /// The raw key that led to each child last; index as in `children`.
     spelled: Vec<Box<[u8]>>,
-    /// Which of `children` came last after each one of them, and before all at 0: keys come in the
-    /// same order from record to record.
-    follows: Vec<u32>,
-    /// Where in `follows` the next key is to be looked up.
-    hint: usize,
+    /// Which of `children` comes next.
+    follow: Follow,
     /// The slot that was filled last.
     last_slot: u32,
     opaque: Option<&'static str>,
     /// Of a documented shape, whose texts are kept here and not as parts of a field's text.
     pub interner: Interner,
-}
-
-impl Node {
-    /// Notes that the child `at` has come.
-    fn expect(&mut self, at: usize) {
-        self.follows[self.hint] = at as u32;
-        self.hint = at + 1;
-    }
 }
 
 /// A field's text: where it starts in the object that is being read, and the copy that is kept.
@@ -162,7 +152,7 @@ impl Tree {
             node.lists.clear();
             node.element_slots = 0;
             node.displaced = 0;
-            node.hint = 0;
+            node.follow.open();
             node.last_slot = NONE;
             node.interner.clear();
         }
@@ -206,7 +196,6 @@ impl Tree {
         parent.names.insert(name.into(), parent.children.len() as u32);
         parent.children.push(child);
         parent.spelled.push(name.as_bytes().into());
-        parent.follows.resize(parent.children.len() + 1, 0);
         child
     }
 
@@ -225,16 +214,16 @@ impl Tree {
 
     /// Says that the keys of another object of the node follow.
     pub(crate) fn open_object(&mut self, node: u32) {
-        self.nodes[node as usize].hint = 0;
+        self.nodes[node as usize].follow.open();
     }
 
     /// Finds which of a node's children a raw key leads to, fast when keys come in the usual order.
     pub(crate) fn find_key(&mut self, node: u32, key: &[u8]) -> Option<usize> {
         let node = &mut self.nodes[node as usize];
-        let expected = node.follows.get(node.hint).map_or(0, |at| *at as usize);
+        let expected = node.follow.expected();
         let is_expected = node.spelled.get(expected).is_some_and(|spelled| is_same(spelled, key));
         let at = if is_expected { expected } else { *node.keys.get(key)? as usize };
-        node.expect(at);
+        node.follow.came(at);
         Some(at)
     }
 
@@ -245,7 +234,7 @@ impl Tree {
         let at = *node.names.get(&name)? as usize;
         node.keys.insert(key.into(), at as u32);
         node.spelled[at] = key.into();
-        node.expect(at);
+        node.follow.came(at);
         Some(at)
     }
 

@@ -83,6 +83,13 @@ fn add(
     Ok(())
 }
 
+impl Object {
+    /// Returns the path of a file.
+    pub(crate) fn path(&self) -> PathBuf {
+        path_of(&self.key)
+    }
+}
+
 /// Looks at a file.
 ///
 /// # Errors

@@ -1,12 +1,11 @@
 //! An object of a bucket as a file: archives are streamed and zips are read from behind.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::{Object, Place, local};
+use crate::source::{Object, Place};
 use crate::storage::Bucket;
 use bytes::Bytes;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
 use tokio::runtime::Handle;
 
 /// What one request fetches (FACTS.md E3).
@@ -18,11 +17,6 @@ pub trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
 
 impl Object {
-    /// Returns the path of a file.
-    pub fn path(&self) -> PathBuf {
-        local::path_of(&self.key)
-    }
-
     /// Opens the object to be read like a file, on a thread that may wait.
     ///
     /// # Errors
