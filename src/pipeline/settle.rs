@@ -28,9 +28,9 @@ use tokio::task::JoinSet;
 /// forgotten; filters of what was forgotten may take as much.
 const COPIES_SHARE: u64 = 32;
 
-/// Rows of a scope in one segment for which all that the lake has of it is loaded; fewer are looked for
-/// one by one, in documents that are read for those alone that may be there. Late events touch a scope
-/// with a few rows.
+/// Rows of a scope in one segment that may be copies, for which all that the lake has of it is loaded;
+/// fewer are looked for one by one, in documents that are read for them alone. Late events touch a scope
+/// with a few rows, and where a filter says what may be there, hardly any row of a large scope is asked for.
 const WORTH_LOADING: usize = 1000;
 
 /// Documents that are read side by side: some 700 kB each.
@@ -205,8 +205,8 @@ impl Settle {
         Ok(own)
     }
 
-    /// Looks for the fingerprints of the rows in the lake, as far as their scopes are not here: loads
-    /// scopes that many rows touch, and returns what of the others is there.
+    /// Looks for the fingerprints of the rows in the lake, as far as they may be there and not here: loads
+    /// scopes that have many of them, and returns what of the others is there.
     fn look_up(&mut self, parsed: &Parsed) -> Result<HashSet<(Scope, u128)>> {
         let arrived =
             std::mem::take(&mut *self.committed.0.lock().unwrap_or_else(PoisonError::into_inner));
@@ -227,12 +227,9 @@ impl Settle {
         let large = asked.iter().filter(|(_, asked)| is_large(asked)).map(|(scope, _)| *scope);
         self.copies.begin(large, most, self.last_committed);
         asked.retain(|scope, asked| {
-            if !is_large(asked) {
-                let may_be =
-                    |fingerprint: &u128| self.copies.may_be_elsewhere(*scope, *fingerprint);
-                asked.fingerprints.retain(may_be);
-            }
-            !self.copies.is_whole(*scope) && !asked.fingerprints.is_empty()
+            let may_be = |fingerprint: &u128| self.copies.may_be_elsewhere(*scope, *fingerprint);
+            asked.fingerprints.retain(may_be);
+            !asked.fingerprints.is_empty()
         });
         let mut keys: BTreeSet<String> = BTreeSet::new();
         for (scope, asked) in &mut asked {
