@@ -5,7 +5,7 @@
 
 use crate::columns::extra::Extra;
 use crate::columns::follow::Follow;
-use crate::columns::text::{Cell, Interner, Span, Texts, is_same};
+use crate::columns::text::{Cell, Interner, Span, Texts, is_same, reserve};
 use crate::columns::tree::{FieldText, Tree};
 use crate::columns::typed::Typed;
 use crate::error::{Error, ErrorKind, Result};
@@ -422,6 +422,21 @@ impl TableRows {
         self.partitions.clear();
         self.partition_ids.clear();
         self.last_partition = LastPartition::none();
+    }
+
+    /// Makes room for `times` as many rows as there are.
+    pub(crate) fn reserve(&mut self, times: f64) {
+        for values in &mut self.values {
+            match values {
+                Values::Text(column) => reserve(&mut column.cells, times),
+                Values::Instants => {}
+                Values::Booleans(flags) => reserve(flags, times),
+                Values::Typed(tree) => tree.reserve(times),
+                // Later units do not have its memory: it grows with what is met.
+                Values::Nested(_) => {}
+            }
+        }
+        reserve(&mut self.rows, times);
     }
 
     /// Takes the record the cursor stands on, and moves past it in any case.

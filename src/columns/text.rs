@@ -84,6 +84,11 @@ impl Texts {
         &self.bytes[start..start + cell.len()]
     }
 
+    /// Makes room for `times` as many bytes as there are.
+    pub(crate) fn reserve(&mut self, times: f64) {
+        reserve(&mut self.bytes, times);
+    }
+
     /// Returns how many bytes of memory the texts have.
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
@@ -122,6 +127,13 @@ impl Texts {
             false => self.keep(text),
         }
     }
+}
+
+/// Makes room for `times` as many elements as there are, if there is memory for them.
+pub(super) fn reserve<T>(elements: &mut Vec<T>, times: f64) {
+    let wanted = (elements.len() as f64 * times) as usize;
+    // Without it they grow step by step.
+    let _ = elements.try_reserve_exact(wanted.saturating_sub(elements.len()));
 }
 
 /// The content of a string, or the text of another scalar; nothing for `null`.

@@ -7,7 +7,7 @@
 
 use crate::columns::follow::Follow;
 use crate::columns::repeats::Repeats;
-use crate::columns::text::{Cell, Interner, Texts, is_same};
+use crate::columns::text::{Cell, Interner, Texts, is_same, reserve};
 use crate::parse::{Cursor, Scalar, ScalarKind};
 use crate::schema::{Field, Kind, MAX_KEYS, Observed, ObservedField, column_name};
 use hashbrown::HashMap;
@@ -141,6 +141,15 @@ impl Tree {
         let mut tree = Self::default();
         tree.grow(0, kind);
         tree
+    }
+
+    /// Makes room for `times` as many values as there are.
+    pub(super) fn reserve(&mut self, times: f64) {
+        for node in &mut self.nodes {
+            reserve(&mut node.scalars, times);
+            reserve(&mut node.objects, times);
+            reserve(&mut node.lists, times);
+        }
     }
 
     /// Forgets all values; a tree of a documented shape is as new then, and keeps its memory.

@@ -2,6 +2,7 @@
 
 mod array;
 mod budget;
+mod buffers;
 mod convert;
 mod feed;
 mod fetch;

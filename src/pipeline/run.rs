@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::location::Location;
 use crate::pipeline::ConvertOptions;
 use crate::pipeline::budget::Budget;
+use crate::pipeline::buffers::Buffers;
 use crate::pipeline::feed::{Next, Units};
 use crate::pipeline::fetch::{Fetch, Fetched, abort_all, json_bytes};
 use crate::pipeline::finish::{Committer, Ready, Settled, Staged, Staging, Target};
@@ -26,7 +27,7 @@ use rayon::ThreadPoolBuilder;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 
 /// Memory that a segment takes for each byte of its JSON, while it is in flight: its distinct texts,
@@ -79,8 +80,7 @@ pub(crate) struct Run<'a> {
     /// Of what is fetched and not yet parsed.
     fetch_budget: Budget,
     workers: Mutex<Vec<Worker>>,
-    /// Buffers of segments that are done.
-    idle: Mutex<Vec<Parsed>>,
+    buffers: Mutex<Buffers>,
     settle: InOrder<(Job, Parsed), Settle>,
     failure: Mutex<Option<Error>>,
     /// Set when the last unit has been handed out.
@@ -113,11 +113,12 @@ impl<'a> Run<'a> {
         let is_fetched = options.sources.iter().any(Location::is_s3);
         let fetches = if is_fetched { options.memory.0 / 8 } else { 0 };
         let mut segments = options.memory.0 - fetches - reserved;
+        let each = options.unit_size.0.saturating_mul(MEMORY_PER_JSON_BYTE);
         if storage.root().is_some() {
             // Where nothing is uploaded, a segment for each thread keeps all of them at work.
-            let each = options.unit_size.0.saturating_mul(MEMORY_PER_JSON_BYTE);
             segments = segments.min(each.saturating_mul(options.threads.max(2) as u64));
         }
+        let most = (segments / each.max(1)).max(1) as usize;
         Self {
             options,
             storage,
@@ -127,7 +128,7 @@ impl<'a> Run<'a> {
             budget: Arc::new(Budget::new(segments)),
             fetch_budget: Budget::new(fetches),
             workers: Mutex::new(Vec::new()),
-            idle: Mutex::new(Vec::new()),
+            buffers: Mutex::new(Buffers::new(most)),
             settle: InOrder::new(settle),
             failure: Mutex::new(None),
             is_through: AtomicBool::new(false),
@@ -356,11 +357,8 @@ impl Run<'_> {
         kept.unwrap_or_else(|| Worker::new(Decoder::new(self.options.caps)))
     }
 
-    /// Keeps a segment's buffers for the next one, unless they are larger than segments usually are.
-    fn keep_buffers(&self, parsed: Parsed) {
-        if parsed.texts.capacity() as u64 <= self.options.unit_size.0.saturating_mul(2) {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(parsed);
-        }
+    fn buffers(&self) -> MutexGuard<'_, Buffers> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep_worker(&self, worker: Worker) {
@@ -376,9 +374,8 @@ impl Run<'_> {
         sender: &Sender<(u64, Arrival)>,
     ) {
         let mut worker = self.worker();
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut parsed = idle.unwrap_or_default();
-        let outcome = parse_segment(objects, &mut worker, &self.rows, &mut parsed);
+        let mut parsed = self.buffers().take();
+        let outcome = parse_segment(objects, job.bytes, &mut worker, &self.rows, &mut parsed);
         self.keep_worker(worker);
         if let Err(err) = outcome {
             return self.fail(err);
@@ -428,7 +425,7 @@ impl Run<'_> {
     fn end_task(&self, shared: Arc<Sharing>) {
         let Some(Sharing { staging, job, sender }) = Arc::into_inner(shared) else { return };
         let (staged, uploads, parsed) = staging.end();
-        self.keep_buffers(parsed);
+        self.buffers().give(parsed, self.options.unit_size.0);
         if self.has_failed() {
             return self.budget.give(job.taken);
         }

@@ -135,6 +135,14 @@ impl Parsed {
         self.bytes_compressed = 0;
     }
 
+    /// Makes room for `times` as many rows and texts as there are, and a little more. Vectors that grow
+    /// step by step are copied each time, into memory that the system has to clear.
+    fn reserve(&mut self, times: f64) {
+        let times = times * 1.1;
+        self.texts.reserve(times);
+        self.tables.iter_mut().for_each(|table| table.reserve(times));
+    }
+
     /// Returns which of the tables is a family's.
     pub(super) fn table(&mut self, family: Family, nested: bool) -> usize {
         let is_it = |table: &TableRows| table.family == family;
@@ -146,16 +154,22 @@ impl Parsed {
     }
 }
 
-/// Decodes and parses the objects of a segment into `parsed`, which is empty.
+/// The part of a segment after which room is made for the rest.
+const FIRST_PART: u64 = 8;
+
+/// Decodes and parses the objects of a segment into `parsed`, which is empty. `stored` is how many bytes
+/// they have as they are stored, or 0 where nobody knows.
 ///
 /// # Errors
 /// `Io` when a file cannot be read; input never fails a segment.
 pub(crate) fn parse_segment(
     objects: Vec<SegmentObject>,
+    stored: u64,
     worker: &mut Worker,
     options: &RowOptions,
     parsed: &mut Parsed,
 ) -> Result<()> {
+    let mut is_reserved = false;
     for object in objects {
         let number = parsed.objects.len() as u32;
         let SegmentObject { key, etag, layout, input } = object;
@@ -228,6 +242,11 @@ pub(crate) fn parse_segment(
         parsed.objects.push(record);
         worker.file = file;
         worker.drop_large_buffers();
+        let so_far = parsed.bytes_compressed;
+        if !is_reserved && so_far < stored && so_far * FIRST_PART >= stored {
+            parsed.reserve(stored as f64 / so_far as f64);
+            is_reserved = true;
+        }
     }
     Ok(())
 }
