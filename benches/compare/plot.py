@@ -9,6 +9,7 @@ COLOURS = {
     "trailmill-nested": "#3aa6a0",
     "clickhouse": "#c9a227",
     "duckdb": "#d9772b",
+    "duckdb_typed": "#e3a06f",
     "polars": "#5b7db8",
     "spark": "#a35d7a",
 }

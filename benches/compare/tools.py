@@ -105,6 +105,11 @@ ALL = [
     Peer("clickhouse", "ClickHouse (chdb)", PLAIN + "; JSON texts as they were"),
     Peer("duckdb", "DuckDB", PLAIN + "; numbers in JSON texts change (1.30 becomes 1.3)"),
     Peer(
+        "duckdb_typed",
+        "DuckDB (read_json)",
+        PLAIN + "; numbers in JSON texts change (1.30 becomes 1.3)",
+    ),
+    Peer(
         "polars",
         "Polars",
         PLAIN + "; numbers in JSON texts change, and texts with nested quotes or control characters "

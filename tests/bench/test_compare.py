@@ -59,9 +59,9 @@ def bench(scratch, out, *options, program=BINARY):
 
 @pytest.fixture(scope="session")
 def run(scratch, tmp_path_factory):
-    """The folder of a run of trailmill and DuckDB."""
+    """The folder of a run of trailmill and DuckDB, in both of its ways."""
     out = tmp_path_factory.mktemp("runs") / "2026-11-25-here"
-    done = bench(scratch, out, "--tools", "trailmill,duckdb")
+    done = bench(scratch, out, "--tools", "trailmill,duckdb,duckdb_typed")
     assert done.returncode == 0, done.stderr
     return out
 
@@ -71,12 +71,13 @@ def test_a_run_is_written_down(run):
         rows = list(csv.DictReader(file))
     readme, summary = (run / "README.md").read_text(), (run / "summary.md").read_text()
 
-    assert [row["tool"] for row in rows] == ["trailmill", "duckdb"]
+    assert [row["tool"] for row in rows] == ["trailmill", "duckdb", "duckdb_typed"]
     assert all(float(row["wall_seconds"]) > 0 and int(row["peak_bytes"]) > 1 << 20 for row in rows)
-    assert 0 < int(rows[0]["rows"]) <= int(rows[1]["rows"])
+    assert 0 < int(rows[0]["rows"]) <= int(rows[1]["rows"]) == int(rows[2]["rows"])
     assert "read_json_objects('CORPUS" in readme and "convert --no-nested" in readme
+    assert "read_json('CORPUS" in readme
     assert "--size 2MB --rounds 1" in readme
-    assert "| DuckDB |" in summary and summary.count("×") == 1 and "FAILED" not in summary
+    assert "| DuckDB |" in summary and summary.count("×") == 2 and "FAILED" not in summary
     assert xml.parse(run / "speed.svg").getroot().tag.endswith("svg")
 
 
