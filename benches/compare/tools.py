@@ -88,6 +88,7 @@ def program_path():
 
 
 PLAIN = "text columns only, identities too; no order, copies stay, no manifest"
+DUCKDB = PLAIN + "; numbers in JSON texts change (1.30 becomes 1.3)"
 ALL = [
     Trailmill(
         "trailmill",
@@ -103,12 +104,8 @@ ALL = [
         "the same, and nested columns inferred from the free-form fields",
     ),
     Peer("clickhouse", "ClickHouse (chdb)", PLAIN + "; JSON texts as they were"),
-    Peer("duckdb", "DuckDB", PLAIN + "; numbers in JSON texts change (1.30 becomes 1.3)"),
-    Peer(
-        "duckdb_typed",
-        "DuckDB (read_json)",
-        PLAIN + "; numbers in JSON texts change (1.30 becomes 1.3)",
-    ),
+    Peer("duckdb", "DuckDB", DUCKDB),
+    Peer("duckdb_typed", "DuckDB (read_json)", DUCKDB),
     Peer(
         "polars",
         "Polars",
