@@ -285,7 +285,7 @@ fn parse_all(
     let mut parsed = Parsed::default();
     let mut parse = |objects: Vec<SegmentObject>| -> Result<()> {
         parsed.clear();
-        parse_segment(objects, 0, &mut worker, &rows, &mut parsed)?;
+        parse_segment(objects, &mut worker, &rows, &mut parsed)?;
         visit(&parsed)
     };
     while let Some(unit) = feed.next(runtime)? {

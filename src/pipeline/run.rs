@@ -375,7 +375,7 @@ impl Run<'_> {
     ) {
         let mut worker = self.worker();
         let mut parsed = self.buffers().take();
-        let outcome = parse_segment(objects, job.bytes, &mut worker, &self.rows, &mut parsed);
+        let outcome = parse_segment(objects, &mut worker, &self.rows, &mut parsed);
         self.keep_worker(worker);
         if let Err(err) = outcome {
             return self.fail(err);
@@ -556,7 +556,7 @@ impl<'s> Hand<'_, 's, '_> {
     /// Streams an archive's members into segments; returns the archive's own ledger line.
     fn archive(&mut self, object: &Object) -> Option<(Option<ObjectRecord>, u64)> {
         let kind = object.archive?;
-        let (mut waiting, mut json, mut bytes) = (Vec::new(), 0, 0);
+        let (mut waiting, mut json) = (Vec::new(), 0);
         let unit_size = self.run.options.unit_size.0;
         let max_bytes = self.run.options.caps.max_object_bytes;
         let opened = match object.open(self.run.handle) {
@@ -567,16 +567,14 @@ impl<'s> Hand<'_, 's, '_> {
             }
         };
         let streamed = members(opened, kind, max_bytes, &mut |member| {
-            let size = member.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
             let estimate = member.bytes.as_ref().map_or(0, |bytes| json_bytes(bytes));
             if json + estimate > unit_size && !waiting.is_empty() {
                 if !self.out(std::mem::take(&mut waiting), json, 0) {
                     return Err(Error::new(ErrorKind::Interrupted, "stopped"));
                 }
-                (json, bytes) = (0, 0);
+                json = 0;
             }
             json += estimate;
-            bytes += size;
             waiting.push(SegmentObject::member(object, member));
             Ok(())
         });
@@ -587,6 +585,7 @@ impl<'s> Hand<'_, 's, '_> {
                     key: object.key.clone(),
                     etag: String::new(),
                     layout: object.layout.clone(),
+                    size: 0,
                     input: Input::Unreadable(Error::bad_input(err.to_string())),
                 };
                 waiting.push(whole);

@@ -34,14 +34,16 @@ pub(crate) struct SegmentObject {
     pub key: String,
     pub etag: String,
     pub layout: Layout,
+    /// Its bytes, as it is stored.
+    pub size: u64,
     pub input: Input,
 }
 
 impl SegmentObject {
     /// An object of the source.
     pub(crate) fn new(object: &Object, input: Input) -> Self {
-        let Object { key, etag, layout, .. } = object.clone();
-        Self { key, etag, layout, input }
+        let Object { key, etag, layout, size, .. } = object.clone();
+        Self { key, etag, layout, size, input }
     }
 
     /// A file, which a worker reads; nothing for an object of a bucket.
@@ -58,6 +60,7 @@ impl SegmentObject {
             key: format!("{}!/{}", archive.key, member.name),
             etag: String::new(),
             layout: parse_layout(&member.name),
+            size: member.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
             input: match member.bytes {
                 Ok(bytes) => Input::Bytes(bytes.into()),
                 Err(err) => Input::Unreadable(err),
@@ -157,22 +160,21 @@ impl Parsed {
 /// The part of a segment after which room is made for the rest.
 const FIRST_PART: u64 = 8;
 
-/// Decodes and parses the objects of a segment into `parsed`, which is empty. `stored` is how many bytes
-/// they have as they are stored, or 0 where nobody knows.
+/// Decodes and parses the objects of a segment into `parsed`, which is empty.
 ///
 /// # Errors
 /// `Io` when a file cannot be read; input never fails a segment.
 pub(crate) fn parse_segment(
     objects: Vec<SegmentObject>,
-    stored: u64,
     worker: &mut Worker,
     options: &RowOptions,
     parsed: &mut Parsed,
 ) -> Result<()> {
+    let stored: u64 = objects.iter().map(|object| object.size).sum();
     let mut is_reserved = false;
     for object in objects {
         let number = parsed.objects.len() as u32;
-        let SegmentObject { key, etag, layout, input } = object;
+        let SegmentObject { key, etag, layout, input, .. } = object;
         let mut file = std::mem::take(&mut worker.file);
         let bytes: &[u8] = match &input {
             Input::File(path) => {

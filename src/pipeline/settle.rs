@@ -227,6 +227,9 @@ impl Settle {
         let large = asked.iter().filter(|(_, asked)| is_large(asked)).map(|(scope, _)| *scope);
         self.copies.begin(large, most, self.last_committed);
         asked.retain(|scope, asked| {
+            if self.copies.is_whole(*scope) {
+                return false;
+            }
             let may_be = |fingerprint: &u128| self.copies.may_be_elsewhere(*scope, *fingerprint);
             asked.fingerprints.retain(may_be);
             !asked.fingerprints.is_empty()

@@ -246,7 +246,7 @@ fn infer(
     let mut seen: BTreeMap<(Family, &'static str), Observed> = BTreeMap::new();
     let mut parse = |objects: Vec<SegmentObject>| -> Result<()> {
         parsed.clear();
-        parse_segment(objects, 0, &mut worker, &rows, &mut parsed)?;
+        parse_segment(objects, &mut worker, &rows, &mut parsed)?;
         for table in &parsed.tables {
             for (spec, values) in table.specs.iter().zip(&table.values) {
                 if let Values::Nested(tree) = values {
