@@ -398,7 +398,7 @@ fn a_sample_gives_children_the_schema_before_they_begin() {
     assert!(fields.contains(&json!("cloudtrail.request.onlyinplan")), "{fields:?}");
     array(&world, 1);
     let report = finish(&world, &[]).exits(0).report();
-    assert_eq!(report.schema_version, made["schema_version"].as_u64().unwrap() as u32);
+    assert_eq!(report.schema_version, made["schema"]["version"].as_u64().unwrap() as u32);
     world.is_proved(&[]);
 }
 

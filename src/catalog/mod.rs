@@ -24,7 +24,7 @@ pub mod views;
 
 pub use ddl::Dialect;
 pub use definition::{LAKE, PartitionDefinition, Publication, TableDefinition, is_name};
-pub use glue::{GlueCatalog, GlueOptions};
+pub use glue::{GlueCatalog, GlueOptions, Permission};
 pub use hive_type::{HiveType, MAX_TYPE_DEPTH, StructField, is_additive};
 pub use input::{
     Column, Columns, DatabaseInput, Parameters, PartitionIndex, PartitionInput, SerdeInfo,

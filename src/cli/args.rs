@@ -11,7 +11,7 @@ use crate::pipeline::{
 };
 use crate::sample::{DEFAULT_ACCOUNTS, DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_SIZE};
 use crate::source::Narrow;
-use crate::storage::{DEFAULT_REQUESTS, DEFAULT_RETRY_TIMEOUT, Encryption, S3, S3Options};
+use crate::storage::{DEFAULT_LEASE, DEFAULT_REQUESTS, DEFAULT_RETRY_TIMEOUT, Encryption, S3, S3Options};
 use crate::units::{ByteCount, Day};
 use crate::verify::{DEFAULT_MAX_DIFFERENCES, DuplicateRule};
 use crate::write::{Compression, DEFAULT_COMPRESSION};
@@ -157,6 +157,11 @@ pub(super) struct AwsArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_RETRY_TIMEOUT.as_secs(), help_heading = "AWS")]
     pub retry_timeout: u64,
 
+    /// Seconds without an answer from S3 after which other runs may take over the lake
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_LEASE.as_secs(),
+        value_parser = clap::value_parser!(u64).range(2..=3600), help_heading = "AWS")]
+    pub lease_timeout: u64,
+
     /// Pay for requests to buckets whose requester pays
     #[arg(long, help_heading = "AWS")]
     pub request_payer: bool,
@@ -211,6 +216,7 @@ impl AwsArgs {
             retry_timeout: Duration::from_secs(self.retry_timeout),
             encryption,
             request_payer: self.request_payer,
+            lease: Duration::from_secs(self.lease_timeout),
         };
         Ok(Arc::new(S3::new(who, options)))
     }

@@ -193,7 +193,7 @@ async fn sync(
         return sync_with(args, storage, true, output, &s3).await;
     }
     let lease = Lease::take(&storage).await?;
-    let outcome = sync_with(args, storage, false, output, &s3).await;
+    let outcome = sync_with(args, lease.storage().clone(), false, output, &s3).await;
     lease.release().await;
     outcome
 }

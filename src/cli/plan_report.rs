@@ -26,7 +26,7 @@ pub(super) fn work_plan(plan: &WorkPlan, address: &str, is_new: bool) -> String 
     let _ = writeln!(
         out,
         "  schema      version {}, {} new fields from the sample",
-        plan.schema_version,
+        plan.schema.version,
         grouped(plan.new_fields.len() as u64),
     );
     let _ = writeln!(

@@ -6,7 +6,7 @@
 //!
 //! Parts are written first; their names are hashes of their contents, so that one that is there is
 //! right, and what has not changed is not written again. When they are durable, the document that
-//! names them is put if-absent, under the number of the last unit it covers. Older documents and parts
+//! names them is put if-absent, under the number of the last manifest it covers. Older documents and parts
 //! that no document names are removed after that. A crash leaves parts that nobody names, or an older
 //! document too many; the next checkpoint removes them. The manifests stay: they are the truth, and a
 //! lake without checkpoints works. The same manifests make the same checkpoint, whatever the history.
@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 /// The version of the format.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Documents and parts that are read or written side by side.
 const AT_ONCE: usize = 16;
@@ -64,6 +64,10 @@ impl Part {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Document {
     format: u32,
+    /// The number of the first manifest that it does not cover.
+    next_number: u64,
+    /// The last barrier among those that it covers.
+    barrier: Option<u64>,
     last: LastUnit,
     nested: bool,
     bits: u8,
@@ -76,7 +80,7 @@ struct Document {
 
 impl Document {
     fn key(&self) -> String {
-        format!("{OWN}/checkpoints/{:08}.json.gz", self.last.unit.number)
+        format!("{OWN}/checkpoints/{:08}.json.gz", self.next_number.saturating_sub(1))
     }
 
     fn files(&self) -> impl Iterator<Item = String> {
@@ -120,7 +124,7 @@ impl Known {
             }
             known = Self::default();
         }
-        let last = known.summary.last.as_ref().map(|last| manifest_key(last.unit.number));
+        let last = known.summary.next.checked_sub(1).map(manifest_key);
         let tail = storage.list_after(&format!("{OWN}/manifests"), last.as_deref()).await?;
         let mut manifests = stream::iter(tail)
             .map(|listed| async move { Manifest::read(storage, &listed.key).await })
@@ -172,6 +176,8 @@ impl Known {
         self.summary.units_of_day.extend(days.into_iter().flatten());
         self.summary.nested = document.nested;
         self.summary.last = Some(document.last.clone());
+        self.summary.next = document.next_number;
+        self.summary.barrier = document.barrier;
         self.base = Some(document);
         Ok(())
     }
@@ -224,6 +230,8 @@ impl Known {
         let days = self.days_files();
         let document = Document {
             format: FORMAT,
+            next_number: self.summary.next,
+            barrier: self.summary.barrier,
             last,
             nested: self.summary.nested,
             bits,
@@ -349,6 +357,8 @@ impl Known {
         if there.is_empty() {
             return Ok(());
         }
+        // What is listed here was written before this, by nobody but this run and those before it.
+        storage.confirm_now().await?;
         // Documents first: none may ever name what is gone.
         storage.sync()?;
         let (documents, files): (Vec<_>, Vec<_>) =
@@ -452,6 +462,7 @@ async fn read_documents<T: serde::de::DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commit::LockName;
     use crate::commit::manifest::{
         DataFile, DayCopies, ObjectOutcome, ObjectRecord, Tally, UnitId,
     };
@@ -470,7 +481,8 @@ mod tests {
             database: "d".into(),
             compression: "zstd".into(),
             nested: true,
-            schema_version: 1,
+            schema: LockName { version: 1, hash: "h".into() },
+            barrier: None,
             objects: objects
                 .map(|number| ObjectRecord {
                     key: key(number),

@@ -1,9 +1,10 @@
 //! What units of a plan did: documents that wait in the plan, and become manifests at its end.
 
+use crate::commit::LockName;
 use crate::commit::manifest::{Manifest, Tally, manifest_key, pack, unit_identity, unpack};
 use crate::commit::plan::{WorkPlan, planned, work_folder};
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::{Family, Lock, Observed};
+use crate::schema::{Family, Observed};
 use crate::storage::{OWN, Put, Storage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -105,7 +106,7 @@ impl WorkPlan {
 
     /// Returns the manifest that ends a plan whose units saw more than its schema has a place for: it
     /// has no objects, and names the schema of the next plan.
-    pub fn closing(&self, lock: &Lock) -> Manifest {
+    pub fn closing(&self, schema: &LockName) -> Manifest {
         let settings = &self.settings;
         let codec = settings.compression.split(':').next().unwrap_or_default();
         let unit = self.unit_id(self.totals.units, &unit_identity(&planned("end", &self.id), []));
@@ -116,7 +117,7 @@ impl WorkPlan {
             database: settings.database.clone(),
             compression: codec.to_owned(),
             nested: settings.nested,
-            schema_version: lock.version,
+            schema: schema.clone(),
             objects: Vec::new(),
             files: Vec::new(),
             tally: Tally::default(),
@@ -124,6 +125,7 @@ impl WorkPlan {
             nested_values_unfit: 0,
             days: BTreeMap::new(),
             passed_over: 0,
+            barrier: None,
         }
     }
 }

@@ -63,7 +63,8 @@ impl CompleteListing {
         if known.iter().any(|known| known.source == self.source && known.listed == self.listed) {
             return Ok(());
         }
-        storage.put_once(&self.key(), to_json(self)?).await?;
+        // Another run may have noted the same day with another number of objects, which is as good.
+        storage.put_new(&self.key(), to_json(self)?).await?;
         for old in known.iter().filter(|old| old.source == self.source && old.day() < self.day()) {
             storage.delete(&old.key()).await?;
         }

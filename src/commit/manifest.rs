@@ -2,6 +2,7 @@
 //!
 //! Both are gzipped JSON: they name every object of the unit.
 
+use crate::commit::LockName;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{OWN, Storage};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -55,7 +56,8 @@ pub fn unit_identity<'a>(
 pub struct Intent {
     /// The unit.
     pub unit: UnitId,
-    /// The settings that change output; a run with others abandons the intent.
+    /// The settings that change output, and the barrier it comes after; a run with others abandons the
+    /// intent.
     pub settings: String,
     /// Key and etag of its objects, in order.
     pub objects: Vec<(String, String)>,
@@ -167,7 +169,7 @@ pub struct Manifest {
     /// Whether its files have the inferred columns.
     pub nested: bool,
     /// The schema lock its files were written with.
-    pub schema_version: u32,
+    pub schema: LockName,
     /// Its objects.
     pub objects: Vec<ObjectRecord>,
     /// Its files.
@@ -183,6 +185,20 @@ pub struct Manifest {
     /// Object members and objects passed over inside archives.
     #[serde(default)]
     pub passed_over: u64,
+    /// For a barrier, the units that it ends; see [`Manifest::barrier`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barrier: Option<Vec<UnitId>>,
+}
+
+/// Before the number of a barrier, in settings.
+const BARRIER: &str = " barrier=";
+
+/// Returns what goes into the identities of units cut after a barrier, beside their objects.
+pub fn after_barrier(settings: &str, barrier: Option<u64>) -> String {
+    match barrier {
+        Some(number) => format!("{settings}{BARRIER}{number}"),
+        None => settings.to_owned(),
+    }
 }
 
 fn intent_key(unit: &UnitId) -> String {
@@ -242,6 +258,13 @@ impl Intent {
             .await
     }
 
+    /// Returns whether a barrier has ended the unit: it was cut before the last one that is known. One that
+    /// was cut after a later barrier is not ended; what is known is old, then.
+    pub fn is_ended_by(&self, barrier: Option<u64>) -> bool {
+        let own = self.settings.rsplit_once(BARRIER).and_then(|(_, number)| number.parse().ok());
+        own < barrier
+    }
+
     /// Removes a unit's intent.
     ///
     /// # Errors
@@ -252,6 +275,36 @@ impl Intent {
 }
 
 impl Manifest {
+    /// Returns a barrier: a manifest without objects that takes a number.
+    ///
+    /// Manifests are put if-absent, by number alone and in order, so that once a barrier has a number, no
+    /// unit of that number or begun for a later one can commit: not by a writer that lost its lease, not
+    /// by a request that was on its way for an hour. What such units wrote is nobody's then and may be
+    /// removed. Units that are cut after a barrier have other identities (see [`after_barrier`]), so that
+    /// a removal that comes late hits nothing that counts.
+    ///
+    /// `salt` tells it from every other: of two equal ones, each writer would take the other's for its own.
+    pub fn barrier(number: u64, abandoned: Vec<UnitId>, salt: u64) -> Self {
+        let identity = unit_identity(&format!("barrier {salt:016x}"), []);
+        Self {
+            unit: UnitId { number, identity },
+            settings: "barrier".to_owned(),
+            partition_by: String::new(),
+            database: String::new(),
+            compression: String::new(),
+            nested: false,
+            schema: LockName::default(),
+            objects: Vec::new(),
+            files: Vec::new(),
+            tally: Tally::default(),
+            bytes_json: 0,
+            nested_values_unfit: 0,
+            days: BTreeMap::new(),
+            passed_over: 0,
+            barrier: Some(abandoned),
+        }
+    }
+
     /// Writes the manifest: the commit.
     ///
     /// # Errors
@@ -331,6 +384,31 @@ mod tests {
         let err = unpack::<Vec<u32>>("k", &bytes).unwrap_err();
 
         assert_eq!(err.kind(), ErrorKind::Damaged);
+    }
+
+    #[test]
+    fn an_intent_is_ended_by_later_barriers_only() {
+        let intent = |barrier| Intent {
+            unit: UnitId { number: 9, identity: "ab".into() },
+            settings: after_barrier("s x=1", barrier),
+            objects: Vec::new(),
+        };
+        assert!(!intent(None).is_ended_by(None));
+        assert!(intent(None).is_ended_by(Some(0)));
+        assert!(!intent(Some(7)).is_ended_by(Some(7)));
+        assert!(intent(Some(7)).is_ended_by(Some(12)));
+        assert!(!intent(Some(12)).is_ended_by(Some(7)) && !intent(Some(7)).is_ended_by(None));
+    }
+
+    #[tokio::test]
+    async fn of_two_barriers_at_one_number_one_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::local(folder.path()).unwrap();
+        Manifest::barrier(3, Vec::new(), 1).write(&storage).await.unwrap();
+
+        let err = Manifest::barrier(3, Vec::new(), 2).write(&storage).await.unwrap_err();
+
+        assert_eq!(err.kind(), ErrorKind::Busy);
     }
 
     #[tokio::test]

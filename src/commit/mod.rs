@@ -3,8 +3,13 @@
 //! A unit is a list of objects that is committed as one. Its intent is written before its data; its
 //! files have names derived from its identity; its manifest is put if-absent when every file is in
 //! place. Units are numbered and commit in order. A restart finishes unfinished intents first, with
-//! the same objects, so that the same names are written again.
+//! the same objects, so that the same names are written again; where it cannot, a barrier takes the next
+//! number, so that whoever still writes for those units can never commit them.
+//!
+//! Nothing rests on the lease alone. A number has one manifest, for good: of two runs that both believe to
+//! be the one writer, one commits. What is removed has a name that will never be used again.
 
+mod abandoned;
 mod checkpoint;
 mod claims;
 mod copies;
@@ -17,6 +22,7 @@ mod plan;
 mod quarantine;
 mod summary;
 
+pub use abandoned::Abandoned;
 pub use checkpoint::Known;
 pub use claims::{ClaimLog, Claims};
 pub use copies::{Copies, CopyIndex, Scope, Stored, decode_copies, encode_copies};
@@ -26,7 +32,7 @@ pub use ledger::{Entry, Ledger, Month, entry, month};
 pub use listings::CompleteListing;
 pub use manifest::{
     DataFile, DayCopies, Intent, Manifest, ObjectOutcome, ObjectRecord, Tally, UnitId,
-    unit_identity,
+    after_barrier, unit_identity,
 };
 pub use plan::{
     PlanEnd, PlanPart, PlanSettings, PlanTotals, PlannedObject, PlannedUnit, WorkPlan, planned,
@@ -37,20 +43,30 @@ pub use summary::{LastUnit, PartitionTotals, Summary, UnitsOfDay};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::Lock;
 use crate::storage::{OWN, Storage};
+use serde::{Deserialize, Serialize};
 
-fn lock_key(version: u32) -> String {
-    format!("{OWN}/schema/v{version:08}.json")
+/// A version of the schema lock, as manifests and plans name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockName {
+    /// Versions count up; 0 where there is none.
+    pub version: u32,
+    /// The hash of its contents.
+    pub hash: String,
+}
+
+/// The key of a version of the lock. The hash of its contents is part of the name, so that units that
+/// never committed may leave versions behind: nothing names them, and they are in nobody's way.
+fn lock_key(name: &LockName) -> String {
+    format!("{OWN}/schema/v{:08}-{}.json", name.version, name.hash)
 }
 
 /// Reads the schema lock that the last committed unit was written with; the seed for a new lake.
-///
-/// Later versions may lie there: those of units that were killed before their manifest.
 ///
 /// # Errors
 /// `Damaged` when the version is absent or cannot be read.
 pub async fn read_lock(storage: &Storage, summary: &Summary) -> Result<Lock> {
     match &summary.last {
-        Some(last) => read_lock_version(storage, last.schema_version).await,
+        Some(last) => read_lock_version(storage, &last.schema).await,
         None => Lock::seed(),
     }
 }
@@ -59,33 +75,29 @@ pub async fn read_lock(storage: &Storage, summary: &Summary) -> Result<Lock> {
 ///
 /// # Errors
 /// `Damaged` when the version is absent or cannot be read.
-pub async fn read_lock_version(storage: &Storage, version: u32) -> Result<Lock> {
-    let key = lock_key(version);
+pub async fn read_lock_version(storage: &Storage, name: &LockName) -> Result<Lock> {
+    let key = lock_key(name);
     let damaged = || Error::new(ErrorKind::Damaged, "schema lock is damaged").at("key", &key);
     let bytes = storage.read(&key).await?.ok_or_else(damaged)?;
+    if hash_of(&bytes) != name.hash {
+        return Err(damaged());
+    }
     serde_json::from_slice(&bytes).map_err(|err| damaged().because(err))
 }
 
-/// Removes the versions after `committed`: units that are done again write them again, and if their
-/// objects are gone, others.
+/// Writes a version of the schema lock; returns its name.
 ///
 /// # Errors
-/// `Io` when the store fails.
-pub async fn drop_locks_after(storage: &Storage, committed: u32) -> Result<()> {
-    for listed in storage.list(&format!("{OWN}/schema")).await? {
-        if listed.key > lock_key(committed) {
-            storage.delete(&listed.key).await?;
-        }
-    }
-    Ok(())
+/// `Unavailable`, `Denied`, `Io`; `Damaged` when other bytes have its name.
+pub async fn write_lock(storage: &Storage, lock: &Lock) -> Result<LockName> {
+    let bytes = to_json(lock)?;
+    let name = LockName { version: lock.version, hash: hash_of(&bytes) };
+    storage.put_once(&lock_key(&name), bytes).await?;
+    Ok(name)
 }
 
-/// Writes a version of the schema lock; the same version is never written with other bytes.
-///
-/// # Errors
-/// `Damaged` when the version is there and differs.
-pub async fn write_lock(storage: &Storage, lock: &Lock) -> Result<()> {
-    storage.put_once(&lock_key(lock.version), to_json(lock)?).await
+fn hash_of(bytes: &[u8]) -> String {
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes))
 }
 
 /// Renders a document of the lake: indented, so that a person can read it.

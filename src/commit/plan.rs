@@ -8,12 +8,13 @@
 //!
 //! A plan can have millions of units and a hundred million objects: nothing here holds them all.
 
+use crate::commit::LockName;
 use crate::commit::claims::Claims;
 use crate::commit::manifest::{UnitId, pack, unpack};
 use crate::commit::to_json;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::ListingReport;
-use crate::storage::{OWN, Storage};
+use crate::storage::{OWN, Put, Storage};
 use serde::{Deserialize, Serialize};
 
 /// The version of the format.
@@ -85,7 +86,7 @@ pub struct WorkPlan {
     /// The settings that change output.
     pub settings: PlanSettings,
     /// The schema lock that all its units are written with.
-    pub schema_version: u32,
+    pub schema: LockName,
     /// The number of its first unit in the lake.
     pub first_number: u64,
     /// Children that it was cut for.
@@ -163,7 +164,7 @@ impl WorkPlan {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             sources: Vec::new(),
             settings,
-            schema_version: 0,
+            schema: LockName::default(),
             first_number,
             shards: 1,
             totals: PlanTotals::default(),
@@ -305,12 +306,34 @@ impl WorkPlan {
         Err(Error::new(ErrorKind::Busy, message).at("plan", &self.id))
     }
 
-    /// Removes what ended plans may have left: what a child that was late wrote.
+    /// Removes what ended plans may have left: what a child that was late wrote. No plan is open.
     ///
     /// # Errors
-    /// `Unavailable`, `Denied`, `Io`.
+    /// `Busy` when another run has the lake; `Unavailable`, `Denied`, `Io`.
     pub async fn remove_all_work(storage: &Storage) -> Result<()> {
-        storage.delete_all(&format!("{OWN}/planned")).await
+        let ids = storage.folders(&format!("{OWN}/planned")).await?;
+        if ids.is_empty() {
+            return Ok(());
+        }
+        // A plan that another run has begun since then is not among them.
+        storage.confirm_now().await?;
+        for id in ids {
+            storage.delete_all(&work_folder(&id)).await?;
+        }
+        Ok(())
+    }
+
+    /// Decides whether the plan is finished or given up, before either is begun; returns what was decided
+    /// first. Of a `finish` and a `discard` at the same time, whatever each believes, one goes on.
+    ///
+    /// # Errors
+    /// `Damaged` when the decision cannot be read; `Unavailable`, `Denied`, `Io`.
+    pub async fn decide(&self, storage: &Storage, wanted: PlanEnd) -> Result<PlanEnd> {
+        let key = format!("{}/{}.decision.json", plans(), self.id);
+        match storage.put_new(&key, to_json(&EndDocument { outcome: wanted })?).await? {
+            Put::Created | Put::Same => Ok(wanted),
+            Put::Differs => read_end(storage, &key).await.map(|decided| decided.unwrap_or(wanted)),
+        }
     }
 
     /// Ends the plan.

@@ -1,5 +1,6 @@
 //! What the manifests of a lake say in sum: all that is needed of those that a checkpoint covers.
 
+use crate::commit::LockName;
 use crate::commit::manifest::{DataFile, Manifest, UnitId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ pub struct LastUnit {
     /// The codec of its files.
     pub compression: String,
     /// The schema lock its files were written with.
-    pub schema_version: u32,
+    pub schema: LockName,
 }
 
 /// By event day (since 1970), units that keep fingerprints of the day, and the bits of their scopes.
@@ -38,6 +39,10 @@ pub struct PartitionTotals {
 pub struct Summary {
     /// The last unit; none in a new lake.
     pub last: Option<LastUnit>,
+    /// The number of the next manifest.
+    pub next: u64,
+    /// The number of the last barrier, if there is one.
+    pub barrier: Option<u64>,
     /// Whether any unit has the inferred columns.
     pub nested: bool,
     /// By table and by the partition's path below it, what lies there.
@@ -62,13 +67,18 @@ impl<'a> FromIterator<&'a Manifest> for Summary {
 impl Summary {
     /// Adds a unit; units come in the order of their numbers.
     pub fn add(&mut self, manifest: &Manifest) {
+        self.next = manifest.unit.number + 1;
+        if manifest.barrier.is_some() {
+            self.barrier = Some(manifest.unit.number);
+            return;
+        }
         self.nested |= manifest.nested;
         self.last = Some(LastUnit {
             unit: manifest.unit.clone(),
             partition_by: manifest.partition_by.clone(),
             database: manifest.database.clone(),
             compression: manifest.compression.clone(),
-            schema_version: manifest.schema_version,
+            schema: manifest.schema.clone(),
         });
         for file in &manifest.files {
             let table = match self.tables.get_mut(&file.table) {
@@ -103,13 +113,13 @@ impl Summary {
         Some(partitions)
     }
 
-    /// Returns the number of the next new unit.
+    /// Returns the number of the next manifest.
     pub fn next_number(&self) -> u64 {
-        self.last.as_ref().map_or(0, |last| last.unit.number + 1)
+        self.next
     }
 
     /// Returns the schema version of the last unit; 0 in a new lake.
     pub fn schema_version(&self) -> u32 {
-        self.last.as_ref().map_or(0, |last| last.schema_version)
+        self.last.as_ref().map_or(0, |last| last.schema.version)
     }
 }

@@ -3,13 +3,13 @@
 use crate::catalog::is_name;
 use crate::columns::Values;
 use crate::commit::{
-    CompleteListing, Entry, Intent, Known, Summary, UnitId, WorkPlan, drop_locks_after, entry,
+    CompleteListing, Entry, Intent, Known, LockName, Summary, WorkPlan, after_barrier, entry,
     read_lock,
 };
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
-use crate::pipeline::array::sweep_given_up;
+use crate::pipeline::abandon::{clean_up, end_unfinished, sweep_given_up};
 use crate::pipeline::feed::{Feed, FeedOptions, LEDGER_SHARE};
 use crate::pipeline::fetch::fetch_all;
 use crate::pipeline::finish::Target;
@@ -64,7 +64,7 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     let handle = runtime.handle();
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
     let lease = handle.block_on(Lease::take(&storage))?;
-    let outcome = convert_with(options, progress, stop, handle, &storage, &lease, started);
+    let outcome = convert_with(options, progress, stop, handle, lease.storage(), started);
     handle.block_on(lease.release());
     // What is still on its way belongs to a run that has failed.
     runtime.shutdown_background();
@@ -77,7 +77,6 @@ fn convert_with(
     stop: &AtomicBool,
     handle: &Handle,
     storage: &Storage,
-    lease: &Lease,
     started: Instant,
 ) -> Result<Report> {
     handle.block_on(async {
@@ -86,15 +85,15 @@ fn convert_with(
     })?;
     storage.clear_half_written()?;
     let today = today();
-    let (known, intents, lock, listed) = handle.block_on(async {
+    let (mut known, intents, lock, listed) = handle.block_on(async {
         let known = Known::read(storage).await?;
         let intents = Intent::read_all(storage).await?;
         let lock = read_lock(storage, &known.summary).await?;
         Ok::<_, Error>((known, intents, lock, CompleteListing::read_all(storage).await?))
     })?;
     check_lake(options, &known.summary)?;
-    let (next_number, table) = (known.summary.next_number(), &options.catalog.table);
-    handle.block_on(sweep_given_up(storage, next_number, &intents, table))?;
+    let table = &options.catalog.table;
+    handle.block_on(sweep_given_up(storage, &known, &intents, table))?;
     // What is wrong with it is said before the work, not after.
     let catalog = open_catalog(storage, &known.summary, &options.catalog, &options.s3);
     let catalog = handle.block_on(catalog)?;
@@ -102,7 +101,11 @@ fn convert_with(
         let lake = &known.summary;
         handle.block_on(refuse_others_table(catalog, storage, lake, &options.catalog))?;
     }
-    let begun = handle.block_on(begun(options, storage, &known, intents))?;
+    let begun = handle.block_on(async {
+        let mut begun = begun(options, storage, &known, intents).await?;
+        end_unfinished(storage, &mut known, &mut begun).await?;
+        Ok::<_, Error>(begun)
+    })?;
     let open = |begun: Begun, only| {
         let (sources, lake) = (sources(options, &listed), Some((storage, &known)));
         let feed = FeedOptions { options, sources, today, lake, begun, only, plan: None };
@@ -116,19 +119,18 @@ fn convert_with(
             open(begun, Some(looked_at))?
         }
     };
-    handle.block_on(async {
-        clean_up(storage, &abandoned, &finished, &options.catalog.table).await?;
-        drop_locks_after(storage, known.summary.schema_version()).await
-    })?;
+    handle.block_on(clean_up(storage, &abandoned, &finished, table))?;
     let ledger = known.ledger_bytes().min(options.memory.0 / LEDGER_SHARE);
     let units_of_day = known.summary.units_of_day.clone();
     let settle = Settle::new(lock, units_of_day, None, options, storage, handle);
     let committed = settle.committed();
     let surroundings = Surroundings { options, storage, handle, progress, stop };
     let database = options.catalog.database_of(&known.summary);
-    let run = Run::new(surroundings, settle, database, ledger);
-    let lock_version = known.summary.schema_version();
-    let target = Target::Lake { lease, known: Box::new(known), lock_version, committed };
+    let settings = after_barrier(&options.settings(), known.summary.barrier);
+    let run = Run::new(surroundings, settle, settings, database, ledger);
+    let last = known.summary.last.as_ref();
+    let lock = last.map_or(LockName::default(), |last| last.schema.clone());
+    let target = Target::Lake { known: Box::new(known), lock, committed };
     let (mut report, target) = run.convert_units(&mut feed, target)?;
     let (is_through, settle) = run.end()?;
     let seen = feed.seen();
@@ -138,9 +140,7 @@ fn convert_with(
     if is_through {
         handle.block_on(async {
             if known.has_recent() {
-                lease.confirm().await?;
                 known.write_checkpoint(storage).await?;
-                lease.confirm().await?;
                 known.sweep(storage).await?;
             }
             if options.narrow.is_everything() {
@@ -239,36 +239,6 @@ pub(super) fn check_lake(options: &ConvertOptions, lake: &Summary) -> Result<()>
         ))),
         None => Ok(()),
     }
-}
-
-/// Removes what a killed run left: finished intents, and the files of abandoned ones.
-pub(super) async fn clean_up(
-    storage: &Storage,
-    abandoned: &[Intent],
-    finished: &[UnitId],
-    table: &str,
-) -> Result<()> {
-    for unit in finished {
-        Intent::remove(storage, unit).await?;
-    }
-    if abandoned.is_empty() {
-        return Ok(());
-    }
-    let units: Vec<String> = abandoned.iter().map(|i| i.unit.to_string()).collect();
-    let mut places: Vec<String> =
-        crate::schema::Family::ALL.iter().map(|family| family.table(table)).collect();
-    places.extend(["quarantine", "copies"].map(|folder| format!("{OWN}/{folder}")));
-    for place in places {
-        for listed in storage.list(&place).await? {
-            if units.iter().any(|unit| listed.key.contains(unit)) {
-                storage.delete(&listed.key).await?;
-            }
-        }
-    }
-    for intent in abandoned {
-        Intent::remove(storage, &intent.unit).await?;
-    }
-    Ok(())
 }
 
 /// Reads all objects on this thread, unit by unit and member by member, and writes nothing.

@@ -3,7 +3,9 @@
 //! A task lists the sources and subtracts the ledger; pages of what is new wait in a short queue. The
 //! driver cuts units from them as it can use them. Units that an earlier run began come first.
 
-use crate::commit::{Entry, Known, Ledger, UnitId, entry, month, planned, unit_identity};
+use crate::commit::{
+    Entry, Known, Ledger, UnitId, after_barrier, entry, month, planned, unit_identity,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::ConvertOptions;
 use crate::pipeline::plan::{Begun, Unit};
@@ -105,6 +107,11 @@ impl Feed {
     /// `Config` for a source that does not exist, `Io`, `Denied` and `Unavailable` from the walk.
     pub(crate) async fn open(feed: FeedOptions<'_>) -> Result<Self> {
         let FeedOptions { options, sources, today, lake, begun, only, plan } = feed;
+        let barrier = lake.and_then(|(_, known)| known.summary.barrier);
+        let settings = match plan {
+            Some(id) => planned(&options.settings(), id),
+            None => after_barrier(&options.settings(), barrier),
+        };
         let ledger = lake.map(|(storage, known)| {
             let mut ledger = known.ledger(storage, options.memory.0 / LEDGER_SHARE);
             // With one source that lists everything, every month may be asked for.
@@ -125,7 +132,7 @@ impl Feed {
             seen,
             ready: VecDeque::new(),
             cut: Cut {
-                settings: plan.map_or(options.settings(), |id| planned(&options.settings(), id)),
+                settings,
                 most_objects: plan.map_or(usize::MAX, |_| MOST_PLANNED_OBJECTS),
                 unit_size: options.unit_size.0,
                 number: begun.next_number,

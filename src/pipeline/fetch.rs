@@ -13,6 +13,7 @@ use crate::source::{Object, Place};
 use crate::storage::Storage;
 use std::collections::VecDeque;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot::{Receiver, channel};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// The JSON bytes of an object: what its gzip trailer claims, as far as deflate can reach.
@@ -39,27 +40,36 @@ pub(super) struct Fetch<U> {
 }
 
 impl<U> Fetch<U> {
-    /// Starts to fetch a unit's objects; its intent is written meanwhile, if it is a new one.
+    /// Starts to fetch a unit's objects; its intent is written at the same time, if it is a new one, and
+    /// after those of the units before it: `announced` tells the next unit that it is there.
     pub(super) fn start(
         unit: U,
         objects: Vec<Object>,
         intent: Option<Intent>,
         storage: &Storage,
         taken: u64,
+        announced: &mut Option<Receiver<()>>,
         runtime: &Handle,
     ) -> Self {
         let storage = storage.clone();
+        let (announce, next) = channel();
+        let before = announced.replace(next);
         let task = runtime.spawn(async move {
-            let (intent, fetched) = tokio::join!(
-                async {
-                    match &intent {
-                        Some(intent) => intent.write(&storage).await,
-                        None => Ok(()),
-                    }
-                },
-                fetch_all(objects)
-            );
-            intent.and(fetched)
+            let announcement = async {
+                if let Some(before) = before
+                    && before.await.is_err()
+                {
+                    let message = "a unit before this one could not be announced";
+                    return Err(Error::new(ErrorKind::Interrupted, message));
+                }
+                if let Some(intent) = &intent {
+                    intent.write(&storage).await?;
+                }
+                let _ = announce.send(());
+                Ok(())
+            };
+            let (announcement, fetched) = tokio::join!(announcement, fetch_all(objects));
+            announcement.and(fetched)
         });
         Self { unit, taken, task }
     }

@@ -2,7 +2,7 @@
 
 use crate::columns::TableRows;
 use crate::commit::{
-    Copies, DataFile, Intent, Known, Manifest, News, ObjectRecord, QuarantinedObject, Tally,
+    Copies, DataFile, Intent, Known, LockName, Manifest, News, ObjectRecord, QuarantinedObject, Tally,
     UnitDone, UnitId, WorkPlan, encode_copies, write_lock, write_quarantine,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -12,7 +12,7 @@ use crate::pipeline::segment::Parsed;
 use crate::pipeline::settle::Committed;
 use crate::pipeline::tasks::all;
 use crate::schema::Lock;
-use crate::storage::{Lease, OWN, Storage};
+use crate::storage::{OWN, Storage};
 use crate::write::{Encoder, Order, TableWriter, WriteOptions, arrange};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -211,11 +211,10 @@ pub(crate) struct Ready {
 pub(crate) enum Target<'a> {
     /// The lake, by its one writer.
     Lake {
-        lease: &'a Lease,
         /// What is known of the lake; every unit that is committed is added.
         known: Box<Known>,
-        /// The lock version that the lake has.
-        lock_version: u32,
+        /// The schema lock that the lake has.
+        lock: LockName,
         /// Who is told of what is committed.
         committed: Arc<Committed>,
     },
@@ -229,6 +228,8 @@ pub(crate) struct Committer<'r, 't> {
     pub runtime: &'r Handle,
     pub options: &'r ConvertOptions,
     pub progress: &'r Progress,
+    /// What goes into manifests as the settings that change output.
+    pub settings: &'r str,
     pub database: &'r str,
     pub target: Target<'t>,
     pub done: Done,
@@ -242,7 +243,7 @@ impl Committer<'_, '_> {
     /// `Io`, `Unavailable` or `Damaged` from the store, `Busy` when the lease is lost or the plan has
     /// ended, `Bug` when the records of an object do not balance.
     pub(super) fn commit(&mut self, ready: Vec<Ready>) -> Result<()> {
-        let ready: Vec<Prepared> =
+        let mut ready: Vec<Prepared> =
             ready.into_iter().map(|unit| self.prepare(unit)).collect::<Result<_>>()?;
         let mut puts = JoinSet::new();
         for unit in &ready {
@@ -252,13 +253,13 @@ impl Committer<'_, '_> {
         self.storage.sync()?;
         let (storage, runtime) = (self.storage, self.runtime);
         match &mut self.target {
-            Target::Lake { lease, known, lock_version, committed } => {
-                runtime.block_on(commit_to_lake(storage, lease, known, lock_version, &ready))?;
+            Target::Lake { known, lock, committed } => {
+                runtime.block_on(commit_to_lake(storage, known, lock, &mut ready))?;
                 for Prepared { manifest, .. } in &ready {
                     committed.add(manifest.unit.clone(), manifest.days.clone());
                 }
             }
-            Target::Plan(plan) => runtime.block_on(commit_to_plan(storage, plan, &ready))?,
+            Target::Plan(plan) => runtime.block_on(commit_to_plan(storage, plan, &mut ready))?,
         }
         for unit in ready {
             self.done.report.bytes_compressed += unit.bytes_compressed;
@@ -275,12 +276,12 @@ impl Committer<'_, '_> {
         let Ready { unit, is_resumed, archive, passed_over, segments } = ready;
         let mut manifest = Manifest {
             unit,
-            settings: self.options.settings(),
+            settings: self.settings.to_owned(),
             partition_by: self.options.partition_by.to_string(),
             database: self.database.to_owned(),
             compression: self.options.compression.codec().to_owned(),
             nested: self.options.nested,
-            schema_version: 0,
+            schema: LockName::default(),
             objects: Vec::new(),
             files: Vec::new(),
             tally: Tally::default(),
@@ -288,6 +289,7 @@ impl Committer<'_, '_> {
             nested_values_unfit: 0,
             days: BTreeMap::new(),
             passed_over,
+            barrier: None,
         };
         let mut copies = Copies::new();
         let mut quarantine = Vec::new();
@@ -318,7 +320,6 @@ impl Committer<'_, '_> {
             day.records += values.len() as u64;
             day.scopes |= scope.bit();
         }
-        manifest.schema_version = lock.as_ref().map_or(0, |lock| lock.version);
         let quarantine = quarantine.into();
         Ok(Prepared { manifest, quarantine, copies, lock, news, bytes_compressed, is_resumed })
     }
@@ -327,18 +328,16 @@ impl Committer<'_, '_> {
 /// Writes manifests one after another, each after the version of the lock that it names.
 async fn commit_to_lake(
     storage: &Storage,
-    lease: &Lease,
     known: &mut Known,
-    lock_version: &mut u32,
-    ready: &[Prepared],
+    written: &mut LockName,
+    ready: &mut [Prepared],
 ) -> Result<()> {
     let mut removals = JoinSet::new();
     for Prepared { manifest, lock, .. } in ready {
-        lease.confirm().await?;
-        if let Some(lock) = lock.as_ref().filter(|lock| lock.version > *lock_version) {
-            write_lock(storage, lock).await?;
-            *lock_version = lock.version;
+        if let Some(lock) = lock.as_ref().filter(|lock| lock.version > written.version) {
+            *written = write_lock(storage, lock).await?;
         }
+        manifest.schema.clone_from(written);
         manifest.write(storage).await?;
         let (storage, unit) = (storage.clone(), manifest.unit.clone());
         removals.spawn(async move { Intent::remove(&storage, &unit).await });
@@ -346,17 +345,21 @@ async fn commit_to_lake(
     }
     all(removals).await?;
     if known.is_checkpoint_due() {
-        lease.confirm().await?;
         known.write_checkpoint(storage).await?;
     }
     Ok(())
 }
 
 /// Notes units as done, side by side: no other unit waits for them.
-async fn commit_to_plan(storage: &Storage, plan: &WorkPlan, ready: &[Prepared]) -> Result<()> {
+async fn commit_to_plan(
+    storage: &Storage,
+    plan: &WorkPlan,
+    ready: &mut [Prepared],
+) -> Result<()> {
     plan.refuse_ended(storage).await?;
     let mut puts = JoinSet::new();
     for unit in ready {
+        unit.manifest.schema.clone_from(&plan.schema);
         let done = UnitDone {
             manifest: unit.manifest.clone(),
             news: unit.news.clone(),

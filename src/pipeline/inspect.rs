@@ -6,6 +6,7 @@
 
 use crate::commit::{DataFile, Intent, Manifest, WorkPlan, read_gone, write_gone};
 use crate::error::Result;
+use crate::pipeline::abandon::{number_of, raise_barrier, remove_all};
 use crate::storage::{Listed, Storage};
 use hashbrown::HashSet;
 use serde::Serialize;
@@ -26,6 +27,12 @@ pub struct FileCheck {
     /// All files that are gone.
     #[serde(skip)]
     pub gone: Vec<DataFile>,
+    /// The number of the next manifest.
+    #[serde(skip)]
+    next_number: u64,
+    /// Whether the next numbers are those of an open plan.
+    #[serde(skip)]
+    is_planned: bool,
 }
 
 impl FileCheck {
@@ -47,14 +54,17 @@ pub async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Result<Fi
     let unfinished: HashSet<String> = intents.iter().map(|i| i.unit.to_string()).collect();
     let plan = WorkPlan::find_open(storage).await?;
     let is_planned = |unit: &str| {
-        let number = unit.split('-').next().and_then(|number| number.parse().ok());
         let planned = plan.as_ref().map(|plan| plan.first_number..plan.end_number());
-        number.zip(planned).is_some_and(|(number, planned)| planned.contains(&number))
+        number_of(unit).zip(planned).is_some_and(|(number, planned)| planned.contains(&number))
     };
     let files = || manifests.iter().flat_map(|manifest| &manifest.files);
     let tables: BTreeSet<&str> = files().map(|file| file.table.as_str()).collect();
     let mut missing: HashSet<&str> = files().map(|file| file.key.as_str()).collect();
-    let mut check = FileCheck::default();
+    let mut check = FileCheck {
+        next_number: manifests.last().map_or(0, |manifest| manifest.unit.number + 1),
+        is_planned: plan.is_some(),
+        ..FileCheck::default()
+    };
     for table in tables {
         for Listed { key, .. } in storage.list(table).await? {
             if missing.remove(key.as_str()) || is_hidden(&key) {
@@ -77,14 +87,25 @@ pub async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Result<Fi
     Ok(check)
 }
 
-/// Removes what crashed runs left, and notes what is gone; nobody else may be writing.
+/// Removes what crashed runs left, and notes what is gone.
+///
+/// A file whose number another unit has is nobody's. One with a number that is free may be about to be
+/// committed by a writer that was cut off: a barrier makes that impossible before it is removed. While a
+/// plan is open the numbers are the plan's, and such files wait for its end.
 ///
 /// # Errors
-/// `Io`, `Denied` or `Unavailable` from the store.
+/// `Busy` when another run has the lake or has committed; `Io`, `Denied` or `Unavailable` from the store.
 pub async fn settle_files(storage: &Storage, check: &FileCheck) -> Result<()> {
-    for key in &check.orphaned {
-        storage.delete(key).await?;
+    let is_free = |key: &&String| {
+        unit_of(key).and_then(number_of).is_none_or(|number| number >= check.next_number)
+    };
+    let (free, taken): (Vec<_>, Vec<_>) = check.orphaned.iter().partition(is_free);
+    let mut dead: Vec<String> = taken.into_iter().cloned().collect();
+    if !free.is_empty() && !check.is_planned {
+        raise_barrier(storage, check.next_number, Vec::new()).await?;
+        dead.extend(free.into_iter().cloned());
     }
+    remove_all(storage, dead).await?;
     write_gone(storage, &check.gone).await
 }
 
@@ -129,7 +150,7 @@ mod tests {
         let mut manifest: Manifest = serde_json::from_value(serde_json::json!({
             "unit": { "number": 1, "identity": "0123456789abcdef" },
             "settings": "", "partition_by": "p", "compression": "zstd", "nested": true,
-            "schema_version": 1, "objects": [], "tally": {
+            "schema": { "version": 1, "hash": "" }, "objects": [], "tally": {
                 "read": 0, "written": 0, "duplicate": 0, "filtered": 0, "quarantined": 0 },
             "bytes_json": 0, "nested_values_unfit": 0, "days": {}, "files": [],
         }))

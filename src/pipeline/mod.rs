@@ -1,5 +1,6 @@
 //! The runs of the product: rooms joined into threads, in order, within a byte budget.
 
+mod abandon;
 mod array;
 mod budget;
 mod buffers;

@@ -1,6 +1,8 @@
 //! What a conversion would do, and what earlier ones began.
 
-use crate::commit::{CompleteListing, Entry, Intent, Known, Manifest, UnitId, entry, month};
+use crate::commit::{
+    CompleteListing, Entry, Intent, Known, Manifest, Summary, UnitId, after_barrier, entry, month,
+};
 use crate::error::Result;
 use crate::pipeline::ConvertOptions;
 use crate::pipeline::feed::{Feed, FeedOptions, LEDGER_SHARE};
@@ -46,13 +48,52 @@ pub(crate) struct Begun {
     pub units: Vec<Unit>,
     /// The entries of their objects.
     pub taken: HashSet<Entry>,
-    /// Intents that cannot be finished as they are: other settings, objects that are gone or known, a
-    /// gap.
-    pub abandoned: Vec<Intent>,
+    /// Units that cannot be finished as they were announced: other settings, objects that are gone or
+    /// known, a number that is taken.
+    pub abandoned: Vec<UnitId>,
+    /// Whether some of them might still be committed by a writer that was cut off.
+    pub needs_barrier: bool,
+    /// Intents with numbers that no manifest has.
+    pub(super) open: Vec<Intent>,
     /// Intents whose manifest exists: only their removal is left.
     pub finished: Vec<UnitId>,
     /// The number of the first new unit.
     pub next_number: u64,
+}
+
+impl Begun {
+    /// Takes in an intent, by what has become of its number.
+    ///
+    /// # Errors
+    /// `Damaged` when the manifest of its number cannot be read.
+    pub(super) async fn sort_in(
+        &mut self,
+        storage: &Storage,
+        lake: &Summary,
+        intent: Intent,
+    ) -> Result<()> {
+        if intent.unit.number >= lake.next_number() {
+            self.open.push(intent);
+        } else if Manifest::is_committed(storage, &intent.unit).await? {
+            self.finished.push(intent.unit);
+        } else {
+            self.abandoned.push(intent.unit);
+        }
+        Ok(())
+    }
+
+    /// Gives up an intent whose number is free.
+    fn abandon(&mut self, intent: Intent, barrier: Option<u64>) {
+        self.needs_barrier |= !intent.is_ended_by(barrier);
+        self.abandoned.push(intent.unit);
+    }
+
+    /// Gives up all intents whose numbers are free.
+    pub(super) fn abandon_open(&mut self, barrier: Option<u64>) {
+        for intent in std::mem::take(&mut self.open) {
+            self.abandon(intent, barrier);
+        }
+    }
 }
 
 /// Sorts the intents that earlier runs left; finds the objects of those that are to be finished,
@@ -66,32 +107,26 @@ pub(crate) async fn begun(
     known: &Known,
     intents: Vec<Intent>,
 ) -> Result<Begun> {
-    let (settings, lake) = (options.settings(), &known.summary);
+    let lake = &known.summary;
+    let settings = after_barrier(&options.settings(), lake.barrier);
     let mut ledger = known.ledger(storage, options.memory.0 / LEDGER_SHARE);
     let mut begun = Begun { next_number: lake.next_number(), ..Begun::default() };
-    let mut open = Vec::new();
     for intent in intents {
-        let is_old = intent.unit.number < lake.next_number();
-        if is_old && Manifest::is_committed(storage, &intent.unit).await? {
-            begun.finished.push(intent.unit);
-        } else if is_old {
-            begun.abandoned.push(intent);
-        } else {
-            open.push(intent);
-        }
+        begun.sort_in(storage, lake, intent).await?;
     }
+    let open = std::mem::take(&mut begun.open);
     let wanted = open.iter().flat_map(|intent| &intent.objects);
     let found = find(&options.sources, &options.s3, wanted).await?;
-    // Units must have the numbers of an undisturbed run. Intents are written side by side, so that a
-    // killed run may lack one among them, and a dead run's put may arrive long after: only those that
-    // follow on the manifests without a gap are finished, the others are cut anew.
+    // Units must have the numbers of an undisturbed run. Intents are written in the order of their
+    // numbers, so that a killed run leaves no gap; what does not follow on the manifests came from a
+    // writer that was cut off, or another intent was removed.
     for intent in open {
         let is_next = intent.unit.number == begun.next_number && intent.settings == settings;
         let objects = intent.objects.iter().map(|(key, etag)| {
             found.get(key).filter(|object| is_next && object.etag == *etag).cloned()
         });
         let Some(objects) = objects.collect::<Option<Vec<Object>>>() else {
-            begun.abandoned.push(intent);
+            begun.abandon(intent, lake.barrier);
             continue;
         };
         let entry = |o: &Object| (month(&o.layout), entry(&o.layout, &o.key, &o.etag));
@@ -107,7 +142,7 @@ pub(crate) async fn begun(
                 is_planned: false,
             });
         } else {
-            begun.abandoned.push(intent);
+            begun.abandon(intent, lake.barrier);
         }
     }
     Ok(begun)

@@ -2,7 +2,7 @@
 
 use crate::catalog::{
     Catalog, Column, Comparison, Existing, GlueCatalog, GlueOptions, LAKE, LocalCatalog,
-    OnExtraPartition, PartitionDefinition, Plan, Publication, Reading, TableDefinition, plan,
+    OnExtraPartition, PartitionDefinition, Permission, Plan, Publication, Reading, TableDefinition, plan,
     projection_parameters, refuse_other_lake,
 };
 use crate::commit::Summary;
@@ -155,7 +155,13 @@ pub async fn open_catalog(
             Ok(Some(Catalog::Local(LocalCatalog::open(root.join(OWN).join("catalog"))?)))
         }
         (CatalogKind::Glue, _) => {
-            let glue = GlueCatalog::new(s3.aws().await, options.glue.clone()).await?;
+            let writer = storage.clone();
+            let permission = Permission::new(move || {
+                let writer = writer.clone();
+                async move { writer.confirm().await }
+            });
+            let glue =
+                GlueCatalog::new(s3.aws().await, options.glue.clone(), Some(permission)).await?;
             glue.require_database(&options.database_of(lake)).await?;
             Ok(Some(Catalog::Glue(Box::new(glue))))
         }

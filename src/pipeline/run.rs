@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot::Receiver as Announced;
 
 /// Memory that a segment takes for each byte of its JSON, while it is in flight: its distinct texts,
 /// cells and trees, and its share of what workers take.
@@ -85,6 +86,8 @@ pub(crate) struct Run<'a> {
     failure: Mutex<Option<Error>>,
     /// Set when the last unit has been handed out.
     is_through: AtomicBool,
+    /// What goes into intents and manifests as the settings that change output.
+    settings: String,
     /// The lake's database in the catalog.
     database: String,
     rows: RowOptions,
@@ -105,6 +108,7 @@ impl<'a> Run<'a> {
     pub(crate) fn new(
         surroundings: Surroundings<'a>,
         settle: Settle,
+        settings: String,
         database: String,
         reserved: u64,
     ) -> Self {
@@ -132,6 +136,7 @@ impl<'a> Run<'a> {
             settle: InOrder::new(settle),
             failure: Mutex::new(None),
             is_through: AtomicBool::new(false),
+            settings,
             database,
             rows: RowOptions { partition_by: options.partition_by.clone(), nested: options.nested },
         }
@@ -174,6 +179,7 @@ impl Run<'_> {
             runtime: self.handle,
             options: self.options,
             progress: self.progress,
+            settings: &self.settings,
             database: &self.database,
             target,
             done: Done::default(),
@@ -198,6 +204,9 @@ impl Run<'_> {
     }
 
     fn is_over(&self) -> bool {
+        if let Some(lost) = self.storage.lost() {
+            self.fail(lost);
+        }
         self.stop.load(Ordering::Relaxed) || self.has_failed()
     }
 
@@ -277,9 +286,12 @@ impl Run<'_> {
                 return false;
             }
         }
-        let intent = unit.intent(&self.options.settings());
+        let intent = unit.intent(&self.settings);
         let objects = std::mem::take(&mut unit.objects);
-        fetches.push_back(Fetch::start(unit, objects, intent, self.storage, taken, self.handle));
+        let announced = &mut turns.announced;
+        let (storage, handle) = (self.storage, self.handle);
+        fetches
+            .push_back(Fetch::start(unit, objects, intent, storage, taken, announced, handle));
         true
     }
 
@@ -332,7 +344,7 @@ impl Run<'_> {
         sender: &Sender<(u64, Arrival)>,
         turns: &mut Turns,
     ) -> bool {
-        if let Some(intent) = unit.intent(&self.options.settings())
+        if let Some(intent) = unit.intent(&self.settings)
             && let Err(err) = self.handle.block_on(intent.write(self.storage))
         {
             self.fail(err);
@@ -497,6 +509,8 @@ impl Run<'_> {
 struct Turns {
     number: u64,
     position: u64,
+    /// Says when the intent of the last unit that is being fetched is written.
+    announced: Option<Announced<()>>,
 }
 
 /// Hands out the segments of one unit.
@@ -517,10 +531,11 @@ impl<'s> Hand<'_, 's, '_> {
         if !run.budget.take(taken, || run.is_over()) {
             return false;
         }
-        let Turns { number, position } = *self.turns;
+        let Turns { number, position, .. } = *self.turns;
         let unit = Arc::clone(&self.id);
         let job = Job { number, position, unit, segment: self.segment, taken, bytes };
-        *self.turns = Turns { number: number + 1, position: position + 1 };
+        self.turns.number += 1;
+        self.turns.position += 1;
         self.segment += 1;
         let sender = self.sender.clone();
         self.scope.spawn(move |scope| run.parse(scope, job, objects, &sender));

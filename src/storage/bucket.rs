@@ -6,7 +6,8 @@
 
 use crate::aws::{Aws, AwsOptions, error_code, failed, kind_of, refused};
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::Put;
+use crate::storage::fence::Leased;
+use crate::storage::{DEFAULT_LEASE, Put};
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
@@ -20,7 +21,7 @@ use object_store::aws::{
 };
 use object_store::path::Path as Key;
 use object_store::{
-    BackoffConfig, CredentialProvider, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode,
+    CredentialProvider, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode,
     PutOptions, RetryConfig, UpdateVersion,
 };
 use std::collections::HashMap;
@@ -41,7 +42,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest silence in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between two tries of ours; `object_store` has its own, within one.
+/// Between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(15);
 
 /// How new objects are encrypted at rest.
@@ -67,6 +68,8 @@ pub struct S3Options {
     pub encryption: Encryption,
     /// Whether we agree to pay for requests to buckets whose requester pays.
     pub request_payer: bool,
+    /// How long a lake stays this run's when it cannot renew its lease.
+    pub lease: Duration,
 }
 
 impl Default for S3Options {
@@ -76,6 +79,7 @@ impl Default for S3Options {
             retry_timeout: DEFAULT_RETRY_TIMEOUT,
             encryption: Encryption::default(),
             request_payer: false,
+            lease: DEFAULT_LEASE,
         }
     }
 }
@@ -155,9 +159,9 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// A bucket.
+/// A bucket; that of a lake's one writer confirms the lease before each attempt to change something.
 #[derive(Clone, Debug)]
-pub struct Bucket(Arc<Inner>);
+pub struct Bucket(Arc<Inner>, Option<Arc<Leased>>);
 
 #[derive(Debug)]
 struct Inner {
@@ -184,7 +188,7 @@ impl Bucket {
             Some(region) if aws.s3_endpoint().is_none() => region,
             _ => configured,
         };
-        Ok(Self(Arc::new(Inner {
+        let inner = Inner {
             name: name.to_owned(),
             client: client(aws, &region),
             store: Arc::new(object_store_of(aws, &s3.options, name, &region)?),
@@ -192,7 +196,18 @@ impl Bucket {
             aws: Arc::clone(aws),
             requests: Arc::clone(&s3.requests),
             options: s3.options.clone(),
-        })))
+        };
+        Ok(Self(Arc::new(inner), None))
+    }
+
+    /// Returns the same bucket behind a lease.
+    pub(super) fn fenced(&self, leased: &Arc<Leased>) -> Self {
+        Self(Arc::clone(&self.0), Some(Arc::clone(leased)))
+    }
+
+    /// Returns how long the lease of a lake in this bucket is to last without a renewal, in seconds.
+    pub(super) fn lease_seconds(&self) -> u64 {
+        self.0.options.lease.as_secs().max(1)
     }
 
     /// Returns the bucket's name.
@@ -371,12 +386,12 @@ impl Bucket {
     }
 
     /// Replaces the bytes at `key` if its etag is still `etag`; returns the new etag, or nothing
-    /// when somebody else has replaced or removed it.
+    /// when another process has replaced or removed it. One attempt, which waits for no other request:
+    /// a lease is renewed also while all requests in flight hang.
     ///
     /// # Errors
     /// `Denied`, `Unavailable` (then the outcome is not known), `Io`.
     pub async fn replace(&self, key: &str, etag: &str, bytes: Bytes) -> Result<Option<String>> {
-        let _permit = self.permit().await?;
         let version = UpdateVersion { e_tag: Some(format!("\"{etag}\"")), version: None };
         let options = PutOptions { mode: PutMode::Update(version), ..PutOptions::default() };
         match self.0.store.put_opts(&parse(key)?, bytes.into(), options).await {
@@ -388,14 +403,30 @@ impl Bucket {
         }
     }
 
-    /// Returns the bytes at `key` with their etag.
+    /// As [`Bucket::replace`], for as long as other requests are tried. An attempt whose answer was lost
+    /// makes the next one find another etag: the caller reads what is there.
+    ///
+    /// # Errors
+    /// As [`Bucket::replace`].
+    pub(super) async fn replace_patiently(
+        &self,
+        key: &str,
+        etag: &str,
+        bytes: Bytes,
+    ) -> Result<Option<String>> {
+        let what = self.address(key);
+        let replace = || self.replace(key, etag, bytes.clone());
+        patiently(&self.0.aws, &self.0.options, "s3:PutObject", &what, replace).await
+    }
+
+    /// Returns the bytes at `key` with their etag; waits for no other request.
     ///
     /// # Errors
     /// `Denied`, `Unavailable`, `Io`.
     pub async fn get_with_etag(&self, key: &str) -> Result<Option<(Bytes, String)>> {
         let what = self.address(key);
         let path = parse(key)?;
-        self.patiently("s3:GetObject", &what, || async {
+        let get = || async {
             let found = match self.0.store.get(&path).await {
                 Ok(found) => {
                     let etag = unquoted(found.meta.e_tag.as_deref().unwrap_or_default());
@@ -408,8 +439,8 @@ impl Bucket {
                 Err(object_store::Error::NotFound { .. }) => Ok(None),
                 Err(err) => Err(store_failed("s3:GetObject", &what, err)),
             }
-        })
-        .await
+        };
+        patiently(&self.0.aws, &self.0.options, "s3:GetObject", &what, get).await
     }
 
     /// Removes the object at `key`; an absent one is no error.
@@ -457,6 +488,9 @@ impl Bucket {
         self.patiently("s3:DeleteObject", what, || async {
             let request = self.0.client.delete_objects().bucket(&self.0.name);
             let request = request.delete(delete.clone()).set_request_payer(self.payer());
+            // Each attempt is ours, so that the lease is confirmed before it.
+            let once = aws_sdk_s3::config::Builder::new().retry_config(SdkRetry::disabled());
+            let request = request.customize().config_override(once);
             let done = request.send().await.map_err(|err| failed("s3:DeleteObject", what, &err))?;
             // It answers 200 and says in the body, per key, what it did not do.
             let Some(first) = done.errors().first() else { return Ok(()) };
@@ -492,7 +526,18 @@ impl Bucket {
         F: Future<Output = Result<T>>,
     {
         let _permit = self.permit().await?;
-        patiently(&self.0.aws, &self.0.options, action, what, call).await
+        let Some(leased) = &self.1 else {
+            return patiently(&self.0.aws, &self.0.options, action, what, call).await;
+        };
+        let is_write = matches!(action, "s3:PutObject" | "s3:DeleteObject");
+        let call = || async {
+            if is_write {
+                leased.before_write().await?;
+            }
+            call().await
+        };
+        let work = patiently(&self.0.aws, &self.0.options, action, what, call);
+        leased.unless_lost(work).await
     }
 }
 
@@ -645,11 +690,8 @@ fn object_store_of(
     name: &str,
     region: &str,
 ) -> Result<AmazonS3> {
-    let retry = RetryConfig {
-        backoff: BackoffConfig::default(),
-        max_retries: 4,
-        retry_timeout: options.retry_timeout.min(Duration::from_secs(60)),
-    };
+    // Attempts are repeated in one place, which confirms the lease before each.
+    let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     let clients = ClientOptions::new()
         .with_timeout(REQUEST_TIMEOUT)
         .with_read_timeout(READ_TIMEOUT)

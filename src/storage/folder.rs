@@ -95,6 +95,23 @@ impl Folder {
         }
     }
 
+    /// The names of the folders in a folder.
+    pub(super) fn folders(&self, folder: &str) -> Result<Vec<String>> {
+        let failed = |err| Error::io("cannot list a folder", err).at("folder", folder);
+        let entries = match std::fs::read_dir(self.root.join(folder)) {
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            if entry.file_type().map_err(failed)?.is_dir() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        Ok(names)
+    }
+
     /// Removes what a killed put left beside documents: `<name>#<number>`, which no listing shows.
     pub(super) fn clear_half_written(&self) -> Result<()> {
         let failed = |err| Error::io("cannot clear half-written files", err);

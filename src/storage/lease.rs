@@ -3,86 +3,59 @@
 //! In a folder the lease is an advisory lock: it ends with its holder, also when the holder is killed.
 //! In a bucket it is an object that its holder replaces every few seconds. Whether a process of this
 //! machine lives is known at once. Any other lease is watched: if it changes, its holder lives; if it
-//! does not for [`DEAD_AFTER`], its holder is gone, whatever anybody's clock says. A holder asks again
-//! before each commit whether the lease is still its own.
+//! does not for as long as it says, its holder is gone, whatever any clock says. The storage that
+//! [`Lease::storage`] returns confirms the lease before it changes anything.
+//!
+//! A bucket that ignores the conditions of a put cannot have one writer: taking the lease tries them.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::storage::fence::{Fence, Leased, Locked};
+use crate::storage::holder::{Document, Holder, host};
 use crate::storage::{Bucket, Kind, OWN, Put, Storage};
-use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
-/// A holder replaces its lease this often.
-const RENEW_EVERY: Duration = Duration::from_secs(5);
-/// A lease that was not renewed for this long has lost its holder.
-const DEAD_AFTER: Duration = Duration::from_secs(30);
-/// A holder that has not renewed for this long makes sure before it commits.
-const SURE_FOR: Duration = Duration::from_secs(15);
+/// Releasing a lease takes no longer; after that the next run waits until it is old.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The right to write to a lake; ends when it is dropped.
 #[derive(Debug)]
-pub struct Lease(Held);
-
-#[derive(Debug)]
-enum Held {
-    Folder(File),
-    Bucket { shared: Arc<Shared>, renewing: JoinHandle<()> },
-}
-
-#[derive(Debug)]
-struct Shared {
-    bucket: Bucket,
-    key: String,
-    holder: Holder,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    etag: String,
-    renewals: u64,
-    renewed: Instant,
-    is_lost: bool,
-}
-
-/// Who holds a lease.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Holder {
-    host: String,
-    pid: u32,
-    /// When the process began, in the kernel's ticks: a number of a process is used again.
-    #[serde(default)]
-    began: String,
-    /// The running kernel and its namespace of processes: only there does the number mean anything.
-    #[serde(default)]
-    kernel: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Document {
-    #[serde(flatten)]
-    holder: Holder,
-    renewals: u64,
+pub struct Lease {
+    storage: Storage,
+    /// Renews the lease of a bucket.
+    renewing: Option<JoinHandle<()>>,
 }
 
 impl Lease {
     /// Takes a lake's lease.
     ///
     /// # Errors
-    /// `Busy` when another run holds it; the message names the holder.
+    /// `Busy` when another run holds it; the message names the holder. `Config` when the bucket ignores
+    /// the conditions of puts.
     pub async fn take(storage: &Storage) -> Result<Self> {
         match &storage.0 {
-            Kind::Folder(folder) => take_folder(&folder.root).map(|file| Self(Held::Folder(file))),
+            Kind::Folder(folder) => {
+                let locked = take_folder(&folder.root)?;
+                let storage = storage.fenced(Fence::Folder(Arc::new(locked)));
+                Ok(Self { storage, renewing: None })
+            }
             Kind::Bucket { bucket, prefix } => {
                 let key = format!("{prefix}{OWN}/lease.json");
-                take_bucket(bucket.clone(), key).await.map(Self)
+                let leased = Arc::new(take_bucket(bucket, key).await?);
+                let renewing = tokio::spawn(keep_renewing(Arc::clone(&leased)));
+                let storage = storage.fenced(Fence::Bucket(leased));
+                Ok(Self { storage, renewing: Some(renewing) })
             }
         }
+    }
+
+    /// Returns the lake's storage for its one writer: it changes nothing once the lease is lost.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// Makes sure that the lease is still ours.
@@ -90,174 +63,153 @@ impl Lease {
     /// # Errors
     /// `Busy` when another run has taken it; `Unavailable` when that cannot be known.
     pub async fn confirm(&self) -> Result<()> {
-        let Held::Bucket { shared, .. } = &self.0 else { return Ok(()) };
-        let mut state = shared.state.lock().await;
-        if !state.is_lost && state.renewed.elapsed() > SURE_FOR {
-            shared.renew(&mut state).await?;
-        }
-        if state.is_lost {
-            return Err(Error::new(ErrorKind::Busy, "another run has taken over this lake")
-                .at("lease", shared.bucket.address(&shared.key)));
-        }
-        Ok(())
+        self.storage.confirm().await
     }
 
     /// Gives the lease back, so that the next run need not wait.
     pub async fn release(self) {
-        if let Held::Bucket { shared, renewing } = &self.0 {
+        if let Some(renewing) = &self.renewing {
             renewing.abort();
-            let state = shared.state.lock().await;
-            if !state.is_lost {
-                // Whoever comes next takes it for dead after a while.
-                let _ = shared.bucket.delete(&shared.key).await;
-            }
+        }
+        if let Some(Fence::Bucket(leased)) = &self.storage.1 {
+            // Where it fails, the next run waits until the lease is old.
+            let _ = tokio::time::timeout(RELEASE_TIMEOUT, leased.release()).await;
         }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        match &self.0 {
-            // Closing the file would do; this makes the order plain.
-            Held::Folder(file) => drop(file.unlock()),
-            Held::Bucket { renewing, .. } => renewing.abort(),
+        match &self.storage.1 {
+            // Others may still hold the file.
+            Some(Fence::Folder(locked)) => drop(locked.file.unlock()),
+            _ => self.renewing.iter().for_each(JoinHandle::abort),
         }
     }
 }
 
-impl Shared {
-    fn document(&self, renewals: u64) -> Result<Vec<u8>> {
-        document(&self.holder, renewals)
-    }
-
-    async fn renew(&self, state: &mut State) -> Result<()> {
-        let began = Instant::now();
-        let bytes = self.document(state.renewals + 1)?;
-        match self.bucket.replace(&self.key, &state.etag, bytes.into()).await? {
-            Some(etag) => state.etag = etag,
-            // An answer that was lost looks like a loss: whose is it now?
-            None => match self.bucket.get_with_etag(&self.key).await? {
-                Some((bytes, etag)) if holder_of(&bytes) == Some(self.holder.clone()) => {
-                    state.etag = etag;
-                }
-                _ => {
-                    state.is_lost = true;
-                    return Ok(());
-                }
-            },
-        }
-        state.renewals += 1;
-        state.renewed = began;
-        Ok(())
-    }
-}
-
-fn document(holder: &Holder, renewals: u64) -> Result<Vec<u8>> {
-    serde_json::to_vec(&Document { holder: holder.clone(), renewals })
-        .map_err(|err| Error::new(ErrorKind::Bug, "cannot render the lease").because(err))
-}
-
-fn holder_of(bytes: &[u8]) -> Option<Holder> {
-    serde_json::from_slice::<Document>(bytes).ok().map(|document| document.holder)
-}
-
-async fn take_bucket(bucket: Bucket, key: String) -> Result<Held> {
+async fn take_bucket(bucket: &Bucket, key: String) -> Result<Leased> {
     let holder = Holder::this();
-    let bytes = document(&holder, 0)?;
     loop {
-        match bucket.put_new(&key, bytes.clone().into()).await? {
-            Put::Created | Put::Same => {}
-            Put::Differs => {
-                let Some((there, etag)) = bucket.get_with_etag(&key).await? else { continue };
-                let other = holder_of(&there);
-                match other.as_ref().and_then(Holder::is_alive) {
-                    Some(true) => return Err(busy(&bucket, &key, other.as_ref())),
-                    Some(false) => {}
-                    None => watch(&bucket, &key, &etag, other.as_ref()).await?,
-                }
-                if bucket.replace(&key, &etag, bytes.clone().into()).await?.is_none() {
-                    // Somebody else was faster.
-                    continue;
-                }
+        let there = bucket.get_with_etag(&key).await?;
+        let other = there.as_ref().and_then(|(bytes, _)| Document::parse(bytes));
+        let document = Document {
+            holder: holder.clone(),
+            epoch: other.as_ref().map_or(0, |other| other.epoch) + 1,
+            renewals: 0,
+            seconds: bucket.lease_seconds(),
+            released: false,
+        };
+        let etag = match &there {
+            None => put_lease(bucket, &key, &document).await?,
+            Some((_, etag)) => {
+                wait_until_free(bucket, &key, etag, other.as_ref()).await?;
+                bucket.replace_patiently(&key, etag, document.render()?.into()).await?
             }
+        };
+        // The answer may have been lost, or another run may have been faster.
+        let ours = match etag {
+            Some(etag) => Some(etag),
+            None => bucket.get_with_etag(&key).await?.and_then(|(bytes, etag)| {
+                let is_ours = |there: &Document| there.is_same_lease(&document);
+                Document::parse(&bytes).is_some_and(|there| is_ours(&there)).then_some(etag)
+            }),
+        };
+        if let Some(etag) = ours {
+            refuse_without_conditions(bucket, &key).await?;
+            return Ok(Leased::new(bucket.clone(), key, document, etag));
         }
-        let Some((there, etag)) = bucket.get_with_etag(&key).await? else { continue };
-        if holder_of(&there).as_ref() != Some(&holder) {
-            continue;
-        }
-        let state = State { etag, renewals: 0, renewed: Instant::now(), is_lost: false };
-        let shared = Arc::new(Shared { bucket, key, holder, state: Mutex::new(state) });
-        let renewing = tokio::spawn(keep_renewing(Arc::clone(&shared)));
-        return Ok(Held::Bucket { shared, renewing });
     }
+}
+
+/// Puts the lease of a lake that has none; returns nothing when another run was faster.
+async fn put_lease(bucket: &Bucket, key: &str, document: &Document) -> Result<Option<String>> {
+    let bytes = document.render()?;
+    match bucket.put_new(key, bytes.clone().into()).await? {
+        Put::Differs => Ok(None),
+        Put::Created | Put::Same => {
+            let there = bucket.get_with_etag(key).await?;
+            Ok(there.filter(|(there, _)| *there == bytes).map(|(_, etag)| etag))
+        }
+    }
+}
+
+/// Returns once a lease may be replaced.
+async fn wait_until_free(
+    bucket: &Bucket,
+    key: &str,
+    etag: &str,
+    other: Option<&Document>,
+) -> Result<()> {
+    let is_alive = match other {
+        Some(other) if other.released => Some(false),
+        Some(other) => other.holder.is_alive(),
+        None => None,
+    };
+    match is_alive {
+        Some(true) => Err(busy(bucket, key, other)),
+        Some(false) => Ok(()),
+        None => watch(bucket, key, etag, other).await,
+    }
+}
+
+/// Tries both conditions of puts at the lease, where they must fail: a store that ignores them would let
+/// two runs write the same lake.
+async fn refuse_without_conditions(bucket: &Bucket, key: &str) -> Result<()> {
+    let other = || bytes::Bytes::from_static(b"{}");
+    let wrong = "00000000000000000000000000000000";
+    let ignored = if bucket.put_new(key, other()).await? != Put::Differs {
+        "If-None-Match"
+    } else if bucket.replace_patiently(key, wrong, other()).await?.is_some() {
+        "If-Match"
+    } else {
+        return Ok(());
+    };
+    bucket.delete(key).await?;
+    let message = format!(
+        "this S3-compatible store ignores `{ignored}` on puts, so that two runs could write the same \
+         lake at once: use a store that honors conditional writes, or convert into a local folder"
+    );
+    Err(Error::config(message).at("lake", bucket.address(key.trim_end_matches("_trailmill/lease.json"))))
 }
 
 /// Waits until it is certain that a lease's holder is gone.
-async fn watch(bucket: &Bucket, key: &str, etag: &str, holder: Option<&Holder>) -> Result<()> {
+async fn watch(bucket: &Bucket, key: &str, etag: &str, other: Option<&Document>) -> Result<()> {
+    let patience = other.map_or(super::DEFAULT_LEASE, Document::patience);
     let started = Instant::now();
-    while started.elapsed() < DEAD_AFTER {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    while started.elapsed() < patience {
+        tokio::time::sleep(Duration::from_secs(1).min(patience / 4)).await;
         match bucket.get_with_etag(key).await? {
             None => return Ok(()),
             Some((_, now)) if now == etag => {}
-            Some(_) => return Err(busy(bucket, key, holder)),
+            Some((now, _)) => match Document::parse(&now) {
+                Some(now) if now.released => return Ok(()),
+                now => return Err(busy(bucket, key, now.as_ref().or(other))),
+            },
         }
     }
     Ok(())
 }
 
-fn busy(bucket: &Bucket, key: &str, holder: Option<&Holder>) -> Error {
+fn busy(bucket: &Bucket, key: &str, other: Option<&Document>) -> Error {
+    let holder = other.map(|other| &other.holder);
     let who = holder
         .map_or_else(String::new, |holder| format!(": process {} on {}", holder.pid, holder.host));
     let message = format!("another run is writing to this lake{who}");
     Error::new(ErrorKind::Busy, message).at("lease", bucket.address(key))
 }
 
-async fn keep_renewing(shared: Arc<Shared>) {
+async fn keep_renewing(leased: Arc<Leased>) {
     loop {
-        tokio::time::sleep(RENEW_EVERY).await;
-        let mut state = shared.state.lock().await;
-        // A failure is not the end: the next turn tries again, and a commit makes sure.
-        let _ = shared.renew(&mut state).await;
-        if state.is_lost {
+        tokio::time::sleep(leased.renew_every()).await;
+        // A failure is not the end: the next turn tries again, and a write makes sure.
+        if leased.renew().await.is_err_and(|err| err.kind() == ErrorKind::Busy) {
             return;
         }
     }
 }
 
-impl Holder {
-    /// This process.
-    fn this() -> Self {
-        let pid = std::process::id();
-        let kernel = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let space = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-        Self {
-            host: host(),
-            pid,
-            began: began(pid).unwrap_or_default(),
-            kernel: format!("{} {}", kernel.trim(), space.display()),
-        }
-    }
-
-    /// Whether the holder lives; nothing where it is no process of this machine, and nobody can know.
-    fn is_alive(&self) -> Option<bool> {
-        let this = Self::this();
-        let is_here = self.host == this.host && self.kernel == this.kernel;
-        (is_here && !self.began.is_empty()).then(|| began(self.pid).as_deref() == Some(&self.began))
-    }
-}
-
-/// When a process began: field 22 of `/proc/<pid>/stat` (proc(5)); nothing where there is no such
-/// process. The second field is a name in parentheses, which may hold spaces.
-fn began(pid: u32) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    let is_dead = matches!(fields.next(), Some("Z" | "X" | "x"));
-    fields.nth(18).filter(|_| !is_dead).map(str::to_owned)
-}
-
-fn take_folder(root: &Path) -> Result<File> {
+fn take_folder(root: &Path) -> Result<Locked> {
     let folder = root.join(OWN);
     let path = folder.join("lease.json");
     let io = |err| Error::io("cannot take the lake's lease", err).at("path", path.display());
@@ -271,24 +223,19 @@ fn take_folder(root: &Path) -> Result<File> {
         .map_err(io)?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            return Err(Error::new(
-                ErrorKind::Busy,
-                format!("another run is writing to this lake: {}", holder.trim()),
-            )
-            .at("lake", root.display()));
-        }
+        Err(TryLockError::WouldBlock) => return Err(held(file, root)),
         Err(TryLockError::Error(err)) => return Err(io(err)),
     }
     let holder = serde_json::json!({ "pid": std::process::id(), "host": host() });
     file.set_len(0).and_then(|()| writeln!(file, "{holder}")).map_err(io)?;
-    Ok(file)
+    Ok(Locked { file, path })
 }
 
-fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+fn held(mut file: File, root: &Path) -> Error {
+    let mut holder = String::new();
+    let _ = file.read_to_string(&mut holder);
+    let message = format!("another run is writing to this lake: {}", holder.trim());
+    Error::new(ErrorKind::Busy, message).at("lake", root.display())
 }
 
 #[cfg(test)]
@@ -309,14 +256,21 @@ mod tests {
         Lease::take(&storage).await.unwrap();
     }
 
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn whether_a_process_of_this_machine_lives_is_known_at_once() {
-        let this = Holder::this();
-        assert_eq!(this.is_alive(), Some(true));
-        let earlier = Holder { began: "1".into(), ..this.clone() };
-        assert_eq!(earlier.is_alive(), Some(false), "its number is another's now");
-        let elsewhere = Holder { host: "elsewhere".into(), ..earlier };
-        assert_eq!(elsewhere.is_alive(), None, "nobody can know");
+    #[tokio::test]
+    async fn a_writer_whose_lock_was_removed_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::local(folder.path()).unwrap();
+        let lease = Lease::take(&storage).await.unwrap();
+        lease.storage().put_once("a", "1").await.unwrap();
+        std::fs::remove_file(folder.path().join("_trailmill/lease.json")).unwrap();
+        let second = Lease::take(&storage).await.unwrap();
+
+        let put = lease.storage().put_new("b", "1").await.unwrap_err();
+        let delete = lease.storage().delete("a").await.unwrap_err();
+
+        assert_eq!([put.kind(), delete.kind()], [ErrorKind::Busy; 2]);
+        assert!(lease.confirm().await.is_err());
+        second.storage().put_once("b", "2").await.unwrap();
+        assert_eq!(storage.read("a").await.unwrap().unwrap(), "1");
     }
 }

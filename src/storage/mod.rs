@@ -6,7 +6,9 @@
 //! it is the manifest that says that they count.
 
 mod bucket;
+mod fence;
 mod folder;
+mod holder;
 mod lease;
 mod public;
 
@@ -16,16 +18,21 @@ pub use bucket::{
     Bucket, BucketObject, DEFAULT_REQUESTS, DEFAULT_RETRY_TIMEOUT, Encryption, Page, S3, S3Options,
 };
 use bytes::Bytes;
+use fence::Fence;
 use folder::Folder;
 pub use lease::Lease;
 pub use public::PublicAccess;
 use std::path::Path;
+use std::time::Duration;
 
 /// Everything of ours in a lake lies under this folder; readers pass over names with `_`.
 pub const OWN: &str = "_trailmill";
 
+/// How long a lease that is not renewed keeps others from a lake, unless an option says otherwise.
+pub const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+
 /// The folders of documents below [`OWN`].
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 12] = [
     "gone",
     "schema",
     "manifests",
@@ -36,6 +43,8 @@ const DOCUMENTS: [&str; 10] = [
     "checkpoints",
     "ledger",
     "listings",
+    "abandoned",
+    "plans",
 ];
 
 /// What a put-if-absent found.
@@ -58,9 +67,9 @@ pub struct Listed {
     pub size: u64,
 }
 
-/// A lake's storage.
+/// A lake's storage; that of its one writer confirms the lease before it changes anything.
 #[derive(Clone, Debug)]
-pub struct Storage(Kind);
+pub struct Storage(Kind, Option<Fence>);
 
 #[derive(Clone, Debug)]
 enum Kind {
@@ -88,7 +97,7 @@ impl Storage {
                     return Err(Error::config(message).at("prefix", prefix));
                 }
                 let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-                Ok(Self(Kind::Bucket { bucket: s3.bucket(bucket).await?, prefix }))
+                Ok(Self(Kind::Bucket { bucket: s3.bucket(bucket).await?, prefix }, None))
             }
         }
     }
@@ -98,7 +107,45 @@ impl Storage {
     /// # Errors
     /// `Config` when the path is not a folder or cannot be made one.
     pub fn local(folder: &Path) -> Result<Self> {
-        Folder::open(folder).map(|folder| Self(Kind::Folder(folder)))
+        Folder::open(folder).map(|folder| Self(Kind::Folder(folder), None))
+    }
+
+    /// Returns the same storage behind a lease.
+    fn fenced(&self, fence: Fence) -> Self {
+        let kind = match (&self.0, &fence) {
+            (Kind::Bucket { bucket, prefix }, Fence::Bucket(leased)) => {
+                Kind::Bucket { bucket: bucket.fenced(leased), prefix: prefix.clone() }
+            }
+            (kind, _) => kind.clone(),
+        };
+        Self(kind, Some(fence))
+    }
+
+    /// Makes sure, where this is the storage of the lake's writer, that it still is.
+    ///
+    /// # Errors
+    /// `Busy` when another run has the lake; `Unavailable` when that cannot be known.
+    pub async fn confirm(&self) -> Result<()> {
+        match &self.1 {
+            Some(fence) => fence.confirm().await,
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Storage::confirm`], by asking and not by the clock: for what was listed and is to be deleted.
+    ///
+    /// # Errors
+    /// As [`Storage::confirm`].
+    pub async fn confirm_now(&self) -> Result<()> {
+        match &self.1 {
+            Some(fence) => fence.confirm_now().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Returns why nothing may be written any more, once that is known; asks nobody.
+    pub fn lost(&self) -> Option<Error> {
+        self.1.as_ref().and_then(Fence::lost)
     }
 
     /// Returns the folder of a local lake.
@@ -131,6 +178,7 @@ impl Storage {
     /// `Io`, `Denied` or `Unavailable` when the store fails.
     pub async fn put_new(&self, key: &str, bytes: impl Into<Bytes>) -> Result<Put> {
         let bytes = bytes.into();
+        self.confirm().await?;
         match &self.0 {
             Kind::Folder(folder) => folder.put_new(key, bytes).await,
             Kind::Bucket { bucket, prefix } => {
@@ -167,6 +215,7 @@ impl Storage {
     /// # Errors
     /// `Io` when the store fails, `Damaged` when another file has the name.
     pub async fn publish(&self, unit: String, keys: Vec<String>) -> Result<()> {
+        self.confirm().await?;
         match &self.0 {
             Kind::Folder(folder) => {
                 let folder = folder.clone();
@@ -260,6 +309,21 @@ impl Storage {
         Ok(found)
     }
 
+    /// Returns the names of the folders in the folder `prefix`, sorted.
+    ///
+    /// # Errors
+    /// As [`Storage::list`].
+    pub async fn folders(&self, prefix: &str) -> Result<Vec<String>> {
+        let mut names = match &self.0 {
+            Kind::Folder(folder) => folder.folders(prefix)?,
+            Kind::Bucket { bucket, prefix: lake } => {
+                bucket_folders(bucket, &format!("{lake}{prefix}/")).await?
+            }
+        };
+        names.sort();
+        Ok(names)
+    }
+
     /// Returns whether nothing lies in the folder `prefix`.
     ///
     /// # Errors
@@ -279,6 +343,7 @@ impl Storage {
     /// # Errors
     /// `Io`, `Denied` or `Unavailable` when the store fails.
     pub async fn delete(&self, key: &str) -> Result<()> {
+        self.confirm().await?;
         match &self.0 {
             Kind::Folder(folder) => folder.delete(key).await,
             Kind::Bucket { bucket, prefix } => bucket.delete(&format!("{prefix}{key}")).await,
@@ -290,6 +355,7 @@ impl Storage {
     /// # Errors
     /// `Io`, `Denied` or `Unavailable` when the store fails.
     pub async fn delete_all(&self, prefix: &str) -> Result<()> {
+        self.confirm().await?;
         match &self.0 {
             Kind::Folder(folder) => folder.delete_all(prefix),
             Kind::Bucket { bucket, prefix: lake } => {
@@ -318,6 +384,20 @@ async fn list_bucket(
         token = page.next;
         if token.is_none() || is_past {
             return Ok(found);
+        }
+    }
+}
+
+async fn bucket_folders(bucket: &Bucket, folder: &str) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    let mut token: Option<String> = None;
+    loop {
+        let page = bucket.page(folder, true, None, token.as_deref()).await?;
+        let name = |prefix: &String| Some(prefix.strip_prefix(folder)?.trim_matches('/').to_owned());
+        names.extend(page.prefixes.iter().filter_map(name));
+        token = page.next;
+        if token.is_none() {
+            return Ok(names);
         }
     }
 }

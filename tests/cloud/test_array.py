@@ -764,7 +764,7 @@ FINISH_PLACES = {
     "run log": ("PutObject", r"_trailmill/runs/", (1,)),
     "plan's end": ("PutObject", r"_trailmill/plans/.*end\.json", (1,)),
     "plan's documents": (DELETES, r"_trailmill/planned/", (1,)),
-    "lease's end": (DELETES, r"_trailmill/lease\.json$", (1,)),
+    "decision": ("PutObject", r"_trailmill/plans/.*decision\.json", (1,)),
     "done document": ("GetObject", r"_trailmill/planned/.*/done/", (7,)),
     "own listing": ("ListObjectsV2", r"_trailmill/", (2,)),
 }

@@ -7,7 +7,10 @@
 //! by [`Patience`]; after that the error is `Unavailable`, and the same command may succeed later.
 
 use std::collections::hash_map::RandomState;
+use std::fmt;
 use std::hash::{BuildHasher, Hasher};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -115,10 +118,32 @@ fn jittered(waits: u32) -> Duration {
     whole.mul_f64((random >> 11) as f64 / (1_u64 << 53) as f64)
 }
 
+/// Confirms, before a call that changes something, that the caller may still change it.
+#[derive(Clone)]
+pub struct Permission(Arc<dyn Fn() -> Asked + Send + Sync>);
+
+type Asked = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+impl Permission {
+    /// Wraps what asks.
+    pub fn new<F: Future<Output = Result<()>> + Send + 'static>(
+        ask: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(move || Box::pin(ask())))
+    }
+}
+
+impl fmt::Debug for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permission")
+    }
+}
+
 /// Makes calls and counts them.
 #[derive(Debug)]
 pub(super) struct Caller {
     limit: Duration,
+    permission: Option<Permission>,
     calls: AtomicU64,
     writes: AtomicU64,
     throttled: AtomicU64,
@@ -137,9 +162,16 @@ enum Meaning {
 
 impl Caller {
     /// Creates a caller that repeats a call for at most `limit`.
-    pub(super) fn new(limit: Duration) -> Self {
+    pub(super) fn new(limit: Duration, permission: Option<Permission>) -> Self {
         let zero = AtomicU64::default;
-        Self { limit, calls: zero(), writes: zero(), throttled: zero(), unanswered: zero() }
+        Self {
+            limit,
+            permission,
+            calls: zero(),
+            writes: zero(),
+            throttled: zero(),
+            unanswered: zero(),
+        }
     }
 
     /// Returns what was asked so far.
@@ -177,6 +209,10 @@ impl Caller {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         loop {
+            if let Some(Permission(ask)) = self.permission.as_ref().filter(|_| what.is_write) {
+                let refused = |error| Failed::Refused { code: String::new(), error };
+                ask().await.map_err(refused)?;
+            }
             self.calls.fetch_add(1, Ordering::Relaxed);
             self.writes.fetch_add(u64::from(what.is_write), Ordering::Relaxed);
             let err = match send().await {

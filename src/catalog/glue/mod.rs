@@ -28,6 +28,7 @@ use aws_sdk_glue::config::IdentityCache;
 use aws_sdk_glue::config::retry::RetryConfig;
 use aws_sdk_glue::config::timeout::TimeoutConfig;
 
+pub use self::calls::Permission;
 use self::calls::{Caller, Failed, What};
 use super::{Applied, Comparison, Existing, PartitionInput, Plan, Reading, TableInput, Usage};
 use crate::aws::Aws;
@@ -66,12 +67,17 @@ pub struct GlueCatalog {
 }
 
 impl GlueCatalog {
-    /// Makes the client; sends nothing to Glue.
+    /// Makes the client; sends nothing to Glue. With a permission, it is asked for before each call that
+    /// changes something.
     ///
     /// # Errors
     /// `Config` when there is no region or there are no credentials, `Unavailable` when credentials
     /// cannot be had just now.
-    pub async fn new(aws: &Arc<Aws>, options: GlueOptions) -> Result<Self> {
+    pub async fn new(
+        aws: &Arc<Aws>,
+        options: GlueOptions,
+        permission: Option<Permission>,
+    ) -> Result<Self> {
         if aws.region().is_none() {
             let message = "the region of the Glue catalog is not known: give `--aws-region`, or set AWS_REGION or the profile's region";
             return Err(Error::config(message));
@@ -88,7 +94,7 @@ impl GlueCatalog {
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts);
         config.set_endpoint_url(aws.glue_endpoint());
-        let caller = Caller::new(options.retry);
+        let caller = Caller::new(options.retry, permission);
         Ok(Self { client: Client::from_conf(config.build()), options, caller })
     }
 

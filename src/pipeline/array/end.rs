@@ -7,22 +7,22 @@
 
 use crate::catalog::Catalog;
 use crate::commit::{
-    CompleteListing, Intent, Known, Manifest, PlanEnd, UnitDone, WorkPlan, drop_locks_after,
+    CompleteListing, Intent, Known, LockName, Manifest, PlanEnd, UnitDone, WorkPlan,
     read_lock_version, write_lock,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::pipeline::CatalogOptions;
+use crate::pipeline::abandon::sweep_given_up;
 use crate::pipeline::array::shard::child_of;
 use crate::pipeline::array::{catalog_of, find_plan};
 use crate::pipeline::convert::{runtime, warnings, write_run_log};
-use crate::pipeline::inspect::unit_of;
 use crate::pipeline::publish::{open_catalog, refresh_catalog};
 use crate::pipeline::report::{Done, Progress, Report};
 use crate::pipeline::tasks::all;
 use crate::pipeline::window::note_listings;
-use crate::schema::{Family, Lock};
-use crate::storage::{Lease, OWN, S3, Storage};
+use crate::schema::Lock;
+use crate::storage::{Lease, S3, Storage};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Instant;
@@ -91,13 +91,11 @@ pub fn finish_plan(options: &FinishOptions, progress: &Progress) -> Result<Finis
     runtime.block_on(async {
         let (storage, plan) = find_plan(&options.plan, &options.s3).await?;
         let lease = Lease::take(&storage).await?;
+        let storage = lease.storage();
         let outcome = match &plan {
-            Some(plan) => {
-                let (storage, lease) = (&storage, &lease);
-                Finish { options, progress, plan, storage, lease, started }.run().await
-            }
+            Some(plan) => Finish { options, progress, plan, storage, started }.run().await,
             // What an attempt that was killed at its very end has left.
-            None => WorkPlan::remove_all_work(&storage).await.map(|()| Finished::Nothing(None)),
+            None => WorkPlan::remove_all_work(storage).await.map(|()| Finished::Nothing(None)),
         };
         lease.release().await;
         outcome
@@ -109,7 +107,6 @@ struct Finish<'a> {
     progress: &'a Progress,
     plan: &'a WorkPlan,
     storage: &'a Storage,
-    lease: &'a Lease,
     started: Instant,
 }
 
@@ -133,9 +130,15 @@ impl Finish<'_> {
         let known = Known::read(storage).await?;
         // What is wrong with it is said before the work, not after.
         let catalog = open_catalog(storage, &known.summary, &names, &options.s3).await?;
+        // A `plan discard` that was cut off, or comes later, leaves the plan alone after this.
+        let decided = plan.decide(storage, PlanEnd::Finished).await?;
+        if decided != PlanEnd::Finished {
+            return Ok(Finished::Nothing(Some(decided)));
+        }
         let (known, mut done, lock) = self.commit().await?;
-        let lock = self.grow(lock, &known, &mut done.report).await?;
-        self.settle(known, catalog, &names, lock, done.report).await.map(Finished::Done)
+        let (lock, name) = self.grow(lock, &known, &mut done.report).await?;
+        let settled = self.settle(known, catalog, &names, &lock, &name, done.report).await;
+        settled.map(Finished::Done)
     }
 
     /// Says which units are not done.
@@ -174,7 +177,7 @@ impl Finish<'_> {
 
     /// Makes the plan's units the lake's, and says what they did; the schema with their news.
     async fn commit(&self) -> Result<(Known, Done, Lock)> {
-        let Self { plan, storage, lease, .. } = *self;
+        let Self { plan, storage, .. } = *self;
         // An attempt that was killed may have left a gap, in the last units it put.
         let mut known = match self.gap().await? {
             Some(units) => {
@@ -184,11 +187,12 @@ impl Finish<'_> {
             None => Known::read(storage).await?,
         };
         let mut done = Done::default();
-        let mut lock = read_lock_version(storage, plan.schema_version).await?;
+        let mut lock = read_lock_version(storage, &plan.schema).await?;
         let mut from = 0;
         while from < plan.totals.units {
-            lease.confirm().await?;
-            let units = from..(from + AT_ONCE).min(plan.totals.units);
+            // The first goes alone: another writer may want its number, and then has none of the others.
+            let count = if from == 0 { 1 } else { AT_ONCE };
+            let units = from..(from + count).min(plan.totals.units);
             from = units.end;
             for unit in self.put(units).await? {
                 let UnitDone { manifest, news, bytes_compressed, quarantined_by_reason } = unit;
@@ -245,20 +249,26 @@ impl Finish<'_> {
 
     /// Writes the schema with what the units saw beyond theirs, for the next plan: a manifest of no
     /// objects names it.
-    async fn grow(&self, mut lock: Lock, known: &Known, report: &mut Report) -> Result<Lock> {
+    async fn grow(
+        &self,
+        mut lock: Lock,
+        known: &Known,
+        report: &mut Report,
+    ) -> Result<(Lock, LockName)> {
         let Self { plan, storage, .. } = *self;
-        let before = read_lock_version(storage, plan.schema_version).await?;
+        let before = read_lock_version(storage, &plan.schema).await?;
+        let mut name = plan.schema.clone();
         if lock.is_more_than(&before) {
             lock.version = before.version + 1;
-            write_lock(storage, &lock).await?;
+            name = write_lock(storage, &lock).await?;
         }
         report.schema_version = lock.version;
         report.new_fields.splice(0..0, plan.new_fields.iter().cloned());
         let is_written = known.summary.schema_version() == lock.version;
         if !is_written {
-            plan.closing(&lock).write(storage).await?;
+            plan.closing(&name).write(storage).await?;
         }
-        Ok(lock)
+        Ok((lock, name))
     }
 
     /// Everything after the commit, which can be repeated.
@@ -267,15 +277,15 @@ impl Finish<'_> {
         mut known: Known,
         catalog: Option<Catalog>,
         names: &CatalogOptions,
-        lock: Lock,
+        lock: &Lock,
+        lock_name: &LockName,
         mut report: Report,
     ) -> Result<Box<Report>> {
-        let Self { plan, storage, lease, .. } = *self;
+        let Self { plan, storage, .. } = *self;
         if known.summary.schema_version() != lock.version {
-            known.add(&plan.closing(&lock));
+            known.add(&plan.closing(lock_name));
         }
         if known.has_recent() {
-            lease.confirm().await?;
             known.write_checkpoint(storage).await?;
             known.sweep(storage).await?;
         }
@@ -285,7 +295,7 @@ impl Finish<'_> {
             note_listings(&sources, storage, &listed, day, plan.listing.objects_listed).await?;
         }
         if let Some(catalog) = &catalog {
-            let refreshed = refresh_catalog(catalog, storage, &known.summary, &lock, names).await?;
+            let refreshed = refresh_catalog(catalog, storage, &known.summary, lock, names).await?;
             report.add_catalog(refreshed);
         }
         report.warnings = warnings(storage).await;
@@ -294,7 +304,6 @@ impl Finish<'_> {
         report.listing = plan.listing.clone();
         report.seconds = self.started.elapsed().as_secs_f64();
         write_run_log(storage, &report, &known.summary).await?;
-        lease.confirm().await?;
         plan.end(storage, PlanEnd::Finished).await?;
         plan.remove_work(storage).await?;
         storage.clear_half_written()?;
@@ -314,7 +323,7 @@ pub fn discard_plan(options: &DiscardOptions) -> Result<String> {
         let (storage, plan) = find_plan(&options.plan, &options.s3).await?;
         let plan = plan.ok_or_else(|| Error::config("the lake has no open plan"))?;
         let lease = Lease::take(&storage).await?;
-        let outcome = discard(&plan, &storage).await;
+        let outcome = discard(&plan, lease.storage()).await;
         lease.release().await;
         outcome.map(|()| storage.address() + &plan.key())
     })
@@ -329,19 +338,24 @@ async fn discard(plan: &WorkPlan, storage: &Storage) -> Result<()> {
             let message = "units of the plan are in the lake by now: finish it";
             return Err(Error::config(message).at("plan", &plan.id));
         }
-        None => plan.end(storage, PlanEnd::Discarded).await?,
+        None => {
+            // Where another run has used the first number, none of the units can be committed.
+            let is_free = plan.committed(storage).await?.is_empty();
+            if is_free && plan.decide(storage, PlanEnd::Discarded).await? != PlanEnd::Discarded {
+                let message = "the plan is being finished: run `trailmill finish`";
+                return Err(Error::config(message).at("plan", &plan.id));
+            }
+            plan.end(storage, PlanEnd::Discarded).await?;
+        }
     }
     plan.remove_work(storage).await?;
     if WorkPlan::find_open(storage).await?.is_some() {
         // Another plan has its numbers by now.
         return Ok(());
     }
-    let known = Known::read(storage).await?.summary;
+    let known = Known::read(storage).await?;
     let intents = Intent::read_all(storage).await?;
-    sweep_given_up(storage, known.next_number(), &intents, &plan.settings.table).await?;
-    if intents.is_empty() {
-        drop_locks_after(storage, known.schema_version()).await?;
-    }
+    sweep_given_up(storage, &known, &intents, &plan.settings.table).await?;
     storage.clear_half_written()
 }
 
@@ -353,56 +367,4 @@ async fn is_own(plan: &WorkPlan, storage: &Storage, units: &[u64]) -> Result<boo
     }
     let done = plan.read_done(storage, unit).await?;
     Manifest::is_committed(storage, &done.manifest.unit).await
-}
-
-/// Removes what children of a plan that was given up wrote, before the numbers of its units are used
-/// again: what has a number that no committed unit has, and is not announced. The lake is the caller's,
-/// and no plan is open.
-///
-/// # Errors
-/// `Unavailable`, `Denied`, `Io`.
-pub(in crate::pipeline) async fn sweep_given_up(
-    storage: &Storage,
-    next_number: u64,
-    intents: &[Intent],
-    table: &str,
-) -> Result<()> {
-    if !WorkPlan::was_given_up_at(storage, next_number).await? {
-        return Ok(());
-    }
-    let announced: Vec<String> = intents.iter().map(|intent| intent.unit.to_string()).collect();
-    let is_left = |number, unit: &str| {
-        number >= next_number && !announced.iter().any(|announced| announced == unit)
-    };
-    remove_files(storage, table, is_left).await
-}
-
-/// Removes data files and what goes with them by the number and the name of their units.
-async fn remove_files(
-    storage: &Storage,
-    table: &str,
-    is_one: impl Fn(u64, &str) -> bool,
-) -> Result<()> {
-    let is_one = |unit: &str| {
-        let number = unit.split('-').next().and_then(|number| number.parse().ok());
-        number.is_some_and(|number| is_one(number, unit))
-    };
-    let mut tasks = JoinSet::new();
-    let mut delete = |key: String| {
-        let storage = storage.clone();
-        tasks.spawn(async move { storage.delete(&key).await });
-    };
-    for family in Family::ALL {
-        let files = storage.list(&family.table(table)).await?;
-        let files = files.into_iter().filter(|file| unit_of(&file.key).is_some_and(is_one));
-        files.for_each(|file| delete(file.key));
-    }
-    for folder in ["quarantine", "copies"] {
-        let unit = |key: &str| -> Option<bool> {
-            Some(is_one(key.rsplit('/').next()?.split('.').next()?))
-        };
-        let files = storage.list(&format!("{OWN}/{folder}")).await?;
-        files.into_iter().filter(|file| unit(&file.key) == Some(true)).for_each(|f| delete(f.key));
-    }
-    all(tasks).await.map(|_| ())
 }

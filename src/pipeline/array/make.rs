@@ -2,14 +2,15 @@
 
 use crate::columns::Values;
 use crate::commit::{
-    CompleteListing, Intent, Known, Manifest, PlanTotals, PlannedObject, PlannedUnit, WorkPlan,
-    drop_locks_after, read_lock, write_lock,
+    CompleteListing, Intent, Known, PlanTotals, PlannedObject, PlannedUnit, WorkPlan, read_lock,
+    write_lock,
 };
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::array::sample::Sample;
-use crate::pipeline::array::{settings_of, sweep_given_up};
-use crate::pipeline::convert::{check_lake, check_names, check_places, clean_up, runtime};
+use crate::pipeline::abandon::{end_all, salt, sweep_given_up};
+use crate::pipeline::array::settings_of;
+use crate::pipeline::convert::{check_lake, check_names, check_places, runtime};
 use crate::pipeline::feed::{Feed, FeedOptions, Seen};
 use crate::pipeline::fetch::fetch_all;
 use crate::pipeline::plan::{Begun, Unit};
@@ -22,7 +23,6 @@ use crate::source::{ListingReport, Object, members};
 use crate::storage::{Lease, Storage};
 use std::collections::BTreeMap;
 use tokio::runtime::Handle;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// What a request weighs, in bytes of JSON: with 64 in flight and 30 ms each, a request takes as long
 /// as two vCPUs need for about as much.
@@ -81,7 +81,7 @@ pub fn make_plan(options: &ConvertOptions, shards: Shards, most_sampled: usize) 
     let handle = runtime.handle();
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
     let lease = handle.block_on(Lease::take(&storage))?;
-    let made = make(options, shards, most_sampled, handle, &storage, &lease);
+    let made = make(options, shards, most_sampled, handle, lease.storage());
     handle.block_on(lease.release());
     runtime.shutdown_background();
     made
@@ -93,7 +93,6 @@ fn make(
     most_sampled: usize,
     handle: &Handle,
     storage: &Storage,
-    lease: &Lease,
 ) -> Result<Planned> {
     let address = |plan: &WorkPlan| storage.address() + &plan.key();
     if let Some(plan) = handle.block_on(WorkPlan::find_open(storage))? {
@@ -125,7 +124,6 @@ fn make(
     let mut lock = before.clone();
     plan.new_fields = infer(&mut lock, sample.into_objects(), options, handle)?;
     lock.version += u32::from(lock.is_more_than(&before));
-    plan.schema_version = lock.version;
     plan.shards = match shards {
         Shards::Count(count) => count,
         Shards::Auto => plan.totals.weight.div_ceil(AUTO_WEIGHT).clamp(1, MAX_SHARDS) as u32,
@@ -136,8 +134,7 @@ fn make(
     plan.listing = listing;
     plan.objects_known = objects_known;
     handle.block_on(async {
-        lease.confirm().await?;
-        write_lock(storage, &lock).await?;
+        plan.schema = write_lock(storage, &lock).await?;
         storage.sync()?;
         plan.open(storage).await
     })?;
@@ -159,19 +156,8 @@ async fn prepare(
         refuse_others_table(catalog, storage, &known.summary, &options.catalog).await?;
     }
     let intents = Intent::read_all(storage).await?;
-    let next_number = known.summary.next_number();
-    sweep_given_up(storage, next_number, &intents, &options.catalog.table).await?;
-    let (mut finished, mut abandoned) = (Vec::new(), Vec::new());
-    for intent in intents {
-        let is_old = intent.unit.number < next_number;
-        if is_old && Manifest::is_committed(storage, &intent.unit).await? {
-            finished.push(intent.unit);
-        } else {
-            abandoned.push(intent);
-        }
-    }
-    clean_up(storage, &abandoned, &finished, &options.catalog.table).await?;
-    drop_locks_after(storage, known.summary.schema_version()).await?;
+    sweep_given_up(storage, &known, &intents, &options.catalog.table).await?;
+    end_all(storage, &mut known, &options.catalog.table).await?;
     if known.has_recent() {
         known.write_checkpoint(storage).await?;
         known.sweep(storage).await?;
@@ -281,10 +267,4 @@ fn infer(
         added.extend(lock.merge(family, column, &observed));
     }
     Ok(added)
-}
-
-/// What tells this plan from every other of the lake.
-fn salt() -> u64 {
-    let now = jiff::Timestamp::now().as_nanosecond();
-    xxh3_64(format!("{now} {}", std::process::id()).as_bytes())
 }

@@ -9,7 +9,6 @@ mod make;
 mod sample;
 mod shard;
 
-pub(super) use end::sweep_given_up;
 pub use end::{DiscardOptions, FinishOptions, Finished, Missing, discard_plan, finish_plan};
 pub use make::{Planned, Shards, make_plan};
 pub use shard::{Shard, ShardOptions, convert_plan};

@@ -144,18 +144,19 @@ fn convert_part(
     let options = convert_options(options, plan)?;
     let (units_of_day, lock) = handle.block_on(async {
         let units_of_day = Known::read_units_of_day(storage).await?;
-        Ok::<_, Error>((units_of_day, read_lock_version(storage, plan.schema_version).await?))
+        Ok::<_, Error>((units_of_day, read_lock_version(storage, &plan.schema).await?))
     })?;
     let settle = Settle::new(lock, units_of_day, Some(plan), &options, storage, handle);
     let surroundings = Surroundings { options: &options, storage, handle, progress, stop };
-    let run = Run::new(surroundings, settle, plan.settings.database.clone(), 0);
+    let database = plan.settings.database.clone();
+    let run = Run::new(surroundings, settle, options.settings(), database, 0);
     let seen = Arc::new(Seen::default());
     let mut units = ShardUnits::start(storage, plan, part, &options.s3, &seen, handle);
     let (mut done, _) = run.convert_units(&mut units, Target::Plan(plan))?;
     let (is_through, _) = run.end().map_err(gone)?;
     report.units = seen.units.load(Ordering::Relaxed);
     report.units_done_before = seen.done_before.load(Ordering::Relaxed);
-    done.schema_version = plan.schema_version;
+    done.schema_version = plan.schema.version;
     done.interrupted = stop.load(Ordering::Relaxed) && !is_through;
     done.shard = Some(report);
     Ok(done)
