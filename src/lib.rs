@@ -8,6 +8,7 @@
 //! | room | job |
 //! |---|---|
 //! | [`error`], [`units`] | what went wrong and what a caller may do; byte counts and instants |
+//! | [`notice`] | what a person should see at once, from rooms that do not print |
 //! | [`location`], [`aws`] | paths and `s3://` addresses; one identity for every AWS client |
 //! | [`decode`] | gunzip, capped |
 //! | [`parse`] | containers, records, and a cursor over simd-json's tape |
@@ -42,6 +43,7 @@ pub mod decode;
 pub mod doctor;
 pub mod error;
 pub mod location;
+pub mod notice;
 pub mod parse;
 pub mod partition;
 pub mod pipeline;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("error", &[], &[]),
     ("units", &["error"], &[]),
+    ("notice", &[], &[]),
     ("location", &["error"], &[]),
     ("aws", &["error"], &["aws_config", "aws_credential_types", "aws_types", "reqwest", "tokio"]),
     ("decode", &["error"], &["libdeflater", "flate2"]),
@@ -37,15 +38,16 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "commit",
-        &["error", "units", "decode", "schema", "storage", "source"],
+        &["error", "units", "notice", "decode", "schema", "storage", "source"],
         &["libdeflater", "sha2", "futures"],
     ),
-    ("catalog", &["error", "aws"], &["aws_sdk_glue", "tokio", "futures"]),
+    ("catalog", &["error", "notice", "aws"], &["aws_sdk_glue", "tokio", "futures"]),
     (
         "pipeline",
         &[
             "error",
             "units",
+            "notice",
             "location",
             "aws",
             "decode",
@@ -77,6 +79,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         &[
             "error",
             "units",
+            "notice",
             "location",
             "aws",
             "decode",

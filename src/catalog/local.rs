@@ -10,7 +10,8 @@
 //! bytes would not change is not touched. In `partitions.jsonl` a partition whose columns are those
 //! of its table leaves `Columns` out, as Glue allows, and gets them back when it is read: an inferred
 //! schema is tens of kilobytes, and writing it once per partition would be most of the lake.
-//! There is no lock here; the lake's lease is the lock.
+//! There is no lock here; the lake's lease is the lock. All of it follows from the lake: a document that
+//! is damaged counts as absent when the catalog is brought in line, which makes it again.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -23,6 +24,7 @@ use serde::de::DeserializeOwned;
 use super::definition::check_name;
 use super::{Applied, Columns, DatabaseInput, Existing, PartitionInput, Plan, TableInput, is_name};
 use crate::error::{Error, ErrorKind, Result};
+use crate::notice::tell;
 
 /// A catalog in a folder.
 #[derive(Clone, Debug)]
@@ -89,16 +91,20 @@ impl LocalCatalog {
         Ok(self.partitions_of(database, &input)?.into_values().collect())
     }
 
-    /// Returns what [`super::plan()`] compares with.
+    /// Returns what [`super::plan()`] compares with; what is damaged is not there.
     ///
     /// # Errors
-    /// As for [`LocalCatalog::table`] and [`LocalCatalog::partitions`].
+    /// `Config` for an impossible name, `Io` if a document cannot be read.
     pub fn existing(&self, database: &str, table: &str) -> Result<Existing> {
-        let is_there = read(&self.database_folder(database)?.join("database.json"))?.is_some();
+        let input = or_absent(self.table(database, table), tell)?;
+        let partitions = match &input {
+            Some(input) => or_absent(self.partitions_of(database, input), tell)?,
+            None => BTreeMap::new(),
+        };
         Ok(Existing {
-            database: is_there,
-            table: self.table(database, table)?,
-            partitions: self.partitions(database, table)?,
+            database: or_absent(self.database(database), tell)?.is_some(),
+            table: input,
+            partitions: partitions.into_values().collect(),
             // Neither versions nor indexes are kept here: the lease is the lock.
             ..Existing::default()
         })
@@ -107,13 +113,15 @@ impl LocalCatalog {
     /// Does what a plan says. Safe to repeat: a second time writes nothing.
     ///
     /// # Errors
-    /// `Io` if a file cannot be written, `Damaged` if the partitions there cannot be read, `Config`
-    /// if the plan has partitions for a table that neither exists nor is created.
+    /// `Io` if a file cannot be written, `Config` if the plan has partitions for a table that neither
+    /// exists nor is created.
     pub fn apply(&self, plan: &Plan) -> Result<Applied> {
         let folder = self.table_folder(&plan.database, &plan.table)?;
-        let before = self.table(&plan.database, &plan.table)?;
+        // The plan was made with what could be read, and that was told.
+        let untold = |_: &str| {};
+        let before = or_absent(self.table(&plan.database, &plan.table), untold)?;
         let mut partitions = match &before {
-            Some(table) => self.partitions_of(&plan.database, table)?,
+            Some(table) => or_absent(self.partitions_of(&plan.database, table), untold)?,
             None => BTreeMap::new(),
         };
         let mut applied = Applied::default();
@@ -122,7 +130,7 @@ impl LocalCatalog {
                 DatabaseInput { name: plan.database.clone(), ..DatabaseInput::default() };
             let path = self.database_folder(&plan.database)?.join("database.json");
             // A database that has appeared meanwhile may hold keys of others: leave it.
-            if read(&path)?.is_none() {
+            if or_absent(self.database(&plan.database), untold)?.is_none() {
                 applied.files += write_changed(&path, &pretty(&database)?)?;
             }
         }
@@ -151,6 +159,12 @@ impl LocalCatalog {
             applied.files += write_changed(&path, &lines(table, partitions)?)?;
         }
         Ok(applied)
+    }
+
+    fn database(&self, database: &str) -> Result<Option<DatabaseInput>> {
+        let path = self.database_folder(database)?.join("database.json");
+        let Some(bytes) = read(&path)? else { return Ok(None) };
+        parse(&bytes).map(Some).map_err(|err| err.at("path", path.display()))
     }
 
     fn partitions_of(
@@ -216,6 +230,17 @@ fn pretty(value: &impl Serialize) -> Result<Vec<u8>> {
 
 fn unserializable(err: serde_json::Error) -> Error {
     Error::new(ErrorKind::Bug, "cannot serialize a catalog document").because(err)
+}
+
+/// Takes a damaged document for an absent one, and says so.
+fn or_absent<T: Default>(found: Result<T>, tell: impl Fn(&str)) -> Result<T> {
+    match found {
+        Err(err) if err.kind() == ErrorKind::Damaged => {
+            tell(&format!("a document of the lake's catalog is damaged and made again: {err}"));
+            Ok(T::default())
+        }
+        found => found,
+    }
 }
 
 fn damaged(message: &str) -> Error {

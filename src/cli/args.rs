@@ -11,7 +11,9 @@ use crate::pipeline::{
 };
 use crate::sample::{DEFAULT_ACCOUNTS, DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_SIZE};
 use crate::source::Narrow;
-use crate::storage::{DEFAULT_LEASE, DEFAULT_REQUESTS, DEFAULT_RETRY_TIMEOUT, Encryption, S3, S3Options};
+use crate::storage::{
+    DEFAULT_LEASE, DEFAULT_REQUESTS, DEFAULT_RETRY_TIMEOUT, Encryption, S3, S3Options,
+};
 use crate::units::{ByteCount, Day};
 use crate::verify::{DEFAULT_MAX_DIFFERENCES, DuplicateRule};
 use crate::write::{Compression, DEFAULT_COMPRESSION};
@@ -62,6 +64,7 @@ pub(super) enum Command {
     Plan(Box<PlanArgs>),
     Finish(Box<FinishArgs>),
     Catalog(CatalogArgs),
+    Repair(Box<RepairArgs>),
     Schema(SchemaArgs),
     Verify(VerifyArgs),
     Quarantine(QuarantineArgs),
@@ -352,6 +355,10 @@ pub(super) struct LakeArgs {
     #[arg(long, value_name = "BYTES", default_value = mib(DEFAULT_UNIT_SIZE), help_heading = "Lake")]
     pub unit_size: ByteCount,
 
+    /// Make a lake of a folder or a prefix that has other things in it already
+    #[arg(long, help_heading = "Lake")]
+    pub into_existing: bool,
+
     /// Base name of the tables; families add _insight, _network_activity, _aggregated
     #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE, help_heading = "Catalog")]
     pub table: String,
@@ -521,6 +528,22 @@ pub(super) struct CatalogLakeArgs {
     pub catalog: CatalogPlaceArgs,
     #[command(flatten)]
     pub publication: PublicationArgs,
+}
+
+/// Make manifests again that somebody removed or that are damaged, from what else is in the lake.
+///
+/// Nothing is removed. Files of a unit that lost its manifest count again; where nothing says any more
+/// which objects they came from, those are converted anew, and found to be copies of what is there, or the
+/// files are set aside for them. Writes nothing when no manifest is lost; exit code 1 when files were set
+/// aside or are gone themselves.
+#[derive(Debug, Group)]
+pub(super) struct RepairArgs {
+    #[command(flatten)]
+    pub place: LakePlace,
+    #[command(flatten)]
+    pub encryption: EncryptionArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// Show, compare and repair the lake's catalog; print it as SQL.

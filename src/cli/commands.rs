@@ -47,6 +47,7 @@ pub(super) fn conversion_options(
         catalog: catalog_options(&args.catalog, publication, retry, table),
         sources,
         lake,
+        into_existing: args.lake.into_existing,
         threads,
         memory: memory(args.work.memory, threads),
         unit_size: args.lake.unit_size,
@@ -217,6 +218,7 @@ fn reading_options(sources: Vec<Location>, s3: Arc<S3>, narrow: Narrow) -> Resul
     Ok(ConvertOptions {
         sources,
         lake: Location::Local(PathBuf::new()),
+        into_existing: false,
         s3,
         threads: 1,
         memory: MEMORY_PER_THREAD,

@@ -5,8 +5,8 @@ use crate::cli::args::{CatalogName, CatalogPlaceArgs, PublicationArgs, Switch};
 use crate::commit::{Known, Summary, read_lock};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::pipeline::{CatalogKind, CatalogOptions, DEFAULT_TABLE};
-use crate::schema::{Family, Lock};
+use crate::pipeline::{CatalogKind, CatalogOptions};
+use crate::schema::Lock;
 use crate::storage::{OWN, S3, Storage};
 use std::time::Duration;
 
@@ -34,10 +34,7 @@ pub(super) async fn lake_lock(lake: &Location, s3: &S3) -> Result<Lock> {
 
 /// The base name that the lake's tables were made with.
 pub(super) fn base_table(lake: &Summary) -> String {
-    let name = lake.tables.keys().next().map_or(DEFAULT_TABLE, String::as_str);
-    let suffix =
-        Family::ALL.iter().map(|f| f.suffix()).find(|s| !s.is_empty() && name.ends_with(s));
-    name.strip_suffix(suffix.unwrap_or("")).unwrap_or(name).to_owned()
+    crate::pipeline::base_table(lake.tables.keys())
 }
 
 pub(super) fn catalog_options(

@@ -12,6 +12,7 @@ mod metrics;
 mod plan_args;
 mod plan_report;
 mod progress;
+mod repair;
 mod report;
 
 use crate::error::{Error, ErrorKind, Reaction, Result};
@@ -41,6 +42,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    crate::notice::tell_with(|message| progress::say(false, message));
     match run(args) {
         Ok(code) => ExitCode::from(code),
         Err(err) if is_broken_pipe(&err) => ExitCode::from(EXIT_OK),
@@ -57,6 +59,7 @@ fn run(args: Args) -> Result<u8> {
         Command::Plan(args) => array::plan(&args),
         Command::Finish(args) => array::finish(&args),
         Command::Catalog(args) => catalog::catalog(&args),
+        Command::Repair(args) => repair::repair(&args),
         Command::Schema(args) => commands::schema(&args),
         Command::Verify(args) => commands::verify(&args),
         Command::Quarantine(args) => commands::quarantine(&args),

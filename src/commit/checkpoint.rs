@@ -12,11 +12,13 @@
 //! lake without checkpoints works. The same manifests make the same checkpoint, whatever the history.
 
 use crate::commit::gone::read_gone;
-use crate::commit::ledger::{ENTRY, Entry, Ledger, Month, entry, group, month};
-use crate::commit::manifest::{Manifest, manifest_key, pack, unpack};
+use crate::commit::ledger::{ENTRY, Entry, Ledger, Month, group};
+use crate::commit::manifest::{Manifest, pack, unpack};
+use crate::commit::rebuild::{Cut, entries, rebuild};
 use crate::commit::summary::{LastUnit, PartitionTotals, Summary, UnitsOfDay};
+use crate::commit::whole;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::parse_layout;
+use crate::notice::tell;
 use crate::storage::{OWN, Storage};
 use crate::units::Day;
 use bytes::Bytes;
@@ -54,9 +56,15 @@ pub(super) struct Part {
 }
 
 impl Part {
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         let Self { month, group, hash, .. } = self;
         format!("{OWN}/ledger/{:04}-{:02}-{group:02x}-{hash}.bin", month / 12, month % 12 + 1)
+    }
+
+    /// Returns whether these are its bytes.
+    pub(super) fn is(&self, bytes: &[u8]) -> bool {
+        bytes.len() as u64 == self.objects * ENTRY as u64
+            && format!("{:032x}", xxh3_128(bytes)) == self.hash
     }
 }
 
@@ -107,25 +115,27 @@ pub struct Known {
 }
 
 impl Known {
-    /// Reads a lake's newest checkpoint and the manifests after it.
+    /// Reads a lake's newest checkpoint and the manifests after it; all manifests where the checkpoint
+    /// is damaged, so that the next one is written anew.
     ///
     /// # Errors
-    /// `Damaged` for a document that cannot be read, `Config` for one of a later version;
-    /// `Unavailable`, `Denied`, `Io`.
+    /// `Damaged` for a manifest that is missing or cannot be read, `Config` for a checkpoint of a later
+    /// version; `Unavailable`, `Denied`, `Io`.
     pub async fn read(storage: &Storage) -> Result<Self> {
         let mut known = Self::default();
         let mut newest = newest_checkpoint(storage).await?;
+        let mut end = 0;
         while let Some(key) = newest {
             let Err(err) = known.read_base(storage, &key).await else { break };
+            known = Self::default();
             // A run may have replaced it meanwhile.
             newest = newest_checkpoint(storage).await?;
             if newest.as_ref() == Some(&key) {
-                return Err(err);
+                end = tell_damaged(storage, &key, err).await?;
+                break;
             }
-            known = Self::default();
         }
-        let last = known.summary.next.checked_sub(1).map(manifest_key);
-        let tail = storage.list_after(&format!("{OWN}/manifests"), last.as_deref()).await?;
+        let tail = whole::manifests(storage, known.summary.next_number(), end).await?;
         let mut manifests = stream::iter(tail)
             .map(|listed| async move { Manifest::read(storage, &listed.key).await })
             .buffered(AT_ONCE);
@@ -151,7 +161,8 @@ impl Known {
             // The end of the plan may have replaced it meanwhile.
             newest = newest_checkpoint(storage).await?;
             if newest.as_ref() == Some(&key) {
-                return Err(err);
+                tell_damaged(storage, &key, err).await?;
+                return Ok(Self::read(storage).await?.summary.units_of_day);
             }
         }
         Ok(UnitsOfDay::new())
@@ -186,10 +197,8 @@ impl Known {
     pub fn add(&mut self, manifest: &Manifest) {
         self.summary.add(manifest);
         self.recent_units += 1;
-        for object in manifest.objects.iter().filter(|object| !object.etag.is_empty()) {
-            let layout = parse_layout(&object.key);
-            let entry = entry(&layout, &object.key, &object.etag);
-            self.recent.entry(month(&layout)).or_default().push(entry);
+        for (month, entry) in entries(manifest) {
+            self.recent.entry(month).or_default().push(entry);
             self.recent_objects += 1;
         }
     }
@@ -197,9 +206,46 @@ impl Known {
     /// Returns the ledger, which keeps at most about this many bytes of it in memory.
     pub fn ledger(&self, storage: &Storage, most_bytes: u64) -> Ledger {
         let recent: HashSet<Entry> = self.recent.values().flatten().copied().collect();
-        let (bits, parts) =
-            self.base.as_ref().map_or((0, &[][..]), |base| (base.bits, &base.parts[..]));
-        Ledger::new(storage, bits, parts, recent, most_bytes)
+        let parts = self.base.as_ref().map_or(&[][..], |base| &base.parts);
+        Ledger::new(storage, self.cut(), parts, recent, most_bytes)
+    }
+
+    /// Returns what the checkpoint's parts sum up.
+    fn cut(&self) -> Cut {
+        let cut = |base: &Document| Cut { bits: base.bits, end: base.next_number };
+        self.base.as_ref().map(cut).unwrap_or_default()
+    }
+
+    /// Reads the ledger of the checkpoint, all of it.
+    ///
+    /// # Errors
+    /// `Damaged` when a part is, and manifests do not come to it; `Unavailable`, `Denied`, `Io`.
+    pub(super) async fn checkpointed_entries(
+        &self,
+        storage: &Storage,
+    ) -> Result<HashSet<(Month, Entry)>> {
+        let mut all = HashSet::new();
+        for part in self.base.iter().flat_map(|base| &base.parts) {
+            let bytes = storage.read(&part.key()).await?.unwrap_or_default();
+            if !part.is(&bytes) {
+                return Err(damaged(&part.key()));
+            }
+            all.extend(bytes.as_chunks::<ENTRY>().0.iter().map(|entry| (part.month, *entry)));
+        }
+        Ok(all)
+    }
+
+    /// Returns what the newest checkpoint alone says, if there is one and it can be read.
+    ///
+    /// # Errors
+    /// `Config` for a checkpoint of a later version; `Unavailable`, `Denied`, `Io`.
+    pub(super) async fn read_checkpoint(storage: &Storage) -> Result<Option<Self>> {
+        let mut known = Self::default();
+        let Some(key) = newest_checkpoint(storage).await? else { return Ok(None) };
+        match known.read_base(storage, &key).await {
+            Ok(()) => Ok(Some(known)),
+            Err(err) => tell_damaged(storage, &key, err).await.map(|_| None),
+        }
     }
 
     /// Returns the bytes of the ledger that a checkpoint holds.
@@ -240,7 +286,7 @@ impl Known {
             days: self.write_files(storage, "days", &days).await?,
         };
         storage.sync()?;
-        storage.put_once(&document.key(), pack(&document)?).await?;
+        storage.put_over(&document.key(), pack(&document)?).await?;
         self.base = Some(document);
         self.recent = HashMap::new();
         (self.recent_objects, self.recent_units) = (0, 0);
@@ -251,7 +297,8 @@ impl Known {
     async fn write_parts(&mut self, storage: &Storage) -> Result<(u8, Vec<Part>)> {
         let base = self.base.as_ref();
         let old = base.map_or(&[][..], |base| &base.parts);
-        let old_bits = base.map_or(0, |base| base.bits);
+        let cut = self.cut();
+        let old_bits = cut.bits;
         let objects = old.iter().map(|part| part.objects).sum::<u64>() + self.recent_objects as u64;
         let bits = bits_for(objects).max(old_bits);
         let mut fresh: BTreeMap<(Month, u8), Vec<Entry>> = BTreeMap::new();
@@ -276,7 +323,7 @@ impl Known {
             changed.entry((month, old_group)).or_default().1.extend(entries);
         }
         let mut written = stream::iter(changed)
-            .map(|((month, _), (old, fresh))| write_merged(storage, month, bits, old, fresh))
+            .map(|((month, _), (old, fresh))| write_merged(storage, month, bits, (old, cut), fresh))
             .buffer_unordered(AT_ONCE);
         while let Some(parts) = written.try_next().await? {
             kept.extend(parts);
@@ -329,14 +376,14 @@ impl Known {
         let mut puts = Vec::new();
         for (name, file) in files {
             let bytes = pack(file)?;
-            let key = format!("{OWN}/ledger/{what}-{name}-{:032x}.json.gz", xxh3_128(&bytes));
+            let key = format!("{OWN}/ledger/{what}-{name}{}", hashed_name(&bytes));
             keys.push(key.clone());
             if !there.contains(&key) {
                 puts.push((key, bytes));
             }
         }
         stream::iter(puts)
-            .map(|(key, bytes)| async move { storage.put_once(&key, bytes).await })
+            .map(|(key, bytes)| async move { storage.put_hashed(&key, bytes).await })
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
@@ -388,12 +435,12 @@ async fn write_merged(
     storage: &Storage,
     month: Month,
     bits: u8,
-    old: Option<Part>,
+    (old, cut): (Option<Part>, Cut),
     fresh: Vec<Entry>,
 ) -> Result<Vec<Part>> {
     let mut entries = fresh;
     if let Some(old) = &old {
-        let bytes = read_part(storage, old).await?;
+        let bytes = read_part(storage, old, cut).await?;
         entries.extend_from_slice(bytes.as_chunks::<ENTRY>().0);
     }
     entries.sort_unstable();
@@ -408,23 +455,37 @@ async fn write_merged(
             hash: format!("{:032x}", xxh3_128(&bytes)),
         };
         if old.as_ref() != Some(&part) {
-            storage.put_once(&part.key(), bytes).await?;
+            storage.put_hashed(&part.key(), bytes).await?;
         }
         out.push(part);
     }
     Ok(out)
 }
 
-/// Reads a part, and makes sure that it is the one.
+/// Reads a part, and makes sure that it is the one; it is made again if not.
 ///
 /// # Errors
-/// `Damaged` when it is gone or not what was written.
-pub(super) async fn read_part(storage: &Storage, part: &Part) -> Result<Bytes> {
+/// `Damaged` when it is not what was written, and the manifests do not come to it.
+pub(super) async fn read_part(storage: &Storage, part: &Part, cut: Cut) -> Result<Bytes> {
     let key = part.key();
     let bytes = storage.read(&key).await?.unwrap_or_default();
-    let is_right = bytes.len() as u64 == part.objects * ENTRY as u64
-        && format!("{:032x}", xxh3_128(&bytes)) == part.hash;
-    if is_right { Ok(bytes) } else { Err(damaged(&key)) }
+    if part.is(&bytes) {
+        return Ok(bytes);
+    }
+    rebuild(storage, part, cut).await?.ok_or_else(|| damaged(&key))
+}
+
+/// Says that a checkpoint is left out because it is damaged; returns the number after the last unit that
+/// it covers, by its name.
+async fn tell_damaged(storage: &Storage, key: &str, err: Error) -> Result<u64> {
+    if err.kind() != ErrorKind::Damaged {
+        return Err(err);
+    }
+    tell(&format!(
+        "the checkpoint {key} is damaged and left out: all manifests are read, and the next run that \
+         converts makes it again"
+    ));
+    whole::checkpointed(storage).await
 }
 
 async fn newest_checkpoint(storage: &Storage) -> Result<Option<String>> {
@@ -452,20 +513,35 @@ async fn read_document<T: serde::de::DeserializeOwned>(storage: &Storage, key: &
     unpack(key, &bytes).map_err(|err| damaged(key).because(err))
 }
 
+/// Reads files that are named by a hash of their bytes.
 async fn read_documents<T: serde::de::DeserializeOwned>(
     storage: &Storage,
     keys: &[String],
 ) -> Result<Vec<T>> {
-    stream::iter(keys).map(|key| read_document(storage, key)).buffered(AT_ONCE).try_collect().await
+    let read = |key: String| async move {
+        let bytes = storage.read(&key).await?.ok_or_else(|| damaged(&key))?;
+        if !key.ends_with(&hashed_name(&bytes)) {
+            return Err(damaged(&key));
+        }
+        unpack(&key, &bytes).map_err(|err| damaged(&key).because(err))
+    };
+    stream::iter(keys.to_vec()).map(read).buffered(AT_ONCE).try_collect().await
+}
+
+/// How the name of a file of these bytes ends.
+fn hashed_name(bytes: &[u8]) -> String {
+    format!("-{:032x}.json.gz", xxh3_128(bytes))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::commit::LockName;
+    use crate::commit::ledger::{entry, month};
     use crate::commit::manifest::{
-        DataFile, DayCopies, ObjectOutcome, ObjectRecord, Tally, UnitId,
+        DataFile, DayCopies, ObjectOutcome, ObjectRecord, Tally, UnitId, manifest_key,
     };
+    use crate::source::parse_layout;
 
     fn key(number: u64) -> String {
         let (account, month) = (100_000_000_000 + number % 40, number % 3 + 1);
@@ -506,6 +582,7 @@ mod tests {
             nested_values_unfit: 0,
             days: [(19_800 + number as i32 % 70, DayCopies { records: 1, scopes: 1 })].into(),
             passed_over: 0,
+            recovered: Vec::new(),
         }
     }
 
@@ -605,18 +682,94 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_damaged_part_is_noticed() {
+    async fn a_damaged_part_is_made_again_from_the_manifests_or_refused() {
         let (folder, storage) = lake();
         let mut known = Known::default();
-        known.add(&manifest(0, 0..3));
+        for number in 0..3 {
+            let manifest = manifest(number, number * 10..number * 10 + 10);
+            manifest.write(&storage).await.unwrap();
+            known.add(&manifest);
+        }
         known.write_checkpoint(&storage).await.unwrap();
-        let part = known.base.as_ref().unwrap().parts[0].clone();
-        std::fs::write(folder.path().join(part.key()), [0; ENTRY]).unwrap();
+        // What no checkpoint covers is in no part.
+        manifest(3, 30..40).write(&storage).await.unwrap();
+        let parts = known.base.as_ref().unwrap().parts.clone();
+        for damaged in [&[][..], &[0; ENTRY], b"cut"] {
+            for part in &parts {
+                std::fs::write(folder.path().join(part.key()), damaged).unwrap();
+            }
 
+            let mut ledger = Known::read(&storage).await.unwrap().ledger(&storage, 1000);
+
+            for number in 0..40 {
+                assert!(holds(&mut ledger, number).await, "{number}");
+            }
+            assert!(!holds(&mut ledger, 40).await);
+            assert!(parts[0].is(&std::fs::read(folder.path().join(parts[0].key())).unwrap()));
+        }
+
+        std::fs::write(folder.path().join(parts[0].key()), "").unwrap();
+        std::fs::write(folder.path().join(manifest_key(1)), "").unwrap();
         let mut ledger = Known::read(&storage).await.unwrap().ledger(&storage, 1000);
-        let layout = parse_layout(&key(0));
-        let err = ledger.contains(part.month, &entry(&layout, &key(0), "e")).await.unwrap_err();
+        let (name, layout) = (key(0), parse_layout(&key(0)));
+        let found = ledger.contains(month(&layout), &entry(&layout, &name, "e")).await;
 
-        assert_eq!(err.kind(), ErrorKind::Damaged);
+        assert_eq!(found.unwrap_err().kind(), ErrorKind::Damaged, "it cannot be made again");
+    }
+
+    #[tokio::test]
+    async fn a_damaged_checkpoint_is_left_out_and_written_anew() {
+        let (folder, storage) = lake();
+        let mut known = Known::default();
+        for number in 0..5 {
+            let manifest = manifest(number, number * 10..number * 10 + 10);
+            manifest.write(&storage).await.unwrap();
+            known.add(&manifest);
+        }
+        known.write_checkpoint(&storage).await.unwrap();
+        let want = files(&storage).await;
+        let whole: Vec<_> = want.iter().map(|key| folder.path().join(key)).collect();
+        let bytes: Vec<_> = whole.iter().map(|path| std::fs::read(path).unwrap()).collect();
+        for (path, bytes) in
+            whole.iter().zip(&bytes).filter(|(path, _)| path.extension().unwrap() == "gz")
+        {
+            for damaged in [&[][..], &bytes[..bytes.len() - 4], b"{}"] {
+                std::fs::write(path, damaged).unwrap();
+
+                let mut read = Known::read(&storage).await.unwrap();
+                assert_eq!(read.summary, known.summary);
+                let days = Known::read_units_of_day(&storage).await.unwrap();
+                assert_eq!(days, known.summary.units_of_day);
+                assert!(read.has_recent(), "so that it is written");
+                read.write_checkpoint(&storage).await.unwrap();
+                read.sweep(&storage).await.unwrap();
+
+                assert_eq!(files(&storage).await, want);
+                assert_eq!(std::fs::read(path).unwrap(), *bytes);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_manifest_is_named_whether_a_checkpoint_covers_it_or_not() {
+        let (folder, storage) = lake();
+        let mut known = Known::default();
+        for number in 0..9 {
+            let manifest = manifest(number, number..number + 1);
+            manifest.write(&storage).await.unwrap();
+            if number < 5 {
+                known.add(&manifest);
+            }
+        }
+        known.write_checkpoint(&storage).await.unwrap();
+        for number in [2, 7] {
+            std::fs::remove_file(folder.path().join(manifest_key(number))).unwrap();
+        }
+
+        let after = Known::read(&storage).await.unwrap_err();
+        let all = Manifest::read_all(&storage).await.unwrap_err();
+
+        assert_eq!(after.place("units"), Some("7"), "{after}");
+        assert_eq!(all.place("units"), Some("2, 7"), "{all}");
     }
 }

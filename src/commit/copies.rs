@@ -215,6 +215,16 @@ impl Stored<'_> {
         self.0.binary_search_by(|bytes| u128::from_le_bytes(*bytes).cmp(&fingerprint)).is_ok()
     }
 
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn iter(&self) -> impl Iterator<Item = u128> {
         self.0.iter().map(|bytes| u128::from_le_bytes(*bytes))
     }

@@ -126,11 +126,12 @@ impl WorkPlan {
             days: BTreeMap::new(),
             passed_over: 0,
             barrier: None,
+            recovered: Vec::new(),
         }
     }
 }
 
 /// The number that a document is named by.
-fn number_in(key: &str) -> Option<u64> {
+pub(super) fn number_in(key: &str) -> Option<u64> {
     key.rsplit('/').next()?.split('.').next()?.parse().ok()
 }

@@ -7,6 +7,7 @@
 //! chance of 2^-48 per year and shard; one that is new is then taken for known.
 
 use crate::commit::checkpoint::{Part, read_part};
+use crate::commit::rebuild::Cut;
 use crate::error::Result;
 use crate::source::Layout;
 use crate::storage::Storage;
@@ -55,8 +56,8 @@ pub(super) fn month_of(day: Day) -> Month {
 #[derive(Debug)]
 pub struct Ledger {
     storage: Storage,
-    /// How many bits of a shard tell parts apart.
-    bits: u8,
+    /// What the parts sum up.
+    cut: Cut,
     parts: HashMap<(Month, u8), Part>,
     /// What no checkpoint has.
     recent: HashSet<Entry>,
@@ -77,14 +78,14 @@ struct Loaded {
 impl Ledger {
     pub(super) fn new(
         storage: &Storage,
-        bits: u8,
+        cut: Cut,
         parts: &[Part],
         recent: HashSet<Entry>,
         most_bytes: u64,
     ) -> Self {
         Self {
             storage: storage.clone(),
-            bits,
+            cut,
             parts: parts.iter().map(|part| ((part.month, part.group), part.clone())).collect(),
             recent,
             loaded: HashMap::new(),
@@ -108,7 +109,7 @@ impl Ledger {
         if self.recent.contains(entry) {
             return Ok(true);
         }
-        let place = (month, group(entry[0], self.bits));
+        let place = (month, group(entry[0], self.cut.bits));
         if !self.parts.contains_key(&place) {
             return Ok(false);
         }
@@ -158,12 +159,11 @@ impl Ledger {
             }
         }
         self.make_room(missing.iter().map(|part| part.objects * ENTRY as u64).sum());
-        let storage = &self.storage;
-        let found: Vec<(Part, Bytes)> = stream::iter(missing)
-            .map(|part| async move { read_part(storage, &part).await.map(|bytes| (part, bytes)) })
-            .buffer_unordered(READS)
-            .try_collect()
-            .await?;
+        let (storage, cut) = (&self.storage, self.cut);
+        let read =
+            |part| async move { read_part(storage, &part, cut).await.map(|bytes| (part, bytes)) };
+        let found: Vec<(Part, Bytes)> =
+            stream::iter(missing).map(read).buffer_unordered(READS).try_collect().await?;
         self.clock += 1;
         for (part, bytes) in found {
             self.loaded_bytes += bytes.len() as u64;

@@ -4,7 +4,8 @@
 //! earlier one had not, and converted all of it. Older ones of the same source are removed then.
 
 use crate::commit::to_json;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::notice::tell;
 use crate::storage::{OWN, Storage};
 use crate::units::Day;
 use serde::{Deserialize, Serialize};
@@ -37,19 +38,23 @@ impl CompleteListing {
         format!("{OWN}/listings/{:016x}-{}.json", xxh3_64(self.source.as_bytes()), self.listed)
     }
 
-    /// Reads what is known of all sources.
+    /// Reads what is known of all sources. A document that is damaged says nothing: its source is listed
+    /// from one end to the other, which makes it again.
     ///
     /// # Errors
-    /// `Damaged` for a document that cannot be read; `Unavailable`, `Denied`, `Io`.
+    /// `Unavailable`, `Denied`, `Io`.
     pub async fn read_all(storage: &Storage) -> Result<Vec<Self>> {
         let mut out = Vec::new();
         for listed in storage.list(&format!("{OWN}/listings")).await? {
             let bytes = storage.read(&listed.key).await?.unwrap_or_default();
-            out.push(serde_json::from_slice(&bytes).map_err(|err| {
-                Error::new(ErrorKind::Damaged, "document of the lake is damaged")
-                    .at("key", &listed.key)
-                    .because(err)
-            })?);
+            match serde_json::from_slice(&bytes) {
+                Ok(listing) => out.push(listing),
+                Err(_) => tell(&format!(
+                    "the document {} of a complete listing is damaged and left out: its source is \
+                     listed as a whole, which makes it again",
+                    listed.key
+                )),
+            }
         }
         Ok(out)
     }
@@ -63,11 +68,29 @@ impl CompleteListing {
         if known.iter().any(|known| known.source == self.source && known.listed == self.listed) {
             return Ok(());
         }
-        // Another run may have noted the same day with another number of objects, which is as good.
-        storage.put_new(&self.key(), to_json(self)?).await?;
+        storage.put_over(&self.key(), to_json(self)?).await?;
         for old in known.iter().filter(|old| old.source == self.source && old.day() < self.day()) {
             storage.delete(&old.key()).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_damaged_document_says_nothing_and_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::local(folder.path()).unwrap();
+        let listing = CompleteListing::new("s3://b/".into(), Day(20_000), 7);
+        listing.write(&storage, &[]).await.unwrap();
+        std::fs::write(folder.path().join(listing.key()), "{\"source\":").unwrap();
+
+        assert_eq!(CompleteListing::read_all(&storage).await.unwrap(), []);
+        listing.write(&storage, &[]).await.unwrap();
+
+        assert_eq!(CompleteListing::read_all(&storage).await.unwrap(), [listing]);
     }
 }

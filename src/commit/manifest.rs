@@ -3,7 +3,9 @@
 //! Both are gzipped JSON: they name every object of the unit.
 
 use crate::commit::LockName;
+use crate::commit::whole;
 use crate::error::{Error, ErrorKind, Result};
+use crate::notice::tell;
 use crate::storage::{OWN, Storage};
 use futures::{StreamExt, TryStreamExt, stream};
 use libdeflater::{CompressionLvl, Compressor};
@@ -28,6 +30,16 @@ pub struct UnitId {
 impl std::fmt::Display for UnitId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:08}-{}", self.number, self.identity)
+    }
+}
+
+impl UnitId {
+    /// Reads what a unit is called in the names of its files.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let (number, identity) = name.split_once('-')?;
+        let is_identity = identity.len() == 16 && identity.bytes().all(|b| b.is_ascii_hexdigit());
+        let number = number.parse().ok().filter(|_| is_identity)?;
+        Some(Self { number, identity: identity.to_owned() })
     }
 }
 
@@ -188,6 +200,10 @@ pub struct Manifest {
     /// For a barrier, the units that it ends; see [`Manifest::barrier`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub barrier: Option<Vec<UnitId>>,
+    /// Of a manifest that `repair` has made: its objects as the ledger had them, since nothing names
+    /// them; the month of delivery and the entry in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recovered: Vec<(u32, String)>,
 }
 
 /// Before the number of a barrier, in settings.
@@ -199,6 +215,16 @@ pub fn after_barrier(settings: &str, barrier: Option<u64>) -> String {
         Some(number) => format!("{settings}{BARRIER}{number}"),
         None => settings.to_owned(),
     }
+}
+
+/// A manifest cannot be made again from other documents: the objects of its unit are only there.
+fn unreadable(key: &str, err: Error) -> Error {
+    if err.kind() != ErrorKind::Damaged {
+        return err;
+    }
+    let message = "manifest is damaged: put it back from a backup or an earlier version of the object, \
+                   or let `trailmill repair` make one from the files of its unit";
+    Error::new(ErrorKind::Damaged, message).at("key", key).because(err)
 }
 
 fn intent_key(unit: &UnitId) -> String {
@@ -235,23 +261,26 @@ pub(super) fn unpack<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T> 
 }
 
 impl Intent {
-    /// Writes the intent; one that is there already is the same, since its identity is its content.
+    /// Writes the intent; one that is there already is the same, since its identity is its content. In
+    /// a folder it survives a loss of power from the sync on that comes before its unit's files get
+    /// their names.
     ///
     /// # Errors
     /// `Io` when the store fails.
     pub async fn write(&self, storage: &Storage) -> Result<()> {
-        storage.put_once(&intent_key(&self.unit), pack(self)?).await
+        storage.put_of_unit(&intent_key(&self.unit), pack(self)?).await
     }
 
-    /// Reads all intents, by unit number.
+    /// Reads all intents, by unit number. One that is damaged is an intent of no objects, which no run
+    /// can finish: its name says whose files are to be removed, and its objects are converted anew.
     ///
     /// # Errors
-    /// `Damaged` for one that cannot be read.
+    /// `Damaged` for a document that is no intent by its name.
     pub async fn read_all(storage: &Storage) -> Result<Vec<Self>> {
         stream::iter(storage.list(&format!("{OWN}/intents")).await?)
             .map(|listed| async move {
                 let bytes = storage.read(&listed.key).await?.unwrap_or_default();
-                unpack(&listed.key, &bytes)
+                unpack(&listed.key, &bytes).or_else(|err| Self::unreadable(&listed.key, err))
             })
             .buffered(READS)
             .try_collect()
@@ -263,6 +292,18 @@ impl Intent {
     pub fn is_ended_by(&self, barrier: Option<u64>) -> bool {
         let own = self.settings.rsplit_once(BARRIER).and_then(|(_, number)| number.parse().ok());
         own < barrier
+    }
+
+    /// Returns what is left of an intent that cannot be read.
+    fn unreadable(key: &str, err: Error) -> Result<Self> {
+        let name = key.rsplit('/').next().and_then(|name| name.strip_suffix(".json.gz"));
+        let Some(unit) = name.and_then(UnitId::parse) else { return Err(err) };
+        tell(&format!(
+            "the intent {key} is damaged, as by a loss of power: if its unit is not in the lake, it is \
+             given up, and its objects are converted anew"
+        ));
+        // Which barrier it came after is not known: only a new one ends it for certain.
+        Ok(Self { unit, settings: format!("{BARRIER}{}", u64::MAX), objects: Vec::new() })
     }
 
     /// Removes a unit's intent.
@@ -302,16 +343,35 @@ impl Manifest {
             days: BTreeMap::new(),
             passed_over: 0,
             barrier: Some(abandoned),
+            recovered: Vec::new(),
         }
     }
 
-    /// Writes the manifest: the commit.
+    /// Stages the manifest beside its unit's files in a folder, so that one sync serves all of them.
+    ///
+    /// # Errors
+    /// `Io` when it cannot be written.
+    pub fn stage(&self, storage: &Storage) -> Result<()> {
+        let unit = self.unit.to_string();
+        storage.stage(&unit, &manifest_key(self.unit.number), &pack(self)?).map(|_| ())
+    }
+
+    /// Makes manifests that were staged and written survive a loss of power.
+    ///
+    /// # Errors
+    /// `Io` when the store fails.
+    pub fn sync(storage: &Storage) -> Result<()> {
+        storage.sync_names(&format!("{OWN}/manifests"))
+    }
+
+    /// Writes the manifest: the commit. One that was staged needs [`Manifest::sync`] as well.
     ///
     /// # Errors
     /// `Busy` when another run committed a unit of this number and identity.
     pub async fn write(&self, storage: &Storage) -> Result<()> {
         use crate::storage::Put;
-        match storage.put_new(&manifest_key(self.unit.number), pack(self)?).await? {
+        let (unit, key) = (self.unit.to_string(), manifest_key(self.unit.number));
+        match storage.put_staged(&unit, &key, pack(self)?).await? {
             Put::Created | Put::Same => Ok(()),
             Put::Differs => Err(Error::new(ErrorKind::Busy, "another run committed this unit")
                 .at("unit", &self.unit)),
@@ -321,9 +381,10 @@ impl Manifest {
     /// Reads all manifests, by unit number: what a check of every file needs, and nothing else.
     ///
     /// # Errors
-    /// `Damaged` for one that cannot be read.
+    /// `Damaged` for one that cannot be read, and when some are missing.
     pub async fn read_all(storage: &Storage) -> Result<Vec<Self>> {
-        stream::iter(storage.list(&format!("{OWN}/manifests")).await?)
+        let end = whole::checkpointed(storage).await?;
+        stream::iter(whole::manifests(storage, 0, end).await?)
             .map(|listed| async move { Self::read(storage, &listed.key).await })
             .buffered(READS)
             .try_collect()
@@ -336,7 +397,7 @@ impl Manifest {
     /// `Damaged` when it cannot be read.
     pub(super) async fn read(storage: &Storage, key: &str) -> Result<Self> {
         let bytes = storage.read(key).await?.unwrap_or_default();
-        unpack(key, &bytes)
+        unpack(key, &bytes).map_err(|err| unreadable(key, err))
     }
 
     /// Returns whether a unit is committed.
@@ -346,7 +407,9 @@ impl Manifest {
     pub async fn is_committed(storage: &Storage, unit: &UnitId) -> Result<bool> {
         let key = manifest_key(unit.number);
         match storage.read(&key).await? {
-            Some(bytes) => unpack::<Self>(&key, &bytes).map(|manifest| manifest.unit == *unit),
+            Some(bytes) => unpack::<Self>(&key, &bytes)
+                .map(|manifest| manifest.unit == *unit)
+                .map_err(|err| unreadable(&key, err)),
             None => Ok(false),
         }
     }
@@ -423,6 +486,34 @@ mod tests {
         };
         intent.write(&storage).await.unwrap();
         assert_eq!(Intent::read_all(&storage).await.unwrap(), [intent]);
+        Intent::remove(&storage, &unit).await.unwrap();
+        assert!(Intent::read_all(&storage).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_damaged_intent_is_one_that_nobody_can_finish() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::local(folder.path()).unwrap();
+        let unit = UnitId { number: 3, identity: "0123456789abcdef".into() };
+        let whole = Intent {
+            unit: unit.clone(),
+            settings: "s".into(),
+            objects: vec![("k".into(), "e".into())],
+        };
+        let packed = pack(&whole).unwrap();
+        for damaged in [&[][..], &packed[..packed.len() / 2], b"no gzip"] {
+            storage.put_over(&intent_key(&unit), damaged.to_vec()).await.unwrap();
+
+            let read = Intent::read_all(&storage).await.unwrap();
+
+            assert!(read.len() == 1 && read[0].unit == unit && read[0].objects.is_empty());
+            assert!(!read[0].is_ended_by(Some(7)), "that is not known");
+        }
+        whole.write(&storage).await.unwrap();
+        assert_eq!(Intent::read_all(&storage).await.unwrap(), [whole], "it is replaced");
+        storage.put_new("_trailmill/intents/other.json.gz", "").await.unwrap();
+        assert_eq!(Intent::read_all(&storage).await.unwrap_err().kind(), ErrorKind::Damaged);
+        storage.delete("_trailmill/intents/other.json.gz").await.unwrap();
         Intent::remove(&storage, &unit).await.unwrap();
         assert!(Intent::read_all(&storage).await.unwrap().is_empty());
     }

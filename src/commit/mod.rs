@@ -20,7 +20,10 @@ mod listings;
 mod manifest;
 mod plan;
 mod quarantine;
+mod rebuild;
+mod repair;
 mod summary;
+mod whole;
 
 pub use abandoned::Abandoned;
 pub use checkpoint::Known;
@@ -38,7 +41,9 @@ pub use plan::{
     PlanEnd, PlanPart, PlanSettings, PlanTotals, PlannedObject, PlannedUnit, WorkPlan, planned,
 };
 pub use quarantine::{Quarantined, QuarantinedObject, read_quarantine, write_quarantine};
+pub use repair::{Remains, Wreck};
 pub use summary::{LastUnit, PartitionTotals, Summary, UnitsOfDay};
+pub use whole::{refuse_forgotten, refuse_missing};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::Lock;
@@ -77,7 +82,9 @@ pub async fn read_lock(storage: &Storage, summary: &Summary) -> Result<Lock> {
 /// `Damaged` when the version is absent or cannot be read.
 pub async fn read_lock_version(storage: &Storage, name: &LockName) -> Result<Lock> {
     let key = lock_key(name);
-    let damaged = || Error::new(ErrorKind::Damaged, "schema lock is damaged").at("key", &key);
+    let message = "schema lock is gone or damaged: put it back from a backup or an earlier version of \
+                   the object; nothing else says which columns the files were written with";
+    let damaged = || Error::new(ErrorKind::Damaged, message).at("key", &key);
     let bytes = storage.read(&key).await?.ok_or_else(damaged)?;
     if hash_of(&bytes) != name.hash {
         return Err(damaged());

@@ -75,8 +75,8 @@ pub async fn write_quarantine(
         raw.extend_from_slice(&entry.raw);
         raw.push(b'\n');
     }
-    storage.put_once(&raw_key, raw).await?;
-    storage.put_once(&format!("{OWN}/quarantine/{unit}.json"), to_json(&index)?).await
+    storage.put_of_unit(&raw_key, raw).await?;
+    storage.put_of_unit(&format!("{OWN}/quarantine/{unit}.json"), to_json(&index)?).await
 }
 
 /// Reads the index of everything set aside, in the order of units.

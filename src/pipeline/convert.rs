@@ -21,6 +21,7 @@ use crate::pipeline::report::{Progress, Report};
 use crate::pipeline::run::{Run, Surroundings};
 use crate::pipeline::segment::{Parsed, RowOptions, SegmentObject, Worker, parse_segment};
 use crate::pipeline::settle::Settle;
+use crate::pipeline::target::{check_known, check_target};
 use crate::pipeline::window::{note_listings, sources, today};
 use crate::pipeline::{ConvertOptions, DEFAULT_DATABASE};
 use crate::schema::Lock;
@@ -62,6 +63,7 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     check_names(options)?;
     let runtime = runtime()?;
     let handle = runtime.handle();
+    handle.block_on(check_target(options))?;
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
     let lease = handle.block_on(Lease::take(&storage))?;
     let outcome = convert_with(options, progress, stop, handle, lease.storage(), started);
@@ -87,6 +89,7 @@ fn convert_with(
     let today = today();
     let (mut known, intents, lock, listed) = handle.block_on(async {
         let known = Known::read(storage).await?;
+        check_known(storage, &known).await?;
         let intents = Intent::read_all(storage).await?;
         let lock = read_lock(storage, &known.summary).await?;
         Ok::<_, Error>((known, intents, lock, CompleteListing::read_all(storage).await?))

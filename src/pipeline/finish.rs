@@ -2,8 +2,8 @@
 
 use crate::columns::TableRows;
 use crate::commit::{
-    Copies, DataFile, Intent, Known, LockName, Manifest, News, ObjectRecord, QuarantinedObject, Tally,
-    UnitDone, UnitId, WorkPlan, encode_copies, write_lock, write_quarantine,
+    Copies, DataFile, Intent, Known, LockName, Manifest, News, ObjectRecord, QuarantinedObject,
+    Tally, UnitDone, UnitId, WorkPlan, encode_copies, write_lock, write_quarantine,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::ConvertOptions;
@@ -236,8 +236,8 @@ pub(crate) struct Committer<'r, 't> {
 }
 
 impl Committer<'_, '_> {
-    /// Commits units that are ready together: all files and what goes with them side by side, one
-    /// sync, then the manifests one after another.
+    /// Commits units that are ready together: everything in place first, then the manifests one after
+    /// another.
     ///
     /// # Errors
     /// `Io`, `Unavailable` or `Damaged` from the store, `Busy` when the lease is lost or the plan has
@@ -245,16 +245,11 @@ impl Committer<'_, '_> {
     pub(super) fn commit(&mut self, ready: Vec<Ready>) -> Result<()> {
         let mut ready: Vec<Prepared> =
             ready.into_iter().map(|unit| self.prepare(unit)).collect::<Result<_>>()?;
-        let mut puts = JoinSet::new();
-        for unit in &ready {
-            puts.spawn_on(unit.put_in_place(self.storage), self.runtime);
-        }
-        self.runtime.block_on(all(puts))?;
-        self.storage.sync()?;
+        self.put_in_place(&mut ready)?;
         let (storage, runtime) = (self.storage, self.runtime);
         match &mut self.target {
-            Target::Lake { known, lock, committed } => {
-                runtime.block_on(commit_to_lake(storage, known, lock, &mut ready))?;
+            Target::Lake { known, committed, .. } => {
+                runtime.block_on(commit_to_lake(storage, known, &ready))?;
                 for Prepared { manifest, .. } in &ready {
                     committed.add(manifest.unit.clone(), manifest.days.clone());
                 }
@@ -269,6 +264,27 @@ impl Committer<'_, '_> {
             self.progress.add_unit(&unit.manifest);
         }
         Ok(())
+    }
+
+    /// Puts in place what the manifests will name, and stages those: bytes are on the disk before they
+    /// get their names, and names before a manifest has them.
+    fn put_in_place(&mut self, ready: &mut [Prepared]) -> Result<()> {
+        let (storage, runtime) = (self.storage, self.runtime);
+        if let Target::Lake { lock, .. } = &mut self.target {
+            runtime.block_on(write_locks(storage, lock, ready))?;
+            ready.iter().try_for_each(|unit| unit.manifest.stage(storage))?;
+        }
+        let (mut documents, mut names) = (JoinSet::new(), JoinSet::new());
+        for unit in ready.iter() {
+            documents.spawn_on(unit.put_documents(storage), runtime);
+        }
+        runtime.block_on(all(documents))?;
+        storage.sync()?;
+        for unit in ready.iter() {
+            names.spawn_on(unit.publish(storage), runtime);
+        }
+        runtime.block_on(all(names))?;
+        storage.sync()
     }
 
     /// Gathers the segments of a unit.
@@ -290,6 +306,7 @@ impl Committer<'_, '_> {
             days: BTreeMap::new(),
             passed_over,
             barrier: None,
+            recovered: Vec::new(),
         };
         let mut copies = Copies::new();
         let mut quarantine = Vec::new();
@@ -325,23 +342,32 @@ impl Committer<'_, '_> {
     }
 }
 
-/// Writes manifests one after another, each after the version of the lock that it names.
-async fn commit_to_lake(
+/// Writes the versions of the lock that are new, and names them in the manifests.
+async fn write_locks(
     storage: &Storage,
-    known: &mut Known,
     written: &mut LockName,
     ready: &mut [Prepared],
 ) -> Result<()> {
-    let mut removals = JoinSet::new();
     for Prepared { manifest, lock, .. } in ready {
         if let Some(lock) = lock.as_ref().filter(|lock| lock.version > written.version) {
             *written = write_lock(storage, lock).await?;
         }
         manifest.schema.clone_from(written);
+    }
+    Ok(())
+}
+
+/// Writes manifests one after another.
+async fn commit_to_lake(storage: &Storage, known: &mut Known, ready: &[Prepared]) -> Result<()> {
+    for Prepared { manifest, .. } in ready {
         manifest.write(storage).await?;
+        known.add(manifest);
+    }
+    Manifest::sync(storage)?;
+    let mut removals = JoinSet::new();
+    for Prepared { manifest, .. } in ready {
         let (storage, unit) = (storage.clone(), manifest.unit.clone());
         removals.spawn(async move { Intent::remove(&storage, &unit).await });
-        known.add(manifest);
     }
     all(removals).await?;
     if known.is_checkpoint_due() {
@@ -351,11 +377,7 @@ async fn commit_to_lake(
 }
 
 /// Notes units as done, side by side: no other unit waits for them.
-async fn commit_to_plan(
-    storage: &Storage,
-    plan: &WorkPlan,
-    ready: &mut [Prepared],
-) -> Result<()> {
+async fn commit_to_plan(storage: &Storage, plan: &WorkPlan, ready: &mut [Prepared]) -> Result<()> {
     plan.refuse_ended(storage).await?;
     let mut puts = JoinSet::new();
     for unit in ready {
@@ -393,19 +415,25 @@ impl Prepared {
         reasons
     }
 
-    /// Puts in place what the manifest will name.
-    fn put_in_place(&self, storage: &Storage) -> impl Future<Output = Result<()>> + use<> {
+    /// Puts what goes with the unit's files.
+    fn put_documents(&self, storage: &Storage) -> impl Future<Output = Result<()>> + use<> {
         let (storage, unit) = (storage.clone(), self.manifest.unit.clone());
         let quarantine = Arc::clone(&self.quarantine);
         let copies = (!self.copies.is_empty()).then(|| encode_copies(&self.copies));
-        let files: Vec<String> = self.manifest.files.iter().map(|file| file.key.clone()).collect();
         async move {
             write_quarantine(&storage, &unit, &quarantine).await?;
-            if let Some(copies) = copies {
-                storage.put_once(&copies_key(&unit), copies).await?;
+            match copies {
+                Some(copies) => storage.put_of_unit(&copies_key(&unit), copies).await,
+                None => Ok(()),
             }
-            storage.publish(unit.to_string(), files).await
         }
+    }
+
+    /// Gives the unit's files their names.
+    fn publish(&self, storage: &Storage) -> impl Future<Output = Result<()>> + use<> {
+        let (storage, unit) = (storage.clone(), self.manifest.unit.to_string());
+        let files: Vec<String> = self.manifest.files.iter().map(|file| file.key.clone()).collect();
+        async move { storage.publish(unit, files).await }
     }
 }
 

@@ -13,10 +13,12 @@ mod object;
 mod order;
 mod plan;
 mod publish;
+mod repair;
 mod report;
 mod run;
 mod segment;
 mod settle;
+mod target;
 mod tasks;
 mod window;
 
@@ -31,6 +33,7 @@ pub use publish::{
     CatalogKind, CatalogOptions, Refreshed, apply_plans, catalog_plan, open_catalog,
     refresh_catalog,
 };
+pub use repair::{RepairReport, RepairedUnit, base_table, repair};
 pub use report::{Progress, Report, ShardReport, UnitSummary};
 
 use crate::decode::Caps;
@@ -123,6 +126,8 @@ pub struct ConvertOptions {
     pub full: bool,
     /// Where the lake is.
     pub lake: Location,
+    /// Whether a place that has other things in it already may become a lake.
+    pub into_existing: bool,
     /// How S3 is reached.
     pub s3: Arc<S3>,
     /// Worker threads.

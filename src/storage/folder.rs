@@ -1,4 +1,10 @@
 //! A lake in a local folder: files are staged out of sight and renamed into place.
+//!
+//! A name is given to bytes that are on the disk, never the other way round: a file that has its name
+//! before its bytes is empty after a loss of power. A document is written beside its place, synced,
+//! renamed, and its folder is synced. What many units write together is renamed after one
+//! [`Folder::sync`] and named by a manifest after another. Where the system cannot sync a file system
+//! as a whole, every file is synced by itself.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{Listed, OWN, Put};
@@ -6,9 +12,33 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectStore, ObjectStoreExt};
+use std::fs::File;
+use std::io::{ErrorKind as IoKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Whether [`Folder::sync`] syncs everything at once.
+const HAS_SYNCFS: bool = cfg!(target_os = "linux");
+
+/// When a document survives a loss of power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durable {
+    /// As soon as it is put.
+    Now,
+    /// From the next [`Folder::sync`] on; until then its name may come back without its bytes.
+    AtSync,
+}
+
+/// What becomes of a document that is there with other bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum There {
+    /// It stays.
+    Stays,
+    /// It gives way.
+    GivesWay,
+}
 
 /// The folder of a lake.
 #[derive(Clone, Debug)]
@@ -30,51 +60,88 @@ impl Folder {
         Ok(Self { store: Arc::new(store), root, process: process().into() })
     }
 
-    pub(super) async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Put> {
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.store.put_opts(&parse(key)?, bytes.clone().into(), options).await {
-            Ok(_) => Ok(Put::Created),
-            Err(object_store::Error::AlreadyExists { .. }) => {
-                let there = self.read(key).await?;
-                Ok(if there.is_some_and(|there| there == bytes) { Put::Same } else { Put::Differs })
-            }
-            Err(err) => Err(failed("write", key, err)),
-        }
+    /// Puts a document, on a thread that may wait for the disk.
+    pub(super) async fn put(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        durable: Durable,
+        there: There,
+    ) -> Result<Put> {
+        let path = self.root.join(parse(key)?.as_ref());
+        let put = tokio::task::spawn_blocking(move || put(&path, &bytes, durable, there));
+        put.await
+            .map_err(|err| Error::new(ErrorKind::Bug, "a task panicked").because(err))?
+            .map_err(|err| Error::io("cannot write", err).at("key", key))
     }
 
     /// Writes a file to be published; plain system calls, since a lake has very many of them.
     pub(super) fn stage(&self, unit: &str, key: &str, bytes: &[u8]) -> Result<()> {
         let path = self.root.join(self.staged(unit, key));
         let written = match std::fs::write(&path, bytes) {
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
+            Err(err) if err.kind() == IoKind::NotFound => {
                 make_parent(&path).and_then(|()| std::fs::write(&path, bytes))
             }
             written => written,
         };
-        written.map_err(|err| Error::io("cannot write", err).at("key", key))
+        written
+            .and_then(|()| if HAS_SYNCFS { Ok(()) } else { sync_path(&path) })
+            .map_err(|err| Error::io("cannot write", err).at("key", key))
+    }
+
+    /// Gives a document that a unit has staged its name, if it is there with these bytes and the name
+    /// is free; returns whether it was. The folder is not synced.
+    pub(super) fn name_staged(&self, unit: &str, key: &str, bytes: &[u8]) -> Result<bool> {
+        let (from, to) = (self.root.join(self.staged(unit, key)), self.root.join(key));
+        let failed = |err| Error::io("cannot move into place", err).at("key", key);
+        match std::fs::read(&from) {
+            Ok(staged) if staged == bytes => {}
+            Ok(_) => return Ok(false),
+            Err(err) if err.kind() == IoKind::NotFound => return Ok(false),
+            Err(err) => return Err(failed(err)),
+        }
+        make_parent(&to).map_err(failed)?;
+        match move_new(&from, &to) {
+            Ok(()) => Ok(true),
+            Err(err) if err.kind() == IoKind::AlreadyExists => {
+                std::fs::remove_file(&from).map(|()| false).map_err(failed)
+            }
+            Err(err) => Err(failed(err)),
+        }
+    }
+
+    /// Makes the names of a folder survive a loss of power.
+    pub(super) fn sync_names(&self, folder: &str) -> Result<()> {
+        match sync_path(&self.root.join(folder)) {
+            Err(err) if err.kind() != IoKind::NotFound => {
+                Err(Error::io("cannot sync a folder", err).at("folder", folder))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Moves a staged file into place, which must be free.
     pub(super) fn publish(&self, unit: &str, key: &str) -> Result<()> {
         let (from, to) = (self.root.join(self.staged(unit, key)), self.root.join(key));
         let moved = match move_new(&from, &to) {
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
+            Err(err) if err.kind() == IoKind::NotFound => {
                 make_parent(&to).and_then(|()| move_new(&from, &to))
             }
             moved => moved,
         };
         let failed = |err| Error::io("cannot move into place", err).at("key", key);
         match moved {
-            Err(err) if err.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(err) if err.kind() == IoKind::AlreadyExists => {
                 let is_same =
                     std::fs::read(&from).map_err(failed)? == std::fs::read(&to).map_err(failed)?;
                 if !is_same {
                     return Err(super::other_bytes(key));
                 }
-                std::fs::remove_file(&from).map_err(failed)
+                std::fs::remove_file(&from).map_err(failed)?;
             }
-            moved => moved.map_err(failed),
+            moved => moved.map_err(failed)?,
         }
+        if HAS_SYNCFS { Ok(()) } else { sync_parent(&to).map_err(failed) }
     }
 
     /// One flat folder per unit: a partition's folders need not be made twice.
@@ -90,7 +157,7 @@ impl Folder {
     pub(super) fn delete_all(&self, folder: &str) -> Result<()> {
         match std::fs::remove_dir_all(self.root.join(folder)) {
             Ok(()) => Ok(()),
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(err) if err.kind() == IoKind::NotFound => Ok(()),
             Err(err) => Err(Error::io("cannot remove a folder", err).at("folder", folder)),
         }
     }
@@ -119,7 +186,7 @@ impl Folder {
         for folder in super::DOCUMENTS {
             let entries = match std::fs::read_dir(own.join(folder)) {
                 Ok(entries) => entries,
-                Err(err) if err.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(err) if err.kind() == IoKind::NotFound => continue,
                 Err(err) => return Err(failed(err)),
             };
             for entry in entries {
@@ -177,8 +244,97 @@ impl Folder {
     }
 }
 
+fn put(path: &Path, bytes: &[u8], durable: Durable, there: There) -> std::io::Result<Put> {
+    let is_synced = durable == Durable::Now || !HAS_SYNCFS;
+    let found = match std::fs::read(path) {
+        Ok(found) => Some(found),
+        Err(err) if err.kind() == IoKind::NotFound => None,
+        Err(err) => return Err(err),
+    };
+    let outcome = match found {
+        // Who put it may have died before it was synced.
+        Some(found) if found == bytes => {
+            if is_synced {
+                sync_path(path)?;
+            }
+            Put::Same
+        }
+        Some(_) if there == There::Stays => return Ok(Put::Differs),
+        _ => {
+            let half = write_half(path, bytes, is_synced)?;
+            let moved = match there {
+                There::Stays => move_new(&half, path),
+                There::GivesWay => std::fs::rename(&half, path),
+            };
+            if let Err(err) = moved {
+                let _ = std::fs::remove_file(&half);
+                if err.kind() != IoKind::AlreadyExists {
+                    return Err(err);
+                }
+                // Somebody else was faster.
+                return put(path, bytes, durable, there);
+            }
+            Put::Created
+        }
+    };
+    if is_synced {
+        sync_parent(path)?;
+    }
+    Ok(outcome)
+}
+
+/// Writes a document beside its place, as `<name>#<number>`: no listing shows it, and the next run
+/// removes it if this one dies.
+fn write_half(path: &Path, bytes: &[u8], is_synced: bool) -> std::io::Result<PathBuf> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mut half = path.as_os_str().to_owned();
+        half.push(format!("#{}{number:06}", std::process::id()));
+        let half = PathBuf::from(half);
+        let mut file = match File::create_new(&half) {
+            Ok(file) => file,
+            Err(err) if err.kind() == IoKind::AlreadyExists => continue,
+            Err(err) if err.kind() == IoKind::NotFound => {
+                make_parent_surely(path, is_synced)?;
+                continue;
+            }
+            Err(err) => return Err(err),
+        };
+        let written =
+            file.write_all(bytes).and_then(|()| if is_synced { file.sync_all() } else { Ok(()) });
+        return match written {
+            Ok(()) => Ok(half),
+            Err(err) => {
+                let _ = std::fs::remove_file(&half);
+                Err(err)
+            }
+        };
+    }
+}
+
 fn make_parent(path: &Path) -> std::io::Result<()> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)
+}
+
+/// Makes the folders above a file, and syncs those that have got a new entry.
+fn make_parent_surely(path: &Path, is_synced: bool) -> std::io::Result<()> {
+    let absent: Vec<&Path> = path.ancestors().skip(1).take_while(|above| !above.is_dir()).collect();
+    make_parent(path)?;
+    if is_synced { absent.iter().rev().try_for_each(|made| sync_parent(made)) } else { Ok(()) }
+}
+
+fn sync_path(path: &Path) -> std::io::Result<()> {
+    match File::open(path)?.sync_all() {
+        // Not every file system lets a folder be synced.
+        Err(err) if err.kind() == IoKind::InvalidInput && path.is_dir() => Ok(()),
+        synced => synced,
+    }
+}
+
+fn sync_parent(path: &Path) -> std::io::Result<()> {
+    // A folder cannot be opened everywhere.
+    if cfg!(unix) { path.parent().map_or(Ok(()), sync_path) } else { Ok(()) }
 }
 
 /// Renames a file, unless the new name is taken.

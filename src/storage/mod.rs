@@ -6,6 +6,7 @@
 //! it is the manifest that says that they count.
 
 mod bucket;
+mod durable;
 mod fence;
 mod folder;
 mod holder;
@@ -19,7 +20,7 @@ pub use bucket::{
 };
 use bytes::Bytes;
 use fence::Fence;
-use folder::Folder;
+use folder::{Durable, Folder, There};
 pub use lease::Lease;
 pub use public::PublicAccess;
 use std::path::Path;
@@ -172,7 +173,7 @@ impl Storage {
         }
     }
 
-    /// Puts `bytes` at `key` unless the key is taken.
+    /// Puts `bytes` at `key` unless the key is taken. What is there survives a loss of power then.
     ///
     /// # Errors
     /// `Io`, `Denied` or `Unavailable` when the store fails.
@@ -180,7 +181,7 @@ impl Storage {
         let bytes = bytes.into();
         self.confirm().await?;
         match &self.0 {
-            Kind::Folder(folder) => folder.put_new(key, bytes).await,
+            Kind::Folder(folder) => folder.put(key, bytes, Durable::Now, There::Stays).await,
             Kind::Bucket { bucket, prefix } => {
                 bucket.put_new(&format!("{prefix}{key}"), bytes).await
             }
@@ -393,7 +394,8 @@ async fn bucket_folders(bucket: &Bucket, folder: &str) -> Result<Vec<String>> {
     let mut token: Option<String> = None;
     loop {
         let page = bucket.page(folder, true, None, token.as_deref()).await?;
-        let name = |prefix: &String| Some(prefix.strip_prefix(folder)?.trim_matches('/').to_owned());
+        let name =
+            |prefix: &String| Some(prefix.strip_prefix(folder)?.trim_matches('/').to_owned());
         names.extend(page.prefixes.iter().filter_map(name));
         token = page.next;
         if token.is_none() {

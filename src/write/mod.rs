@@ -6,6 +6,7 @@
 
 mod arrange;
 mod encode;
+mod facts;
 mod file;
 mod footer;
 mod hybrid;
@@ -15,6 +16,7 @@ mod levels;
 use crate::error::{Error, Result};
 pub use arrange::{Order, arrange};
 pub use encode::Encoder;
+pub use facts::FileFacts;
 pub use file::{EncodedFile, ROW_GROUP_ROWS, TableWriter, Written};
 use std::fmt;
 use std::str::FromStr;

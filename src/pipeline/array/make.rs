@@ -7,8 +7,8 @@ use crate::commit::{
 };
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::array::sample::Sample;
 use crate::pipeline::abandon::{end_all, salt, sweep_given_up};
+use crate::pipeline::array::sample::Sample;
 use crate::pipeline::array::settings_of;
 use crate::pipeline::convert::{check_lake, check_names, check_places, runtime};
 use crate::pipeline::feed::{Feed, FeedOptions, Seen};
@@ -16,6 +16,7 @@ use crate::pipeline::fetch::fetch_all;
 use crate::pipeline::plan::{Begun, Unit};
 use crate::pipeline::publish::{open_catalog, refuse_others_table};
 use crate::pipeline::segment::{Parsed, RowOptions, SegmentObject, Worker, parse_segment};
+use crate::pipeline::target::{check_known, check_target};
 use crate::pipeline::window::{sources, today};
 use crate::pipeline::{ConvertOptions, SchemaMode};
 use crate::schema::{Family, Lock, Observed};
@@ -79,6 +80,7 @@ pub fn make_plan(options: &ConvertOptions, shards: Shards, most_sampled: usize) 
     }
     let runtime = runtime()?;
     let handle = runtime.handle();
+    handle.block_on(check_target(options))?;
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
     let lease = handle.block_on(Lease::take(&storage))?;
     let made = make(options, shards, most_sampled, handle, lease.storage());
@@ -150,6 +152,7 @@ async fn prepare(
 ) -> Result<(Known, Lock, Vec<CompleteListing>)> {
     WorkPlan::remove_all_work(storage).await?;
     let mut known = Known::read(storage).await?;
+    check_known(storage, &known).await?;
     check_lake(options, &known.summary)?;
     let catalog = open_catalog(storage, &known.summary, &options.catalog, &options.s3).await?;
     if let Some(catalog) = &catalog {

@@ -1,0 +1,58 @@
+//! The command that makes lost manifests again.
+
+use crate::cli::args::Format;
+use crate::cli::args::RepairArgs;
+use crate::cli::lake::open_lake;
+use crate::cli::report::{grouped, print, print_json};
+use crate::cli::{EXIT_OK, EXIT_SET_ASIDE};
+use crate::error::Result;
+use crate::pipeline::{RepairReport, repair as repair_lake, runtime};
+use crate::storage::Lease;
+
+pub(super) fn repair(args: &RepairArgs) -> Result<u8> {
+    let report = runtime()?.block_on(async {
+        let s3 = args.place.aws.s3(Some(&args.encryption))?;
+        let storage = open_lake(&args.place.lake, &s3).await?;
+        let lease = Lease::take(&storage).await?;
+        let outcome = repair_lake(lease.storage()).await;
+        lease.release().await;
+        outcome
+    })?;
+    match args.output.report {
+        Format::Json => print_json(&report)?,
+        Format::Text => print(&text(&report))?,
+    }
+    Ok(if report.is_whole() { EXIT_OK } else { EXIT_SET_ASIDE })
+}
+
+fn text(report: &RepairReport) -> String {
+    if report.units.is_empty() {
+        return "No manifest is missing or damaged.\n".to_owned();
+    }
+    let mut text = String::new();
+    for unit in &report.units {
+        text.push_str(&format!(
+            "unit {}: {} files with {} rows count again",
+            unit.number,
+            grouped(unit.files),
+            grouped(unit.rows)
+        ));
+        if unit.files_set_aside > 0 {
+            text.push_str(&format!(
+                "; {} with {} rows were set aside in _trailmill/set-aside: convert again to have the \
+                 rows back from their objects",
+                grouped(unit.files_set_aside),
+                grouped(unit.rows_set_aside)
+            ));
+        }
+        text.push('\n');
+    }
+    if report.files_gone > 0 {
+        text.push_str(&format!(
+            "{} files with {} rows of these units are gone\n",
+            grouped(report.files_gone),
+            grouped(report.rows_gone)
+        ));
+    }
+    text
+}
