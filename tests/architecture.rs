@@ -13,8 +13,13 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("error", &[], &[]),
     ("units", &["error"], &[]),
+    ("text", &[], &[]),
     ("location", &["error"], &[]),
-    ("aws", &["error"], &["aws_config", "aws_credential_types", "aws_types", "reqwest", "tokio"]),
+    (
+        "aws",
+        &["error"],
+        &["aws_config", "aws_credential_types", "aws_sdk_sts", "aws_types", "reqwest", "tokio"],
+    ),
     ("decode", &["error"], &["libdeflater", "flate2"]),
     ("parse", &["error"], &["simd_json"]),
     ("schema", &["error"], &[]),
@@ -40,7 +45,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         &["error", "units", "decode", "schema", "storage", "source"],
         &["libdeflater", "sha2", "futures"],
     ),
-    ("catalog", &["error", "aws"], &["aws_sdk_glue", "tokio", "futures"]),
+    ("catalog", &["error", "text", "aws"], &["aws_sdk_glue", "tokio", "futures"]),
     (
         "pipeline",
         &[
@@ -77,6 +82,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         &[
             "error",
             "units",
+            "text",
             "location",
             "aws",
             "decode",

@@ -21,6 +21,7 @@ mod commit;
 mod convert;
 mod protocol;
 mod real_data;
+mod refusals;
 mod scale;
 mod schema;
 mod support;

@@ -1,10 +1,10 @@
 //! Which sources have been listed from one end to the other, and when: what a look-back counts from.
 //!
 //! A small document for a source and a day, put if-absent after a run that listed everything that an
-//! earlier one had not, and converted all of it. Older ones of the same source are removed then.
+//! earlier one had not, and converted all of it. Others of the same source are removed then.
 
-use crate::commit::to_json;
-use crate::error::{Error, ErrorKind, Result};
+use crate::commit::{format, to_json};
+use crate::error::Result;
 use crate::storage::{OWN, Storage};
 use crate::units::Day;
 use serde::{Deserialize, Serialize};
@@ -45,16 +45,12 @@ impl CompleteListing {
         let mut out = Vec::new();
         for listed in storage.list(&format!("{OWN}/listings")).await? {
             let bytes = storage.read(&listed.key).await?.unwrap_or_default();
-            out.push(serde_json::from_slice(&bytes).map_err(|err| {
-                Error::new(ErrorKind::Damaged, "document of the lake is damaged")
-                    .at("key", &listed.key)
-                    .because(err)
-            })?);
+            out.push(format::parse(&listed.key, &bytes)?);
         }
         Ok(out)
     }
 
-    /// Writes the document unless `known` has it, and removes older ones of the source.
+    /// Writes the document unless `known` has it, and removes others of the source.
     ///
     /// # Errors
     /// `Unavailable`, `Denied`, `Io`.
@@ -65,7 +61,8 @@ impl CompleteListing {
         }
         // Another run may have noted the same day with another number of objects, which is as good.
         storage.put_new(&self.key(), to_json(self)?).await?;
-        for old in known.iter().filter(|old| old.source == self.source && old.day() < self.day()) {
+        // Also later ones, which a clock that was ahead has left.
+        for old in known.iter().filter(|old| old.source == self.source && old.day() != self.day()) {
             storage.delete(&old.key()).await?;
         }
         Ok(())

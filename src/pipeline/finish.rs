@@ -2,8 +2,8 @@
 
 use crate::columns::TableRows;
 use crate::commit::{
-    Copies, DataFile, Intent, Known, LockName, Manifest, News, ObjectRecord, QuarantinedObject, Tally,
-    UnitDone, UnitId, WorkPlan, encode_copies, write_lock, write_quarantine,
+    Copies, DataFile, Intent, Known, LockName, Manifest, News, ObjectRecord, QuarantinedObject,
+    Tally, UnitDone, UnitId, WorkPlan, encode_copies, write_lock, write_quarantine,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::ConvertOptions;
@@ -351,11 +351,7 @@ async fn commit_to_lake(
 }
 
 /// Notes units as done, side by side: no other unit waits for them.
-async fn commit_to_plan(
-    storage: &Storage,
-    plan: &WorkPlan,
-    ready: &mut [Prepared],
-) -> Result<()> {
+async fn commit_to_plan(storage: &Storage, plan: &WorkPlan, ready: &mut [Prepared]) -> Result<()> {
     plan.refuse_ended(storage).await?;
     let mut puts = JoinSet::new();
     for unit in ready {

@@ -290,8 +290,7 @@ impl Run<'_> {
         let objects = std::mem::take(&mut unit.objects);
         let announced = &mut turns.announced;
         let (storage, handle) = (self.storage, self.handle);
-        fetches
-            .push_back(Fetch::start(unit, objects, intent, storage, taken, announced, handle));
+        fetches.push_back(Fetch::start(unit, objects, intent, storage, taken, announced, handle));
         true
     }
 
