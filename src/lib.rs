@@ -16,6 +16,7 @@
 //! | [`partition`] | partition values, validated |
 //! | [`columns`] | records to texts by reference and sparse trees |
 //! | [`write`] | ordered rows to Parquet pages and files, through polars |
+//! | [`text`] | names as people may see them |
 //! | [`storage`] | where the lake's bytes are; the lease |
 //! | [`source`] | which objects there are, what their keys say, archives |
 //! | [`commit`] | intents, manifests, ledger, fingerprints, quarantine |
@@ -51,6 +52,7 @@ pub mod sample;
 pub mod schema;
 pub mod source;
 pub mod storage;
+pub mod text;
 pub mod units;
 pub mod verify;
 pub mod write;

@@ -14,8 +14,13 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("error", &[], &[]),
     ("units", &["error"], &[]),
     ("notice", &[], &[]),
+    ("text", &[], &[]),
     ("location", &["error"], &[]),
-    ("aws", &["error"], &["aws_config", "aws_credential_types", "aws_types", "reqwest", "tokio"]),
+    (
+        "aws",
+        &["error"],
+        &["aws_config", "aws_credential_types", "aws_sdk_sts", "aws_types", "reqwest", "tokio"],
+    ),
     ("decode", &["error"], &["libdeflater", "flate2"]),
     ("parse", &["error"], &["simd_json"]),
     ("schema", &["error"], &[]),
@@ -41,7 +46,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         &["error", "units", "notice", "decode", "schema", "storage", "source"],
         &["libdeflater", "sha2", "futures"],
     ),
-    ("catalog", &["error", "notice", "aws"], &["aws_sdk_glue", "tokio", "futures"]),
+    ("catalog", &["error", "notice", "text", "aws"], &["aws_sdk_glue", "tokio", "futures"]),
     (
         "pipeline",
         &[
@@ -80,6 +85,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "error",
             "units",
             "notice",
+            "text",
             "location",
             "aws",
             "decode",

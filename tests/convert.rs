@@ -427,7 +427,8 @@ fn foreign_json_outside_the_layout_is_ignored_by_name() {
     world.put("notes.txt", "not a log at all");
     world.put("lookup.json", r#"{"EventId":"x","CloudTrailEvent":"{}"}"#);
 
-    let report = world.convert(&[]).exits(0).report();
+    // Nothing among it is a log, which is no success.
+    let report = world.convert(&[]).exits(1).report();
 
     assert_eq!((report.objects_ignored, report.objects_quarantined), (5, 0));
     assert_eq!(report.ignored_by_kind.len(), 5, "{:?}", report.ignored_by_kind);

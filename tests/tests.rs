@@ -22,6 +22,7 @@ mod convert;
 mod damage;
 mod protocol;
 mod real_data;
+mod refusals;
 mod scale;
 mod schema;
 mod support;

@@ -5,9 +5,12 @@
 //! [`Aws`], and [`Aws::credentials`] hands the same identity to `object_store`, which would find
 //! another one by itself.
 
+mod caller;
 mod denial;
+mod profile;
 mod task;
 
+pub use caller::Caller;
 pub use denial::refused;
 pub use task::{TaskLimits, task_limits};
 
@@ -49,6 +52,8 @@ pub struct Aws {
     options: AwsOptions,
     config: SdkConfig,
     provider: Option<SharedCredentialsProvider>,
+    /// What is wrong with the profile that was asked for.
+    profile_problem: Option<String>,
     cached: Mutex<Option<Credentials>>,
 }
 
@@ -57,7 +62,8 @@ impl Aws {
     pub async fn connect(options: &AwsOptions) -> Self {
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
         if let Some(profile) = &options.profile {
-            loader = loader.profile_name(profile);
+            let credentials = profile::credentials_of(profile, options.region.as_deref()).await;
+            loader = loader.profile_name(profile).credentials_provider(credentials);
         }
         if let Some(region) = &options.region {
             loader = loader.region(Region::new(region.clone()));
@@ -70,7 +76,17 @@ impl Aws {
         }
         let config = loader.load().await;
         let provider = config.credentials_provider();
-        Self { options: options.clone(), config, provider, cached: Mutex::new(None) }
+        let profile_problem = profile::problem(options.profile.as_deref()).await;
+        let (options, cached) = (options.clone(), Mutex::new(None));
+        Self { options, config, provider, profile_problem, cached }
+    }
+
+    /// Makes sure that the profile that an option or the environment names is there.
+    ///
+    /// # Errors
+    /// `Config` when it is not.
+    pub fn check_profile(&self) -> Result<()> {
+        self.profile_problem.as_ref().map_or(Ok(()), |problem| Err(Error::config(problem)))
     }
 
     /// Returns what the SDK's clients are made from.
@@ -111,8 +127,10 @@ impl Aws {
     /// Returns credentials that are good for minutes yet.
     ///
     /// # Errors
-    /// `Config` when there are none to be found, `Unavailable` when they cannot be had just now.
+    /// `Config` when there are none to be found or the profile is not there, `Unavailable` when they
+    /// cannot be had just now.
     pub async fn credentials(&self) -> Result<Credentials> {
+        self.check_profile()?;
         let mut cached = self.cached.lock().await;
         if let Some(credentials) = &*cached {
             let is_good = |until: SystemTime| until > SystemTime::now() + RENEW_BEFORE;

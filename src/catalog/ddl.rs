@@ -7,6 +7,8 @@
 //! partitions to register: its table is a view over the files, with partition values kept as text.
 //! Statements carry no semicolon, as Athena's API wants one at a time; [`script`] joins them.
 
+mod duckdb;
+
 use std::fmt::Write;
 
 use super::{HiveType, PartitionInput, TableInput};
@@ -51,12 +53,14 @@ impl Dialect {
         }
     }
 
-    /// Quotes a text.
+    /// Quotes a text of a definition; Athena's are Hive's.
     pub(super) fn text(self, text: &str) -> String {
         match self {
-            // Spark reads backslashes in literals, and before 4.0 joins `'a''b'` to `ab`.
-            Self::Spark => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
-            Self::Athena | Self::DuckDb => format!("'{}'", text.replace('\'', "''")),
+            // Hive and Spark read backslashes in literals; `'a''b'` is two of them, joined to `ab`.
+            Self::Athena | Self::Spark => {
+                format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+            }
+            Self::DuckDb => format!("'{}'", text.replace('\'', "''")),
         }
     }
 }
@@ -72,12 +76,13 @@ pub fn create_database(dialect: Dialect, database: &str) -> String {
 /// Returns the statement that creates a table without its partitions; in `DuckDB`, a view of files.
 ///
 /// # Errors
-/// `Config` if a column's type does not parse, or if the statement is longer than Athena takes.
+/// `Config` if a column's type does not parse, if the statement is longer than Athena takes, or if
+/// `DuckDB` cannot read the folder.
 pub fn create_table(dialect: Dialect, database: &str, table: &TableInput) -> Result<String> {
     match dialect {
         Dialect::Athena => create_athena(database, table),
         Dialect::Spark => create_spark(database, table),
-        Dialect::DuckDb => Ok(create_duckdb(database, table)),
+        Dialect::DuckDb => duckdb::create_view(database, table),
     }
 }
 
@@ -203,20 +208,6 @@ fn create_spark(database: &str, table: &TableInput) -> Result<String> {
     Ok(sql)
 }
 
-fn create_duckdb(database: &str, table: &TableInput) -> String {
-    let dialect = Dialect::DuckDb;
-    let location = table.location();
-    let folder = location.strip_prefix("file://").unwrap_or(location);
-    format!(
-        "CREATE OR REPLACE VIEW {}.{} AS\nSELECT * FROM read_parquet({}, \
-         hive_partitioning = {}, hive_types_autocast = false, union_by_name = true)",
-        dialect.quoted(database),
-        dialect.quoted(&table.name),
-        dialect.text(&format!("{folder}**/*.parquet")),
-        !table.partition_keys.is_empty(),
-    )
-}
-
 fn column_list(dialect: Dialect, columns: &[super::Column]) -> Result<String> {
     let mut list = String::new();
     for column in columns {
@@ -298,7 +289,7 @@ mod tests {
         assert_eq!(
             sql,
             "CREATE EXTERNAL TABLE IF NOT EXISTS `lake`.`cloudtrail` (
-  `_id` string COMMENT 'the record''s id',
+  `_id` string COMMENT 'the record\\'s id',
   `request` struct<
     `date`:string,
     a:array<struct<

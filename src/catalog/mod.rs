@@ -33,7 +33,7 @@ pub use input::{
 pub use local::LocalCatalog;
 pub use plan::{
     Change, Existing, OnExtraPartition, PartitionUpdate, Plan, PlanReport, TableUpdate, Wanted,
-    plan, refuse_other_lake,
+    plan, refuse_foreign,
 };
 pub use projection::{MAX_ENUM_VALUES, projection_parameters};
 pub use views::View;
@@ -156,6 +156,17 @@ impl Catalog {
             }
         }
         Ok(found)
+    }
+
+    /// Returns a table of this name, whosever it is.
+    ///
+    /// # Errors
+    /// As for [`Catalog::existing`].
+    pub async fn table(&self, database: &str, name: &str) -> Result<Option<TableInput>> {
+        match self {
+            Self::Local(catalog) => catalog.table(database, name),
+            Self::Glue(catalog) => Ok(catalog.table(database, name).await?.map(|(table, _)| table)),
+        }
     }
 
     /// Returns the partitions of a table, sorted by values, with their columns left out where they

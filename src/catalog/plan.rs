@@ -18,6 +18,7 @@ use super::{
     StorageDescriptor, TableDefinition, TableInput,
 };
 use crate::error::{Error, Result};
+use crate::text::clean;
 
 /// What to do with partitions that exist and are not wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -325,19 +326,22 @@ impl Plan {
 ///
 /// # Errors
 /// `Config`, naming the other lake.
-pub fn refuse_other_lake(found: &TableInput, lake: &str) -> Result<()> {
+fn refuse_other_lake(found: &TableInput, lake: &str) -> Result<()> {
     match found.parameters.get(LAKE).filter(|other| *other != lake) {
         None => Ok(()),
         Some(other) => {
-            let message = "a table of this name belongs to another lake: choose another `--database` \
-                           or `--table`, or drop the table if that lake is no more";
+            let message = "a table of this name belongs to another lake, or this lake was moved: choose \
+                           another `--database` or `--table`, or drop the table if that lake is no more";
             Err(Error::config(message).at("table", &found.name).at("lake", other))
         }
     }
 }
 
-/// Refuses to turn a table that someone else made into ours.
-fn refuse_foreign(wanted: &TableInput, found: &TableInput) -> Result<()> {
+/// Refuses to turn a table that someone else made into ours, or that this lake made at another place.
+///
+/// # Errors
+/// `Config`, saying whose it is or in what it differs.
+pub fn refuse_foreign(wanted: &TableInput, found: &TableInput) -> Result<()> {
     let names = |table: &TableInput| -> Vec<String> {
         table.partition_keys.iter().map(|k| k.name.clone()).collect()
     };
@@ -488,7 +492,8 @@ impl fmt::Display for Change {
 /// One line per difference, then one per warning; nothing to do is one line, too.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { database, table, .. } = self;
+        let (database, table) = (clean(&self.database), clean(&self.table));
+        let name = |values: &[String]| clean(&self.wanted.input.partition_name(values));
         if self.is_empty() {
             writeln!(f, "= table {database}.{table} is in sync")?;
         }
@@ -499,27 +504,24 @@ impl fmt::Display for Plan {
             writeln!(f, "+ table {table}: {} columns", input.columns().len())?;
         }
         for change in self.update_table.iter().flat_map(|u| &u.changes) {
-            writeln!(f, "~ table {table}: {change}")?;
+            writeln!(f, "~ table {table}: {}", clean(&change.to_string()))?;
         }
         if let Some(index) = &self.create_index {
-            writeln!(f, "+ index {table}.{}: {}", index.index_name, index.keys.join(", "))?;
+            let named = format!("{}: {}", index.index_name, index.keys.join(", "));
+            writeln!(f, "+ index {table}.{}", clean(&named))?;
         }
         for partition in &self.create_partitions {
-            writeln!(
-                f,
-                "+ partition {table}/{}",
-                self.wanted.input.partition_name(&partition.values)
-            )?;
+            writeln!(f, "+ partition {table}/{}", name(&partition.values))?;
         }
         for PartitionUpdate { input, changes } in &self.update_partitions {
             let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-            let name = self.wanted.input.partition_name(&input.values);
-            writeln!(f, "~ partition {table}/{name}: {}", changes.join("; "))?;
+            let changes = clean(&changes.join("; "));
+            writeln!(f, "~ partition {table}/{}: {changes}", name(&input.values))?;
         }
         for values in &self.delete_partitions {
-            writeln!(f, "- partition {table}/{}", self.wanted.input.partition_name(values))?;
+            writeln!(f, "- partition {table}/{}", name(values))?;
         }
-        self.warnings.iter().try_for_each(|warning| writeln!(f, "! {warning}"))
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "! {}", clean(warning)))
     }
 }
 

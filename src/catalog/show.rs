@@ -10,6 +10,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::{HiveType, Parameters, PartitionInput, StructField, TableInput};
+use crate::text::clean;
 
 /// How deep nested types are drawn by default.
 pub const DEFAULT_DEPTH: usize = 2;
@@ -63,13 +64,13 @@ pub fn tables(summaries: &[TableSummary]) -> String {
     let mut lines = vec![head.map(str::to_owned)];
     lines.extend(summaries.iter().map(|s| {
         [
-            format!("{}.{}", s.database, s.table),
+            clean(&format!("{}.{}", s.database, s.table)),
             s.columns.to_string(),
             grouped(s.partitions as u64),
             grouped(s.rows),
             size(s.bytes),
             grouped(s.files),
-            s.location.clone(),
+            clean(&s.location),
         ]
     }));
     let mut text = String::new();
@@ -98,11 +99,11 @@ pub fn table(
     depth: usize,
 ) -> String {
     let summary = TableSummary::new(database, table, partitions);
-    let mut text = format!("{}.{}\n", summary.database, summary.table);
+    let mut text = clean(&format!("{}.{}", summary.database, summary.table)) + "\n";
     let keys: Vec<&str> = table.partition_keys.iter().map(|k| k.name.as_str()).collect();
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
-            let _ = writeln!(text, "  {name:<13}{value}");
+            let _ = writeln!(text, "  {name:<13}{}", clean(value));
         }
     };
     line("description", &table.description);
@@ -120,7 +121,7 @@ pub fn table(
         } else {
             // A foreign table may hold types this crate does not write.
             let shown: String = column.hive_type.chars().take(80).collect();
-            tree.lines.push((format!("    {}", column.name), shown));
+            tree.lines.push((format!("    {}", clean(&column.name)), clean(&shown)));
         }
     }
     let width = tree.lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
@@ -144,9 +145,9 @@ impl Tree {
             let _ = write!(shown, " of {} fields", members.len());
         }
         if !comment.is_empty() {
-            let _ = write!(shown, "  -- {comment}");
+            let _ = write!(shown, "  -- {}", clean(comment));
         }
-        self.lines.push((format!("{}{name}", " ".repeat(4 + 2 * level)), shown));
+        self.lines.push((" ".repeat(4 + 2 * level) + &clean(name), shown));
         if !is_cut {
             for StructField { name, hive_type } in members {
                 self.push(name, hive_type, "", level + 1);

@@ -131,9 +131,14 @@ pub(super) struct LakePlace {
 /// files, as for every AWS tool.
 #[derive(Clone, Debug, Group)]
 pub(super) struct AwsArgs {
-    /// Profile of the shared AWS configuration files
+    /// Profile of the shared AWS configuration files; keys in the environment do not count beside it
     #[arg(long, value_name = "NAME", help_heading = "AWS")]
     pub profile: Option<String>,
+
+    /// Stop with exit code 2, before anything is read or written, if the credentials are those of
+    /// another account
+    #[arg(long, value_name = "ID", value_parser = account, help_heading = "AWS")]
+    pub expect_account: Option<String>,
 
     /// Region of the catalog, and of buckets at an --endpoint-url
     #[arg(long, value_name = "REGION", help_heading = "AWS")]
@@ -669,10 +674,21 @@ pub(super) enum SchemaCommand {
 /// Reads both sides with code that shares nothing with the converter, compares every documented
 /// column and every free-form text of every record, and names what differs. Exit code 1 if anything
 /// does.
+///
+/// With `--from`, `--to` and the like, objects are compared whose keys say so, and of the lake's rows
+/// those that the ledger does not count for other objects.
 #[derive(Debug, Group)]
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     pub places: PlaceArgs,
+
+    #[command(flatten)]
+    pub narrow: NarrowArgs,
+
+    /// Objects may be gone from the sources since they were converted, as a retention removes them: those
+    /// that are there are compared, and the others counted
+    #[arg(long, help_heading = "Input")]
+    pub source_may_be_partial: bool,
 
     /// Base name of the tables
     #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE)]

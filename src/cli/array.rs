@@ -1,7 +1,8 @@
 //! The commands of an array job: make, show and give up a plan; convert a part of it; finish it.
 
-use crate::cli::args::{ConvertArgs, Format, sources_and_lake};
-use crate::cli::commands::{conversion_options, ended, stop_on_signal};
+use crate::cli::args::{ConvertArgs, Format, OutputArgs, sources_and_lake};
+use crate::cli::commands::{conversion_options, ended, reach_of};
+use crate::cli::identity::{Reach, say_identity};
 use crate::cli::lake::catalog_options;
 use crate::cli::machine::{memory, threads};
 use crate::cli::metrics::{tell_run, watched};
@@ -9,21 +10,22 @@ use crate::cli::plan_args::{FinishArgs, PlanArgs, PlanCommand, PlanPlace, PriceA
 use crate::cli::plan_report;
 use crate::cli::progress::{say, say_begin, shown};
 use crate::cli::report::{self, print, print_json};
+use crate::cli::signals::stop_on_signal;
 use crate::cli::{EXIT_OK, EXIT_TRY_LATER};
 use crate::commit::{PlanEnd, WorkPlan};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::pipeline::{
-    self, DiscardOptions, FinishOptions, Finished, Planned, Progress, Shard, ShardOptions,
-    find_plan, lake_of_plan, runtime,
+    self, CatalogKind, DiscardOptions, FinishOptions, Finished, Planned, Progress, Shard,
+    ShardOptions, find_plan, lake_of_plan, runtime,
 };
 use serde::Serialize;
 
 /// Says what would be done, or writes a plan; shows one, or gives it up.
 pub(super) fn plan(args: &PlanArgs) -> Result<u8> {
     match &args.command {
-        Some(PlanCommand::Show { plan, price, output }) => show(plan, price, output.report),
-        Some(PlanCommand::Discard { plan, output }) => discard(plan, output.report),
+        Some(PlanCommand::Show { plan, price, output }) => show(plan, price, output),
+        Some(PlanCommand::Discard { plan, output }) => discard(plan, output),
         None => make(args),
     }
 }
@@ -31,6 +33,7 @@ pub(super) fn plan(args: &PlanArgs) -> Result<u8> {
 fn make(args: &PlanArgs) -> Result<u8> {
     let (sources, lake) = sources_and_lake(&args.places)?;
     let options = conversion_options(&args.conversion, &Default::default(), sources, lake)?;
+    say_identity(&args.conversion.aws, &options.s3, reach_of(&options), args.output.quiet)?;
     let Some(shards) = args.shards else {
         let report = pipeline::plan(&options)?;
         match args.output.report {
@@ -83,8 +86,9 @@ struct PlanView<'a> {
     document: &'a WorkPlan,
 }
 
-fn show(place: &PlanPlace, price: &PriceArgs, format: Format) -> Result<u8> {
+fn show(place: &PlanPlace, price: &PriceArgs, output: &OutputArgs) -> Result<u8> {
     let s3 = place.aws.s3(None)?;
+    say_identity(&place.aws, &s3, Reach::of([&place.plan], false), output.quiet)?;
     let (address, plan, done, ended) = runtime()?.block_on(async {
         let (storage, plan) = find_plan(&place.plan, &s3).await?;
         let plan = plan.ok_or_else(|| Error::config("the lake has no open plan"))?;
@@ -97,7 +101,7 @@ fn show(place: &PlanPlace, price: &PriceArgs, format: Format) -> Result<u8> {
         Ok::<_, Error>((storage.address() + &plan.key(), plan, done, ended))
     })?;
     let estimate = Estimate::new(&plan, price);
-    match format {
+    match output.report {
         Format::Json => print_json(&serde_json::json!({
             "plan": address,
             "document": plan,
@@ -160,10 +164,11 @@ impl Estimate {
     }
 }
 
-fn discard(place: &PlanPlace, format: Format) -> Result<u8> {
+fn discard(place: &PlanPlace, output: &OutputArgs) -> Result<u8> {
     let options = DiscardOptions { plan: place.plan.clone(), s3: place.aws.s3(None)? };
+    say_identity(&place.aws, &options.s3, Reach::of([&place.plan], false), output.quiet)?;
     let address = pipeline::discard_plan(&options)?;
-    match format {
+    match output.report {
         Format::Json => print_json(&serde_json::json!({ "plan": address, "ended": "discarded" }))?,
         Format::Text => print(&format!("Gave up {address}; its objects are new again.\n"))?,
     }
@@ -219,9 +224,10 @@ pub(super) fn convert_plan(
     };
     let (quiet, metrics) = (args.output.quiet, args.ending.metrics);
     let lake = lake_of_plan(plan).to_string();
+    let stop = stop_on_signal(quiet)?;
+    say_identity(&args.conversion.aws, &options.s3, Reach::of([plan], false), quiet)?;
     say_begin(quiet, threads, options.memory.0);
     let progress = watched(quiet, metrics, &lake);
-    let stop = stop_on_signal(quiet)?;
     let report = shown(quiet, &progress, || pipeline::convert_plan(&options, &progress, &stop))?;
     tell_run(metrics, &report, &lake);
     match args.output.report {
@@ -240,6 +246,8 @@ pub(super) fn finish(args: &FinishArgs) -> Result<u8> {
         catalog: catalog_options(&args.catalog, &args.publication, retry, String::new()),
     };
     let quiet = args.output.quiet;
+    let in_glue = options.catalog.kind == Some(CatalogKind::Glue);
+    say_identity(&args.aws, &options.s3, Reach::of([&args.plan], in_glue), quiet)?;
     let progress = Progress::default();
     let finished = shown(quiet, &progress, || pipeline::finish_plan(&options, &progress))?;
     match finished {

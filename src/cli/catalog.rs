@@ -2,8 +2,9 @@
 
 use crate::catalog::{self, Catalog, Comparison, Dialect, PartitionInput, TableInput};
 use crate::cli::args::{
-    CatalogArgs, CatalogCommand, CatalogLakeArgs, DialectName, EncryptionArgs, Format, OutputArgs,
+    CatalogArgs, CatalogCommand, CatalogLakeArgs, CatalogName, DialectName, Format, OutputArgs,
 };
+use crate::cli::identity::{Reach, say_identity};
 use crate::cli::lake::{base_table, catalog_options, open_lake};
 use crate::cli::progress::say;
 use crate::cli::report::{self, print, print_json};
@@ -11,25 +12,37 @@ use crate::cli::{EXIT_OK, EXIT_SET_ASIDE};
 use crate::commit::{self, Manifest, Summary, read_lock};
 use crate::error::{Error, Result};
 use crate::pipeline::{
-    CatalogOptions, FileCheck, apply_plans, catalog_plan, check_files, open_catalog, runtime,
-    settle_files,
+    CatalogOptions, FileCheck, after_commit, apply_plans, catalog_plan, check_files, open_catalog,
+    runtime, settle_files,
 };
 use crate::schema::Family;
 use crate::storage::{Lease, S3, Storage};
 
 pub(super) fn catalog(args: &CatalogArgs) -> Result<u8> {
-    let runtime = runtime()?;
-    runtime.block_on(async {
+    let (lake, encryption, quiet) = match &args.command {
+        CatalogCommand::Show { lake, output, .. } | CatalogCommand::Diff { lake, output } => {
+            (lake, None, output.quiet)
+        }
+        CatalogCommand::Ddl { lake, .. } => (lake, None, false),
+        CatalogCommand::Sync { lake, encryption, output, .. } => {
+            (lake, Some(encryption), output.quiet)
+        }
+    };
+    let s3 = lake.place.aws.s3(encryption)?;
+    let in_glue = lake.catalog.catalog == Some(CatalogName::Glue);
+    let reach = Reach::of([&lake.place.lake], in_glue);
+    say_identity(&lake.place.aws, &s3, reach, quiet)?;
+    runtime()?.block_on(async {
         match &args.command {
             CatalogCommand::Show { lake, table, depth, output } => {
-                show(&Opened::new(lake).await?, table.as_deref(), *depth, output.report).await
+                show(&Opened::new(lake, &s3).await?, table.as_deref(), *depth, output.report).await
             }
             CatalogCommand::Ddl { lake, dialect, no_views } => {
-                ddl(&Opened::new(lake).await?, *dialect, !no_views).await
+                ddl(&Opened::new(lake, &s3).await?, *dialect, !no_views).await
             }
-            CatalogCommand::Diff { lake, output } => diff(lake, output).await,
-            CatalogCommand::Sync { lake, encryption, dry_run, output } => {
-                sync(lake, encryption, *dry_run, output).await
+            CatalogCommand::Diff { lake, output } => diff(lake, output, &s3).await,
+            CatalogCommand::Sync { lake, dry_run, output, .. } => {
+                sync(lake, *dry_run, output, &s3).await
             }
         }
     })
@@ -43,12 +56,11 @@ struct Opened {
 }
 
 impl Opened {
-    async fn new(args: &CatalogLakeArgs) -> Result<Self> {
-        let s3 = args.place.aws.s3(None)?;
-        let storage = open_lake(&args.place.lake, &s3).await?;
+    async fn new(args: &CatalogLakeArgs, s3: &S3) -> Result<Self> {
+        let storage = open_lake(&args.place.lake, s3).await?;
         let lake = commit::Known::read(&storage).await?.summary;
         let options = options(args, base_table(&lake));
-        let catalog = opened(&storage, &lake, &options, &s3).await?;
+        let catalog = opened(&storage, &lake, &options, s3).await?;
         let names = Family::ALL.iter().map(|family| family.table(&options.table)).collect();
         Ok(Self { catalog, database: options.database_of(&lake), names })
     }
@@ -172,28 +184,21 @@ impl Differences {
     }
 }
 
-async fn diff(args: &CatalogLakeArgs, output: &OutputArgs) -> Result<u8> {
-    let s3 = args.place.aws.s3(None)?;
-    let storage = open_lake(&args.place.lake, &s3).await?;
-    let found = Differences::find(args, storage, &s3).await?;
+async fn diff(args: &CatalogLakeArgs, output: &OutputArgs, s3: &S3) -> Result<u8> {
+    let storage = open_lake(&args.place.lake, s3).await?;
+    let found = Differences::find(args, storage, s3).await?;
     found.print(output.report)?;
     let in_sync = found.check.is_clean() && found.plans.iter().all(catalog::Plan::is_empty);
     Ok(if in_sync { EXIT_OK } else { EXIT_SET_ASIDE })
 }
 
-async fn sync(
-    args: &CatalogLakeArgs,
-    encryption: &EncryptionArgs,
-    dry_run: bool,
-    output: &OutputArgs,
-) -> Result<u8> {
-    let s3 = args.place.aws.s3(Some(encryption))?;
-    let storage = open_lake(&args.place.lake, &s3).await?;
+async fn sync(args: &CatalogLakeArgs, dry_run: bool, output: &OutputArgs, s3: &S3) -> Result<u8> {
+    let storage = open_lake(&args.place.lake, s3).await?;
     if dry_run {
-        return sync_with(args, storage, true, output, &s3).await;
+        return sync_with(args, storage, true, output, s3).await;
     }
     let lease = Lease::take(&storage).await?;
-    let outcome = sync_with(args, lease.storage().clone(), false, output, &s3).await;
+    let outcome = sync_with(args, lease.storage().clone(), false, output, s3).await;
     lease.release().await;
     outcome
 }
@@ -208,8 +213,8 @@ async fn sync_with(
     let found = Differences::find(args, storage, s3).await?;
     found.print(output.report)?;
     if !dry_run {
-        settle_files(&found.storage, &found.check).await?;
-        apply_plans(&found.catalog, &found.plans).await?;
+        settle_files(&found.storage, &found.check).await.map_err(after_commit)?;
+        apply_plans(&found.catalog, &found.plans).await.map_err(after_commit)?;
     }
     say_usage(output.quiet, &found.catalog.usage());
     // What is gone cannot be repaired from here, nor is it ours to remove what is not ours.

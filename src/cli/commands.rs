@@ -1,37 +1,39 @@
 //! One function per command: arguments to options, a room's call, a report, an exit code.
 
 use crate::cli::args::{
-    Args, ConversionArgs, ConvertArgs, Format, PlaceArgs, PublicationArgs, QuarantineArgs,
-    SampleArgs, SchemaArgs, SchemaCommand, VerifyArgs, sources_and_lake,
+    Args, ConversionArgs, ConvertArgs, Format, LakePlace, PlaceArgs, PublicationArgs,
+    QuarantineArgs, SampleArgs, SchemaArgs, SchemaCommand, VerifyArgs, sources_and_lake,
 };
 use crate::cli::array::{convert_plan, shard};
 use crate::cli::buckets::Buckets;
+use crate::cli::identity::{Reach, say_identity};
 use crate::cli::lake::{catalog_options, lake_lock, open_lake};
 use crate::cli::machine::{memory, threads};
 use crate::cli::metrics::{tell_run, watched};
-use crate::cli::progress::{clean, say, say_begin, shown};
+use crate::cli::progress::{say, say_begin, shown};
 use crate::cli::report::{self, print, print_json};
+use crate::cli::signals::stop_on_signal;
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER};
-use crate::commit::read_quarantine;
+use crate::commit::{Manifest, ObjectRecord, read_quarantine};
 use crate::decode::Caps;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::partition::DEFAULT_PARTITION_BY;
 use crate::pipeline::{
-    self, CatalogOptions, ConvertOptions, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE,
+    self, CatalogKind, CatalogOptions, ConvertOptions, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE,
     DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD, Progress, Report, SchemaMode, runtime,
 };
 use crate::sample::{SampleOptions, generate};
 use crate::schema::{Lock, changes, render};
-use crate::source::Narrow;
-use crate::storage::S3;
+use crate::source::{Narrow, parse_layout};
+use crate::storage::{S3, Storage};
+use crate::text::{clean, clean_lines};
 use crate::units::ByteCount;
-use crate::verify::VerifyOptions;
+use crate::verify::{ConvertedObject, ConvertedUnit, Partial, VerifyOptions, Wants};
 use clap::CommandFactory;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 /// The options of a conversion.
 pub(super) fn conversion_options(
@@ -68,6 +70,12 @@ pub(super) fn conversion_options(
     })
 }
 
+/// How far a conversion with these options reaches.
+pub(super) fn reach_of(options: &ConvertOptions) -> Reach {
+    let places = options.sources.iter().chain([&options.lake]);
+    Reach::of(places, options.catalog.kind == Some(CatalogKind::Glue))
+}
+
 pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
     if let Some(plan) = &args.plan {
         return convert_plan(args, plan, shard(args)?);
@@ -79,9 +87,10 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
     }
     let options = conversion_options(&args.conversion, &args.publication, sources, lake)?;
     let (quiet, metrics, lake) = (args.output.quiet, args.ending.metrics, options.lake.to_string());
+    let stop = stop_on_signal(quiet)?;
+    say_identity(&args.conversion.aws, &options.s3, reach_of(&options), quiet)?;
     say_begin(quiet, options.threads, options.memory.0);
     let progress = watched(quiet, metrics, &lake);
-    let stop = stop_on_signal(quiet)?;
     let report = shown(quiet, &progress, || pipeline::convert(&options, &progress, &stop))?;
     tell_run(metrics, &report, &lake);
     let text = || report::conversion(&report, &lake);
@@ -105,64 +114,22 @@ pub(super) fn ended(
     }
     Ok(if report.interrupted {
         EXIT_TRY_LATER
-    } else if report.has_quarantine() && !allows_quarantine {
+    } else if report.nothing_recognized || report.has_quarantine() && !allows_quarantine {
         EXIT_SET_ASIDE
     } else {
         EXIT_OK
     })
 }
 
-/// How long a run that was asked to stop may finish what is in flight: Batch, ECS and Spot kill 30
-/// seconds after SIGTERM (FACTS.md D3).
-const GRACE: Duration = Duration::from_secs(17);
-
-/// Sets a flag on SIGTERM or Ctrl-C; a second signal, or the end of [`GRACE`], ends the process at
-/// once, which is safe.
-#[expect(clippy::exit, reason = "somebody wants the process gone")]
-pub(super) fn stop_on_signal(quiet: bool) -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|err| Error::io("cannot watch for signals", err))?;
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            wait_for_signal().await;
-            flag.store(true, Ordering::Relaxed);
-            say(quiet, "stopping: what is in flight is being committed; once more to end now");
-            if tokio::time::timeout(GRACE, wait_for_signal()).await.is_err() {
-                say(quiet, "what is in flight takes too long; the next run finishes it");
-            }
-        });
-        // The lake is safe at any instant; nothing needs to be tidied up.
-        std::process::exit(i32::from(EXIT_TRY_LATER))
-    });
-    Ok(stop)
-}
-
-#[cfg(unix)]
-async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
-}
-
-#[cfg(not(unix))]
-async fn wait_for_signal() {
-    let _ = tokio::signal::ctrl_c().await;
-}
-
 pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
     match &args.command {
         SchemaCommand::Show { lake, aws, output } => {
             let lock = match lake {
-                Some(lake) => runtime()?.block_on(lake_lock(lake, &*aws.s3(None)?))?,
+                Some(lake) => {
+                    let s3 = aws.s3(None)?;
+                    say_identity(aws, &s3, Reach::of([lake], false), output.quiet)?;
+                    runtime()?.block_on(lake_lock(lake, &s3))?
+                }
                 None => Lock::seed()?,
             };
             print_lock(&lock, output.report)?;
@@ -170,11 +137,13 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
         }
         SchemaCommand::Infer { sources, aws, narrow, bare, output } => {
             let options = reading_options(sources.clone(), aws.s3(None)?, narrow.narrow()?)?;
+            say_identity(aws, &options.s3, Reach::of(sources, false), output.quiet)?;
             print_lock(&pipeline::infer(&options, !bare)?, output.report)?;
             Ok(EXIT_OK)
         }
         SchemaCommand::Diff { old, new, aws, output } => {
             let s3 = aws.s3(None)?;
+            say_identity(aws, &s3, Reach::of([old, new], false), output.quiet)?;
             let found = changes(&lock_of(old, &s3)?, &lock_of(new, &s3)?);
             match output.report {
                 Format::Json => print_json(&found)?,
@@ -187,17 +156,18 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
 
 fn change_line(change: &crate::schema::Change) -> String {
     use crate::schema::Change::{Added, Removed, Retyped};
+    let line = |text: String| clean(&text) + "\n";
     match change {
-        Added { path, hive_type } => format!("+ {path}: {hive_type}\n"),
-        Removed { path, hive_type } => format!("- {path}: {hive_type}\n"),
-        Retyped { path, from, to } => format!("~ {path}: {from} -> {to}\n"),
+        Added { path, hive_type } => line(format!("+ {path}: {hive_type}")),
+        Removed { path, hive_type } => line(format!("- {path}: {hive_type}")),
+        Retyped { path, from, to } => line(format!("~ {path}: {from} -> {to}")),
     }
 }
 
 fn print_lock(lock: &Lock, format: Format) -> Result<()> {
     match format {
         Format::Json => print_json(lock),
-        Format::Text => print(&clean(&render(lock))),
+        Format::Text => print(&clean_lines(&render(lock))),
     }
 }
 
@@ -242,9 +212,12 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {
     let PlaceArgs { sources, lake, aws } = args.places.clone();
     let runtime = runtime()?;
     let s3 = aws.s3(None)?;
+    let reach = Reach::of(sources.iter().chain([&lake]), false);
+    say_identity(&aws, &s3, reach, args.output.quiet)?;
     let storage = runtime.block_on(open_lake(&lake, &s3))?;
     let set_aside = runtime.block_on(read_quarantine(&storage))?;
     let options = VerifyOptions {
+        partial: runtime.block_on(partial(args, &storage))?,
         table: args.table.clone(),
         threads: threads(args.threads),
         max_differences: args.max_differences,
@@ -272,9 +245,32 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {
     Ok(if report.proves() { EXIT_OK } else { EXIT_SET_ASIDE })
 }
 
+/// Which part of the sources is compared, with what the ledger says about the rest; none for all of them.
+async fn partial(args: &VerifyArgs, storage: &Storage) -> Result<Option<Partial>> {
+    let (narrow, may_be_gone) = (args.narrow.narrow()?, args.source_may_be_partial);
+    if narrow.is_everything() && !may_be_gone {
+        return Ok(None);
+    }
+    let object = |object: ObjectRecord| ConvertedObject {
+        rows: object.tally.written,
+        name: object.key,
+        etag: object.etag,
+    };
+    let unit = |manifest: Manifest| ConvertedUnit {
+        unit: manifest.unit.to_string(),
+        objects: manifest.objects.into_iter().map(object).collect(),
+    };
+    let units = Manifest::read_all(storage).await?.into_iter().map(unit).collect();
+    let wants = Wants::new(move |name| narrow.wants(&parse_layout(name)));
+    Ok(Some(Partial { wants, may_be_gone, units }))
+}
+
 pub(super) fn quarantine(args: &QuarantineArgs) -> Result<u8> {
     let runtime = runtime()?;
-    let storage = runtime.block_on(open_lake(&args.place.lake, &*args.place.aws.s3(None)?))?;
+    let LakePlace { lake, aws } = &args.place;
+    let s3 = aws.s3(None)?;
+    say_identity(aws, &s3, Reach::of([lake], false), args.output.quiet)?;
+    let storage = runtime.block_on(open_lake(lake, &s3))?;
     let entries = runtime.block_on(read_quarantine(&storage))?;
     if let Some(number) = args.raw {
         let entry = entries.get(number).ok_or_else(|| {
@@ -333,7 +329,7 @@ pub(super) fn sample(args: &SampleArgs) -> Result<u8> {
             "Wrote {} records in {} objects to {}: {} of JSON, {} compressed\n",
             report::grouped(report.records),
             report::grouped(report.objects),
-            args.folder.display(),
+            clean(&args.folder.display().to_string()),
             ByteCount(report.bytes_json),
             ByteCount(report.bytes_compressed),
         ))?,

@@ -1,8 +1,8 @@
 //! `trailmill doctor`: its report, and its exit code.
 
 use crate::cli::args::{AwsArgs, CatalogName, DoctorArgs, Format, PlaceArgs};
+use crate::cli::identity::{Reach, say_identity};
 use crate::cli::lake::open_lake;
-use crate::cli::progress::clean;
 use crate::cli::report::{print, print_json};
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER, EXIT_USAGE};
 use crate::commit::Known;
@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::pipeline::{CatalogOptions, DEFAULT_DATABASE, DEFAULT_TABLE, runtime};
 use crate::storage::{Encryption, S3};
+use crate::text::{clean, clean_lines};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -19,6 +20,11 @@ const PATIENCE_SECONDS: u64 = 10;
 
 pub(super) fn doctor(args: &DoctorArgs) -> Result<u8> {
     let runtime = runtime()?;
+    // Everything else is for the checks to say.
+    if args.places.aws.expect_account.is_some() || args.places.aws.profile.is_some() {
+        let s3 = args.places.aws.s3(Some(&args.encryption))?;
+        say_identity(&args.places.aws, &s3, Reach::Machine, args.output.quiet)?;
+    }
     let options = runtime.block_on(options(args))?;
     let diagnosis = runtime.block_on(examine(&options));
     match args.output.report {
@@ -102,7 +108,7 @@ fn render(diagnosis: &Diagnosis) -> String {
     if let Some(policy) = &diagnosis.policy {
         let text = serde_json::to_string_pretty(policy).unwrap_or_default();
         let who = diagnosis.identity.as_deref().unwrap_or("the identity that runs it");
-        let _ = writeln!(out, "\nAdd this IAM policy to {}:\n\n{}", clean(who), clean(&text));
+        let _ = writeln!(out, "\nAdd this IAM policy to {}:\n\n{}", clean(who), clean_lines(&text));
     }
     if !diagnosis.grants.is_empty() {
         let _ = writeln!(out, "\nGive these Lake Formation grants:\n");

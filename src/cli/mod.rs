@@ -6,6 +6,7 @@ mod buckets;
 mod catalog;
 mod commands;
 mod doctor;
+mod identity;
 mod lake;
 mod machine;
 mod metrics;
@@ -14,6 +15,7 @@ mod plan_report;
 mod progress;
 mod repair;
 mod report;
+mod signals;
 
 use crate::error::{Error, ErrorKind, Reaction, Result};
 use args::{Args, Command};
@@ -54,6 +56,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<u8> {
+    // A conversion commits what is in flight first.
+    if !matches!(args.command, Command::Convert(_)) {
+        signals::end_on_signal()?;
+    }
     match args.command {
         Command::Convert(args) => commands::convert(&args),
         Command::Plan(args) => array::plan(&args),

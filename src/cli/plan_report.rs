@@ -1,10 +1,10 @@
 //! What is told of a plan and of its children, for people.
 
 use crate::cli::array::Estimate;
-use crate::cli::progress::clean;
 use crate::cli::report::{grouped, listing};
 use crate::commit::{PlanEnd, WorkPlan};
 use crate::pipeline::{Missing, Report};
+use crate::text::clean;
 use crate::units::ByteCount;
 use std::fmt::Write as _;
 

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::pipeline::Progress;
+use crate::text::clean;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::error::Error as _;
@@ -143,9 +144,4 @@ pub(super) fn say_error(err: &Error) {
         let message = err.to_string();
         event(&json!({ "event": "error", "message": message, "causes": causes }));
     }
-}
-
-/// Names come from the input: no terminal escapes reach a terminal.
-pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }

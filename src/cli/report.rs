@@ -1,9 +1,9 @@
 //! Reports for people, and writing to stdout.
 
-use crate::cli::progress::clean;
 use crate::error::{Error, Result};
 use crate::pipeline::{FileCheck, PlanReport, Report};
 use crate::source::ListingReport;
+use crate::text::clean;
 use crate::units::ByteCount;
 use crate::verify::VerifyReport;
 use std::fmt::Write as _;
@@ -153,7 +153,10 @@ fn details(out: &mut String, report: &Report, lake: &str) {
         format!("{} in {} partitions", grouped(report.files), grouped(report.partitions)),
     );
     for (i, (table, rows)) in counted(&report.rows_by_table).into_iter().enumerate() {
-        line(if i == 0 { "tables" } else { "" }, format!("{table} {} rows", grouped(rows)));
+        line(
+            if i == 0 { "tables" } else { "" },
+            format!("{} {} rows", clean(table), grouped(rows)),
+        );
     }
     line(
         "schema",
@@ -181,7 +184,8 @@ fn details(out: &mut String, report: &Report, lake: &str) {
     }
     out.push_str(&listing("  ", &report.listing));
     if report.has_quarantine() {
-        let _ = writeln!(out, "\nSee what was set aside with: trailmill quarantine {lake}");
+        let _ =
+            writeln!(out, "\nSee what was set aside with: trailmill quarantine {}", clean(lake));
     }
     if report.interrupted {
         let _ = writeln!(
@@ -253,7 +257,12 @@ pub(super) fn verification(report: &VerifyReport) -> String {
     let _ = writeln!(
         out,
         "{}: {} source records of {} objects against {} rows of {} files",
-        if report.proves() { "Equal" } else { "DIFFERENT" },
+        match report.proves() {
+            true if report.objects_gone + report.objects_unwanted > 0 =>
+                "Equal, as far as compared",
+            true => "Equal",
+            false => "DIFFERENT",
+        },
         grouped(report.records_expected),
         grouped(report.objects_read),
         grouped(report.rows_checked),
@@ -268,9 +277,20 @@ pub(super) fn verification(report: &VerifyReport) -> String {
         grouped(report.records_duplicate),
         grouped(report.records_set_aside),
     );
+    if report.objects_gone + report.objects_unwanted > 0 {
+        let _ = writeln!(
+            out,
+            "  not compared: {} objects that are gone and {} that options leave out, with {} rows; {} \
+             rows of their units are lost",
+            grouped(report.objects_gone),
+            grouped(report.objects_unwanted),
+            grouped(report.rows_not_compared),
+            grouped(report.rows_lost),
+        );
+    }
     for difference in &report.differences {
         let kind = format!("{:?}", difference.kind).to_lowercase();
-        let mut parts = vec![kind, difference.table.clone()];
+        let mut parts = vec![kind, clean(&difference.table)];
         let mut part = |name: &str, value: Option<String>| {
             parts.extend(value.map(|value| format!("{name} {}", clean(&value))));
         };

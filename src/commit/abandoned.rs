@@ -6,8 +6,8 @@
 //! are never used again.
 
 use crate::commit::manifest::UnitId;
-use crate::commit::to_json;
-use crate::error::{Error, ErrorKind, Result};
+use crate::commit::{format, to_json};
+use crate::error::Result;
 use crate::storage::{OWN, Storage};
 use serde::{Deserialize, Serialize};
 
@@ -48,11 +48,7 @@ impl Abandoned {
         let mut old = Vec::new();
         for listed in storage.list(&format!("{OWN}/abandoned")).await? {
             let bytes = storage.read(&listed.key).await?.unwrap_or_default();
-            let mark: Self = serde_json::from_slice(&bytes).map_err(|err| {
-                let message = "mark of an abandoned unit is damaged: remove it, and run \
-                               `trailmill catalog sync`";
-                Error::new(ErrorKind::Damaged, message).at("key", &listed.key).because(err)
-            })?;
+            let mark: Self = format::parse(&listed.key, &bytes)?;
             if instant.saturating_sub(mark.instant) >= GRACE {
                 old.push(mark.unit);
             }

@@ -13,7 +13,7 @@
 
 use crate::commit::gone::read_gone;
 use crate::commit::ledger::{ENTRY, Entry, Ledger, Month, group};
-use crate::commit::manifest::{Manifest, pack, unpack};
+use crate::commit::manifest::{Manifest, pack, pack_named, unpack, unpack_named};
 use crate::commit::rebuild::{Cut, entries, rebuild};
 use crate::commit::summary::{LastUnit, PartitionTotals, Summary, UnitsOfDay};
 use crate::commit::whole;
@@ -27,9 +27,6 @@ use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
-
-/// The version of the format.
-const FORMAT: u32 = 3;
 
 /// Documents and parts that are read or written side by side.
 const AT_ONCE: usize = 16;
@@ -71,7 +68,6 @@ impl Part {
 /// What a checkpoint's document says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Document {
-    format: u32,
     /// The number of the first manifest that it does not cover.
     next_number: u64,
     /// The last barrier among those that it covers.
@@ -275,7 +271,6 @@ impl Known {
         let totals = self.totals_files();
         let days = self.days_files();
         let document = Document {
-            format: FORMAT,
             next_number: self.summary.next,
             barrier: self.summary.barrier,
             last,
@@ -375,7 +370,7 @@ impl Known {
         let mut keys = Vec::new();
         let mut puts = Vec::new();
         for (name, file) in files {
-            let bytes = pack(file)?;
+            let bytes = pack_named(file)?;
             let key = format!("{OWN}/ledger/{what}-{name}{}", hashed_name(&bytes));
             keys.push(key.clone());
             if !there.contains(&key) {
@@ -500,17 +495,11 @@ fn damaged(key: &str) -> Error {
 }
 
 async fn read_base_document(storage: &Storage, key: &str) -> Result<Document> {
-    let document: Document = read_document(storage, key).await?;
-    if document.format != FORMAT {
-        let message = "the lake was written by another version of this program";
-        return Err(Error::config(message).at("key", key));
-    }
-    Ok(document)
-}
-
-async fn read_document<T: serde::de::DeserializeOwned>(storage: &Storage, key: &str) -> Result<T> {
     let bytes = storage.read(key).await?.ok_or_else(|| damaged(key))?;
-    unpack(key, &bytes).map_err(|err| damaged(key).because(err))
+    unpack(key, &bytes).map_err(|err| match err.kind() {
+        ErrorKind::Config => err,
+        _ => damaged(key).because(err),
+    })
 }
 
 /// Reads files that are named by a hash of their bytes.
@@ -523,7 +512,7 @@ async fn read_documents<T: serde::de::DeserializeOwned>(
         if !key.ends_with(&hashed_name(&bytes)) {
             return Err(damaged(&key));
         }
-        unpack(&key, &bytes).map_err(|err| damaged(&key).because(err))
+        unpack_named(&key, &bytes).map_err(|err| damaged(&key).because(err))
     };
     stream::iter(keys.to_vec()).map(read).buffered(AT_ONCE).try_collect().await
 }

@@ -81,6 +81,9 @@ impl WorkPlan {
         let gone = || Error::new(ErrorKind::Damaged, "unit of the plan is gone").at("key", &key);
         let bytes = storage.read(&key).await?.ok_or_else(gone)?;
         let done: UnitDone = unpack(&key, &bytes).map_err(|err| {
+            if err.kind() == ErrorKind::Config {
+                return err;
+            }
             let message =
                 "unit of the plan is damaged: remove the document, and run its child again";
             Error::new(ErrorKind::Damaged, message).at("key", &key).because(err)

@@ -1,10 +1,10 @@
 //! Which sources have been listed from one end to the other, and when: what a look-back counts from.
 //!
 //! A small document for a source and a day, put if-absent after a run that listed everything that an
-//! earlier one had not, and converted all of it. Older ones of the same source are removed then.
+//! earlier one had not, and converted all of it. Others of the same source are removed then.
 
-use crate::commit::to_json;
-use crate::error::Result;
+use crate::commit::{format, to_json};
+use crate::error::{ErrorKind, Result};
 use crate::notice::tell;
 use crate::storage::{OWN, Storage};
 use crate::units::Day;
@@ -47,19 +47,20 @@ impl CompleteListing {
         let mut out = Vec::new();
         for listed in storage.list(&format!("{OWN}/listings")).await? {
             let bytes = storage.read(&listed.key).await?.unwrap_or_default();
-            match serde_json::from_slice(&bytes) {
+            match format::parse(&listed.key, &bytes) {
                 Ok(listing) => out.push(listing),
-                Err(_) => tell(&format!(
+                Err(err) if err.kind() == ErrorKind::Damaged => tell(&format!(
                     "the document {} of a complete listing is damaged and left out: its source is \
                      listed as a whole, which makes it again",
                     listed.key
                 )),
+                Err(err) => return Err(err),
             }
         }
         Ok(out)
     }
 
-    /// Writes the document unless `known` has it, and removes older ones of the source.
+    /// Writes the document unless `known` has it, and removes others of the source.
     ///
     /// # Errors
     /// `Unavailable`, `Denied`, `Io`.
@@ -69,7 +70,8 @@ impl CompleteListing {
             return Ok(());
         }
         storage.put_over(&self.key(), to_json(self)?).await?;
-        for old in known.iter().filter(|old| old.source == self.source && old.day() < self.day()) {
+        // Also later ones, which a clock that was ahead has left.
+        for old in known.iter().filter(|old| old.source == self.source && old.day() != self.day()) {
             storage.delete(&old.key()).await?;
         }
         Ok(())

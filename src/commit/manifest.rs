@@ -2,8 +2,7 @@
 //!
 //! Both are gzipped JSON: they name every object of the unit.
 
-use crate::commit::LockName;
-use crate::commit::whole;
+use crate::commit::{LockName, format, whole};
 use crate::error::{Error, ErrorKind, Result};
 use crate::notice::tell;
 use crate::storage::{OWN, Storage};
@@ -236,28 +235,57 @@ pub(super) fn manifest_key(number: u64) -> String {
     format!("{OWN}/manifests/{number:08}.json.gz")
 }
 
+/// Renders a document with its format, gzipped.
 pub(super) fn pack(document: &impl Serialize) -> Result<Vec<u8>> {
-    let json = serde_json::to_vec(document)
+    compress(&format::render(document, false)?)
+}
+
+/// Renders what a document names by its hash, gzipped: it has that document's format.
+pub(super) fn pack_named(content: &impl Serialize) -> Result<Vec<u8>> {
+    let json = serde_json::to_vec(content)
         .map_err(|err| Error::new(ErrorKind::Bug, "cannot render a document").because(err))?;
+    compress(&json)
+}
+
+fn compress(json: &[u8]) -> Result<Vec<u8>> {
     let mut compressor = Compressor::new(CompressionLvl::default());
     let mut out = vec![0; compressor.gzip_compress_bound(json.len())];
     let size = compressor
-        .gzip_compress(&json, &mut out)
+        .gzip_compress(json, &mut out)
         .map_err(|err| Error::new(ErrorKind::Bug, "cannot compress a document").because(err))?;
     out.truncate(size);
     Ok(out)
 }
 
+/// Reads what [`pack`] made.
+///
+/// # Errors
+/// `Damaged` when it cannot be read, `Config` for another format.
 pub(super) fn unpack<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T> {
-    let damaged =
-        || Error::new(ErrorKind::Damaged, "document of the lake is damaged").at("key", key);
+    format::parse(key, &decompressed(key, bytes)?)
+}
+
+/// Reads what [`pack_named`] made.
+///
+/// # Errors
+/// `Damaged` when it cannot be read.
+pub(super) fn unpack_named<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T> {
+    let json = decompressed(key, bytes)?;
+    serde_json::from_slice(&json).map_err(|err| damaged(key).because(err))
+}
+
+fn damaged(key: &str) -> Error {
+    Error::new(ErrorKind::Damaged, "document of the lake is damaged").at("key", key)
+}
+
+fn decompressed(key: &str, bytes: &[u8]) -> Result<crate::decode::Decoded> {
     let mut json = crate::decode::Decoded::default();
     // As far as deflate can reach: the end of a document that was cut claims gigabytes.
     let caps = crate::decode::Caps { max_object_bytes: 4 << 30, max_ratio: 1032 };
     crate::decode::Decoder::new(caps)
         .decode(bytes, &mut json)
-        .map_err(|err| damaged().because(err))?;
-    serde_json::from_slice(&json).map_err(|err| damaged().because(err))
+        .map_err(|err| damaged(key).because(err))?;
+    Ok(json)
 }
 
 impl Intent {
@@ -296,6 +324,9 @@ impl Intent {
 
     /// Returns what is left of an intent that cannot be read.
     fn unreadable(key: &str, err: Error) -> Result<Self> {
+        if err.kind() != ErrorKind::Damaged {
+            return Err(err);
+        }
         let name = key.rsplit('/').next().and_then(|name| name.strip_suffix(".json.gz"));
         let Some(unit) = name.and_then(UnitId::parse) else { return Err(err) };
         tell(&format!(
@@ -389,6 +420,27 @@ impl Manifest {
             .buffered(READS)
             .try_collect()
             .await
+    }
+
+    /// Returns whether any manifest is as wanted; the newest are looked at first.
+    ///
+    /// # Errors
+    /// `Damaged` for one that cannot be read.
+    pub async fn any_newest_first(
+        storage: &Storage,
+        is_wanted: impl Fn(&Self) -> bool,
+    ) -> Result<bool> {
+        let mut listed = storage.list(&format!("{OWN}/manifests")).await?;
+        listed.reverse();
+        let mut manifests = stream::iter(listed)
+            .map(|listed| async move { Self::read(storage, &listed.key).await })
+            .buffered(READS);
+        while let Some(manifest) = manifests.try_next().await? {
+            if is_wanted(&manifest) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Reads the manifest at a key.

@@ -14,6 +14,7 @@ mod checkpoint;
 mod claims;
 mod copies;
 mod done;
+mod format;
 mod gone;
 mod ledger;
 mod listings;
@@ -79,17 +80,15 @@ pub async fn read_lock(storage: &Storage, summary: &Summary) -> Result<Lock> {
 /// Reads a version of the schema lock.
 ///
 /// # Errors
-/// `Damaged` when the version is absent or cannot be read.
+/// `Damaged` when the version is absent or cannot be read, `Config` for another format.
 pub async fn read_lock_version(storage: &Storage, name: &LockName) -> Result<Lock> {
     let key = lock_key(name);
     let message = "schema lock is gone or damaged: put it back from a backup or an earlier version of \
                    the object; nothing else says which columns the files were written with";
     let damaged = || Error::new(ErrorKind::Damaged, message).at("key", &key);
     let bytes = storage.read(&key).await?.ok_or_else(damaged)?;
-    if hash_of(&bytes) != name.hash {
-        return Err(damaged());
-    }
-    serde_json::from_slice(&bytes).map_err(|err| damaged().because(err))
+    let lock = format::parse(&key, &bytes)?;
+    if hash_of(&bytes) == name.hash { Ok(lock) } else { Err(damaged()) }
 }
 
 /// Writes a version of the schema lock; returns its name.
@@ -107,10 +106,9 @@ fn hash_of(bytes: &[u8]) -> String {
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes))
 }
 
-/// Renders a document of the lake: indented, so that a person can read it.
+/// Renders a document of the lake with its format: indented, so that a person can read it.
 pub(crate) fn to_json(document: &impl serde::Serialize) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(document)
-        .map_err(|err| Error::new(ErrorKind::Bug, "cannot render a document").because(err))?;
+    let mut bytes = format::render(document, true)?;
     bytes.push(b'\n');
     Ok(bytes)
 }

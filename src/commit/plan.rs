@@ -11,14 +11,11 @@
 use crate::commit::LockName;
 use crate::commit::claims::Claims;
 use crate::commit::manifest::{UnitId, pack, unpack};
-use crate::commit::to_json;
+use crate::commit::{format, to_json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::ListingReport;
 use crate::storage::{OWN, Put, Storage};
 use serde::{Deserialize, Serialize};
-
-/// The version of the format.
-const FORMAT: u32 = 1;
 
 /// The plan's settings that change output, as options spell them; the rest is each child's own affair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +71,6 @@ pub struct PlanTotals {
 /// The document of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkPlan {
-    format: u32,
     /// The number of its first unit, and sixteen hexadecimal digits.
     pub id: String,
     /// When it was made, in UTC.
@@ -158,7 +154,6 @@ impl WorkPlan {
     /// Begins the document of a plan that starts at a unit's number; `salt` tells it from others.
     pub fn begin(first_number: u64, salt: u64, settings: PlanSettings) -> Self {
         Self {
-            format: FORMAT,
             id: format!("{first_number:08}-{salt:016x}"),
             made: String::new(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -200,17 +195,11 @@ impl WorkPlan {
     /// Reads a plan; none of that id: nothing.
     ///
     /// # Errors
-    /// `Damaged` when it cannot be read, `Config` when another version of the program wrote it.
+    /// `Damaged` when it cannot be read, `Config` for another format.
     pub async fn read(storage: &Storage, id: &str) -> Result<Option<Self>> {
         let key = format!("{}/{id}.json", plans());
         let Some(bytes) = storage.read(&key).await? else { return Ok(None) };
-        let plan: Self = serde_json::from_slice(&bytes).map_err(|err| {
-            Error::new(ErrorKind::Damaged, "plan is damaged").at("key", &key).because(err)
-        })?;
-        if plan.format != FORMAT {
-            let message = "the plan was made by another version of this program";
-            return Err(Error::config(message).at("key", &key));
-        }
+        let plan: Self = format::parse(&key, &bytes)?;
         if plan.id != id || !plan.is_sound() {
             let message = "plan is damaged: what it says does not agree with itself";
             return Err(Error::new(ErrorKind::Damaged, message).at("key", &key));
@@ -395,9 +384,7 @@ impl WorkPlan {
 
 async fn read_end(storage: &Storage, key: &str) -> Result<Option<PlanEnd>> {
     let Some(bytes) = storage.read(key).await? else { return Ok(None) };
-    serde_json::from_slice::<EndDocument>(&bytes).map(|end| Some(end.outcome)).map_err(|err| {
-        Error::new(ErrorKind::Damaged, "end of a plan is damaged").at("key", key).because(err)
-    })
+    format::parse::<EndDocument>(key, &bytes).map(|end| Some(end.outcome))
 }
 
 #[cfg(test)]

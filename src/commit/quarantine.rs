@@ -1,8 +1,8 @@
 //! What was set aside: where it was, why, and its raw bytes.
 
 use crate::commit::manifest::UnitId;
-use crate::commit::to_json;
-use crate::error::{Error, ErrorKind, Result};
+use crate::commit::{format, to_json};
+use crate::error::Result;
 use crate::storage::{OWN, Storage};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -90,12 +90,7 @@ pub async fn read_quarantine(storage: &Storage) -> Result<Vec<Quarantined>> {
             continue;
         }
         let bytes = storage.read(&listed.key).await?.unwrap_or_default();
-        let index: Vec<Quarantined> = serde_json::from_slice(&bytes).map_err(|err| {
-            Error::new(ErrorKind::Damaged, "quarantine index is damaged")
-                .at("key", &listed.key)
-                .because(err)
-        })?;
-        out.extend(index);
+        out.extend(format::parse::<Vec<Quarantined>>(&listed.key, &bytes)?);
     }
     Ok(out)
 }

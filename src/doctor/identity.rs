@@ -6,13 +6,11 @@ use crate::aws::Aws;
 use crate::error::ErrorKind;
 use crate::location::Location;
 use aws_sdk_sts::config::interceptors::BeforeDeserializationInterceptorContextRef;
-use aws_sdk_sts::config::retry::RetryConfig;
-use aws_sdk_sts::config::timeout::TimeoutConfig;
-use aws_sdk_sts::config::{ConfigBag, Intercept, Region, RuntimeComponents};
+use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// Clocks that differ by more are worth a word; AWS answers with whole seconds.
 const WARN_SKEW: u64 = 60;
@@ -57,10 +55,19 @@ impl Doctor<'_> {
                 return false;
             }
             Err(_) => {
+                if let Err(err) = aws.check_profile() {
+                    self.note(Outcome::Failed, "profile", "", err.message());
+                }
                 self.note(Outcome::Missing, "credentials", "", "there are no AWS credentials");
                 self.fix("set AWS_PROFILE or `--profile`, sign in with `aws sso login`, or give the job a role");
                 return false;
             }
+        }
+        for endpoint in aws.plain_endpoints() {
+            self.note(Outcome::Warning, "endpoint", &endpoint, "it is reached without encryption");
+            self.fix(
+                "give an https:// address: whoever is on the way can read the logs and change them",
+            );
         }
         self.who.region = aws.region().map(str::to_owned);
         match aws.region() {
@@ -82,21 +89,13 @@ impl Doctor<'_> {
     }
 
     async fn caller(&mut self, aws: &Arc<Aws>, date: &Noted) {
-        let region = aws.region().unwrap_or("us-east-1").to_owned();
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(3))
-            .operation_attempt_timeout(Duration::from_secs(10))
-            .build();
-        let config = aws_sdk_sts::config::Builder::from(aws.config())
-            .region(Region::new(region))
-            .credentials_provider(aws.identity())
-            .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .timeout_config(timeouts)
-            .interceptor(date.clone());
+        let config = aws.sts().interceptor(date.clone());
         let client = aws_sdk_sts::Client::from_conf(config.build());
         let refusal: Refusal = match client.get_caller_identity().send().await {
             Ok(found) => {
-                self.ok("identity", found.arn().unwrap_or(""), "whose credentials they are");
+                let account = found.account().unwrap_or("which STS does not name");
+                let detail = format!("whose credentials they are: account {account}");
+                self.ok("identity", found.arn().unwrap_or(""), detail);
                 (self.who.arn, self.who.account) = (found.arn, found.account);
                 return;
             }

@@ -4,7 +4,7 @@ use crate::catalog::is_name;
 use crate::columns::Values;
 use crate::commit::{
     CompleteListing, Entry, Intent, Known, LockName, Summary, WorkPlan, after_barrier, entry,
-    read_lock,
+    read_lock, to_json,
 };
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,9 +13,10 @@ use crate::pipeline::abandon::{clean_up, end_unfinished, sweep_given_up};
 use crate::pipeline::feed::{Feed, FeedOptions, LEDGER_SHARE};
 use crate::pipeline::fetch::fetch_all;
 use crate::pipeline::finish::Target;
+use crate::pipeline::nothing::{note_unrecognized, refuse_empty, refuse_nothing};
 use crate::pipeline::plan::{Begun, Unit, begun, new_feed};
 use crate::pipeline::publish::{
-    CatalogOptions, open_catalog, refresh_catalog, refuse_others_table,
+    CatalogOptions, after_commit, open_catalog, refresh_catalog, refuse_others_tables,
 };
 use crate::pipeline::report::{Progress, Report};
 use crate::pipeline::run::{Run, Surroundings};
@@ -64,9 +65,13 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     let runtime = runtime()?;
     let handle = runtime.handle();
     handle.block_on(check_target(options))?;
+    let empty = handle.block_on(refuse_empty(options))?;
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
     let lease = handle.block_on(Lease::take(&storage))?;
-    let outcome = convert_with(options, progress, stop, handle, lease.storage(), started);
+    let mut outcome = convert_with(options, progress, stop, handle, lease.storage(), started);
+    if let Ok(report) = &mut outcome {
+        report.warnings.splice(0..0, empty);
+    }
     handle.block_on(lease.release());
     // What is still on its way belongs to a run that has failed.
     runtime.shutdown_background();
@@ -81,11 +86,7 @@ fn convert_with(
     storage: &Storage,
     started: Instant,
 ) -> Result<Report> {
-    handle.block_on(async {
-        WorkPlan::refuse_open(storage).await?;
-        WorkPlan::remove_all_work(storage).await
-    })?;
-    storage.clear_half_written()?;
+    handle.block_on(WorkPlan::refuse_open(storage))?;
     let today = today();
     let (mut known, intents, lock, listed) = handle.block_on(async {
         let known = Known::read(storage).await?;
@@ -95,15 +96,18 @@ fn convert_with(
         Ok::<_, Error>((known, intents, lock, CompleteListing::read_all(storage).await?))
     })?;
     check_lake(options, &known.summary)?;
-    let table = &options.catalog.table;
-    handle.block_on(sweep_given_up(storage, &known, &intents, table))?;
-    // What is wrong with it is said before the work, not after.
+    // What is wrong with it is said before the first write.
     let catalog = open_catalog(storage, &known.summary, &options.catalog, &options.s3);
     let catalog = handle.block_on(catalog)?;
     if let Some(catalog) = &catalog {
-        let lake = &known.summary;
-        handle.block_on(refuse_others_table(catalog, storage, lake, &options.catalog))?;
+        let (lake, keys) = (&known.summary, options.partition_by.to_string());
+        let names = &options.catalog;
+        handle.block_on(refuse_others_tables(catalog, storage, lake, &lock, names, &keys))?;
     }
+    handle.block_on(WorkPlan::remove_all_work(storage))?;
+    storage.clear_half_written()?;
+    let table = &options.catalog.table;
+    handle.block_on(sweep_given_up(storage, &known, &intents, table))?;
     let begun = handle.block_on(async {
         let mut begun = begun(options, storage, &known, intents).await?;
         end_unfinished(storage, &mut known, &mut begun).await?;
@@ -135,11 +139,14 @@ fn convert_with(
     let lock = last.map_or(LockName::default(), |last| last.schema.clone());
     let target = Target::Lake { known: Box::new(known), lock, committed };
     let (mut report, target) = run.convert_units(&mut feed, target)?;
-    let (is_through, settle) = run.end()?;
+    let (is_through, settle) = run.end().map_err(after_commit)?;
     let seen = feed.seen();
     let Target::Lake { mut known, .. } = target else {
         return Err(Error::new(ErrorKind::Bug, "the lake was no lake"));
     };
+    if is_through && report.units == 0 {
+        refuse_nothing(&known, &seen.report)?;
+    }
     if is_through {
         handle.block_on(async {
             if known.has_recent() {
@@ -157,9 +164,10 @@ fn convert_with(
     let lock = handle.block_on(read_lock(storage, lake))?;
     if let Some(catalog) = &catalog {
         let refresh = refresh_catalog(catalog, storage, lake, &lock, &options.catalog);
-        report.add_catalog(handle.block_on(refresh)?);
+        report.add_catalog(handle.block_on(refresh).map_err(after_commit)?);
     }
     report.warnings = handle.block_on(warnings(storage));
+    note_unrecognized(&mut report, !lake.tables.is_empty());
     report.objects_ignored += seen.report.objects_ignored;
     report.objects_known = seen.known;
     report.listing = seen.report;
@@ -326,9 +334,7 @@ pub(super) async fn write_run_log(
 ) -> Result<()> {
     let Some(last) = &lake.last else { return Ok(()) };
     let key = format!("{OWN}/runs/{}-{}.json", last.unit, jiff::Timestamp::now().as_millisecond());
-    let json = serde_json::to_vec_pretty(report)
-        .map_err(|err| Error::new(ErrorKind::Bug, "cannot render the report").because(err))?;
-    storage.put_new(&key, json).await.map(|_| ())
+    storage.put_new(&key, to_json(report)?).await.map(|_| ())
 }
 
 /// Infers the schema of the sources: what a conversion into a new lake would lock, without writing
@@ -340,6 +346,7 @@ pub fn infer(options: &ConvertOptions, from_seed: bool) -> Result<Lock> {
     let mut lock = if from_seed { Lock::seed()? } else { Lock::empty() };
     let runtime = runtime()?;
     let handle = runtime.handle();
+    handle.block_on(refuse_empty(options))?;
     let mut feed = handle.block_on(new_feed(options))?;
     let mut seen: BTreeMap<_, crate::schema::Observed> = BTreeMap::new();
     parse_all(

@@ -9,6 +9,7 @@ mod feed;
 mod fetch;
 mod finish;
 mod inspect;
+mod nothing;
 mod object;
 mod order;
 mod plan;
@@ -30,7 +31,7 @@ pub use convert::{convert, infer, runtime};
 pub use inspect::{FileCheck, check_files, settle_files};
 pub use plan::{PlanReport, plan};
 pub use publish::{
-    CatalogKind, CatalogOptions, Refreshed, apply_plans, catalog_plan, open_catalog,
+    CatalogKind, CatalogOptions, Refreshed, after_commit, apply_plans, catalog_plan, open_catalog,
     refresh_catalog,
 };
 pub use repair::{RepairReport, RepairedUnit, base_table, repair};

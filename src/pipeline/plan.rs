@@ -3,9 +3,10 @@
 use crate::commit::{
     CompleteListing, Entry, Intent, Known, Manifest, Summary, UnitId, after_barrier, entry, month,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pipeline::ConvertOptions;
 use crate::pipeline::feed::{Feed, FeedOptions, LEDGER_SHARE};
+use crate::pipeline::nothing::{refuse_empty, refuse_nothing};
 use crate::pipeline::window::{sources, today};
 use crate::source::{ListingReport, Object, find};
 use crate::storage::Storage;
@@ -177,10 +178,11 @@ pub struct PlanReport {
 /// As for a conversion's listing and ledger.
 pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
     let runtime = super::convert::runtime()?;
-    let mut feed = runtime.block_on(async {
+    runtime.block_on(refuse_empty(options))?;
+    let (mut feed, known) = runtime.block_on(async {
         let is_absent = options.lake.local().is_some_and(|folder| !folder.is_dir());
         if is_absent {
-            return new_feed(options).await;
+            return Ok((new_feed(options).await?, Known::default()));
         }
         let storage = Storage::open(&options.lake, &options.s3).await?;
         let known = Known::read(&storage).await?;
@@ -189,8 +191,8 @@ pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
         let listed = CompleteListing::read_all(&storage).await?;
         let lake = Some((&storage, &known));
         let (sources, today) = (sources(options, &listed), today());
-        Feed::open(FeedOptions { options, sources, today, lake, begun, only: None, plan: None })
-            .await
+        let feed = FeedOptions { options, sources, today, lake, begun, only: None, plan: None };
+        Ok::<_, Error>((Feed::open(feed).await?, known))
     })?;
     let mut report = PlanReport::default();
     while let Some(unit) = feed.next(runtime.handle())? {
@@ -202,6 +204,9 @@ pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
     report.objects_ignored = seen.report.objects_ignored;
     report.objects_known = seen.known;
     report.listing = seen.report;
+    if report.units == 0 {
+        refuse_nothing(&known, &report.listing)?;
+    }
     Ok(report)
 }
 

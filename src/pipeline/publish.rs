@@ -3,10 +3,10 @@
 use crate::catalog::{
     Catalog, Column, Comparison, Existing, GlueCatalog, GlueOptions, LAKE, LocalCatalog,
     OnExtraPartition, PartitionDefinition, Permission, Plan, Publication, Reading, TableDefinition,
-    plan, projection_parameters, refuse_other_lake,
+    plan, projection_parameters, refuse_foreign,
 };
 use crate::commit::Summary;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::partition::values_of;
 use crate::pipeline::DEFAULT_DATABASE;
 use crate::schema::{Family, Kind, Lock, Role, columns, hive_type};
@@ -96,39 +96,54 @@ fn tables(
     lock: &Lock,
     options: &CatalogOptions,
 ) -> Vec<(TableDefinition, Vec<PartitionDefinition>)> {
-    let address = storage.address();
     let Some(last) = &lake.last else { return Vec::new() };
     let mut out = Vec::new();
     for family in Family::ALL {
-        let name = family.table(&options.table);
-        let Some(totals) = lake.partitions(&name) else { continue };
+        let mut table = definition(storage, lake, lock, options, family);
+        let Some(totals) = lake.partitions(&table.name) else { continue };
         let partitions: Vec<PartitionDefinition> = totals
             .iter()
             .map(|(partition, totals)| PartitionDefinition {
                 values: values_of(partition),
-                location: format!("{address}{name}/{partition}/"),
+                location: format!("{}{partition}/", table.location),
                 rows: totals.rows,
                 bytes: totals.bytes,
                 files: totals.files,
             })
             .collect();
-        let definition = TableDefinition {
-            database: options.database_of(lake),
-            location: format!("{address}{name}/"),
-            name,
-            columns: catalog_columns(family, lock, lake.nested),
-            partition_keys: last.partition_by.split(',').map(str::to_owned).collect(),
-            compression: last.compression.clone(),
-            description: family.description().to_owned(),
-            schema_version: lock.version,
-            rows: partitions.iter().map(|p| p.rows).sum(),
-            bytes: partitions.iter().map(|p| p.bytes).sum(),
-            files: partitions.iter().map(|p| p.files).sum(),
-            ..TableDefinition::default()
-        };
-        out.push((definition, partitions));
+        table.partition_keys = keys_of(&last.partition_by);
+        table.compression.clone_from(&last.compression);
+        table.rows = partitions.iter().map(|p| p.rows).sum();
+        table.bytes = partitions.iter().map(|p| p.bytes).sum();
+        table.files = partitions.iter().map(|p| p.files).sum();
+        out.push((table, partitions));
     }
     out
+}
+
+/// Returns a family's table without what lies in it, and without partition columns.
+fn definition(
+    storage: &Storage,
+    lake: &Summary,
+    lock: &Lock,
+    options: &CatalogOptions,
+    family: Family,
+) -> TableDefinition {
+    let name = family.table(&options.table);
+    TableDefinition {
+        database: options.database_of(lake),
+        location: format!("{}{name}/", storage.address()),
+        name,
+        columns: catalog_columns(family, lock, lake.nested),
+        compression: "none".to_owned(),
+        description: family.description().to_owned(),
+        schema_version: lock.version,
+        ..TableDefinition::default()
+    }
+}
+
+fn keys_of(partition_by: &str) -> Vec<String> {
+    partition_by.split(',').map(str::to_owned).collect()
 }
 
 /// Opens the catalog of a lake; nothing if it has none.
@@ -168,24 +183,43 @@ pub async fn open_catalog(
     }
 }
 
-/// Makes sure, before a new lake's first run, that no other lake has its table in a shared catalog.
+/// Makes sure, before anything is written, that the lake may have every table that a run can make: that
+/// none of the name is somebody else's, or was made by this lake at another place.
 ///
 /// # Errors
-/// `Config` when one has; `Denied` and `Unavailable` from Glue.
-pub(super) async fn refuse_others_table(
+/// `Config` when one is, or when a service would refuse the table; `Damaged` for a document of a local
+/// catalog; `Denied` and `Unavailable` from Glue.
+pub(super) async fn refuse_others_tables(
     catalog: &Catalog,
     storage: &Storage,
     lake: &Summary,
+    lock: &Lock,
     options: &CatalogOptions,
+    partition_by: &str,
 ) -> Result<()> {
-    if lake.last.is_some() || !matches!(catalog, Catalog::Glue(_)) {
-        return Ok(());
-    }
-    let database = options.database_of(lake);
-    for table in catalog.tables(&database, std::slice::from_ref(&options.table)).await? {
-        refuse_other_lake(&table, &storage.address())?;
+    for family in Family::ALL {
+        let mut wanted = definition(storage, lake, lock, options, family);
+        wanted.partition_keys = keys_of(partition_by);
+        if matches!(catalog, Catalog::Glue(_)) {
+            wanted.parameters.insert(LAKE.to_owned(), storage.address());
+        }
+        wanted.validate()?;
+        if let Some(found) = catalog.table(&wanted.database, &wanted.name).await? {
+            refuse_foreign(&wanted.table_input(), &found)?;
+        }
     }
     Ok(())
+}
+
+/// What is wrong with a setting when something has been written already: that exit code says that nothing
+/// was done.
+pub fn after_commit(err: Error) -> Error {
+    if err.kind() != ErrorKind::Config {
+        return err;
+    }
+    let message = "stopped after something was written: what is committed stays; mend the cause, and run \
+                   the same command or `trailmill catalog sync`";
+    Error::new(ErrorKind::Io, message).because(err)
 }
 
 /// Says how partitions are published: as an option wants, else as the table was made.

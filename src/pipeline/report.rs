@@ -70,6 +70,9 @@ pub struct Report {
     pub ignored_by_kind: BTreeMap<String, u64>,
     /// Set-aside records and objects by reason.
     pub quarantined_by_reason: BTreeMap<String, u64>,
+    /// Whether nothing that the lake was ever given held CloudTrail records.
+    #[serde(default)]
+    pub nothing_recognized: bool,
     /// What a person should know; nothing was done about it.
     #[serde(default)]
     pub warnings: Vec<String>,

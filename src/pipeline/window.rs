@@ -29,13 +29,15 @@ pub(super) fn today() -> Day {
 
 /// Returns the sources with their windows.
 pub(super) fn sources(options: &ConvertOptions, listed: &[CompleteListing]) -> Vec<Source> {
+    let today = today();
     let narrow = &options.narrow;
     let looks_back = !options.full && narrow.from.is_none() && narrow.to.is_none();
     let since = |location: &Location| {
         let days = options.look_back_days.unwrap_or(DEFAULT_LOOK_BACK_DAYS).min(1 << 20) as i32;
         let is_worth_it =
             |last: &&CompleteListing| options.look_back_days.is_some() || last.objects > SMALL;
-        let last = last_listing(location, listed).filter(|_| looks_back).filter(is_worth_it)?;
+        let last =
+            last_listing(location, listed, today).filter(|_| looks_back).filter(is_worth_it)?;
         last.day().map(|day| day.plus(-days))
     };
     let source = |location: &Location| Source {
@@ -46,9 +48,13 @@ pub(super) fn sources(options: &ConvertOptions, listed: &[CompleteListing]) -> V
 }
 
 /// The last complete listing of a source, or of one around it. Folders are listed whole every time.
+///
+/// A listing of a day that is yet to come was made with a clock that was ahead, and says nothing about
+/// when: it is passed over, and what it saw is listed again.
 fn last_listing<'a>(
     location: &Location,
     listed: &'a [CompleteListing],
+    today: Day,
 ) -> Option<&'a CompleteListing> {
     let Location::S3 { bucket, prefix } = location else { return None };
     let covers = |listing: &&CompleteListing| match listing.source.parse() {
@@ -57,7 +63,8 @@ fn last_listing<'a>(
         }
         _ => false,
     };
-    listed.iter().filter(covers).filter(|last| last.day().is_some()).max_by_key(|last| last.day())
+    let is_over = |last: &&CompleteListing| last.day().is_some_and(|day| day <= today);
+    listed.iter().filter(covers).filter(is_over).max_by_key(|last| last.day())
 }
 
 /// Notes that the sources have been listed and converted from one end to the other.
@@ -73,7 +80,7 @@ pub(super) async fn note_listings(
 ) -> Result<()> {
     for source in sources.iter().filter(|source| source.is_s3()) {
         // A run that looked back has not seen all.
-        let before = last_listing(source, known).map_or(0, |last| last.objects);
+        let before = last_listing(source, known, day).map_or(0, |last| last.objects);
         let listing = CompleteListing::new(source.to_string(), day, objects.max(before));
         listing.write(storage, known).await?;
     }
@@ -93,11 +100,29 @@ mod tests {
             CompleteListing::new("s3://other/".into(), day("2024-07-01"), 1),
         ];
         let last = |source: &str| {
-            last_listing(&source.parse().unwrap(), &listed).and_then(CompleteListing::day)
+            let today = day("2024-07-01");
+            last_listing(&source.parse().unwrap(), &listed, today).and_then(CompleteListing::day)
         };
         assert_eq!(last("s3://logs/a/"), Some(day("2024-05-01")));
         assert_eq!(last("s3://logs/a/AWSLogs/1/CloudTrail/"), Some(day("2024-06-01")));
         assert_eq!(last("s3://logs/"), None);
         assert_eq!(last("/logs/a/"), None);
+    }
+    #[test]
+    fn a_listing_of_a_day_to_come_is_passed_over_for_the_one_before_it() {
+        let day = |text: &str| text.parse::<Day>().unwrap();
+        let source: Location = "s3://logs/".parse().unwrap();
+        let of = |days: &[&str]| -> Vec<CompleteListing> {
+            days.iter().map(|d| CompleteListing::new("s3://logs/".into(), day(d), 1)).collect()
+        };
+        let last = |listed: &[CompleteListing], today: &str| {
+            last_listing(&source, listed, day(today)).and_then(CompleteListing::day)
+        };
+
+        let listed = of(&["2024-05-01", "2024-05-03", "2031-01-01"]);
+        assert_eq!(last(&listed, "2024-05-03"), Some(day("2024-05-03")));
+        assert_eq!(last(&listed, "2024-05-02"), Some(day("2024-05-01")));
+        assert_eq!(last(&listed, "2031-01-01"), Some(day("2031-01-01")));
+        assert_eq!(last(&of(&["2031-01-01"]), "2024-05-02"), None, "everything is listed again");
     }
 }

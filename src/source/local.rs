@@ -118,7 +118,7 @@ fn is_broken_link(err: &walkdir::Error) -> bool {
 }
 
 /// The path as text; different paths never become the same text.
-fn key_of(path: &Path) -> String {
+pub(super) fn key_of(path: &Path) -> String {
     use std::fmt::Write;
     let mut key = String::new();
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {

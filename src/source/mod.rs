@@ -5,6 +5,7 @@
 //! never all in memory.
 
 mod archive;
+mod empty;
 mod find;
 mod layout;
 mod listing;
@@ -17,6 +18,7 @@ mod walk;
 use crate::location::Location;
 use crate::storage::Bucket;
 pub use archive::{ArchiveKind, Member, members};
+pub use empty::{is_empty, is_in};
 pub use find::{find, known_object};
 pub use layout::{Folder, Layout, parse as parse_layout};
 pub use listing::{Listing, ListingReport};

@@ -74,6 +74,16 @@ pub(super) trait Placed: Sync {
     }
 }
 
+impl<T: Placed> Placed for &T {
+    fn place(&self) -> &Place {
+        (**self).place()
+    }
+
+    fn is_read(&self) -> bool {
+        (**self).is_read()
+    }
+}
+
 /// A file that is about to be read.
 pub(super) enum Opening<'a> {
     Local(&'a Path),

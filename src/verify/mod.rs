@@ -23,6 +23,7 @@ mod json;
 mod lake;
 mod ledger;
 mod naming;
+mod partial;
 mod row;
 mod source;
 mod table;
@@ -36,6 +37,8 @@ use expected::Outcome;
 pub use files::{BLOCK_BYTES, Files, RemoteFile, Waiting};
 use files::{Opening, Placed};
 use ledger::{Booked, Claim, Ledger};
+use partial::Rest;
+pub use partial::{ConvertedObject, ConvertedUnit, Partial, Wants};
 use row::{Fingerprint, Row};
 use serde::Serialize;
 use source::{Found, SourceFile};
@@ -91,6 +94,8 @@ pub struct VerifyOptions {
     /// An object's name is its absolute path or `s3://bucket/key`, an archive member's
     /// `<archive>!/<member>`.
     pub set_aside: HashSet<(String, u64)>,
+    /// Which part of the sources is compared; none: all of them.
+    pub partial: Option<Partial>,
 }
 
 impl VerifyOptions {
@@ -107,6 +112,7 @@ impl VerifyOptions {
             duplicates: DuplicateRule::default(),
             max_object_size: DEFAULT_MAX_OBJECT_SIZE,
             set_aside: HashSet::new(),
+            partial: None,
         }
     }
 }
@@ -137,6 +143,15 @@ pub struct VerifyReport {
     /// Problems of files that hold whatever their rows are: unreadable, or a column that is
     /// missing, misplaced or of another type.
     pub file_problems: u64,
+    /// Objects of the lake's ledger that are gone from the sources, and were passed over.
+    pub objects_gone: u64,
+    /// Objects of the lake's ledger that options leave out.
+    pub objects_unwanted: u64,
+    /// Rows of the lake that those objects account for, which were not compared.
+    pub rows_not_compared: u64,
+    /// Rows that units with such objects should have by the ledger, and their files lack; may be among
+    /// those that are missing.
+    pub rows_lost: u64,
     /// Some of the differences, those that say most first.
     pub differences: Vec<Difference>,
 }
@@ -147,6 +162,7 @@ impl VerifyReport {
         self.records_missing == 0
             && self.records_unexpected == 0
             && self.file_problems == 0
+            && self.rows_lost == 0
             && self.differences.is_empty()
             && self.rows_checked == self.records_in_lake
     }
@@ -189,7 +205,7 @@ pub struct Difference {
 /// with since its last call. Cost: each side is read once, and once more if they differ.
 ///
 /// # Errors
-/// `Config` if a source or the lake is not there, `Io` if a source cannot be read, `Denied` and
+/// `Config` if a source or the lake is not there or there is nothing to compare, `Io` if a source cannot be read, `Denied` and
 /// `Unavailable` from a bucket, `OverLimit` for a data file there that is too large to be held.
 pub fn verify(options: &VerifyOptions, on_progress: &(dyn Fn(u64) + Sync)) -> Result<VerifyReport> {
     if options.lake.local().is_some_and(|folder| !folder.is_dir()) {
@@ -198,7 +214,10 @@ pub fn verify(options: &VerifyOptions, on_progress: &(dyn Fn(u64) + Sync)) -> Re
     let threads = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
     let threads =
         threads.map_err(|err| Error::new(ErrorKind::Io, "cannot start threads").because(err))?;
-    threads.install(|| Comparison::new(options, on_progress)?.run())
+    threads.install(|| {
+        let (comparison, rest) = Comparison::new(options, on_progress)?;
+        comparison.run(rest)
+    })
 }
 
 struct Comparison<'a> {
@@ -246,14 +265,25 @@ impl std::ops::Add for Tally {
 }
 
 impl<'a> Comparison<'a> {
-    fn new(options: &'a VerifyOptions, on_progress: &'a (dyn Fn(u64) + Sync)) -> Result<Self> {
+    /// Lists both sides; returns what of the sources is not compared, too.
+    fn new(
+        options: &'a VerifyOptions,
+        on_progress: &'a (dyn Fn(u64) + Sync),
+    ) -> Result<(Self, Rest)> {
         let buckets = options.buckets.as_deref();
-        let sources = source::list(&options.sources, &options.lake, buckets)?;
+        let mut sources = source::list(&options.sources, &options.lake, buckets)?;
+        let is_empty = sources.is_empty();
+        let rest = options.partial.as_ref().map(|partial| partial.narrow(&mut sources));
+        if sources.is_empty() {
+            let why = if is_empty { "is in the sources" } else { "is one that options ask for" };
+            let message = format!("there is nothing to compare: no object {why}");
+            return Err(Error::config(message));
+        }
         let lake = lake::list(&options.lake, &options.table, buckets)?;
-        Ok(Self { options, on_progress, sources, lake })
+        Ok((Self { options, on_progress, sources, lake }, rest.unwrap_or_default()))
     }
 
-    fn run(&self) -> Result<VerifyReport> {
+    fn run(&self, mut not_compared: Rest) -> Result<VerifyReport> {
         let ledger = Ledger::new();
         let tallies =
             self.each(&self.sources, |file, opening| self.book(file, opening, &ledger))?;
@@ -265,7 +295,9 @@ impl<'a> Comparison<'a> {
             files_read: self.lake.len() as u64,
             ..VerifyReport::default()
         };
+        let mut rows = Vec::with_capacity(self.lake.len());
         for (file, reading) in self.lake.iter().zip(self.deliver(&ledger)?) {
+            rows.push(reading.rows.0);
             report.records_in_lake += reading.rows.0;
             report.rows_checked += reading.rows.1;
             report.file_problems += reading.problems.len() as u64;
@@ -273,7 +305,9 @@ impl<'a> Comparison<'a> {
             let named = reading.problems.into_iter().take(room);
             report.differences.extend(named.map(|column| self.file_difference(file, column)));
         }
-        let rest = ledger.settle();
+        not_compared.note(&self.lake, &rows, &mut report);
+        let mut rest = ledger.settle();
+        report.rows_not_compared = self.excuse(&mut not_compared, &mut rest.unexpected)?;
         report.records_expected = tally.expected + rest.spares_found;
         report.records_set_aside =
             tally.set_aside.saturating_sub(tally.promoted + rest.spares_found);

@@ -53,7 +53,7 @@ class Request:
         if "x-amz-target" in self.headers:
             return self.headers["x-amz-target"].rpartition(".")[2]
         if not self.bucket:
-            return "ListBuckets"
+            return "GetCallerIdentity" if self.method == "POST" else "ListBuckets"
         return self._of_object() if self.key else self._of_bucket()
 
     def _of_bucket(self):
@@ -105,7 +105,8 @@ class Request:
 
     @property
     def is_write(self):
-        return self.method in ("PUT", "POST", "DELETE") and "x-amz-target" not in self.headers
+        is_put = self.method in ("PUT", "POST", "DELETE") and "x-amz-target" not in self.headers
+        return is_put and self.operation != "GetCallerIdentity"
 
     @property
     def is_conditional(self):

@@ -80,13 +80,14 @@ class TestRegistration:
         report = world.convert()
 
         assert dict(world.glue.count()) == {
-            "GetTable": 2,
+            # The names of all families are looked at before the work.
+            "GetTable": 5,
             "GetDatabase": 1,
             "CreateDatabase": 1,
             "CreateTable": 1,
             "BatchCreatePartition": 1,
         }
-        assert report["catalog_calls"] == 6
+        assert report["catalog_calls"] == 9
         assert report["catalog_throttled"] == 0
         assert report["catalog_changes"] == 5
         assert_in_line(world)
@@ -114,7 +115,7 @@ class TestRegistration:
         report = converted.convert()
 
         assert converted.glue.writes == []
-        assert dict(converted.glue.count()) == {"GetTable": 1, "GetPartitions": 1}
+        assert dict(converted.glue.count()) == {"GetTable": 5, "GetPartitions": 1}
         assert converted.glue.bodies("GetPartitions")[0]["ExcludeColumnSchema"] is True
         assert report["catalog_changes"] == 0
         converted.sync()
@@ -397,8 +398,8 @@ class TestFaults:
 
         report = world.convert()
 
-        # A new lake asks for the table before the work, too.
-        answered = 2 if action == "GetTable" else 1
+        # The tables of all four families are asked for before the work, too.
+        answered = 5 if action == "GetTable" else 1
         assert world.glue.count(action) == 3 + answered
         assert report["catalog_throttled"] == 3
         assert_in_line(world)
@@ -745,7 +746,7 @@ class TestManyPartitions:
 
         report = world.convert(*options, retry=120)
 
-        assert report["catalog_calls"] == 204
+        assert report["catalog_calls"] == 208
         assert dict(glue.count()) == {
             "GetTable": 1,
             "GetDatabase": 1,
@@ -861,3 +862,81 @@ class TestLakes:
         second.convert("--table", "others")
         first.convert()
         assert_in_line(first)
+
+    @pytest.mark.parametrize("suffix", ["", "_insight", "_network_activity", "_aggregated"])
+    def test_no_familys_table_is_found_taken_after_a_commit(self, tmp_path, glue, suffix):  # noqa: F811
+        first, second = (World(tmp_path / name, glue.url, glue) for name in ("first", "second"))
+        for world in (first, second):
+            world.put("a", some_records())
+        first.convert()
+        # Only this family's name is taken.
+        own = glue.tables.pop((ACCOUNT, "trailmill", "cloudtrail"))
+        own.input["Name"] = f"cloudtrail{suffix}"
+        glue.tables[ACCOUNT, "trailmill", f"cloudtrail{suffix}"] = own
+        glue.forget()
+
+        for args in [[], ["--partition-projection"]]:
+            assert "belongs to another lake" in second.convert(*args, code=2)
+        given = ["plan", second.logs, second.lake, "--shards", "1", *second.options()]
+        assert "belongs to another lake" in second.run(*given, code=2)[1]
+
+        assert glue.writes == [] and not list(second.lake.rglob("*.gz")), "something was written"
+
+    @pytest.mark.parametrize("how", ["moved", "taken", "a view", "other keys"])
+    def test_a_lake_with_rows_is_told_before_it_gets_more(self, tmp_path, glue, how):  # noqa: F811
+        world = World(tmp_path / "here", glue.url, glue)
+        world.put("a", some_records())
+        world.convert()
+        found = glue.tables[ACCOUNT, "trailmill", "cloudtrail"].input
+        if how == "moved":
+            world.lake = world.lake.rename(tmp_path / "there")
+        elif how == "taken":
+            found["Parameters"]["trailmill.lake"] = "s3://another/lake/"
+        elif how == "a view":
+            found["TableType"] = "VIRTUAL_VIEW"
+        else:
+            found["PartitionKeys"] = found["PartitionKeys"][:1]
+        world.put("b", [record(77)])
+        before = sorted(world.lake.rglob("*"))
+        glue.forget()
+
+        world.convert(code=2)
+        world.sync(code=2)
+        world.run("plan", world.logs, world.lake, "--shards", "1", *world.options(), code=2)
+
+        assert glue.writes == []
+        assert sorted(world.lake.rglob("*")) == before
+
+    @pytest.mark.parametrize("how", ["moved", "taken"])
+    def test_finish_is_told_before_it_commits(self, tmp_path, glue, how):  # noqa: F811
+        world, other = World(tmp_path / "here", glue.url, glue), World(tmp_path / "other", glue.url, glue)
+        for each in (world, other):
+            each.put("a", some_records())
+        if how == "moved":
+            world.convert()
+            world.put("b", [record(77)])
+        world.run("plan", world.logs, world.lake, "--shards", "1", *world.options())
+        world.run("convert", "--plan", world.lake)
+        if how == "moved":
+            world.lake = world.lake.rename(tmp_path / "there")
+        else:
+            other.convert()
+        before = sorted(world.lake.rglob("*"))
+        glue.forget()
+
+        world.run("finish", "--plan", world.lake, *world.options(), code=2)
+
+        assert glue.writes == [] and sorted(world.lake.rglob("*")) == before
+
+    def test_a_table_that_is_taken_while_a_run_converts_does_not_say_that_nothing_was_done(self, world):
+        def be_faster():
+            given = copy.deepcopy(world.glue.bodies("CreateTable")[-1])
+            given["TableInput"]["Parameters"]["trailmill.lake"] = "s3://another/lake/"
+            world.glue.do_CreateTable(given)
+
+        world.glue.fail("CreateTable", "before", call=be_faster)
+
+        said = world.convert(code=3)
+
+        assert "what is committed stays" in said and "belongs to another lake" in said
+        assert list(world.lake.rglob("*.parquet"))

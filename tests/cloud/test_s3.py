@@ -200,6 +200,44 @@ def test_objects_are_found_wherever_their_names_sort(logs, convert, lake):
     assert kept.items() <= lake.content().items()
 
 
+@pytest.mark.parametrize("listed", [["2031-01-01"], ["2031-01-01", "2026-01-02"], ["9999-12-31"]])
+def test_a_clock_that_was_ahead_once_does_not_hide_what_comes_after(logs, convert, lake, listed):
+    logs.put_records(log_key("a.json.gz"), [record(1)])
+    convert(f"{logs.url}/", "--look-back", "1")
+    (name, document), *_ = lake.documents("listings/").items()
+    lake.delete(name)
+    for day in listed:
+        poisoned = {**document, "listed": day, "objects": 1_000_000}
+        lake.put(f"{name.rsplit('-', 3)[0]}-{day}.json", json.dumps(poisoned).encode())
+    logs.put_records(log_key("b.json.gz"), [record(2)])
+    logs.put_records(log_key("c.json.gz", day="2026/01/03"), [record(3)])
+
+    convert(f"{logs.url}/", "--look-back", "1")
+
+    assert event_ids(lake) == ids([1, 2, 3])
+    left = [document["listed"] for document in lake.documents("listings/").values()]
+    assert len(left) == 1 and left[0] < "2031", "the next run counts from a day that was"
+
+
+def test_a_mistyped_prefix_and_an_empty_bucket_are_no_quiet_night(logs, new_bucket, convert, lake, endpoint):
+    logs.put_records(f"in/{log_key('a.json.gz')}", [record(1)])
+    empty = f"s3://{new_bucket('nothing')}/"
+
+    for source in [f"{logs.url}/out/", f"{logs.url}/in/AWSLog/", empty]:
+        for options in [[], ["--full"]]:
+            said = convert(source, *options, codes=(2,))
+            assert "nothing lies in" in said.stderr and source in said.stderr and said.stdout == ""
+        for shards in [[], ["--shards", "2"]]:
+            run_trailmill("plan", source, lake.url, *NO_CATALOG, *shards, endpoint=endpoint, codes=(2,))
+    assert lake.keys() == []
+    convert(f"{logs.url}/in/")
+    convert(f"{logs.url}/out/", codes=(2,))
+    # What the lake knows may be removed by a retention.
+    logs.delete(f"in/{log_key('a.json.gz')}")
+    assert convert(f"{logs.url}/in/").report["units"] == 0
+    assert event_ids(lake) == ids([1])
+
+
 def test_objects_under_old_dates_are_found_when_everything_is_listed(logs, convert, lake):
     logs.put_records(log_key("m.json.gz"), map(record, range(10)))
     convert(logs.url)

@@ -203,3 +203,55 @@ def test_schemas_and_quarantines_are_read_from_buckets(archive, reference, endpo
 def test_a_lake_that_is_not_there_is_a_wrong_setting(archive, new_bucket, endpoint):
     for lake in (f"s3://{new_bucket('empty')}/x", "s3://no-such-bucket-anywhere/x"):
         run_trailmill("verify", archive.url, lake, endpoint=endpoint, codes=(2,))
+
+
+def test_what_a_retention_removed_from_a_bucket_is_counted(small, logs, endpoint):
+    partial = "--source-may-be-partial"
+    logs.delete(log_key("b.json.gz"))
+    verify(endpoint, logs.url, small.url, codes=(1,))
+
+    report = verify(endpoint, logs.url, small.url, partial)
+
+    assert (report["objects_gone"], report["rows_not_compared"]) == (1, 10)
+    assert report["records_expected"] == 10 and report["rows_lost"] == 0
+    # Other bytes under the key of an object: what was converted is gone, what is there must be compared.
+    logs.put(log_key("a.json.gz"), log_object(map(record, range(5))))
+    report = verify(endpoint, logs.url, small.url, partial)
+    assert (report["objects_gone"], report["records_expected"]) == (2, 5)
+    logs.put(log_key("a.json.gz"), log_object(map(record, range(3, 12))))
+    logs.put(log_key("c.json.gz"), log_object([record(50)]))
+    report = verify(endpoint, logs.url, small.url, partial, codes=(1,))
+    assert report["records_missing"] == 1 and report["records_unexpected"] == 0
+
+
+def test_a_data_file_of_objects_that_are_gone_is_missed(small, logs, endpoint):
+    logs.delete(log_key("b.json.gz"))
+    for data in small.data_files():
+        body = small.read(data)
+        small.delete(data)
+
+        report = verify(endpoint, logs.url, small.url, "--source-may-be-partial", codes=(1,))
+
+        assert report["rows_lost"] > 0
+        small.put(data, body)
+    verify(endpoint, logs.url, small.url, "--source-may-be-partial")
+
+
+def test_days_and_places_are_compared_one_by_one(logs, lake, endpoint):
+    days = ["2026/03/01", "2026/03/02", "2026/03/03"]
+    for number, day in enumerate(days):
+        key = log_key("x.json.gz", day=day, region=["us-east-1", "eu-west-1", "eu-west-1"][number])
+        logs.put(key, log_object(map(record, range(10 * number, 10 * number + 10))))
+    run_trailmill(*convert_args(logs.url, lake.url), endpoint=endpoint)
+
+    for options, count in [
+        (["--from", "2026-03-02"], 20),
+        (["--to", "2026-03-02"], 20),
+        (["--from", "2026-03-02", "--to", "2026-03-02"], 10),
+        (["--region", "eu-west-1"], 20),
+        (["--account", "111122223333"], 30),
+    ]:
+        report = verify(endpoint, logs.url, lake.url, *options)
+
+        assert report["records_expected"] == count and report["rows_not_compared"] == 30 - count, options
+    run_trailmill("verify", logs.url, lake.url, "--from", "2027-01-01", endpoint=endpoint, codes=(2,))

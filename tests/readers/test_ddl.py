@@ -6,7 +6,7 @@ import re
 import duckdb
 import pytest
 import sqlglot
-from conftest import spark_tables, trailmill
+from conftest import Lake, spark_tables, trailmill
 from contract import TABLES
 
 
@@ -160,3 +160,69 @@ def test_a_second_run_changes_nothing(sample):
     assert report["records_written"] == report["files"] == report["catalog_changes"] == 0
     assert before == {file: file.stat().st_mtime_ns for file in sample.path.rglob("*.parquet")}
     assert trailmill("verify", sample.logs, sample.path).startswith("Equal")
+
+
+# Folders with names that a pattern, a literal or a reader of partitions takes for more than a name.
+ODD = ["logs[1]", "a*b", "c?d", "o'brien \"q\"", "k{1,2}", "[!a]", "region=eu", "env=prod/event_date=x", "sp ace%20#", "é"]
+
+
+@pytest.fixture(scope="module")
+def odd_lakes(tmp_path_factory):
+    """By folder, a lake with one event; beside each, folders that its name would match as a pattern."""
+    root = tmp_path_factory.mktemp("odd")
+    made = {}
+    for number, name in enumerate([*ODD, "logs1", "aXb", "cXd", "k1", "b"]):
+        logs = root / f"logs-{number}"
+        logs.mkdir()
+        event = {"eventVersion": "1.08", "eventTime": "2026-01-02T03:04:05Z", "eventID": f"id-{number}",
+                 "awsRegion": "us-east-1", "recipientAccountId": "111122223333", "eventSource": "a", "eventName": "B"}  # fmt: skip
+        (logs / "a.json").write_text(json.dumps({"Records": [event]}))
+        made[name] = (Lake(logs, root / "lakes" / name), f"id-{number}")
+    return made
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_duckdb_reads_a_lake_in_any_folder_and_nothing_beside_it(odd_lakes, name):
+    lake, event_id = odd_lakes[name]
+    connection = duckdb.connect()
+    for statement in lake.ddl("duckdb"):
+        connection.execute(statement)
+
+    query = "SELECT eventid, account, region, event_date FROM trailmill.cloudtrail"
+    wanted = [(event_id, "111122223333", "us-east-1", "2026-01-02")]
+    assert connection.execute(query).fetchall() == wanted
+    assert connection.execute(f"{query} WHERE region = 'us-east-1'").fetchall() == wanted
+    assert connection.execute(f"{query} WHERE region = 'eu'").fetchall() == []
+    assert connection.execute("SELECT count(*) FROM trailmill.cloudtrail_flat").fetchall() == [(1,)]
+    columns = [column for column, *_ in connection.execute("DESCRIBE trailmill.cloudtrail").fetchall()]
+    assert not [column for column in columns if column.startswith("_") or column == "env"]
+
+
+@pytest.mark.parametrize("name", ["logs[1]", "a*b", "o'brien \"q\"", "region=eu", "sp ace%20#"])
+def test_spark_reads_a_lake_in_any_folder_and_nothing_beside_it(spark, odd_lakes, name):
+    lake, event_id = odd_lakes[name]
+    tables = spark_tables(spark, lake, f"odd{ODD.index(name)}")
+
+    found = tables.sql(f"SELECT eventid, region FROM {tables.name}.cloudtrail").collect()
+
+    assert [tuple(row) for row in found] == [(event_id, "us-east-1")]
+
+
+def test_texts_of_athenas_definitions_are_hives(odd_lakes):
+    lake, _ = odd_lakes["o'brien \"q\""]
+    statements = [s for s in lake.ddl("athena", "--no-views") if s.startswith("CREATE EXTERNAL")]
+
+    assert statements
+    for statement in statements:
+        parsed = sqlglot.parse_one(statement, dialect="athena")
+        location = parsed.find(sqlglot.exp.LocationProperty)
+        assert location.this.this == f"file://{lake.path.resolve()}/cloudtrail/"
+
+
+def test_a_folder_that_duckdb_cannot_read_is_named(tmp_path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "a.json").write_text('{"Records":[{"eventTime":"2026-01-02T03:04:05Z","eventName":"B"}]}')
+    Lake(logs, tmp_path / "back\\slash")
+
+    trailmill("catalog", "ddl", tmp_path / "back\\slash", "--dialect", "duckdb", codes=(2,))

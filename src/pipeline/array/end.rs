@@ -17,7 +17,7 @@ use crate::pipeline::abandon::sweep_given_up;
 use crate::pipeline::array::shard::child_of;
 use crate::pipeline::array::{catalog_of, find_plan};
 use crate::pipeline::convert::{runtime, warnings, write_run_log};
-use crate::pipeline::publish::{open_catalog, refresh_catalog};
+use crate::pipeline::publish::{after_commit, open_catalog, refresh_catalog, refuse_others_tables};
 use crate::pipeline::report::{Done, Progress, Report};
 use crate::pipeline::tasks::all;
 use crate::pipeline::window::note_listings;
@@ -130,6 +130,11 @@ impl Finish<'_> {
         let known = Known::read(storage).await?;
         // What is wrong with it is said before the work, not after.
         let catalog = open_catalog(storage, &known.summary, &names, &options.s3).await?;
+        if let Some(catalog) = &catalog {
+            let lock = read_lock_version(storage, &plan.schema).await?;
+            let (lake, keys) = (&known.summary, &settings.partition_by);
+            refuse_others_tables(catalog, storage, lake, &lock, &names, keys).await?;
+        }
         // A `plan discard` that was cut off, or comes later, leaves the plan alone after this.
         let decided = plan.decide(storage, PlanEnd::Finished).await?;
         if decided != PlanEnd::Finished {
@@ -138,7 +143,7 @@ impl Finish<'_> {
         let (known, mut done, lock) = self.commit().await?;
         let (lock, name) = self.grow(lock, &known, &mut done.report).await?;
         let settled = self.settle(known, catalog, &names, &lock, &name, done.report).await;
-        settled.map(Finished::Done)
+        settled.map(Finished::Done).map_err(after_commit)
     }
 
     /// Says which units are not done.

@@ -13,8 +13,9 @@ use crate::pipeline::array::settings_of;
 use crate::pipeline::convert::{check_lake, check_names, check_places, runtime};
 use crate::pipeline::feed::{Feed, FeedOptions, Seen};
 use crate::pipeline::fetch::fetch_all;
+use crate::pipeline::nothing::{refuse_empty, refuse_nothing};
 use crate::pipeline::plan::{Begun, Unit};
-use crate::pipeline::publish::{open_catalog, refuse_others_table};
+use crate::pipeline::publish::{open_catalog, refuse_others_tables};
 use crate::pipeline::segment::{Parsed, RowOptions, SegmentObject, Worker, parse_segment};
 use crate::pipeline::target::{check_known, check_target};
 use crate::pipeline::window::{sources, today};
@@ -81,6 +82,7 @@ pub fn make_plan(options: &ConvertOptions, shards: Shards, most_sampled: usize) 
     let runtime = runtime()?;
     let handle = runtime.handle();
     handle.block_on(check_target(options))?;
+    handle.block_on(refuse_empty(options))?;
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
     let lease = handle.block_on(Lease::take(&storage))?;
     let made = make(options, shards, most_sampled, handle, lease.storage());
@@ -101,7 +103,6 @@ fn make(
         let address = address(&plan);
         return Ok(Planned::Open(Box::new(plan), address));
     }
-    storage.clear_half_written()?;
     let (known, before, listed) = handle.block_on(prepare(options, storage))?;
     let database = options.catalog.database_of(&known.summary);
     let mut plan =
@@ -121,6 +122,7 @@ fn make(
     let sample = write_parts(&mut plan, sample, &mut feed, storage, handle)?;
     let Seen { report: listing, known: objects_known, .. } = feed.seen();
     if plan.totals.units == 0 {
+        refuse_nothing(&known, &listing)?;
         return Ok(Planned::Nothing { known: objects_known, listing });
     }
     let mut lock = before.clone();
@@ -150,14 +152,17 @@ async fn prepare(
     options: &ConvertOptions,
     storage: &Storage,
 ) -> Result<(Known, Lock, Vec<CompleteListing>)> {
-    WorkPlan::remove_all_work(storage).await?;
     let mut known = Known::read(storage).await?;
     check_known(storage, &known).await?;
     check_lake(options, &known.summary)?;
     let catalog = open_catalog(storage, &known.summary, &options.catalog, &options.s3).await?;
     if let Some(catalog) = &catalog {
-        refuse_others_table(catalog, storage, &known.summary, &options.catalog).await?;
+        let (lake, keys) = (&known.summary, options.partition_by.to_string());
+        let lock = read_lock(storage, lake).await?;
+        refuse_others_tables(catalog, storage, lake, &lock, &options.catalog, &keys).await?;
     }
+    WorkPlan::remove_all_work(storage).await?;
+    storage.clear_half_written()?;
     let intents = Intent::read_all(storage).await?;
     sweep_given_up(storage, &known, &intents, &options.catalog.table).await?;
     end_all(storage, &mut known, &options.catalog.table).await?;

@@ -1,0 +1,148 @@
+//! Who acts is said first, and whoever should not is refused before anything is read or written.
+
+use crate::aws::Caller;
+use crate::cli::args::AwsArgs;
+use crate::cli::progress::{event, is_watched, say};
+use crate::error::{Error, ErrorKind, Result};
+use crate::location::Location;
+use crate::pipeline::runtime;
+use crate::storage::S3;
+use serde_json::json;
+use std::sync::OnceLock;
+use tokio::runtime::Runtime;
+
+/// Whether a run asks anything of AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It reads or writes a bucket, or Glue.
+    Aws,
+    /// It stays on this machine.
+    Machine,
+}
+
+impl Reach {
+    /// Returns how far a run reaches that works with these places.
+    pub(super) fn of<'l>(places: impl IntoIterator<Item = &'l Location>, in_glue: bool) -> Self {
+        let is_aws = in_glue || places.into_iter().any(Location::is_s3);
+        if is_aws { Self::Aws } else { Self::Machine }
+    }
+}
+
+/// Says who acts, and warns about endpoints that are reached without encryption. A run that stays on this
+/// machine says nothing, unless an account is expected.
+///
+/// # Errors
+/// `Config` for a profile that is not there, for a run without credentials, and for another account than
+/// is expected; with one expected also when it is not known whose the credentials are.
+pub(super) fn say_identity(args: &AwsArgs, s3: &S3, reach: Reach, quiet: bool) -> Result<()> {
+    let is_asked = reach == Reach::Aws || args.expect_account.is_some();
+    if !is_asked && args.profile.is_none() {
+        return Ok(());
+    }
+    kept_runtime()?.block_on(async {
+        let aws = s3.aws().await;
+        aws.check_profile()?;
+        if !is_asked {
+            return Ok(());
+        }
+        for endpoint in aws.plain_endpoints() {
+            say(false, &format!("warning: {}", plain(&endpoint)));
+        }
+        if args.expect_account.is_none() && !aws.is_known_to_sts() {
+            say(quiet, "identity: not asked for, since the endpoint is not one of AWS");
+            return Ok(());
+        }
+        let found = aws.caller().await;
+        if let Ok(caller) = &found {
+            say_caller(quiet, caller);
+        }
+        match (&args.expect_account, found) {
+            (None, Ok(_)) => Ok(()),
+            (None, Err(err)) if err.kind() == ErrorKind::Config => Err(err),
+            (None, Err(err)) => {
+                say(quiet, &format!("identity: not known, and the run goes on without: {err}"));
+                Ok(())
+            }
+            (Some(expected), Ok(caller)) => refuse_other(expected, &caller),
+            (Some(expected), Err(err)) => Err(unknown(expected, err)),
+        }
+    })
+}
+
+/// What is wrong with an endpoint that is reached without encryption.
+fn plain(endpoint: &str) -> String {
+    format!(
+        "the endpoint {endpoint} is reached without encryption: whoever is on the way can read the logs \
+         and change them; give an https:// address"
+    )
+}
+
+fn say_caller(quiet: bool, caller: &Caller) {
+    let Caller { account, arn } = caller;
+    if quiet {
+        return;
+    }
+    if is_watched() {
+        say(quiet, &format!("acting as {arn}, account {account}"));
+    } else {
+        event(&json!({ "event": "identity", "account": account, "arn": arn }));
+    }
+}
+
+fn refuse_other(expected: &str, caller: &Caller) -> Result<()> {
+    if caller.account == expected {
+        return Ok(());
+    }
+    let message = format!(
+        "the credentials are those of account {}, and `--expect-account` wants {expected}; nothing was \
+         read or written",
+        caller.account
+    );
+    Err(Error::config(message).at("identity", &caller.arn))
+}
+
+/// An account that is not known is not the one that is expected.
+fn unknown(expected: &str, err: Error) -> Error {
+    let kind = match err.kind() {
+        ErrorKind::Unavailable => ErrorKind::Unavailable,
+        _ => ErrorKind::Config,
+    };
+    let message = format!(
+        "`--expect-account` wants {expected}, and STS does not say whose the credentials are; nothing \
+         was read or written"
+    );
+    Error::new(kind, message).because(err)
+}
+
+/// The threads of the question. They stay: connections that were opened on them are used again.
+fn kept_runtime() -> Result<&'static Runtime> {
+    static KEPT: OnceLock<Runtime> = OnceLock::new();
+    match KEPT.get() {
+        Some(kept) => Ok(kept),
+        None => {
+            let made = runtime()?;
+            Ok(KEPT.get_or_init(|| made))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_account_and_an_unknown_one_are_wrong_settings() {
+        let caller = Caller { account: "111122223333".into(), arn: "arn:aws:iam::1:user/a".into() };
+
+        assert!(refuse_other("111122223333", &caller).is_ok());
+        let err = refuse_other("444455556666", &caller).unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::Config);
+        for part in ["111122223333", "444455556666", "user/a"] {
+            assert!(err.to_string().contains(part), "{err}");
+        }
+        let denied = unknown("444455556666", Error::new(ErrorKind::Denied, "no"));
+        assert_eq!(denied.kind(), ErrorKind::Config);
+        let down = unknown("444455556666", Error::new(ErrorKind::Unavailable, "no answer"));
+        assert_eq!(down.kind(), ErrorKind::Unavailable);
+    }
+}

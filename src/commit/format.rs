@@ -1,0 +1,141 @@
+//! The version of the lake's documents.
+//!
+//! Every document that a later run reads begins with `format`, so that an older program stops before it
+//! misunderstands one. A list is an object with `entries`. What another document names by its hash
+//! (parts of the ledger, its sums) or by its unit (fingerprints, claims) has that document's format: a
+//! change of theirs raises it too. The catalog's documents are Glue's, and have none of ours.
+
+use crate::error::{Error, ErrorKind, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// The format that this program writes, and the only one that it reads; 1 and 2 were never released.
+pub(super) const FORMAT: u64 = 3;
+
+/// What is read of a document before the rest.
+#[derive(Deserialize)]
+struct Head<'a> {
+    format: Option<u64>,
+    /// A list's.
+    #[serde(borrow)]
+    entries: Option<&'a RawValue>,
+}
+
+/// Renders a document with its format; indented, a person can read it.
+///
+/// # Errors
+/// `Bug` for what is neither a list nor an object.
+pub(super) fn render(document: &impl Serialize, is_indented: bool) -> Result<Vec<u8>> {
+    let rendered = match is_indented {
+        true => serde_json::to_vec_pretty(document),
+        false => serde_json::to_vec(document),
+    };
+    let cannot = || Error::new(ErrorKind::Bug, "cannot render a document");
+    let json = rendered.map_err(|err| cannot().because(err))?;
+    let (line, space) = if is_indented { ("\n", " ") } else { ("", "") };
+    let indent = if is_indented { "  " } else { "" };
+    let head = format!("{{{line}{indent}\"format\":{space}{FORMAT}");
+    let mut out = head.into_bytes();
+    match &json[..] {
+        b"{}" => out.extend_from_slice(format!("{line}}}").as_bytes()),
+        [b'{', rest @ ..] => {
+            out.push(b',');
+            out.extend_from_slice(rest);
+        }
+        [b'[', ..] => {
+            out.extend_from_slice(format!(",{line}{indent}\"entries\":{space}").as_bytes());
+            out.extend_from_slice(&json);
+            out.extend_from_slice(format!("{line}}}").as_bytes());
+        }
+        _ => return Err(cannot()),
+    }
+    Ok(out)
+}
+
+/// Reads a document of the format that this program writes.
+///
+/// # Errors
+/// `Config` for another format, `Damaged` for what is no document; `key` names it.
+pub(super) fn parse<T: DeserializeOwned>(key: &str, json: &[u8]) -> Result<T> {
+    let damaged = |err| {
+        Error::new(ErrorKind::Damaged, "document of the lake is damaged")
+            .at("key", key)
+            .because(err)
+    };
+    let head: Head<'_> = serde_json::from_slice(json).map_err(damaged)?;
+    check(key, head.format)?;
+    match head.entries {
+        Some(entries) => serde_json::from_str(entries.get()),
+        None => serde_json::from_slice(json),
+    }
+    .map_err(damaged)
+}
+
+fn check(key: &str, format: Option<u64>) -> Result<()> {
+    let message = match format {
+        Some(FORMAT) => return Ok(()),
+        Some(newer) if newer > FORMAT => format!(
+            "the lake was written by a newer version of trailmill: format {newer}, and this program \
+             knows {FORMAT}; upgrade trailmill"
+        ),
+        Some(older) => format!(
+            "the lake was written by an older version of trailmill: format {older}, and this program \
+             reads {FORMAT} only; convert into a new lake"
+        ),
+        None => {
+            "the document has no format version: a version of trailmill wrote it that was never \
+                 released; convert into a new lake"
+                .to_owned()
+        }
+    };
+    Err(Error::config(message).at("key", key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn objects_and_lists_read_back_with_their_format_in_front() {
+        let object: BTreeMap<String, u32> = [("a".to_owned(), 1), ("b".to_owned(), 2)].into();
+        for is_indented in [true, false] {
+            let json = render(&object, is_indented).unwrap();
+            #[derive(Deserialize)]
+            struct Pair {
+                a: u32,
+                b: u32,
+            }
+            let read: Pair = parse("k", &json).unwrap();
+            assert_eq!((read.a, read.b), (1, 2));
+            let text = String::from_utf8(json).unwrap();
+            assert!(text.trim_start_matches(['{', '\n', ' ']).starts_with("\"format\""), "{text}");
+            for list in [vec![], vec![7, 8]] {
+                let json = render(&list, is_indented).unwrap();
+                assert_eq!(parse::<Vec<u32>>("k", &json).unwrap(), list);
+            }
+            let empty = render(&BTreeMap::<String, u32>::new(), is_indented).unwrap();
+            serde_json::from_slice::<serde_json::Value>(&empty).unwrap();
+        }
+        assert!(render(&7, false).is_err());
+    }
+
+    #[test]
+    fn other_formats_are_refused_and_say_what_to_do() {
+        let read = |text: &str| parse::<serde_json::Value>("k", text.as_bytes()).unwrap_err();
+        for (text, says) in [
+            (r#"{"format":4,"new":{}}"#, "upgrade trailmill"),
+            (r#"{"new":1,"format":99}"#, "upgrade trailmill"),
+            (r#"{"format":1}"#, "older"),
+            (r#"{"unit":{}}"#, "no format version"),
+        ] {
+            let err = read(text);
+            assert_eq!(err.kind(), ErrorKind::Config, "{text}");
+            assert!(err.to_string().contains(says), "{err}");
+        }
+        for text in ["", "{", "[]", r#"{"format":"x"}"#, "null", r#"{"format":3"#] {
+            assert_eq!(read(text).kind(), ErrorKind::Damaged, "{text}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! A part of the sources: what a retention has left of them, or what options ask for.
+//!
+//! Rows do not say which object they come from, so that rows of objects that are not compared look like
+//! rows too many. The converter's ledger says how many rows each unit wrote for each object; a unit's rows
+//! lie in files that bear its name. So many unexpected rows are excused in those files and in no others,
+//! and the files must still hold as many rows as the ledger says. What is compared is compared in full.
+
+use super::files::{Opening, Place, Placed};
+use super::row::Fingerprint;
+use super::source::SourceFile;
+use super::{Comparison, VerifyReport, lake};
+use crate::error::Result;
+use hashbrown::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Files whose rows are looked at together.
+const FILES_AT_ONCE: usize = 64;
+
+/// Which part of the sources is compared, and what the lake's ledger says about the rest.
+#[derive(Clone, Debug, Default)]
+pub struct Partial {
+    /// Which objects options ask for, by their names.
+    pub wants: Wants,
+    /// Whether objects of the ledger may be gone from the sources.
+    pub may_be_gone: bool,
+    /// What was converted.
+    pub units: Vec<ConvertedUnit>,
+}
+
+/// Says which objects are wanted: `/path/to/object` or `s3://bucket/key`.
+#[derive(Clone)]
+pub struct Wants(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl Wants {
+    /// Wants what a function says.
+    pub fn new(wants: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(wants))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        (self.0)(name)
+    }
+}
+
+impl Default for Wants {
+    fn default() -> Self {
+        Self::new(|_| true)
+    }
+}
+
+impl fmt::Debug for Wants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wants")
+    }
+}
+
+/// A unit of the lake, as the converter's ledger has it.
+#[derive(Clone, Debug, Default)]
+pub struct ConvertedUnit {
+    /// Number and identity, as in the names of its files: `00000007-1f0c2a9be3d45678`.
+    pub unit: String,
+    /// Its objects.
+    pub objects: Vec<ConvertedObject>,
+}
+
+/// An object of a unit.
+#[derive(Clone, Debug, Default)]
+pub struct ConvertedObject {
+    /// The object's name; a member of an archive is `<archive>!/<member>`.
+    pub name: String,
+    /// The entity tag of what was converted; empty for members of archives.
+    pub etag: String,
+    /// Rows that were written for it.
+    pub rows: u64,
+}
+
+/// What is not compared.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    /// Objects that are no longer there.
+    gone: u64,
+    /// Objects that options leave out.
+    unwanted: u64,
+    /// By unit, how many rows may be nobody's, and how many there must be in all.
+    units: HashMap<String, Excuse>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Excuse {
+    rows: u64,
+    all_rows: u64,
+}
+
+impl Partial {
+    /// Says what of the ledger is not compared with what is there; leaves in `sources` what is wanted.
+    pub(super) fn narrow(&self, sources: &mut Vec<SourceFile>) -> Rest {
+        let etag = |file: &SourceFile| match file.place() {
+            Place::Remote(file) => Some(file.etag.clone()),
+            Place::Local(_) => None,
+        };
+        let there: HashMap<&str, Option<String>> =
+            sources.iter().map(|file| (file.key.as_str(), etag(file))).collect();
+        let mut rest = Rest::default();
+        for unit in &self.units {
+            let mut excuse = Excuse::default();
+            for object in &unit.objects {
+                excuse.all_rows += object.rows;
+                let is_member = object.etag.is_empty();
+                // An archive says where it lies and when it was delivered; its members do not.
+                let name = object.name.split("!/").next().unwrap_or(&object.name);
+                let is_there = there.get(name).is_some_and(|etag| {
+                    is_member || etag.as_ref().is_none_or(|etag| *etag == object.etag)
+                });
+                if !self.wants.has(name) {
+                    rest.unwanted += u64::from(!is_member);
+                } else if !is_there && self.may_be_gone {
+                    rest.gone += u64::from(!is_member);
+                } else {
+                    continue;
+                }
+                excuse.rows += object.rows;
+            }
+            if excuse.rows > 0 {
+                rest.units.insert(unit.unit.clone(), excuse);
+            }
+        }
+        drop(there);
+        sources.retain(|file| self.wants.has(&file.key));
+        rest
+    }
+}
+
+impl Rest {
+    /// Notes in the report what is not compared; `rows` are those that each file has, in their order.
+    pub(super) fn note(&self, files: &[lake::LakeFile], rows: &[u64], report: &mut VerifyReport) {
+        report.objects_gone = self.gone;
+        report.objects_unwanted = self.unwanted;
+        let mut found: HashMap<&str, u64> = HashMap::new();
+        for (file, rows) in files.iter().zip(rows) {
+            *found.entry(unit_of(&file.name)).or_default() += rows;
+        }
+        let lacks = self.units.iter().map(|(unit, excuse)| {
+            excuse.all_rows.saturating_sub(found.get(unit.as_str()).copied().unwrap_or(0))
+        });
+        report.rows_lost = lacks.sum();
+    }
+}
+
+impl Comparison<'_> {
+    /// Takes out of what is unexpected the rows of objects that are not compared; returns how many.
+    pub(super) fn excuse(
+        &self,
+        rest: &mut Rest,
+        unexpected: &mut HashMap<Fingerprint, u64>,
+    ) -> Result<u64> {
+        let mut excused = 0;
+        let files: Vec<&lake::LakeFile> =
+            self.lake.iter().filter(|file| rest.units.contains_key(unit_of(&file.name))).collect();
+        for files in files.chunks(FILES_AT_ONCE) {
+            if unexpected.is_empty() {
+                break;
+            }
+            let open = &*unexpected;
+            let find = |file: &&lake::LakeFile, opening: Opening<'_>| {
+                let data = opening.data_file()?;
+                let reading = lake::read(file, &data, |found: &mut Vec<Fingerprint>, row, _| {
+                    let row = row.fingerprint(file.family);
+                    found.extend(open.contains_key(&row).then_some(row));
+                });
+                Ok(reading.groups.concat())
+            };
+            let found: Vec<Vec<Fingerprint>> = self.each(files, find)?;
+            for (file, rows) in files.iter().zip(found) {
+                let Some(excuse) = rest.units.get_mut(unit_of(&file.name)) else { continue };
+                for row in rows {
+                    let Some(left) = unexpected.get_mut(&row).filter(|_| excuse.rows > 0) else {
+                        continue;
+                    };
+                    excuse.rows -= 1;
+                    excused += 1;
+                    *left -= 1;
+                    if *left == 0 {
+                        unexpected.remove(&row);
+                    }
+                }
+            }
+        }
+        Ok(excused)
+    }
+}
+
+/// The unit in a data file's name, `part-<number>-<identity>-…`; empty where there is none.
+fn unit_of(name: &str) -> &str {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let Some(rest) = name.strip_prefix("part-") else { return "" };
+    let end = rest.match_indices('-').nth(1).map_or(0, |(at, _)| at);
+    rest.get(..end).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unit_of;
+
+    #[test]
+    fn a_unit_is_read_from_the_name_of_a_file() {
+        let name = "t/p=1/part-00000007-0123456789abcdef-0000-00.parquet";
+        assert_eq!(unit_of(name), "00000007-0123456789abcdef");
+        for other in ["t/x.parquet", "t/part-7.parquet", "", "part-00000007-01.parquet"] {
+            assert_eq!(unit_of(other), "", "{other}");
+        }
+    }
+}
