@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("parse", &["error"], &["simd_json"]),
     ("schema", &["error"], &[]),
     ("partition", &["error", "units"], &[]),
-    ("columns", &["error", "units", "parse", "schema", "partition"], &[]),
+    ("columns", &["error", "units", "parse", "schema", "partition"], &["highway"]),
     (
         "write",
         &["error", "units", "parse", "schema", "columns"],
@@ -38,7 +38,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     (
         "commit",
         &["error", "units", "decode", "schema", "storage", "source"],
-        &["libdeflater", "sha2", "futures"],
+        &["libdeflater", "sha2", "futures", "getrandom"],
     ),
     ("catalog", &["error", "aws"], &["aws_sdk_glue", "tokio", "futures"]),
     (
@@ -70,7 +70,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     (
         "verify",
         &["error", "units", "location"],
-        &["polars", "polars_parquet", "flate2", "tar", "zip", "walkdir", "rayon"],
+        &["polars", "polars_parquet", "flate2", "tar", "zip", "walkdir", "rayon", "siphasher"],
     ),
     (
         "cli",
@@ -121,6 +121,9 @@ const HEAVY: &[&str] = &[
     "futures",
     "rustix",
     "sha2",
+    "highway",
+    "siphasher",
+    "getrandom",
     "jiff",
     "clap",
     "clap_complete",
