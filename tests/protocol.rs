@@ -275,7 +275,11 @@ fn no_interleaving_of_two_writers_loses_or_doubles_an_object() {
     // With the variable, some millions of states and minutes of an optimized build.
     let mut worlds = vec![([(0, 1), (1, 1)], 2, 1), ([(0, 1), (0, 2)], 1, 1)];
     if std::env::var_os("TRAILMILL_ALL_STATES").is_some() {
-        worlds.extend([([(0, 1), (1, 2)], 2, 1), ([(0, 2), (1, 1)], 1, 1), ([(0, 2), (1, 2)], 1, 2)]);
+        worlds.extend([
+            ([(0, 1), (1, 2)], 2, 1),
+            ([(0, 2), (1, 1)], 1, 1),
+            ([(0, 2), (1, 2)], 1, 2),
+        ]);
     }
     for (writers, objects, late) in worlds {
         let states = explore(State::new(writers, objects), late, ALL).unwrap();

@@ -19,6 +19,7 @@ mod catalog;
 mod cli;
 mod commit;
 mod convert;
+mod copies;
 mod protocol;
 mod real_data;
 mod scale;

@@ -11,7 +11,9 @@ use crate::pipeline::{
 };
 use crate::sample::{DEFAULT_ACCOUNTS, DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_SIZE};
 use crate::source::Narrow;
-use crate::storage::{DEFAULT_LEASE, DEFAULT_REQUESTS, DEFAULT_RETRY_TIMEOUT, Encryption, S3, S3Options};
+use crate::storage::{
+    DEFAULT_LEASE, DEFAULT_REQUESTS, DEFAULT_RETRY_TIMEOUT, Encryption, S3, S3Options,
+};
 use crate::units::{ByteCount, Day};
 use crate::verify::{DEFAULT_MAX_DIFFERENCES, DuplicateRule};
 use crate::write::{Compression, DEFAULT_COMPRESSION};
@@ -427,7 +429,8 @@ pub(super) struct InputArgs {
     #[arg(long, help_heading = "Input")]
     pub strict: bool,
 
-    /// Exact copies of records in the lake: drop (count and leave out) or keep
+    /// Copies of records in the lake: drop (count and leave out) or keep; an object's own earlier
+    /// versions are never doubled
     #[arg(long, value_name = "RULE", default_value = "drop", help_heading = "Input")]
     pub duplicates: Duplicates,
 

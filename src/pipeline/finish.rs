@@ -2,8 +2,9 @@
 
 use crate::columns::TableRows;
 use crate::commit::{
-    Copies, DataFile, Intent, Known, LockName, Manifest, News, ObjectRecord, QuarantinedObject, Tally,
-    UnitDone, UnitId, WorkPlan, encode_copies, write_lock, write_quarantine,
+    Copies, CopyKey, DataFile, Intent, Known, LockName, Manifest, News, ObjectRecord,
+    QuarantinedObject, Tally, UnitDone, UnitId, WorkPlan, copies_key, encode_copies, write_lock,
+    write_quarantine,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::ConvertOptions;
@@ -12,7 +13,7 @@ use crate::pipeline::segment::Parsed;
 use crate::pipeline::settle::Committed;
 use crate::pipeline::tasks::all;
 use crate::schema::Lock;
-use crate::storage::{OWN, Storage};
+use crate::storage::Storage;
 use crate::write::{Encoder, Order, TableWriter, WriteOptions, arrange};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -231,6 +232,7 @@ pub(crate) struct Committer<'r, 't> {
     /// What goes into manifests as the settings that change output.
     pub settings: &'r str,
     pub database: &'r str,
+    pub key: &'r CopyKey,
     pub target: Target<'t>,
     pub done: Done,
 }
@@ -247,7 +249,7 @@ impl Committer<'_, '_> {
             ready.into_iter().map(|unit| self.prepare(unit)).collect::<Result<_>>()?;
         let mut puts = JoinSet::new();
         for unit in &ready {
-            puts.spawn_on(unit.put_in_place(self.storage), self.runtime);
+            puts.spawn_on(unit.put_in_place(self.storage, self.key), self.runtime);
         }
         self.runtime.block_on(all(puts))?;
         self.storage.sync()?;
@@ -351,11 +353,7 @@ async fn commit_to_lake(
 }
 
 /// Notes units as done, side by side: no other unit waits for them.
-async fn commit_to_plan(
-    storage: &Storage,
-    plan: &WorkPlan,
-    ready: &mut [Prepared],
-) -> Result<()> {
+async fn commit_to_plan(storage: &Storage, plan: &WorkPlan, ready: &mut [Prepared]) -> Result<()> {
     plan.refuse_ended(storage).await?;
     let mut puts = JoinSet::new();
     for unit in ready {
@@ -394,10 +392,14 @@ impl Prepared {
     }
 
     /// Puts in place what the manifest will name.
-    fn put_in_place(&self, storage: &Storage) -> impl Future<Output = Result<()>> + use<> {
+    fn put_in_place(
+        &self,
+        storage: &Storage,
+        key: &CopyKey,
+    ) -> impl Future<Output = Result<()>> + use<> {
         let (storage, unit) = (storage.clone(), self.manifest.unit.clone());
         let quarantine = Arc::clone(&self.quarantine);
-        let copies = (!self.copies.is_empty()).then(|| encode_copies(&self.copies));
+        let copies = (!self.copies.is_empty()).then(|| encode_copies(key, &self.copies));
         let files: Vec<String> = self.manifest.files.iter().map(|file| file.key.clone()).collect();
         async move {
             write_quarantine(&storage, &unit, &quarantine).await?;
@@ -407,9 +409,4 @@ impl Prepared {
             storage.publish(unit.to_string(), files).await
         }
     }
-}
-
-/// Where a unit's fingerprints are.
-pub(crate) fn copies_key(unit: &UnitId) -> String {
-    format!("{OWN}/copies/{unit}.bin")
 }

@@ -2,8 +2,8 @@
 
 use crate::catalog::{
     Catalog, Column, Comparison, Existing, GlueCatalog, GlueOptions, LAKE, LocalCatalog,
-    OnExtraPartition, PartitionDefinition, Permission, Plan, Publication, Reading, TableDefinition, plan,
-    projection_parameters, refuse_other_lake,
+    OnExtraPartition, PartitionDefinition, Permission, Plan, Publication, Reading, TableDefinition,
+    plan, projection_parameters, refuse_other_lake,
 };
 use crate::commit::Summary;
 use crate::error::{Error, Result};

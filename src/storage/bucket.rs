@@ -21,8 +21,8 @@ use object_store::aws::{
 };
 use object_store::path::Path as Key;
 use object_store::{
-    CredentialProvider, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode,
-    PutOptions, RetryConfig, UpdateVersion,
+    CredentialProvider, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    RetryConfig, UpdateVersion,
 };
 use std::collections::HashMap;
 use std::ops::Range;

@@ -170,7 +170,8 @@ async fn refuse_without_conditions(bucket: &Bucket, key: &str) -> Result<()> {
         "this S3-compatible store ignores `{ignored}` on puts, so that two runs could write the same \
          lake at once: use a store that honors conditional writes, or convert into a local folder"
     );
-    Err(Error::config(message).at("lake", bucket.address(key.trim_end_matches("_trailmill/lease.json"))))
+    Err(Error::config(message)
+        .at("lake", bucket.address(key.trim_end_matches("_trailmill/lease.json"))))
 }
 
 /// Waits until it is certain that a lease's holder is gone.

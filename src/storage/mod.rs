@@ -393,7 +393,8 @@ async fn bucket_folders(bucket: &Bucket, folder: &str) -> Result<Vec<String>> {
     let mut token: Option<String> = None;
     loop {
         let page = bucket.page(folder, true, None, token.as_deref()).await?;
-        let name = |prefix: &String| Some(prefix.strip_prefix(folder)?.trim_matches('/').to_owned());
+        let name =
+            |prefix: &String| Some(prefix.strip_prefix(folder)?.trim_matches('/').to_owned());
         names.extend(page.prefixes.iter().filter_map(name));
         token = page.next;
         if token.is_none() {
