@@ -25,7 +25,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("parse", &["error"], &["simd_json"]),
     ("schema", &["error"], &[]),
     ("partition", &["error", "units"], &[]),
-    ("columns", &["error", "units", "parse", "schema", "partition"], &[]),
+    ("columns", &["error", "units", "parse", "schema", "partition"], &["highway"]),
     (
         "write",
         &["error", "units", "parse", "schema", "columns"],
@@ -44,7 +44,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     (
         "commit",
         &["error", "units", "notice", "decode", "schema", "storage", "source"],
-        &["libdeflater", "sha2", "futures"],
+        &["libdeflater", "sha2", "futures", "getrandom"],
     ),
     ("catalog", &["error", "notice", "text", "aws"], &["aws_sdk_glue", "tokio", "futures"]),
     (
@@ -77,7 +77,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     (
         "verify",
         &["error", "units", "location"],
-        &["polars", "polars_parquet", "flate2", "tar", "zip", "walkdir", "rayon"],
+        &["polars", "polars_parquet", "flate2", "tar", "zip", "walkdir", "rayon", "siphasher"],
     ),
     (
         "cli",
@@ -130,6 +130,9 @@ const HEAVY: &[&str] = &[
     "futures",
     "rustix",
     "sha2",
+    "highway",
+    "siphasher",
+    "getrandom",
     "jiff",
     "clap",
     "clap_complete",

@@ -15,7 +15,7 @@ const SMALL_UNITS: [&str; 4] = ["--unit-size", "40kB", "--partition-by", "region
 
 const REPORT: [&str; 3] = ["--quiet", "--report", "json"];
 
-fn plan(world: &World, more: &[&str]) -> Run {
+pub(crate) fn plan(world: &World, more: &[&str]) -> Run {
     let places = [world.logs.to_str().unwrap(), world.lake.to_str().unwrap()];
     run(["plan", places[0], places[1]].iter().chain(&REPORT).chain(more))
 }
@@ -34,14 +34,14 @@ fn child(world: &World, index: usize, of: usize) -> Child {
 }
 
 /// Runs an array of so many children, some at once.
-fn array(world: &World, of: usize) {
+pub(crate) fn array(world: &World, of: usize) {
     for indexes in (0..of).collect::<Vec<_>>().chunks(4) {
         let children: Vec<Child> = indexes.iter().map(|index| child(world, *index, of)).collect();
         children.into_iter().for_each(|child| drop(wait(child).exits(0)));
     }
 }
 
-fn finish(world: &World, more: &[&str]) -> Run {
+pub(crate) fn finish(world: &World, more: &[&str]) -> Run {
     let fixed = ["finish", "--plan", world.lake.to_str().unwrap()];
     run(fixed.iter().chain(&REPORT).chain(more))
 }

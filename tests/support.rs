@@ -295,8 +295,20 @@ impl World {
         self.snapshot().into_keys().filter(is_left).collect()
     }
 
+    /// Removes the lake but for the key of its fingerprints, so that the next one is the same.
     pub(crate) fn remove_lake(&self) {
+        let key = self.copy_key();
+        let bytes = fs::read(&key).ok();
         fs::remove_dir_all(&self.lake).unwrap();
+        if let Some(bytes) = bytes {
+            fs::create_dir_all(key.parent().unwrap()).unwrap();
+            fs::write(key, bytes).unwrap();
+        }
+    }
+
+    /// The document that has the key of the lake's fingerprints.
+    pub(crate) fn copy_key(&self) -> PathBuf {
+        self.lake.join("_trailmill/copies/key.json")
     }
 }
 

@@ -19,6 +19,7 @@ mod catalog;
 mod cli;
 mod commit;
 mod convert;
+mod copies;
 mod damage;
 mod protocol;
 mod real_data;

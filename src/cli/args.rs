@@ -439,7 +439,8 @@ pub(super) struct InputArgs {
     #[arg(long, help_heading = "Input")]
     pub strict: bool,
 
-    /// Exact copies of records in the lake: drop (count and leave out) or keep
+    /// Copies of records in the lake: drop (count and leave out) or keep; an object's own earlier
+    /// versions are never doubled
     #[arg(long, value_name = "RULE", default_value = "drop", help_heading = "Input")]
     pub duplicates: Duplicates,
 

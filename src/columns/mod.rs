@@ -3,6 +3,7 @@
 //! past the parser's depth limit.
 
 mod extra;
+mod fingerprint;
 mod follow;
 mod record;
 mod repeats;
@@ -10,6 +11,7 @@ mod text;
 mod tree;
 mod typed;
 
+pub use fingerprint::Fingerprints;
 pub use record::{
     MAX_RECORD_BYTES, ObjectFacts, Row, Scratch, TableRows, TextColumn, Values, family_of,
     is_cloudtrail,

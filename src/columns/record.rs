@@ -4,18 +4,17 @@
 //! values go to the columns, so that a bad record leaves no trace in them.
 
 use crate::columns::extra::Extra;
+use crate::columns::fingerprint::Fingerprints;
 use crate::columns::follow::Follow;
 use crate::columns::text::{Cell, Interner, Span, Texts, is_same, reserve};
 use crate::columns::tree::{FieldText, Tree};
 use crate::columns::typed::Typed;
 use crate::error::{Error, ErrorKind, Result};
-use crate::parse::{Cursor, Place, ScalarKind};
+use crate::parse::{Cursor, Place, ScalarKind, minify_json};
 use crate::partition::{Facts, PartitionBy, PartitionKey};
 use crate::schema::{ColumnSpec, Family, Role, columns};
 use crate::units::{EpochMillis, parse_event_time, place};
 use hashbrown::HashMap;
-use std::num::NonZeroU128;
-use xxhash_rust::xxh3::xxh3_128;
 
 /// The largest record that is converted. CloudTrail's own limit is 256 KB since event version 1.05;
 /// engines refuse rows over 32 MB (FACTS.md B4).
@@ -41,8 +40,12 @@ pub struct Row {
     pub object: u32,
     /// The instant of the event.
     pub instant: EpochMillis,
-    /// A hash of the record's source text, when it has an event id: equal records are copies.
-    pub copy_of: Option<NonZeroU128>,
+    /// The fingerprint of the record's source text: see [`Fingerprints`].
+    pub fingerprint: u128,
+    /// Whether the record has an event id.
+    pub has_event_id: bool,
+    /// Records of the same text that come before it in its object, where that matters.
+    pub earlier: u32,
     /// [`place`] of the account and region that the record names: those of copies are equal.
     pub place: u64,
 }
@@ -204,6 +207,49 @@ pub struct Scratch {
     leftover: Vec<Found>,
     extra: Extra,
     path: Vec<u8>,
+    fingerprints: Fingerprints,
+    /// Whether copies are found within an object's history only, also those with an event id.
+    keeps_copies: bool,
+    /// How often the object has had each text.
+    met: HashMap<u128, u32>,
+    /// A record's text without whitespace.
+    minified: Vec<u8>,
+}
+
+/// What is kept between objects and records at most: few need more.
+const MAX_KEPT: usize = 1 << 16;
+
+impl Scratch {
+    /// Creates one that makes fingerprints for a lake.
+    pub fn new(fingerprints: Fingerprints, keeps_copies: bool) -> Self {
+        Self { fingerprints, keeps_copies, ..Self::default() }
+    }
+
+    /// Begins an object: equal texts in it are counted anew.
+    pub fn begin_object(&mut self) {
+        self.met.clear();
+        self.met.shrink_to(MAX_KEPT);
+    }
+
+    fn fingerprint(&mut self, family: Family, text: &[u8], has_space: bool) -> u128 {
+        if !has_space {
+            return self.fingerprints.text(family, text);
+        }
+        self.minified.clear();
+        self.minified.shrink_to(MAX_KEPT);
+        minify_json(text, &mut self.minified);
+        self.fingerprints.text(family, &self.minified)
+    }
+
+    /// Returns how many records of the same text came before in the object, where that matters.
+    fn meet(&mut self, fingerprint: u128, has_event_id: bool) -> u32 {
+        if has_event_id && !self.keeps_copies {
+            return 0;
+        }
+        let met = self.met.entry(fingerprint).or_default();
+        *met += 1;
+        *met - 1
+    }
 }
 
 /// A value of the record.
@@ -527,9 +573,7 @@ impl TableRows {
         let region = named_region.filter(is_given).unwrap_or(facts.region.as_bytes());
         let event_source = string(keys.source).unwrap_or_default();
         let organization = facts.organization.as_bytes();
-        let has_id = string(keys.event_id).is_some_and(|id| !id.is_empty());
-        let hash = || NonZeroU128::new(xxh3_128(&cursor.bytes()[span])).unwrap_or(NonZeroU128::MIN);
-        let copy_of = has_id.then(hash);
+        let has_event_id = string(keys.event_id).is_some_and(|id| !id.is_empty());
         let place = place(named_account.unwrap_or_default(), named_region.unwrap_or_default());
         let facts = Facts { account, region, event_source, organization, instant };
         if !self.last_partition.is_for(object, &facts, by) {
@@ -537,7 +581,10 @@ impl TableRows {
             self.last_partition.set(id, object, &facts);
         }
         let partition = self.last_partition.id;
-        Ok(Row { partition, object, instant, copy_of, place })
+        let text = &cursor.bytes()[span];
+        let fingerprint = scratch.fingerprint(self.family, text, cursor.has_space());
+        let earlier = scratch.meet(fingerprint, has_event_id);
+        Ok(Row { partition, object, instant, fingerprint, has_event_id, earlier, place })
     }
 
     /// Finds or makes the partition of a row.

@@ -1,11 +1,13 @@
 //! Finding exact copies of records: two trails into one bucket deliver the same record twice.
 //!
-//! A record with an event id whose whole source text equals that of one in the lake is a copy. Per unit, the
-//! fingerprints of its written records are kept by [`Scope`], in a document of their own. Only scopes
+//! What a record is recognized by is its fingerprint, which `columns` makes under the lake's [`CopyKey`]. Per
+//! unit, those of its written records are kept by [`Scope`], in a document of their own. Only scopes
 //! that new records touch are looked at, and of those only what a run is in the middle of stays in
 //! memory: a listing goes account by account, region by region, day by day.
 
+use crate::commit::{CopyKey, UnitId};
 use crate::error::{Error, ErrorKind, Result};
+use crate::storage::OWN;
 use hashbrown::{HashMap, HashSet};
 use std::collections::BTreeMap;
 
@@ -230,13 +232,43 @@ impl Stored<'_> {
     }
 }
 
-/// Reads a unit's document: what it has of each scope.
+/// What a unit's document begins with: what it is, and its version. The key follows.
+const MAGIC: [u8; 8] = *b"tmcopy\0\x01";
+
+/// Returns where a unit's fingerprints are.
+pub fn copies_key(unit: &UnitId) -> String {
+    format!("{OWN}/copies/{unit}.bin")
+}
+
+fn damaged() -> Error {
+    Error::new(ErrorKind::Damaged, "fingerprints of a unit are damaged")
+}
+
+fn split_key(bytes: &[u8]) -> Result<(CopyKey, &[u8])> {
+    let rest = bytes.strip_prefix(&MAGIC).ok_or_else(damaged)?;
+    let (key, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+    Ok((CopyKey::from_bytes(*key), rest))
+}
+
+/// Returns the key that a unit's document was made with.
 ///
 /// # Errors
 /// `Damaged` when the bytes are not what [`encode_copies`] made.
-pub fn decode_copies(bytes: &[u8]) -> Result<Vec<(Scope, Stored<'_>)>> {
-    let damaged = || Error::new(ErrorKind::Damaged, "fingerprints of a unit are damaged");
-    let (mut rest, mut out) = (bytes, Vec::new());
+pub fn key_of(bytes: &[u8]) -> Result<CopyKey> {
+    split_key(bytes).map(|(key, _)| key)
+}
+
+/// Reads a unit's document: what it has of each scope.
+///
+/// # Errors
+/// `Damaged` when the bytes are not what [`encode_copies`] made with the same key.
+pub fn decode_copies<'a>(key: &CopyKey, bytes: &'a [u8]) -> Result<Vec<(Scope, Stored<'a>)>> {
+    let (own, mut rest) = split_key(bytes)?;
+    if own != *key {
+        let message = "fingerprints of a unit were made with another key than the lake's";
+        return Err(Error::new(ErrorKind::Damaged, message));
+    }
+    let mut out = Vec::new();
     while !rest.is_empty() {
         let (day, tail) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
         let (place, tail) = tail.split_first_chunk::<8>().ok_or_else(damaged)?;
@@ -250,9 +282,10 @@ pub fn decode_copies(bytes: &[u8]) -> Result<Vec<(Scope, Stored<'_>)>> {
     Ok(out)
 }
 
-/// Packs a unit's fingerprints: per scope its day, its place, a count, and the sorted values.
-pub fn encode_copies(copies: &Copies) -> Vec<u8> {
-    let mut out = Vec::new();
+/// Packs a unit's fingerprints: the key, then per scope its day, its place, a count, and the sorted values.
+pub fn encode_copies(key: &CopyKey, copies: &Copies) -> Vec<u8> {
+    let mut out = MAGIC.to_vec();
+    out.extend_from_slice(key.bytes());
     for (scope, values) in copies {
         out.extend_from_slice(&scope.day.to_le_bytes());
         out.extend_from_slice(&scope.place.to_le_bytes());
@@ -283,9 +316,10 @@ mod tests {
 
     #[test]
     fn fingerprints_read_back_by_scope() {
-        let bytes = encode_copies(&BTreeMap::from([(FIRST, vec![9, 7]), (SECOND, vec![5])]));
+        let key = CopyKey::from_bytes([3; 32]);
+        let bytes = encode_copies(&key, &BTreeMap::from([(FIRST, vec![9, 7]), (SECOND, vec![5])]));
 
-        let stored = decode_copies(&bytes).unwrap();
+        let stored = decode_copies(&key, &bytes).unwrap();
 
         assert_eq!(stored.iter().map(|(scope, _)| *scope).collect::<Vec<_>>(), [FIRST, SECOND]);
         assert!(stored[0].1.contains(7) && stored[0].1.contains(9) && !stored[0].1.contains(5));
@@ -294,9 +328,10 @@ mod tests {
         assert!(!index.insert(FIRST, 9, 0) && index.insert(FIRST, 5, 0));
         assert!(!index.contains(SECOND, 5) && !index.is_whole(FIRST));
         assert_eq!(index.len(), 3);
-        for end in [3, 20, bytes.len() - 3] {
-            assert!(decode_copies(&bytes[..end]).is_err(), "{end}");
+        for end in [0, 3, 20, 43, 60, bytes.len() - 3] {
+            assert!(decode_copies(&key, &bytes[..end]).is_err(), "{end}");
         }
+        assert!(decode_copies(&CopyKey::from_bytes([4; 32]), &bytes).is_err());
     }
 
     /// As evenly spread as fingerprints are.

@@ -13,6 +13,7 @@ mod abandoned;
 mod checkpoint;
 mod claims;
 mod copies;
+mod copy_key;
 mod done;
 mod format;
 mod gone;
@@ -29,7 +30,10 @@ mod whole;
 pub use abandoned::Abandoned;
 pub use checkpoint::Known;
 pub use claims::{ClaimLog, Claims};
-pub use copies::{Copies, CopyIndex, Scope, Stored, decode_copies, encode_copies};
+pub use copies::{
+    Copies, CopyIndex, Scope, Stored, copies_key, decode_copies, encode_copies, key_of,
+};
+pub use copy_key::CopyKey;
 pub use done::{News, UnitDone};
 pub use gone::{read_gone, write_gone};
 pub use ledger::{Entry, Ledger, Month, entry, month};

@@ -1,25 +1,37 @@
 //! Text-level JSON: dropping whitespace outside strings, and escaping a string.
 
+use memchr::memchr2;
+
 /// Appends `text`, which is valid JSON, to `out` without the whitespace outside strings.
 pub fn minify_json(text: &[u8], out: &mut Vec<u8>) {
-    let mut in_string = false;
-    let mut at = 0;
-    while at < text.len() {
-        let byte = text[at];
-        if in_string {
-            if byte == b'\\' && at + 1 < text.len() {
-                out.extend_from_slice(&text[at..at + 2]);
-                at += 2;
+    let mut rest = text;
+    while let Some(first) = rest.first() {
+        let length = match first {
+            b' ' | b'\n' | b'\r' | b'\t' => {
+                rest = rest.trim_ascii_start();
                 continue;
             }
-            in_string = byte != b'"';
-            out.push(byte);
-        } else if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-            in_string = byte == b'"';
-            out.push(byte);
-        }
-        at += 1;
+            b'"' => string_len(rest),
+            _ => rest.iter().position(|byte| *byte == b'"' || *byte <= b' ').unwrap_or(rest.len()),
+        };
+        let (token, after) = rest.split_at(length.max(1));
+        out.extend_from_slice(token);
+        rest = after;
     }
+}
+
+/// Returns the length of the string that `text` begins with, quotes included; all of `text` if it
+/// does not end.
+fn string_len(text: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(found) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if text[at] == b'"' {
+            return at + 1;
+        }
+        at += 2;
+    }
+    text.len()
 }
 
 /// Appends `text` to `out` as a JSON string with its quotes.
@@ -54,6 +66,15 @@ mod tests {
         let mut out = Vec::new();
         minify_json(b"{ \"a\\\" b\" : [ 1 ,\n\t\" x \" ] }", &mut out);
         assert_eq!(out, b"{\"a\\\" b\":[1,\" x \"]}");
+    }
+
+    #[test]
+    fn what_does_not_end_is_kept() {
+        for text in ["\"a b", "\"a\\", "\"", "[\"a\\\" "] {
+            let mut out = Vec::new();
+            minify_json(text.as_bytes(), &mut out);
+            assert_eq!(out, text.as_bytes(), "{text}");
+        }
     }
 
     proptest! {

@@ -1,10 +1,10 @@
 //! The main job: from listing to commit to catalog.
 
 use crate::catalog::is_name;
-use crate::columns::Values;
+use crate::columns::{Fingerprints, Values};
 use crate::commit::{
-    CompleteListing, Entry, Intent, Known, LockName, Summary, WorkPlan, after_barrier, entry,
-    read_lock, to_json,
+    CompleteListing, CopyKey, Entry, Intent, Known, LockName, Summary, WorkPlan, after_barrier,
+    entry, read_lock, to_json,
 };
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
@@ -129,9 +129,11 @@ fn convert_with(
     handle.block_on(clean_up(storage, &abandoned, &finished, table))?;
     let ledger = known.ledger_bytes().min(options.memory.0 / LEDGER_SHARE);
     let units_of_day = known.summary.units_of_day.clone();
-    let settle = Settle::new(lock, units_of_day, None, options, storage, handle);
+    let made = handle.block_on(CopyKey::read_or_make(storage, &units_of_day))?;
+    let (key, is_key_restored) = made;
+    let settle = Settle::new(lock, units_of_day, None, options, storage, handle, &key);
     let committed = settle.committed();
-    let surroundings = Surroundings { options, storage, handle, progress, stop };
+    let surroundings = Surroundings { options, storage, handle, progress, stop, key: &key };
     let database = options.catalog.database_of(&known.summary);
     let settings = after_barrier(&options.settings(), known.summary.barrier);
     let run = Run::new(surroundings, settle, settings, database, ledger);
@@ -168,6 +170,10 @@ fn convert_with(
     }
     report.warnings = handle.block_on(warnings(storage));
     note_unrecognized(&mut report, !lake.tables.is_empty());
+    if is_key_restored {
+        let restored = "the key of the lake's fingerprints was gone or damaged, and was restored";
+        report.warnings.push(restored.to_owned());
+    }
     report.objects_ignored += seen.report.objects_ignored;
     report.objects_known = seen.known;
     report.listing = seen.report;
@@ -261,8 +267,8 @@ fn parse_all(
     mut see: impl FnMut(&Unit),
     mut visit: impl FnMut(&Parsed) -> Result<()>,
 ) -> Result<()> {
-    let mut worker = Worker::new(Decoder::new(options.caps));
-    let rows = RowOptions { partition_by: options.partition_by.clone(), nested };
+    let rows = RowOptions::new(options, nested, Fingerprints::default());
+    let mut worker = Worker::new(Decoder::new(options.caps), &rows);
     let mut parsed = Parsed::default();
     let mut parse = |objects: Vec<SegmentObject>| -> Result<()> {
         parsed.clear();
@@ -275,7 +281,7 @@ fn parse_all(
             [object @ Object { archive: Some(kind), .. }] => {
                 let archive = object.open(runtime)?;
                 members(archive, *kind, options.caps.max_object_bytes, &mut |member| {
-                    parse(vec![SegmentObject::member(object, member)])
+                    parse(vec![SegmentObject::member(object, member, 0)])
                 })
                 .map_err(|err| err.at("archive", &object.key))?;
             }

@@ -2,8 +2,9 @@
 
 use crate::columns::TableRows;
 use crate::commit::{
-    Copies, DataFile, Intent, Known, LockName, Manifest, News, ObjectRecord, QuarantinedObject,
-    Tally, UnitDone, UnitId, WorkPlan, encode_copies, write_lock, write_quarantine,
+    Copies, CopyKey, DataFile, Intent, Known, LockName, Manifest, News, ObjectRecord,
+    QuarantinedObject, Tally, UnitDone, UnitId, WorkPlan, copies_key, encode_copies, write_lock,
+    write_quarantine,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::ConvertOptions;
@@ -12,7 +13,7 @@ use crate::pipeline::segment::Parsed;
 use crate::pipeline::settle::Committed;
 use crate::pipeline::tasks::all;
 use crate::schema::Lock;
-use crate::storage::{OWN, Storage};
+use crate::storage::Storage;
 use crate::write::{Encoder, Order, TableWriter, WriteOptions, arrange};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -231,6 +232,7 @@ pub(crate) struct Committer<'r, 't> {
     /// What goes into manifests as the settings that change output.
     pub settings: &'r str,
     pub database: &'r str,
+    pub key: &'r CopyKey,
     pub target: Target<'t>,
     pub done: Done,
 }
@@ -276,7 +278,7 @@ impl Committer<'_, '_> {
         }
         let (mut documents, mut names) = (JoinSet::new(), JoinSet::new());
         for unit in ready.iter() {
-            documents.spawn_on(unit.put_documents(storage), runtime);
+            documents.spawn_on(unit.put_documents(storage, self.key), runtime);
         }
         runtime.block_on(all(documents))?;
         storage.sync()?;
@@ -416,10 +418,14 @@ impl Prepared {
     }
 
     /// Puts what goes with the unit's files.
-    fn put_documents(&self, storage: &Storage) -> impl Future<Output = Result<()>> + use<> {
+    fn put_documents(
+        &self,
+        storage: &Storage,
+        key: &CopyKey,
+    ) -> impl Future<Output = Result<()>> + use<> {
         let (storage, unit) = (storage.clone(), self.manifest.unit.clone());
         let quarantine = Arc::clone(&self.quarantine);
-        let copies = (!self.copies.is_empty()).then(|| encode_copies(&self.copies));
+        let copies = (!self.copies.is_empty()).then(|| encode_copies(key, &self.copies));
         async move {
             write_quarantine(&storage, &unit, &quarantine).await?;
             match copies {
@@ -435,9 +441,4 @@ impl Prepared {
         let files: Vec<String> = self.manifest.files.iter().map(|file| file.key.clone()).collect();
         async move { storage.publish(unit, files).await }
     }
-}
-
-/// Where a unit's fingerprints are.
-pub(crate) fn copies_key(unit: &UnitId) -> String {
-    format!("{OWN}/copies/{unit}.bin")
 }

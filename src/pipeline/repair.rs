@@ -6,10 +6,11 @@
 //! every row of them has a fingerprint, so that what is converted anew is found to be copies of them; else
 //! they are set aside, in `_trailmill/set-aside`, and the rows come back with their objects.
 
-use crate::commit::{DataFile, DayCopies, Remains, UnitId, WorkPlan, Wreck, decode_copies};
+use crate::commit::{
+    DataFile, DayCopies, Remains, UnitId, WorkPlan, Wreck, copies_key, decode_copies, key_of,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::DEFAULT_TABLE;
-use crate::pipeline::finish::copies_key;
 use crate::pipeline::inspect::unit_of;
 use crate::schema::Family;
 use crate::storage::{OWN, Storage};
@@ -156,9 +157,11 @@ async fn remains(
         });
     }
     let id = UnitId { number, identity: remains.identity.clone() };
-    let bytes = storage.read(&copies_key(&id)).await?.unwrap_or_default();
+    let Some(bytes) = storage.read(&copies_key(&id)).await? else { return Ok((remains, 0)) };
+    let named = |err: Error| err.at("key", copies_key(&id));
+    let own = key_of(&bytes).map_err(named)?;
     let mut count = 0;
-    for (scope, stored) in decode_copies(&bytes).map_err(|err| err.at("key", copies_key(&id)))? {
+    for (scope, stored) in decode_copies(&own, &bytes).map_err(named)? {
         let day: &mut DayCopies = remains.days.entry(scope.day).or_default();
         day.records += stored.len() as u64;
         day.scopes |= scope.bit();

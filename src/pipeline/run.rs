@@ -5,7 +5,8 @@
 //! schema; then any worker encodes and stages. The committer commits units in order. Nothing waits
 //! while it holds a thread of the pool.
 
-use crate::commit::{ObjectOutcome, ObjectRecord, Tally, UnitId};
+use crate::columns::Fingerprints;
+use crate::commit::{CopyKey, ObjectOutcome, ObjectRecord, Tally, UnitId};
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::location::Location;
@@ -23,6 +24,7 @@ use crate::pipeline::settle::Settle;
 use crate::pipeline::tasks::all;
 use crate::source::{Object, Place, members};
 use crate::storage::Storage;
+use hashbrown::HashMap;
 use rayon::ThreadPoolBuilder;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +32,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot::Receiver as Announced;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Memory that a segment takes for each byte of its JSON, while it is in flight: its distinct texts,
 /// cells and trees, and its share of what workers take.
@@ -91,6 +94,8 @@ pub(crate) struct Run<'a> {
     /// The lake's database in the catalog.
     database: String,
     rows: RowOptions,
+    /// What copies are recognized with.
+    key: &'a CopyKey,
 }
 
 /// What a run works with.
@@ -101,6 +106,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) handle: &'a Handle,
     pub(crate) progress: &'a Progress,
     pub(crate) stop: &'a AtomicBool,
+    pub(crate) key: &'a CopyKey,
 }
 
 impl<'a> Run<'a> {
@@ -112,7 +118,7 @@ impl<'a> Run<'a> {
         database: String,
         reserved: u64,
     ) -> Self {
-        let Surroundings { options, storage, handle, progress, stop } = surroundings;
+        let Surroundings { options, storage, handle, progress, stop, key } = surroundings;
         // What is fetched and waits is compressed: five units of the default size for two threads.
         let is_fetched = options.sources.iter().any(Location::is_s3);
         let fetches = if is_fetched { options.memory.0 / 8 } else { 0 };
@@ -138,7 +144,8 @@ impl<'a> Run<'a> {
             is_through: AtomicBool::new(false),
             settings,
             database,
-            rows: RowOptions { partition_by: options.partition_by.clone(), nested: options.nested },
+            rows: RowOptions::new(options, options.nested, Fingerprints::new(key.bytes())),
+            key,
         }
     }
 
@@ -181,6 +188,7 @@ impl Run<'_> {
             progress: self.progress,
             settings: &self.settings,
             database: &self.database,
+            key: self.key,
             target,
             done: Done::default(),
         };
@@ -365,7 +373,7 @@ impl Run<'_> {
 
     fn worker(&self) -> Worker {
         let kept = self.workers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        kept.unwrap_or_else(|| Worker::new(Decoder::new(self.options.caps)))
+        kept.unwrap_or_else(|| Worker::new(Decoder::new(self.options.caps), &self.rows))
     }
 
     fn buffers(&self) -> MutexGuard<'_, Buffers> {
@@ -571,6 +579,8 @@ impl<'s> Hand<'_, 's, '_> {
     fn archive(&mut self, object: &Object) -> Option<(Option<ObjectRecord>, u64)> {
         let kind = object.archive?;
         let (mut waiting, mut json) = (Vec::new(), 0);
+        // A tar may have several members of one name.
+        let mut names: HashMap<u64, u32> = HashMap::new();
         let unit_size = self.run.options.unit_size.0;
         let max_bytes = self.run.options.caps.max_object_bytes;
         let opened = match object.open(self.run.handle) {
@@ -589,7 +599,9 @@ impl<'s> Hand<'_, 's, '_> {
                 json = 0;
             }
             json += estimate;
-            waiting.push(SegmentObject::member(object, member));
+            let earlier = names.entry(xxh3_64(member.name.as_bytes())).or_default();
+            waiting.push(SegmentObject::member(object, member, *earlier));
+            *earlier += 1;
             Ok(())
         });
         let passed_over = match streamed {
@@ -600,6 +612,7 @@ impl<'s> Hand<'_, 's, '_> {
                     etag: String::new(),
                     layout: object.layout.clone(),
                     size: 0,
+                    earlier: 0,
                     input: Input::Unreadable(Error::bad_input(err.to_string())),
                 };
                 waiting.push(whole);

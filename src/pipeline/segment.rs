@@ -3,13 +3,14 @@
 //! A segment is a unit, or a part of one when the unit is a large archive. Every record of every
 //! object ends in exactly one place: a row, or the quarantine.
 
-use crate::columns::{MAX_UNIT_BYTES, ObjectFacts, Scratch, TableRows, Texts};
+use crate::columns::{Fingerprints, MAX_UNIT_BYTES, ObjectFacts, Scratch, TableRows, Texts};
 use crate::commit::{ObjectOutcome, ObjectRecord, QuarantinedObject, Tally};
 use crate::decode::{Decoded, Decoder};
 use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::parse::Parser;
 use crate::partition::PartitionBy;
 use crate::pipeline::object::ObjectReader;
+use crate::pipeline::{ConvertOptions, Duplicates};
 use crate::schema::Family;
 use crate::source::{Layout, Member, Object, Place, parse_layout};
 use crate::write::Encoder;
@@ -36,6 +37,8 @@ pub(crate) struct SegmentObject {
     pub layout: Layout,
     /// Its bytes, as it is stored.
     pub size: u64,
+    /// Members of the same name before it in its archive.
+    pub earlier: u32,
     pub input: Input,
 }
 
@@ -43,7 +46,7 @@ impl SegmentObject {
     /// An object of the source.
     pub(crate) fn new(object: &Object, input: Input) -> Self {
         let Object { key, etag, layout, size, .. } = object.clone();
-        Self { key, etag, layout, size, input }
+        Self { key, etag, layout, size, earlier: 0, input }
     }
 
     /// A file, which a worker reads; nothing for an object of a bucket.
@@ -54,13 +57,14 @@ impl SegmentObject {
         }
     }
 
-    /// A member of an archive.
-    pub(crate) fn member(archive: &Object, member: Member) -> Self {
+    /// A member of an archive, which has `earlier` others of the same name before it.
+    pub(crate) fn member(archive: &Object, member: Member, earlier: u32) -> Self {
         Self {
             key: format!("{}!/{}", archive.key, member.name),
             etag: String::new(),
             layout: parse_layout(&member.name),
             size: member.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            earlier,
             input: match member.bytes {
                 Ok(bytes) => Input::Bytes(bytes.into()),
                 Err(err) => Input::Unreadable(err),
@@ -74,6 +78,20 @@ impl SegmentObject {
 pub(crate) struct RowOptions {
     pub partition_by: PartitionBy,
     pub nested: bool,
+    pub keeps_copies: bool,
+    pub fingerprints: Fingerprints,
+}
+
+impl RowOptions {
+    /// What a conversion asks for. What writes nothing needs no lake's fingerprints.
+    pub(crate) fn new(options: &ConvertOptions, nested: bool, fingerprints: Fingerprints) -> Self {
+        Self {
+            partition_by: options.partition_by.clone(),
+            nested,
+            keeps_copies: options.duplicates == Duplicates::Keep,
+            fingerprints,
+        }
+    }
 }
 
 /// A worker's buffers that are larger go when an object is done: few objects are, and what they took
@@ -92,11 +110,11 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(decoder: Decoder) -> Self {
+    pub(super) fn new(decoder: Decoder, rows: &RowOptions) -> Self {
         Self {
             decoder,
             parser: Parser::default(),
-            scratch: Scratch::default(),
+            scratch: Scratch::new(rows.fingerprints, rows.keeps_copies),
             encoder: Encoder::default(),
             file: Vec::new(),
             decoded: Decoded::default(),
@@ -121,6 +139,8 @@ pub(crate) struct Parsed {
     /// Empty tables of an earlier segment.
     idle: Vec<TableRows>,
     pub objects: Vec<ObjectRecord>,
+    /// What each of the objects is known by, whatever its version.
+    pub histories: Vec<u128>,
     pub quarantine: Vec<QuarantinedObject>,
     pub bytes_json: u64,
     pub bytes_compressed: u64,
@@ -133,6 +153,7 @@ impl Parsed {
         self.idle.append(&mut self.tables);
         self.idle.iter_mut().for_each(TableRows::clear);
         self.objects.clear();
+        self.histories.clear();
         self.quarantine.clear();
         self.bytes_json = 0;
         self.bytes_compressed = 0;
@@ -174,7 +195,9 @@ pub(crate) fn parse_segment(
     let mut is_reserved = false;
     for object in objects {
         let number = parsed.objects.len() as u32;
-        let SegmentObject { key, etag, layout, input, .. } = object;
+        let SegmentObject { key, etag, layout, earlier, input, .. } = object;
+        parsed.histories.push(options.fingerprints.object(&key, earlier));
+        worker.scratch.begin_object();
         let mut file = std::mem::take(&mut worker.file);
         let bytes: &[u8] = match &input {
             Input::File(path) => {

@@ -4,13 +4,13 @@
 //! a plan is not: there, rows that are no copies of anything in the lake are claimed, and those that
 //! another unit has claimed are left out. Its schema is the plan's; what it sees beyond that is noted.
 
-use crate::columns::Values;
+use crate::columns::{Fingerprints, Row, Values};
 use crate::commit::{
-    ClaimLog, Claims, Copies, CopyIndex, DayCopies, News, Scope, UnitId, UnitsOfDay, WorkPlan,
-    decode_copies,
+    ClaimLog, Claims, Copies, CopyIndex, CopyKey, DayCopies, News, Scope, UnitId, UnitsOfDay,
+    WorkPlan, copies_key, decode_copies,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::finish::{Settled, copies_key};
+use crate::pipeline::finish::Settled;
 use crate::pipeline::segment::Parsed;
 use crate::pipeline::tasks::all;
 use crate::pipeline::{ConvertOptions, Duplicates, SchemaMode};
@@ -19,7 +19,6 @@ use crate::storage::Storage;
 use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -50,6 +49,8 @@ pub(crate) struct Settle {
     /// The last unit that it has.
     last_committed: Option<u64>,
     claims: Option<ClaimLogs>,
+    key: CopyKey,
+    fingerprints: Fingerprints,
     pub(crate) new_fields: Vec<String>,
     options: ConvertOptions,
     storage: Storage,
@@ -90,6 +91,7 @@ impl Settle {
         options: &ConvertOptions,
         storage: &Storage,
         runtime: &Handle,
+        key: &CopyKey,
     ) -> Self {
         let claims = plan.map(|plan| ClaimLogs {
             plan: plan.clone(),
@@ -103,6 +105,8 @@ impl Settle {
             committed: Arc::default(),
             last_committed: None,
             claims,
+            key: *key,
+            fingerprints: Fingerprints::new(key.bytes()),
             new_fields: Vec::new(),
             options: options.clone(),
             storage: storage.clone(),
@@ -127,7 +131,7 @@ impl Settle {
         let (mut keep, mut copies) = self.keep_new(&parsed, &in_lake, unit.number, keeps_copies);
         if self.claims.is_some() && !keeps_copies {
             copies = self.claim(copies, &format!("{unit}-{segment:04}"))?;
-            leave_out_unclaimed(&parsed, &copies, &mut keep);
+            self.leave_out_unclaimed(&parsed, &copies, &mut keep);
         }
         let mut news = Vec::new();
         if self.options.nested && self.claims.is_some() {
@@ -152,8 +156,7 @@ impl Settle {
         for table in &parsed.tables {
             let mut kept = vec![true; table.rows.len()];
             for (row, kept) in table.rows.iter().zip(&mut kept) {
-                let Some(fingerprint) = row.copy_of.map(NonZero::get) else { continue };
-                let scope = scope_of(row);
+                let (scope, fingerprint) = (scope_of(row), self.fingerprint(parsed, row));
                 let is_in_lake = !in_lake.is_empty() && in_lake.contains(&(scope, fingerprint));
                 let is_new = !is_in_lake
                     && match self.claims {
@@ -165,14 +168,40 @@ impl Settle {
                                 && here.insert((scope, fingerprint))
                         }
                     };
-                *kept = is_new || keeps_copies;
+                *kept = is_new;
                 if is_new {
-                    copies.entry(scope).or_default().push(fingerprint);
+                    let copies = copies.entry(scope).or_default();
+                    copies.push(fingerprint);
+                    // A later run that drops copies looks for this one.
+                    copies.extend((keeps_copies && row.has_event_id).then_some(row.fingerprint));
                 }
             }
             keep.push(kept);
         }
         (keep, copies)
+    }
+
+    /// What a row is recognized by: with an event id anywhere, unless copies are kept; else within
+    /// its object's history.
+    fn fingerprint(&self, parsed: &Parsed, row: &Row) -> u128 {
+        if row.has_event_id && self.options.duplicates == Duplicates::Drop {
+            return row.fingerprint;
+        }
+        let object = parsed.histories[row.object as usize];
+        self.fingerprints.in_object(object, row.fingerprint, row.earlier)
+    }
+
+    /// Leaves out rows whose fingerprints are not the segment's own.
+    fn leave_out_unclaimed(&self, parsed: &Parsed, own: &Copies, keep: &mut [Vec<bool>]) {
+        let own: HashSet<(Scope, u128)> = own
+            .iter()
+            .flat_map(|(scope, values)| values.iter().map(|fingerprint| (*scope, *fingerprint)))
+            .collect();
+        for (table, keep) in parsed.tables.iter().zip(keep) {
+            for (row, keep) in table.rows.iter().zip(keep) {
+                *keep &= own.contains(&(scope_of(row), self.fingerprint(parsed, row)));
+            }
+        }
     }
 
     /// Claims fingerprints; returns those that are the segment's own.
@@ -218,9 +247,9 @@ impl Settle {
         }
         let mut asked: HashMap<Scope, Asked> = HashMap::new();
         for row in parsed.tables.iter().flat_map(|table| &table.rows) {
-            let Some(fingerprint) = row.copy_of else { continue };
             let new = || Asked { fingerprints: Vec::new(), is_loaded: false };
-            asked.entry(scope_of(row)).or_insert_with(new).fingerprints.push(fingerprint.get());
+            let asked = asked.entry(scope_of(row)).or_insert_with(new);
+            asked.fingerprints.push(self.fingerprint(parsed, row));
         }
         let most = self.options.memory.0 / COPIES_SHARE;
         let is_large = |asked: &Asked| asked.fingerprints.len() >= WORTH_LOADING;
@@ -267,7 +296,7 @@ impl Settle {
             let Some(read) = self.runtime.block_on(reads.join_next()) else { return Ok(found) };
             let bytes =
                 read.map_err(|err| Error::new(ErrorKind::Bug, "a task panicked").because(err))??;
-            for (scope, stored) in decode_copies(&bytes)? {
+            for (scope, stored) in decode_copies(&self.key, &bytes)? {
                 let Some(asked) = asked.get(&scope) else { continue };
                 if asked.is_loaded {
                     self.copies.load(scope, stored);
@@ -314,22 +343,8 @@ impl Settle {
 }
 
 /// Days since 1970, and where.
-fn scope_of(row: &crate::columns::Row) -> Scope {
+fn scope_of(row: &Row) -> Scope {
     Scope { day: row.instant.div_euclid(DAY) as i32, place: row.place }
-}
-
-/// Leaves out rows whose fingerprints are not the segment's own.
-fn leave_out_unclaimed(parsed: &Parsed, own: &Copies, keep: &mut [Vec<bool>]) {
-    let own: HashSet<(Scope, u128)> = own
-        .iter()
-        .flat_map(|(scope, values)| values.iter().map(|fingerprint| (*scope, *fingerprint)))
-        .collect();
-    for (table, keep) in parsed.tables.iter().zip(keep) {
-        for (row, keep) in table.rows.iter().zip(keep) {
-            let Some(fingerprint) = row.copy_of else { continue };
-            *keep &= own.contains(&(scope_of(row), fingerprint.get()));
-        }
-    }
 }
 
 async fn read_copies(storage: Storage, key: String) -> Result<Bytes> {

@@ -19,6 +19,7 @@
 mod cut;
 mod expected;
 mod files;
+mod hash;
 mod json;
 mod lake;
 mod ledger;
@@ -45,7 +46,6 @@ use source::{Found, SourceFile};
 use std::collections::HashSet;
 use std::sync::Arc;
 use table::{Family, Folder};
-use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// The base name of the tables unless told otherwise.
 pub const DEFAULT_TABLE: &str = "cloudtrail";
@@ -60,7 +60,8 @@ pub const DEFAULT_READS_AHEAD: usize = 64;
 /// What counts as the same record twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DuplicateRule {
-    /// Records with an event id and identical text are expected once per table.
+    /// Records with an event id and identical text, but for whitespace outside strings, are expected
+    /// once per table.
     #[default]
     Drop,
     /// Every record is expected as often as it occurs.
@@ -344,10 +345,15 @@ impl<'a> Comparison<'a> {
     /// Books every record of a source file.
     fn book(&self, file: &SourceFile, opening: Opening<'_>, ledger: &Ledger) -> Result<Tally> {
         let mut tally = Tally::default();
+        let mut minified = Vec::new();
         let counted = self.records(file, opening, &mut |record, row| {
             let is_single =
                 self.options.duplicates == DuplicateRule::Drop && record.event_id.is_some();
-            let identity = is_single.then(|| xxh3_128_with_seed(record.text, record.family as u64));
+            let identity = is_single.then(|| {
+                minified.clear();
+                json::minify(record.text, &mut minified);
+                hash::hash(&minified, record.family)
+            });
             match ledger.claim(row.fingerprint(record.family), identity, record.claim) {
                 Booked::Expected => tally.expected += 1,
                 Booked::Spare => tally.set_aside += 1,

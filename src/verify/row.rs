@@ -3,12 +3,13 @@
 //!
 //! Every value carries a tag and its length, so that neither a null and an empty string nor two
 //! neighbouring texts can be mistaken for each other. A struct is its members: one without any
-//! value and a null one are the same. Rows are known by 128 bits of hash, columns by 64; a
-//! collision among 10¹² rows has a chance of about 10⁻¹⁵.
+//! value and a null one are the same. Rows are known by 128 bits of keyed hash, columns by 64 of any;
+//! a collision among 10¹² rows has a chance of about 10⁻¹⁵.
 
+use super::hash::hash;
 use super::json;
 use super::table::Family;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// What a row is known by.
 pub(super) type Fingerprint = u128;
@@ -68,7 +69,7 @@ impl Row {
     }
 
     pub(super) fn fingerprint(&self, family: Family) -> Fingerprint {
-        xxh3_128_with_seed(&self.bytes, family as u64)
+        hash(&self.bytes, family)
     }
 
     /// Returns one hash per column, to say later which one differs.

@@ -12,6 +12,9 @@ OWN = "_trailmill/"
 # What a run leaves that need not be the same twice: when it was, and what only saves reading.
 NOT_CONTENT = re.compile(r"^_trailmill/(runs/|listings/|checkpoints/|ledger/|lease\.json$)")
 
+# Fingerprints are made with a key that is each lake's own.
+KEYED = re.compile(r"^_trailmill/copies/")
+
 
 class BucketLake:
     """A lake in a bucket, or any prefix of one."""
@@ -47,8 +50,12 @@ class BucketLake:
         return sorted(key for key in self.listing() if re.search(pattern, key))
 
     def content(self):
-        """What must be the same after any run that got to its end."""
-        return {key: etag for key, etag in self.listing().items() if not NOT_CONTENT.search(key)}
+        """What must be the same after any run that got to its end; of KEYED the names only."""
+        return {
+            key: "" if KEYED.search(key) else etag
+            for key, etag in self.listing().items()
+            if not NOT_CONTENT.search(key)
+        }
 
     def data_files(self):
         return [key for key in self.keys(r"\.parquet$") if not key.startswith(OWN)]

@@ -273,6 +273,22 @@ def test_an_object_with_other_bytes_is_read_again_and_its_old_records_are_copies
     assert convert(logs.url).report["records_read"] == 0
 
 
+def test_another_version_of_an_object_doubles_no_record_without_an_event_id(logs, convert, lake):
+    def nameless(n):
+        return {key: value for key, value in record(n).items() if key != "eventID"}
+
+    key, other = log_key("a.json.gz"), log_key("b.json.gz")
+    logs.put_records(key, [nameless(1), nameless(1), nameless(2)])
+    logs.put_records(other, [nameless(1)])
+    assert convert(logs.url).report["records_written"] == 4
+    logs.put_records(key, [nameless(0), nameless(1), nameless(1), nameless(1), nameless(2)])
+
+    report = convert(logs.url).report
+
+    assert (report["records_written"], report["records_duplicate"]) == (2, 3)
+    assert sum(len(rows) for rows in lake.rows().values()) == 6
+
+
 def test_an_object_put_again_with_the_same_bytes_is_known(logs, convert):
     logs.put_records(log_key("a.json.gz"), map(record, range(10)))
     convert(logs.url)

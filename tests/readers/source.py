@@ -31,6 +31,7 @@ EXACT = json.JSONDecoder(
     object_pairs_hook=Obj, parse_int=Num, parse_float=Num, parse_constant=Num, strict=False
 )
 SPACE = re.compile(r"[ \t\r\n]*")
+STRING_OR_SPACE = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+', re.DOTALL)
 FIELDS = {
     "eventVersion", "eventTime", "eventName", "eventSource", "eventID", "eventId", "awsRegion",
     "userIdentity", "insightDetails", "timeWindow",
@@ -155,14 +156,24 @@ def read(path):
     return records, others
 
 
+def minified(text):
+    """A JSON text without whitespace outside strings."""
+    return STRING_OR_SPACE.sub(lambda found: found.group(1) or "", text)
+
+
 def distinct(records):
-    """Without exact copies: records that have an event id and the same text as one before."""
+    """Without copies: records that have an event id and the text of one before in the same table.
+
+    Whitespace outside strings does not count. Records without an event id are different events: no
+    object is here in two versions.
+    """
     seen, kept = set(), []
     for record in records:
         if record.event_id:
-            if record.text in seen:
+            text = (record.table, minified(record.text))
+            if text in seen:
                 continue
-            seen.add(record.text)
+            seen.add(text)
         kept.append(record)
     return kept
 

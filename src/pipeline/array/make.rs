@@ -1,9 +1,9 @@
 //! Making a plan: what is new, cut into units, with a schema for all of them.
 
-use crate::columns::Values;
+use crate::columns::{Fingerprints, Values};
 use crate::commit::{
-    CompleteListing, Intent, Known, PlanTotals, PlannedObject, PlannedUnit, WorkPlan, read_lock,
-    write_lock,
+    CompleteListing, CopyKey, Intent, Known, PlanTotals, PlannedObject, PlannedUnit, WorkPlan,
+    read_lock, write_lock,
 };
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
@@ -170,6 +170,8 @@ async fn prepare(
         known.write_checkpoint(storage).await?;
         known.sweep(storage).await?;
     }
+    // Its children read it.
+    CopyKey::read_or_make(storage, &known.summary.units_of_day).await?;
     let lock = read_lock(storage, &known.summary).await?;
     Ok((known, lock, CompleteListing::read_all(storage).await?))
 }
@@ -234,8 +236,8 @@ fn infer(
     options: &ConvertOptions,
     handle: &Handle,
 ) -> Result<Vec<String>> {
-    let mut worker = Worker::new(Decoder::new(options.caps));
-    let rows = RowOptions { partition_by: options.partition_by.clone(), nested: true };
+    let rows = RowOptions::new(options, true, Fingerprints::default());
+    let mut worker = Worker::new(Decoder::new(options.caps), &rows);
     let mut parsed = Parsed::default();
     let mut seen: BTreeMap<(Family, &'static str), Observed> = BTreeMap::new();
     let mut parse = |objects: Vec<SegmentObject>| -> Result<()> {
@@ -261,7 +263,7 @@ fn infer(
         let Some(kind) = archive.archive else { continue };
         let opened = archive.open(handle)?;
         let streamed = members(opened, kind, options.caps.max_object_bytes, &mut |member| {
-            parse(vec![SegmentObject::member(archive, member)])
+            parse(vec![SegmentObject::member(archive, member, 0)])
         });
         match streamed {
             Ok(_) => {}

@@ -4,7 +4,7 @@
 //! late, or beside its own retry, and may be killed at any instant. A child knows nothing of the
 //! others but which units are done, and who claimed which record.
 
-use crate::commit::{Known, PlanEnd, PlannedUnit, WorkPlan, read_lock_version};
+use crate::commit::{CopyKey, Known, PlanEnd, PlannedUnit, WorkPlan, read_lock_version};
 use crate::decode::Caps;
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
@@ -142,12 +142,14 @@ fn convert_part(
         return Ok(Report { shard: Some(report), ..Report::default() });
     }
     let options = convert_options(options, plan)?;
-    let (units_of_day, lock) = handle.block_on(async {
+    let (units_of_day, lock, key) = handle.block_on(async {
         let units_of_day = Known::read_units_of_day(storage).await?;
-        Ok::<_, Error>((units_of_day, read_lock_version(storage, &plan.schema).await?))
+        let lock = read_lock_version(storage, &plan.schema).await?;
+        Ok::<_, Error>((units_of_day, lock, CopyKey::read(storage).await?))
     })?;
-    let settle = Settle::new(lock, units_of_day, Some(plan), &options, storage, handle);
-    let surroundings = Surroundings { options: &options, storage, handle, progress, stop };
+    let settle = Settle::new(lock, units_of_day, Some(plan), &options, storage, handle, &key);
+    let key = &key;
+    let surroundings = Surroundings { options: &options, storage, handle, progress, stop, key };
     let database = plan.settings.database.clone();
     let run = Run::new(surroundings, settle, options.settings(), database, 0);
     let seen = Arc::new(Seen::default());
