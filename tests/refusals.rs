@@ -206,8 +206,12 @@ fn documents_of_a_plan_of_another_format_stop_its_jobs() {
     run(child).exits(0);
     let done = files(&world.lake.join("_trailmill/planned"));
     let done = done.iter().find(|path| path.parent().unwrap().ends_with("done")).unwrap();
-    let name = done.file_name().unwrap().to_str().unwrap().to_owned();
-    formats_are_checked(&world, "planned", &format!("done/{name}"), finish);
+    // By then it is decided that the plan is to be finished.
+    let (path, whole) = (done, fs::read(done).unwrap());
+    reformat(path, Some(99));
+    let said = run(finish).exits(3).stderr;
+    assert!(said.contains("upgrade trailmill"), "{said}");
+    fs::write(path, whole).unwrap();
     run(finish).exits(0);
     formats_are_checked(&world, "plans", ".end.json", &["plan", "discard", &plan_of(&world)]);
     world.is_proved(&[]);
@@ -215,7 +219,8 @@ fn documents_of_a_plan_of_another_format_stop_its_jobs() {
 
 fn plan_of(world: &World) -> String {
     let plans = files(&world.lake.join("_trailmill/plans"));
-    let plan = plans.iter().find(|path| !path.to_str().unwrap().ends_with(".end.json")).unwrap();
+    let is_plan = |name: &str| !name.ends_with(".end.json") && !name.ends_with(".decision.json");
+    let plan = plans.iter().find(|path| is_plan(path.to_str().unwrap())).unwrap();
     plan.to_str().unwrap().to_owned()
 }
 

@@ -140,8 +140,9 @@ impl Finish<'_> {
         if decided != PlanEnd::Finished {
             return Ok(Finished::Nothing(Some(decided)));
         }
-        let (known, mut done, lock) = self.commit().await?;
-        let (lock, name) = self.grow(lock, &known, &mut done.report).await?;
+        let (known, mut done, lock) = self.commit().await.map_err(after_commit)?;
+        let grown = self.grow(lock, &known, &mut done.report).await;
+        let (lock, name) = grown.map_err(after_commit)?;
         let settled = self.settle(known, catalog, &names, &lock, &name, done.report).await;
         settled.map(Finished::Done).map_err(after_commit)
     }
