@@ -25,6 +25,7 @@ pub(crate) fn conversion(logs: &Path, lake: &Path, nested: bool, threads: usize)
         narrow: Default::default(),
         look_back_days: None,
         full: true,
+        into_existing: false,
         sources: vec![logs.to_owned().into()],
         lake: lake.to_owned().into(),
         s3: std::sync::Arc::default(),
