@@ -382,7 +382,7 @@ TBLPROPERTIES (
         let athena = add_partitions(Dialect::Athena, "lake", &table.table_input(), partitions);
         let spark = add_partitions(Dialect::Spark, "lake", &table.table_input(), partitions);
 
-        assert!(athena[0].contains("`region`='it''s'"));
+        assert!(athena[0].contains(r"`region`='it\'s'"));
         assert!(spark[0].contains(r"`region`='it\'s'"));
     }
 

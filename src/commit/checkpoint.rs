@@ -722,7 +722,7 @@ mod tests {
         for (path, bytes) in
             whole.iter().zip(&bytes).filter(|(path, _)| path.extension().unwrap() == "gz")
         {
-            for damaged in [&[][..], &bytes[..bytes.len() - 4], b"{}"] {
+            for damaged in [&[][..], &bytes[..bytes.len() - 4], b"{"] {
                 std::fs::write(path, damaged).unwrap();
 
                 let mut read = Known::read(&storage).await.unwrap();
