@@ -131,25 +131,27 @@ fn a_repair_without_a_ledger_lets_objects_be_converted_anew_and_doubles_nothing(
 }
 
 #[test]
-fn a_repair_without_a_ledger_sets_rows_aside_that_could_not_be_told_from_copies() {
-    let world = World::new();
-    for n in 0..6_u64 {
-        // Without an event id nothing is a copy.
-        let mut batch = records(20 * n..20 * n + 20);
-        batch.push(record_with(1000 + n, "eventID", Value::Null));
-        world.put_records(&key(&format!("{n}.json.gz")), &batch);
+fn a_repair_without_a_ledger_sets_rows_aside_only_where_copies_were_kept() {
+    for (rule, aside) in [("drop", 0), ("keep", 21)] {
+        let world = World::new();
+        for n in 0..6_u64 {
+            let mut batch = records(20 * n..20 * n + 20);
+            batch.push(record_with(1000 + n, "eventID", Value::Null));
+            world.put_records(&key(&format!("{n}.json.gz")), &batch);
+        }
+        let options = ["--unit-size", "1B", "--partition-by", "region", "--duplicates", rule];
+        world.convert(&options).exits(0);
+        fs::remove_file(manifest(&world, 2)).unwrap();
+        fs::remove_dir_all(own(&world, "checkpoints")).unwrap();
+
+        let report = repair(&world);
+        assert_eq!(report["units"][0]["rows_set_aside"], aside, "{report}");
+        let converted = world.convert(&options).exits(0).report();
+
+        let counts = (converted.records_written, converted.records_duplicate);
+        assert_eq!(counts, (aside, 21 - aside), "{rule}");
+        world.is_proved(&["--duplicates", rule]);
     }
-    let options = ["--unit-size", "1B", "--partition-by", "region"];
-    world.convert(&options).exits(0);
-    fs::remove_file(manifest(&world, 2)).unwrap();
-    fs::remove_dir_all(own(&world, "checkpoints")).unwrap();
-
-    let report = repair(&world);
-    assert_eq!(report["units"][0]["rows_set_aside"], 21, "{report}");
-    let converted = world.convert(&options).exits(0).report();
-
-    assert_eq!((converted.records_written, converted.records_duplicate), (21, 0));
-    world.is_proved(&[]);
 }
 
 #[test]
