@@ -5,12 +5,13 @@
 //! taken from there. It is no secret among those who may read the lake; those who only deliver logs do
 //! not know it, and cannot make two records that pass for one.
 
-use crate::commit::UnitsOfDay;
 use crate::commit::copies::{copies_key, key_of};
+use crate::commit::{UnitId, UnitsOfDay};
 use crate::commit::{format, to_json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{OWN, Put, Storage};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A lake's key; see the module.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,17 +62,13 @@ impl CopyKey {
             Some(key) => (key, true),
             None => (Self::random()?, false),
         };
-        if is_damaged {
-            storage.confirm_now().await?;
-            storage.delete(&document_key()).await?;
-        }
         let hex = key.0.iter().map(|byte| format!("{byte:02x}")).collect();
         let document = to_json(&Document { key: hex })?;
-        let key = match storage.put_new(&document_key(), document).await? {
-            Put::Created | Put::Same => key,
-            Put::Differs => Self::read(storage).await?,
-        };
-        storage.sync()?;
+        if is_damaged {
+            storage.put_over(&document_key(), document).await?;
+        } else if storage.put_new(&document_key(), document).await? == Put::Differs {
+            return Ok((Self::read(storage).await?, false));
+        }
         Ok((key, is_restored))
     }
 
@@ -101,14 +98,21 @@ impl CopyKey {
         from_hex(&document.key).map(|key| Some(Self(key))).ok_or_else(damaged)
     }
 
-    /// The key in the newest unit's fingerprints; nothing if no unit has any.
+    /// The key in the fingerprints of the newest unit that still has any; nothing if no unit ever had.
     async fn of_units(storage: &Storage, units: &UnitsOfDay) -> Result<Option<Self>> {
-        let newest = units.values().flatten().map(|(unit, _)| unit).max();
-        let Some(unit) = newest else { return Ok(None) };
-        let name = copies_key(unit);
-        let bytes = storage.read(&name).await?.unwrap_or_default();
-        let key = key_of(&bytes).map_err(|err| err.at("key", &name))?;
-        Ok(Some(key))
+        let units: BTreeSet<&UnitId> = units.values().flatten().map(|(unit, _)| unit).collect();
+        for unit in units.iter().rev() {
+            let bytes = storage.read(&copies_key(unit)).await?.unwrap_or_default();
+            if let Ok(key) = key_of(&bytes) {
+                return Ok(Some(key));
+            }
+        }
+        if units.is_empty() {
+            return Ok(None);
+        }
+        let message = "the key of the lake's fingerprints is gone, and so are all fingerprints: put \
+                       `_trailmill/copies` back from a backup, or convert into a new lake";
+        Err(Error::new(ErrorKind::Damaged, message).at("key", document_key()))
     }
 
     fn random() -> Result<Self> {
@@ -134,7 +138,7 @@ fn from_hex(hex: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::{Copies, Scope, UnitId, encode_copies};
+    use crate::commit::{Copies, Scope, encode_copies};
 
     async fn made(storage: &Storage) -> CopyKey {
         CopyKey::read_or_make(storage, &UnitsOfDay::new()).await.unwrap().0
