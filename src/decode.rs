@@ -2,11 +2,14 @@
 //!
 //! libdeflate decodes a one-member object in one call (SPIKE.md: 1,600 MB/s against 550 to 900 for
 //! streaming decoders). It cannot tell where a member ends, so an object in which a second gzip
-//! header may start goes through the streaming decoder, which reads all members.
+//! header may start goes through the streaming decoder, which reads all members. So does one whose
+//! last four bytes are not its size: padding follows it, or it is damaged.
+
+mod members;
 
 use crate::error::{Error, ErrorKind, Result};
-use flate2::bufread::MultiGzDecoder;
-use libdeflater::{DecompressionError, Decompressor};
+use libdeflater::Decompressor;
+pub use members::{Counting, GzipMembers};
 use std::io::Read;
 
 /// The largest decoded object, unless an option says otherwise: 1 GiB. CloudTrail writes at most
@@ -36,15 +39,49 @@ impl Default for Caps {
 }
 
 impl Caps {
-    fn limit(&self, compressed: usize) -> u64 {
-        let by_ratio = (compressed as u64).saturating_mul(self.max_ratio).max(RATIO_FLOOR);
+    /// Returns how many bytes may come of `stored` ones: of an object, or of a member of an archive.
+    pub fn limit(&self, stored: u64) -> u64 {
+        let by_ratio = stored.saturating_mul(self.max_ratio).max(RATIO_FLOOR);
         self.max_object_bytes.min(by_ratio)
     }
+
+    /// Returns what to say of something that is over `limit`, which [`Caps::limit`] returned.
+    pub fn over(&self, limit: u64) -> Error {
+        let message = if limit >= self.max_object_bytes {
+            format!("decodes to over {limit} bytes; `--max-object-size` raises it")
+        } else {
+            let ratio = self.max_ratio;
+            format!("decodes to over {ratio} times its size; `--max-ratio` raises it")
+        };
+        Error::new(ErrorKind::OverLimit, message)
+    }
 }
+
+/// Decoded bytes of a stream that does not say its size before more memory is asked for: 8 MiB.
+const UNASKED: u64 = 8 << 20;
 
 /// Returns whether the bytes are a gzip member.
 pub fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
+}
+
+/// Returns the name of what packs the bytes, if it is something else than JSON: such an object is not
+/// read, and must not pass for one without records.
+pub fn packed_with(bytes: &[u8]) -> Option<&'static str> {
+    const MAGICS: [(&[u8], &str); 11] = [
+        (b"\x1f\x8b", "gzip inside gzip"),
+        (b"\x28\xb5\x2f\xfd", "Zstandard"),
+        (b"BZh", "bzip2"),
+        (b"\xfd7zXZ\0", "XZ"),
+        (b"\x5d\0\0", "LZMA"),
+        (b"\x04\x22\x4d\x18", "LZ4"),
+        (b"\xff\x06\0\0sNaPpY", "Snappy"),
+        (b"\x1f\x9d", "compress (LZW)"),
+        (b"7z\xbc\xaf\x27\x1c", "7-Zip"),
+        (b"Rar!\x1a\x07", "RAR"),
+        (b"PK\x03\x04", "zip, inside another archive or under another name"),
+    ];
+    MAGICS.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, name)| *name)
 }
 
 /// Returns the decoded size a one-member gzip object claims; smaller objects claim 0.
@@ -137,6 +174,11 @@ impl Decoder {
         Self { whole: Decompressor::new(), caps }
     }
 
+    /// Returns the caps.
+    pub fn caps(&self) -> Caps {
+        self.caps
+    }
+
     /// Appends the decoded object to `out`; an object that is not gzip is appended as it is.
     ///
     /// On an error `out` is left as it was.
@@ -144,66 +186,84 @@ impl Decoder {
     /// # Errors
     /// `BadInput` for a damaged or truncated gzip stream, `OverLimit` past a cap.
     pub fn decode(&mut self, bytes: &[u8], out: &mut Decoded) -> Result<()> {
-        let start = out.len();
-        if !is_gzip(bytes) {
-            if bytes.len() as u64 > self.caps.max_object_bytes {
-                return Err(over_size(self.caps.max_object_bytes));
-            }
-            out.grow(bytes.len()).copy_from_slice(bytes);
-            return Ok(());
+        if is_gzip(bytes) {
+            return self.gunzip(bytes, bytes.len() as u64, out, &mut |_| Ok(())).map(|_| ());
         }
-        let outcome = self.gunzip(bytes, out, start);
+        if bytes.len() as u64 > self.caps.max_object_bytes {
+            return Err(self.caps.over(self.caps.max_object_bytes));
+        }
+        out.grow(bytes.len()).copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Appends a decoded gzip object to `out`; returns how many bytes of padding lie between and after
+    /// its members. `stored` is what the ratio counts against: the object's size where it lies. Before
+    /// `out` grows, `make_room` is told the object's decoded size.
+    ///
+    /// On an error `out` is left as it was.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`], and what `make_room` returns.
+    pub fn gunzip(
+        &mut self,
+        bytes: &[u8],
+        stored: u64,
+        out: &mut Decoded,
+        make_room: &mut dyn FnMut(u64) -> Result<()>,
+    ) -> Result<u64> {
+        let start = out.len();
+        let (claimed, limit) = (claimed_size(bytes), self.caps.limit(stored));
+        if !may_have_more_members(bytes) && claimed > 0 && claimed <= limit {
+            make_room(claimed)?;
+            match self.whole.gzip_decompress(bytes, out.grow(claimed as usize)) {
+                Ok(size) if size as u64 == claimed => return Ok(0),
+                // The trailer is none; or the stream is damaged, which is found again and described.
+                Ok(_) | Err(_) => out.truncate(start),
+            }
+        }
+        let outcome = self.gunzip_members(bytes, limit, out, make_room);
         if outcome.is_err() {
             out.truncate(start);
         }
         outcome
     }
 
-    fn gunzip(&mut self, bytes: &[u8], out: &mut Decoded, start: usize) -> Result<()> {
-        let claimed = claimed_size(bytes);
-        if !may_have_more_members(bytes) && claimed > 0 && claimed <= self.caps.limit(bytes.len()) {
-            match self.whole.gzip_decompress(bytes, out.grow(claimed as usize)) {
-                Ok(size) if size as u64 == claimed => return Ok(()),
-                Ok(_) | Err(DecompressionError::InsufficientSpace) => {}
-                Err(DecompressionError::BadData) => {}
-            }
+    /// The slow path: several members, padding, a wrong trailer, a cap to find, or an error to describe.
+    /// What exceeds [`UNASKED`] is decoded twice, so that memory is taken once its size is known.
+    fn gunzip_members(
+        &self,
+        bytes: &[u8],
+        limit: u64,
+        out: &mut Decoded,
+        make_room: &mut dyn FnMut(u64) -> Result<()>,
+    ) -> Result<u64> {
+        let start = out.len();
+        let mut members = GzipMembers::new(bytes);
+        out.append(|out| (&mut members).take(UNASKED).read_to_end(out)).map_err(described)?;
+        let first = (out.len() - start) as u64;
+        let mut rest = members.by_ref().take((limit + 1).saturating_sub(first));
+        let more = std::io::copy(&mut rest, &mut std::io::sink()).map_err(described)?;
+        let size = first + more;
+        if size > limit {
+            return Err(self.caps.over(limit));
+        }
+        let padding = members.padding().get();
+        make_room(size)?;
+        if more > 0 {
             out.truncate(start);
+            let again = &mut GzipMembers::new(bytes);
+            again.read_exact(out.grow(size as usize)).map_err(described)?;
         }
-        self.gunzip_members(bytes, out, start)
-    }
-
-    /// The slow path: several members, a wrong trailer, a cap to find, or an error to describe.
-    fn gunzip_members(&self, bytes: &[u8], out: &mut Decoded, start: usize) -> Result<()> {
-        let limit = self.caps.limit(bytes.len());
-        let mut members = MultiGzDecoder::new(bytes).take(limit + 1);
-        out.append(|out| members.read_to_end(out)).map_err(|err| {
-            let message = match err.kind() {
-                std::io::ErrorKind::UnexpectedEof => "gzip stream is truncated",
-                _ => "gzip stream is damaged",
-            };
-            Error::bad_input(message).because(err)
-        })?;
-        if (out.len() - start) as u64 <= limit {
-            return Ok(());
-        }
-        if limit == self.caps.max_object_bytes {
-            return Err(over_size(limit));
-        }
-        Err(Error::new(
-            ErrorKind::OverLimit,
-            format!(
-                "decodes to over {} times its size; `--max-ratio` raises it",
-                self.caps.max_ratio
-            ),
-        ))
+        Ok(padding)
     }
 }
 
-fn over_size(limit: u64) -> Error {
-    Error::new(
-        ErrorKind::OverLimit,
-        format!("decodes to over {limit} bytes; `--max-object-size` raises it"),
-    )
+/// The error of this crate that one of [`GzipMembers`] holds.
+fn described(err: std::io::Error) -> Error {
+    match err.downcast::<Error>() {
+        Ok(err) => err,
+        Err(err) => Error::bad_input("gzip stream is damaged").because(err),
+    }
 }
 
 #[cfg(test)]
@@ -244,7 +304,54 @@ mod tests {
 
         let err = decode(&whole[..whole.len() - 20], Caps::default()).unwrap_err();
 
-        assert_eq!(err.to_string(), "gzip stream is truncated");
+        assert_eq!(err.message(), "gzip stream is truncated");
+    }
+
+    #[test]
+    fn padding_between_and_after_members_is_counted_and_other_bytes_are_an_error() {
+        let member = gzip(b"{}");
+        let decode = |parts: &[&[u8]]| {
+            let (bytes, mut out) = (parts.concat(), Decoded::default());
+            let stored = bytes.len() as u64;
+            let outcome =
+                Decoder::new(Caps::default()).gunzip(&bytes, stored, &mut out, &mut |_| Ok(()));
+            outcome.map(|padding| (out.to_vec(), padding))
+        };
+
+        assert_eq!(decode(&[&member, &[0; 1000]]).unwrap(), (b"{}".to_vec(), 1000));
+        assert_eq!(decode(&[&member, b"\r\n"]).unwrap(), (b"{}".to_vec(), 2));
+        assert_eq!(decode(&[&member, &[0; 512], &member]).unwrap(), (b"{}{}".to_vec(), 512));
+        for trailing in [&b"oops"[..], b"\0\0oops", b"\0\x1f\x8b", b"{\"Records\":[]}"] {
+            let err = decode(&[&member, trailing]).unwrap_err();
+            let zeros = trailing.iter().take_while(|byte| **byte == 0).count();
+            let at: usize = err.place("byte").unwrap().parse().unwrap();
+            assert!(at >= member.len() + zeros && at <= member.len() + trailing.len(), "{err}");
+        }
+    }
+
+    #[test]
+    fn memory_is_asked_for_once_the_size_is_known() {
+        let large = vec![b' '; 3 * UNASKED as usize];
+        let (whole, small) = (gzip(&large), gzip(b"{}"));
+        for (bytes, size) in [
+            (whole.clone(), large.len()),
+            ([&small[..], &whole].concat(), large.len() + 2),
+            ([&whole[..], &small].concat(), large.len() + 2),
+            ([&whole[..], b"\n"].concat(), large.len()),
+        ] {
+            let (mut asked, mut out) = (Vec::new(), Decoded::default());
+            let caps = Caps { max_ratio: 2000, ..Caps::default() };
+            let stored = bytes.len() as u64;
+            let mut ask = |size| {
+                asked.push(size);
+                Ok(())
+            };
+
+            Decoder::new(caps).gunzip(&bytes, stored, &mut out, &mut ask).unwrap();
+
+            assert_eq!((asked.last(), out.len()), (Some(&(size as u64)), size));
+            assert!(out.capacity() < size + (1 << 20), "{} for {size}", out.capacity());
+        }
     }
 
     #[test]

@@ -38,8 +38,8 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "source",
-        &["error", "units", "location", "schema", "storage"],
-        &["flate2", "tar", "zip", "walkdir", "futures", "tokio"],
+        &["error", "units", "location", "decode", "schema", "storage"],
+        &["tar", "zip", "walkdir", "futures", "tokio"],
     ),
     (
         "commit",

@@ -80,6 +80,7 @@ fn manifest(number: u64, objects: Vec<ObjectRecord>) -> Manifest {
         nested_values_unfit: 0,
         days: Default::default(),
         passed_over: 0,
+        objects_padded: 0,
         recovered: Vec::new(),
     }
 }

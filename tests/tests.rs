@@ -15,6 +15,7 @@ mod allocation;
 mod architecture;
 mod array;
 mod bad_input;
+mod bounded;
 mod catalog;
 mod cli;
 mod commit;

@@ -281,7 +281,7 @@ pub(super) fn quarantine(args: &QuarantineArgs) -> Result<u8> {
         })?;
         let bytes = runtime.block_on(storage.read(&entry.raw))?.unwrap_or_default();
         let start = entry.raw_offset as usize;
-        let raw = bytes.get(start..start + entry.length as usize).unwrap_or_default();
+        let raw = bytes.get(start..start + entry.raw_length as usize).unwrap_or_default();
         use std::io::Write;
         std::io::stdout().write_all(raw).map_err(|err| Error::io("cannot write to stdout", err))?;
         return Ok(EXIT_OK);
@@ -291,14 +291,20 @@ pub(super) fn quarantine(args: &QuarantineArgs) -> Result<u8> {
         Format::Text if entries.is_empty() => print("Nothing was set aside.\n")?,
         Format::Text => {
             for (number, entry) in entries.iter().enumerate() {
-                let record =
-                    entry.record.map_or("whole object".to_owned(), |n| format!("record {n}"));
+                let record = match (entry.record, entry.records) {
+                    (None, _) => "whole object".to_owned(),
+                    (Some(n), 1) => format!("record {n}"),
+                    (Some(n), more) => format!("record {n} and {} after it", more - 1),
+                };
+                let cut = (entry.raw_length < entry.length)
+                    .then(|| format!(" ({} kept)", entry.raw_length));
                 let stopped = entry.error_byte.map(|at| format!(" (at byte {at})"));
                 print(&format!(
-                    "{number:>5}  {}  {record}, byte {}, {} bytes: {}{}\n",
+                    "{number:>5}  {}  {record}, byte {}, {} bytes{}: {}{}\n",
                     clean(&entry.object),
                     entry.byte,
                     entry.length,
+                    cut.unwrap_or_default(),
                     clean(&entry.reason),
                     stopped.unwrap_or_default(),
                 ))?;

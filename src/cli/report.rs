@@ -138,6 +138,13 @@ fn details(out: &mut String, report: &Report, lake: &str) {
             grouped(report.objects_known),
         ),
     );
+    if report.objects_padded > 0 {
+        let padded = grouped(report.objects_padded);
+        line(
+            "padding",
+            format!("{padded} objects have zero bytes or line ends after their gzip data"),
+        );
+    }
     let share = 100.0 * report.bytes_parquet as f64 / (report.bytes_json as f64).max(1.0);
     line(
         "bytes",

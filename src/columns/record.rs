@@ -470,6 +470,18 @@ impl TableRows {
         self.last_partition = LastPartition::none();
     }
 
+    /// Returns how many bytes the rows take, without their texts.
+    pub(crate) fn footprint(&self) -> u64 {
+        let of_column = |values: &Values| match values {
+            Values::Text(column) => size_of_val(&column.cells[..]),
+            Values::Instants => 0,
+            Values::Booleans(flags) => size_of_val(&flags[..]),
+            Values::Typed(tree) | Values::Nested(tree) => tree.footprint(),
+        };
+        let columns: usize = self.values.iter().map(of_column).sum();
+        (columns + size_of_val(&self.rows[..])) as u64
+    }
+
     /// Makes room for `times` as many rows as there are.
     pub(crate) fn reserve(&mut self, times: f64) {
         for values in &mut self.values {

@@ -89,6 +89,11 @@ impl Texts {
         reserve(&mut self.bytes, times);
     }
 
+    /// Returns how many bytes the texts are.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Returns how many bytes of memory the texts have.
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()

@@ -143,6 +143,17 @@ impl Tree {
         tree
     }
 
+    /// Returns how many bytes the values take, without their texts.
+    pub(super) fn footprint(&self) -> usize {
+        let of_node = |node: &Node| {
+            size_of_val(&node.scalars[..])
+                + size_of_val(&node.objects[..])
+                + size_of_val(&node.lists[..])
+        };
+        // A node's names and tables are about this.
+        self.nodes.iter().map(|node| of_node(node) + 2 * size_of::<Node>()).sum()
+    }
+
     /// Makes room for `times` as many values as there are.
     pub(super) fn reserve(&mut self, times: f64) {
         for node in &mut self.nodes {

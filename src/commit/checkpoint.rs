@@ -571,6 +571,7 @@ mod tests {
             nested_values_unfit: 0,
             days: [(19_800 + number as i32 % 70, DayCopies { records: 1, scopes: 1 })].into(),
             passed_over: 0,
+            objects_padded: 0,
             recovered: Vec::new(),
         }
     }

@@ -128,6 +128,7 @@ impl WorkPlan {
             nested_values_unfit: 0,
             days: BTreeMap::new(),
             passed_over: 0,
+            objects_padded: 0,
             barrier: None,
             recovered: Vec::new(),
         }

@@ -196,6 +196,9 @@ pub struct Manifest {
     /// Object members and objects passed over inside archives.
     #[serde(default)]
     pub passed_over: u64,
+    /// Objects and archives with padding between or after the members of their gzip stream.
+    #[serde(default)]
+    pub objects_padded: u64,
     /// For a barrier, the units that it ends; see [`Manifest::barrier`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub barrier: Option<Vec<UnitId>>,
@@ -373,6 +376,7 @@ impl Manifest {
             nested_values_unfit: 0,
             days: BTreeMap::new(),
             passed_over: 0,
+            objects_padded: 0,
             barrier: Some(abandoned),
             recovered: Vec::new(),
         }

@@ -45,7 +45,10 @@ pub use manifest::{
 pub use plan::{
     PlanEnd, PlanPart, PlanSettings, PlanTotals, PlannedObject, PlannedUnit, WorkPlan, planned,
 };
-pub use quarantine::{Quarantined, QuarantinedObject, read_quarantine, write_quarantine};
+pub use quarantine::{
+    MAX_ENTRIES, MAX_SEGMENT_RAW, MAX_UNIT_RAW, Quarantined, QuarantinedObject, Raw, cut_raw,
+    read_quarantine, write_quarantine,
+};
 pub use repair::{Remains, Wreck};
 pub use summary::{LastUnit, PartitionTotals, Summary, UnitsOfDay};
 pub use whole::{refuse_forgotten, refuse_missing};

@@ -207,6 +207,7 @@ impl Wreck {
             nested_values_unfit: 0,
             days: BTreeMap::new(),
             passed_over: 0,
+            objects_padded: 0,
             barrier: None,
             recovered: Vec::new(),
         })

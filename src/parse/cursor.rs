@@ -221,6 +221,13 @@ impl Default for Parser {
 }
 
 impl Parser {
+    /// Returns how many bytes of memory the parser keeps, about.
+    pub fn capacity(&self) -> usize {
+        let nodes = self.nodes.capacity() * size_of::<simd_json::Node<'static>>();
+        // As many marks as nodes at least.
+        self.scratch.capacity() + nodes + self.nodes.capacity() * size_of::<u32>()
+    }
+
     /// Parses `bytes[range]`, records separated by commas, and calls `visit` with a cursor that
     /// stands on the first record and the number of records.
     ///

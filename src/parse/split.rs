@@ -25,7 +25,15 @@ pub struct Chunks<'a> {
     at: usize,
     end: usize,
     done: bool,
+    /// Whether chunks are cut by brackets and strings.
+    is_exact: bool,
 }
+
+/// How far a usual boundary is looked for: what is parsed at once takes several times its size.
+const LOOK_AHEAD: usize = 1 << 20;
+
+/// Brackets that may be open; simd-json allows fewer, and what is beyond is damaged.
+const MAX_OPEN: usize = 1 << 20;
 
 const BOUNDARY: &[u8] = br#"},{"eventVersion":"#;
 
@@ -35,7 +43,28 @@ const FIRST_KEY: &[u8] = br#""eventVersion""#;
 impl<'a> Chunks<'a> {
     /// `inside` spans the array's elements, brackets not included.
     pub fn new(bytes: &'a [u8], inside: Range<usize>) -> Self {
-        Self { bytes, at: inside.start, end: inside.end, done: inside.is_empty() }
+        let (at, end, done) = (inside.start, inside.end, inside.is_empty());
+        Self { bytes, at, end, done, is_exact: false }
+    }
+}
+
+impl Chunks<'_> {
+    /// A chunk of whole values, or the first that is not whole.
+    fn exact(&mut self) -> Chunk {
+        let start = self.at;
+        let mut spans = RecordSpans::new(self.bytes, start..self.end);
+        let mut last = start;
+        while last < start.saturating_add(CHUNK_BYTES)
+            && let Some((span, is_whole)) = spans.next()
+        {
+            last = span.end;
+            if !is_whole {
+                break;
+            }
+        }
+        self.done = spans.skip_separators().is_none();
+        self.at = spans.position();
+        Chunk { range: start..last, is_last: self.done }
     }
 }
 
@@ -48,7 +77,12 @@ impl Iterator for Chunks<'_> {
         }
         let start = self.at;
         let search = start.saturating_add(CHUNK_BYTES).min(self.end);
-        let cut = memchr::memmem::find(&self.bytes[search..self.end], BOUNDARY);
+        let until = search.saturating_add(LOOK_AHEAD).min(self.end);
+        let cut = memchr::memmem::find(&self.bytes[search..until], BOUNDARY);
+        self.is_exact |= cut.is_none() && until < self.end;
+        if self.is_exact {
+            return Some(self.exact());
+        }
         Some(match cut {
             Some(at) => {
                 let close = search + at;
@@ -188,6 +222,7 @@ pub(crate) fn container_end(bytes: &[u8], start: usize, end: usize) -> (usize, b
     let mut at = start;
     while at < end {
         match bytes[at] {
+            b'{' | b'[' if open.len() >= MAX_OPEN => return (at, false),
             b'{' => open.push(b'}'),
             b'[' => open.push(b']'),
             byte @ (b'}' | b']') => {
@@ -261,5 +296,30 @@ mod tests {
         assert!(chunks.len() > 2 && chunks.last().unwrap().is_last);
         let joined: Vec<_> = chunks.iter().map(|c| &text[c.range.clone()]).collect();
         assert_eq!(joined.join(","), text);
+    }
+
+    #[test]
+    fn chunks_are_small_where_no_usual_boundary_is() {
+        let long = "y".repeat(5000);
+        for (record, separator) in [
+            (format!("{{\"eventVersion\":\"1\",\"x\":\"{long}\"}}"), "  ,\n "),
+            (format!("{{\"x\":[{{}}, \"]{long}\"]}}"), ","),
+        ] {
+            let text = vec![record.clone(); 1000].join(separator);
+
+            let chunks: Vec<_> = Chunks::new(text.as_bytes(), 0..text.len()).collect();
+
+            let largest = chunks.iter().map(|chunk| chunk.range.len()).max().unwrap();
+            assert!(largest < CHUNK_BYTES + 2 * record.len(), "{largest}");
+            let joined: Vec<_> = chunks.iter().map(|c| &text[c.range.clone()]).collect();
+            assert_eq!(joined.join(separator), text);
+            assert!(chunks.last().unwrap().is_last);
+        }
+    }
+
+    #[test]
+    fn brackets_without_end_are_damage_and_cost_no_memory() {
+        let text = "[".repeat(3 << 20);
+        assert_eq!(container_end(text.as_bytes(), 0, text.len()), (MAX_OPEN, false));
     }
 }

@@ -20,13 +20,15 @@ use crate::pipeline::publish::{
 };
 use crate::pipeline::report::{Progress, Report};
 use crate::pipeline::run::{Run, Surroundings};
-use crate::pipeline::segment::{Parsed, RowOptions, SegmentObject, Worker, parse_segment};
+use crate::pipeline::segment::{
+    Host, Parsed, RowOptions, SegmentObject, Visiting, Worker, parse_segment,
+};
 use crate::pipeline::settle::Settle;
 use crate::pipeline::target::{check_known, check_target};
 use crate::pipeline::window::{note_listings, sources, today};
 use crate::pipeline::{ConvertOptions, DEFAULT_DATABASE};
 use crate::schema::Lock;
-use crate::source::{Object, members};
+use crate::source::{Member, Object, members};
 use crate::storage::{Lease, OWN, PublicAccess, Storage};
 use hashbrown::HashSet;
 use std::collections::BTreeMap;
@@ -270,17 +272,17 @@ fn parse_all(
     let rows = RowOptions::new(options, nested, Fingerprints::default());
     let mut worker = Worker::new(Decoder::new(options.caps), &rows);
     let mut parsed = Parsed::default();
+    let mut visiting = Visiting(&mut visit);
     let mut parse = |objects: Vec<SegmentObject>| -> Result<()> {
-        parsed.clear();
-        parse_segment(objects, &mut worker, &rows, &mut parsed)?;
-        visit(&parsed)
+        parse_segment(objects, &mut worker, &rows, &mut parsed, &mut visiting)?;
+        visiting.take_part(&mut parsed)
     };
     while let Some(unit) = feed.next(runtime)? {
         see(&unit);
         match &unit.objects[..] {
             [object @ Object { archive: Some(kind), .. }] => {
                 let archive = object.open(runtime)?;
-                members(archive, *kind, options.caps.max_object_bytes, &mut |member| {
+                members(archive, *kind, &options.caps, &mut |member: Member| {
                     parse(vec![SegmentObject::member(object, member, 0)])
                 })
                 .map_err(|err| err.at("archive", &object.key))?;

@@ -13,6 +13,7 @@ use crate::pipeline::segment::Parsed;
 use crate::pipeline::settle::Committed;
 use crate::pipeline::tasks::all;
 use crate::schema::Lock;
+use crate::source::Beside;
 use crate::storage::Storage;
 use crate::write::{Encoder, Order, TableWriter, WriteOptions, arrange};
 use std::collections::BTreeMap;
@@ -20,6 +21,23 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+
+/// A segment of a unit, or a part of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentPart {
+    pub segment: u32,
+    pub part: u32,
+}
+
+impl std::fmt::Display for SegmentPart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:04}", self.segment)?;
+        if self.part == 0 { Ok(()) } else { write!(f, ".{}", self.part) }
+    }
+}
+
+/// Numbers of a partition's files that each part of a segment has.
+const FILES_PER_PART: usize = 1000;
 
 /// A segment that has had its turn: which rows stay is decided and its schema is in the lock.
 #[derive(Debug)]
@@ -47,6 +65,9 @@ pub(crate) struct Staged {
     pub bytes_json: u64,
     pub bytes_compressed: u64,
     pub unfit: u64,
+    pub objects_padded: u64,
+    /// Whether its first object is the rest of the one before.
+    pub continues: bool,
 }
 
 /// Rows that one task encodes at least, so that tasks are worth their handing out.
@@ -59,7 +80,7 @@ pub(crate) struct Staging {
     copies: Copies,
     news: Vec<News>,
     write: WriteOptions,
-    segment: u32,
+    segment: SegmentPart,
     tables: Vec<ArrangedTable>,
     /// What the tasks do: partitions of a table, by their places in its order.
     tasks: Vec<(usize, Range<usize>)>,
@@ -85,7 +106,7 @@ impl Staging {
     pub(crate) fn new(
         settled: Settled,
         unit: &UnitId,
-        segment: u32,
+        segment: SegmentPart,
         options: &ConvertOptions,
     ) -> Self {
         let Settled { mut parsed, keep, lock, copies, news } = settled;
@@ -142,12 +163,13 @@ impl Staging {
         let ArrangedTable { name, order } = &self.tables[table];
         let (texts, table) = (&self.parsed.texts, &self.parsed.tables[table]);
         let writer = TableWriter::new(table, order, texts, &self.lock, &self.write)?;
-        let (unit, segment) = (&self.write.unit, self.segment);
+        let (unit, SegmentPart { segment, part }) = (&self.write.unit, self.segment);
+        let first = part as usize * FILES_PER_PART;
         let (mut files, mut unfit, mut uploads) = (Vec::new(), 0, Vec::new());
         for partition in partitions {
             let written = writer.write(partition, encoder)?;
             unfit += written.unfit;
-            for (n, file) in written.files.into_iter().enumerate() {
+            for (n, file) in (first..).zip(written.files) {
                 let key =
                     format!("{name}/{}/part-{unit}-{segment:04}-{n:02}.parquet", file.partition);
                 files.push(DataFile {
@@ -190,6 +212,8 @@ impl Staging {
             news,
             bytes_json: parsed.bytes_json,
             bytes_compressed: parsed.bytes_compressed,
+            objects_padded: parsed.objects_padded,
+            continues: parsed.continues,
             unfit: unfit + parsed.tables.iter().map(displaced).sum::<u64>(),
         };
         parsed.clear();
@@ -204,7 +228,7 @@ pub(crate) struct Ready {
     pub is_resumed: bool,
     /// What the archive itself is in the ledger, if the unit is one.
     pub archive: Option<ObjectRecord>,
-    pub passed_over: u64,
+    pub beside: Beside,
     pub segments: Vec<Staged>,
 }
 
@@ -291,7 +315,7 @@ impl Committer<'_, '_> {
 
     /// Gathers the segments of a unit.
     fn prepare(&self, ready: Ready) -> Result<Prepared> {
-        let Ready { unit, is_resumed, archive, passed_over, segments } = ready;
+        let Ready { unit, is_resumed, archive, beside, segments } = ready;
         let mut manifest = Manifest {
             unit,
             settings: self.settings.to_owned(),
@@ -306,7 +330,8 @@ impl Committer<'_, '_> {
             bytes_json: 0,
             nested_values_unfit: 0,
             days: BTreeMap::new(),
-            passed_over,
+            passed_over: beside.passed_over,
+            objects_padded: u64::from(beside.padding > 0),
             barrier: None,
             recovered: Vec::new(),
         };
@@ -321,7 +346,14 @@ impl Committer<'_, '_> {
                 }
                 manifest.tally.add(&object.tally);
             }
-            manifest.objects.extend(segment.objects);
+            let mut objects = segment.objects.into_iter();
+            if segment.continues
+                && let (Some(whole), Some(rest)) = (manifest.objects.last_mut(), objects.next())
+            {
+                whole.tally.add(&rest.tally);
+            }
+            manifest.objects.extend(objects);
+            manifest.objects_padded += segment.objects_padded;
             manifest.files.extend(segment.files);
             manifest.bytes_json += segment.bytes_json;
             manifest.nested_values_unfit += segment.unfit;
@@ -412,7 +444,7 @@ impl Prepared {
     fn reasons(&self) -> BTreeMap<String, u64> {
         let mut reasons = BTreeMap::new();
         for entry in self.quarantine.iter() {
-            *reasons.entry(entry.reason.clone()).or_default() += 1;
+            *reasons.entry(entry.reason.clone()).or_default() += entry.records;
         }
         reasons
     }

@@ -4,31 +4,51 @@
 //! value: what is damaged ends where the next record seems to begin, what is foreign is decided on at
 //! the end, so that no record is lost beside it.
 
-use crate::columns::{ObjectFacts, Scratch, family_of, is_cloudtrail};
-use crate::commit::{ObjectOutcome, ObjectRecord, QuarantinedObject};
+use crate::columns::{MAX_RECORD_BYTES, ObjectFacts, Scratch, family_of, is_cloudtrail};
+use crate::commit::{MAX_ENTRIES, ObjectOutcome, ObjectRecord, QuarantinedObject, Raw, Tally};
 use crate::error::{Error, Result};
 use crate::parse::{
     Chunks, Container, Cursor, Foreign, Parser, RecordSpans, array_end, detect, next_record,
 };
-use crate::pipeline::segment::{Parsed, RowOptions};
+use crate::pipeline::segment::{Host, Parsed, RowOptions};
 use crate::source::{Folder, Layout};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Reads one object into a segment.
-pub(crate) struct ObjectReader<'a> {
-    pub(crate) key: Arc<str>,
-    pub(crate) parsed: &'a mut Parsed,
+/// What an object is read with.
+pub(crate) struct Tools<'a> {
     pub(crate) parser: &'a mut Parser,
     pub(crate) scratch: &'a mut Scratch,
     pub(crate) options: &'a RowOptions,
-    pub(crate) layout: &'a Layout,
+    pub(crate) host: &'a mut dyn Host,
+    /// The footprint at which what is parsed becomes a part of its own.
+    pub(crate) most: u64,
+}
+
+/// Reads one object into a segment.
+pub(crate) struct ObjectReader<'a> {
+    key: Arc<str>,
+    parsed: &'a mut Parsed,
+    tools: Tools<'a>,
+    layout: &'a Layout,
     /// What the layout says about records.
-    pub(crate) facts: ObjectFacts,
-    pub(crate) record: &'a mut ObjectRecord,
-    pub(crate) number: u32,
+    facts: ObjectFacts,
+    record: ObjectRecord,
+    /// The object's place in its part.
+    number: u32,
+    /// Records that went with earlier parts.
+    earlier: u64,
     /// Values that are no records.
-    pub(crate) foreign: Vec<(Range<usize>, Foreign)>,
+    foreign: Vec<ForeignSpan>,
+    /// Why no more is parsed.
+    failure: Option<Error>,
+}
+
+/// Where something stands that is no record; of very many, the last ones are one.
+struct ForeignSpan {
+    span: Range<usize>,
+    kind: Foreign,
+    count: u64,
 }
 
 /// An array of records; see [`Container::Array`].
@@ -46,11 +66,34 @@ fn skip_separators(source: &[u8], mut at: usize) -> usize {
     at
 }
 
-impl ObjectReader<'_> {
+impl<'a> ObjectReader<'a> {
+    pub(crate) fn new(
+        key: Arc<str>,
+        layout: &'a Layout,
+        record: ObjectRecord,
+        parsed: &'a mut Parsed,
+        tools: Tools<'a>,
+    ) -> Self {
+        let facts = ObjectFacts {
+            account: layout.account.to_string(),
+            region: layout.region.to_string(),
+            organization: layout.organization.to_string(),
+        };
+        let number = parsed.objects.len() as u32;
+        let (earlier, foreign, failure) = (0, Vec::new(), None);
+        Self { key, parsed, tools, layout, facts, record, number, earlier, foreign, failure }
+    }
+
+    /// Reads the object; returns its record. An error of input says that the whole object is to be set
+    /// aside.
+    pub(crate) fn read(mut self, source: &[u8]) -> (ObjectRecord, Result<()>) {
+        let outcome = self.documents(source);
+        (self.record, self.failure.map_or(outcome, Err))
+    }
+
     /// Reads every top-level value of the object: usually one envelope that fills it, but lines of
-    /// records, concatenated envelopes and their mixtures are out there, too. An error says that the
-    /// whole object is to be set aside.
-    pub(crate) fn read(&mut self, source: &[u8]) -> Result<()> {
+    /// records, concatenated envelopes and their mixtures are out there, too.
+    fn documents(&mut self, source: &[u8]) -> Result<()> {
         let mut at = if source.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
         let mut is_first = true;
         loop {
@@ -90,7 +133,7 @@ impl ObjectReader<'_> {
                 Ok(self.one_value(source, range, is_json.then_some(reason)))
             }
             Container::Foreign(Foreign::NotJson) if is_first => {
-                self.foreign.push((range.clone(), Foreign::NotJson));
+                self.add_foreign(range.clone(), Foreign::NotJson);
                 Ok(range.end)
             }
             Container::Damaged(reason) => Ok(self.one_value(source, range, Some(reason))),
@@ -100,7 +143,7 @@ impl ObjectReader<'_> {
                 let line = range.start..line.map_or(range.end, |at| range.start + at);
                 // After damage it may be an array's rest that stands in one line with others.
                 let span = line.start..next_record(source, line);
-                self.foreign.push((span.clone(), Foreign::NotJson));
+                self.add_foreign(span.clone(), Foreign::NotJson);
                 Ok(span.end)
             }
             Container::Foreign(kind) => {
@@ -111,7 +154,7 @@ impl ObjectReader<'_> {
                     // Damage may have made another thing of it.
                     return Ok(self.one_value(source, range, None));
                 }
-                self.foreign.push((span.clone(), kind));
+                self.add_foreign(span.clone(), kind);
                 Ok(span.end)
             }
             Container::Sequence(_) => Ok(self.one_value(source, range, None)),
@@ -138,11 +181,16 @@ impl ObjectReader<'_> {
         let Some((span, _)) = first else {
             return matches!(self.layout.folder, Folder::Logs(_));
         };
-        self.parser.parse(source, span, |cursor, _| is_cloudtrail(&cursor)).unwrap_or(true)
+        if span.len() > MAX_RECORD_BYTES {
+            return true;
+        }
+        self.tools.parser.parse(source, span, |cursor, _| is_cloudtrail(&cursor)).unwrap_or(true)
     }
 
+    /// Whether a value that has its end is JSON; of one that is too large for a record to be parsed, that
+    /// is enough.
     fn is_json(&mut self, source: &[u8], span: Range<usize>) -> bool {
-        self.parser.parse(source, span, |_, _| ()).is_ok()
+        span.len() > MAX_RECORD_BYTES || self.tools.parser.parse(source, span, |_, _| ()).is_ok()
     }
 
     /// Reads the elements of an array as documents of their own.
@@ -160,7 +208,7 @@ impl ObjectReader<'_> {
                 Container::Damaged(why) => self.one_value(source, span, Some(why)),
                 Container::Array { .. } => self.document(source, span, false)?,
                 Container::Foreign(kind) => {
-                    self.foreign.push((span.clone(), kind));
+                    self.add_foreign(span.clone(), kind);
                     span.end
                 }
             };
@@ -168,12 +216,23 @@ impl ObjectReader<'_> {
         Ok((end + 1).min(range.end))
     }
 
+    fn add_foreign(&mut self, span: Range<usize>, kind: Foreign) {
+        let is_full = self.foreign.len() as u64 >= MAX_ENTRIES;
+        match self.foreign.last_mut() {
+            Some(last) if is_full => {
+                last.span.end = span.end;
+                last.count += 1;
+            }
+            _ => self.foreign.push(ForeignSpan { span, kind, count: 1 }),
+        }
+    }
+
     /// What no record is: with no record beside it, the object is of another kind; else each such
     /// value is set aside.
     fn settle_foreign(&mut self, source: &[u8]) -> Result<()> {
         let foreign = std::mem::take(&mut self.foreign);
-        let Some((_, kind)) = foreign.first() else { return Ok(()) };
-        if self.record.tally.read == 0 {
+        let Some(ForeignSpan { kind, .. }) = foreign.first() else { return Ok(()) };
+        if self.earlier + self.record.tally.read == 0 {
             let is_log = matches!(self.layout.folder, Folder::Logs(_));
             if is_log && matches!(kind, Foreign::NotJson | Foreign::OtherJson) {
                 let reason = format!("no CloudTrail records: {}", kind.describe());
@@ -182,13 +241,9 @@ impl ObjectReader<'_> {
             self.record.outcome = ObjectOutcome::Ignored(kind.describe().to_owned());
             return Ok(());
         }
-        for (span, kind) in foreign {
-            self.set_aside(
-                source,
-                span,
-                &format!("no CloudTrail record: {}", kind.describe()),
-                None,
-            );
+        for ForeignSpan { span, kind, count } in foreign {
+            let reason = format!("no CloudTrail record: {}", kind.describe());
+            self.set_aside_all(source, span, count, &reason, None);
         }
         Ok(())
     }
@@ -272,13 +327,41 @@ impl ObjectReader<'_> {
         if source.get(at) == Some(&b'}') { at + 1 } else { at.max(range.start) }
     }
 
+    /// Parses records that stand one after another. What the segment cannot hold goes to the host; when
+    /// that fails, nothing more is parsed.
     fn parse_chunk(&mut self, source: &[u8], range: Range<usize>) -> Result<()> {
-        let Self { key, parsed, scratch, options, layout, facts, record, number, .. } = self;
-        self.parser.parse(source, range, |cursor, count| {
-            let (key, number) = (&*key, *number);
-            Taker { key, parsed, scratch, options, layout, facts, record, number }
+        if self.failure.is_some() {
+            return Ok(());
+        }
+        // Chunks are much smaller, but for such a record.
+        if range.len() > MAX_RECORD_BYTES {
+            return Err(Error::bad_input(format!("record is over {MAX_RECORD_BYTES} bytes")));
+        }
+        let Self { key, parsed, tools, layout, facts, record, number, earlier, .. } = self;
+        let Tools { parser, scratch, options, .. } = tools;
+        parser.parse(source, range, |cursor, count| {
+            let (key, number, earlier) = (&*key, *number, *earlier);
+            Taker { key, parsed, scratch, options, layout, facts, record, number, earlier }
                 .take_all(cursor, count);
-        })
+        })?;
+        if self.parsed.footprint() > self.tools.most {
+            self.failure = self.end_part().err();
+        }
+        Ok(())
+    }
+
+    /// Hands over what has been parsed so far; the object goes on in the next part.
+    fn end_part(&mut self) -> Result<()> {
+        let history = self.parsed.histories.last().copied();
+        self.parsed.objects.push(self.record.clone());
+        self.tools.host.take_part(self.parsed)?;
+        self.parsed.continues = true;
+        // Equal records of the object go on being counted where the last part ended.
+        self.parsed.histories.extend(history);
+        self.earlier += self.record.tally.read;
+        self.record.tally = Tally::default();
+        self.number = 0;
+        Ok(())
     }
 
     /// Values split by brackets, each parsed alone, so that a bad one costs only itself.
@@ -296,16 +379,29 @@ impl ObjectReader<'_> {
         reason: &str,
         stopped: Option<usize>,
     ) {
-        self.parsed.quarantine.push(QuarantinedObject {
+        self.set_aside_all(source, span, 1, reason, stopped);
+    }
+
+    fn set_aside_all(
+        &mut self,
+        source: &[u8],
+        span: Range<usize>,
+        records: u64,
+        reason: &str,
+        stopped: Option<usize>,
+    ) {
+        let entry = QuarantinedObject {
             object: Arc::clone(&self.key),
-            record: Some(self.record.tally.read),
+            record: Some(self.earlier + self.record.tally.read),
+            records,
             byte: span.start as u64,
             error_byte: stopped.map(|at| at as u64),
             reason: reason.to_owned(),
-            raw: source[span].to_vec(),
-        });
-        self.record.tally.read += 1;
-        self.record.tally.quarantined += 1;
+            raw: Raw::default(),
+        };
+        self.parsed.set_aside(entry, &source[span]);
+        self.record.tally.read += records;
+        self.record.tally.quarantined += records;
     }
 }
 
@@ -319,6 +415,7 @@ struct Taker<'a> {
     facts: &'a ObjectFacts,
     record: &'a mut ObjectRecord,
     number: u32,
+    earlier: u64,
 }
 
 impl Taker<'_> {
@@ -340,14 +437,16 @@ impl Taker<'_> {
             );
             if let Err(err) = outcome {
                 let span = before.clone().skip();
-                self.parsed.quarantine.push(QuarantinedObject {
+                let entry = QuarantinedObject {
                     object: Arc::clone(self.key),
-                    record: Some(self.record.tally.read),
+                    record: Some(self.earlier + self.record.tally.read),
+                    records: 1,
                     byte: span.start as u64,
                     error_byte: None,
                     reason: err.to_string(),
-                    raw: cursor.bytes()[span].to_vec(),
-                });
+                    raw: Raw::default(),
+                };
+                self.parsed.set_aside(entry, &cursor.bytes()[span]);
                 self.record.tally.quarantined += 1;
             }
             self.record.tally.read += 1;

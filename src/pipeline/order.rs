@@ -1,12 +1,14 @@
 //! Results that become ready in any order, handled in one.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Handles items in the order of their numbers, whoever brings them.
 #[derive(Debug)]
 pub(crate) struct InOrder<T, S> {
     inner: Mutex<Inner<T, S>>,
+    advanced: Condvar,
 }
 
 #[derive(Debug)]
@@ -19,7 +21,8 @@ struct Inner<T, S> {
 impl<T, S> InOrder<T, S> {
     /// Waits for number 0 first.
     pub(super) fn new(state: S) -> Self {
-        Self { inner: Mutex::new(Inner { next: 0, waiting: BTreeMap::new(), state }) }
+        let inner = Inner { next: 0, waiting: BTreeMap::new(), state };
+        Self { inner: Mutex::new(inner), advanced: Condvar::new() }
     }
 
     /// Brings an item; handles it and those it was holding up, if its turn has come.
@@ -32,6 +35,32 @@ impl<T, S> InOrder<T, S> {
             handle(&mut inner.state, item);
             inner.next += 1;
         }
+        self.advanced.notify_all();
+    }
+
+    /// Returns whether all items before a number have been handled.
+    pub(super) fn is_turn(&self, number: u64) -> bool {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).next >= number
+    }
+
+    /// Waits for a number's turn and does something with the state; the turn goes on. Returns nothing when
+    /// `stop` says so first. Whoever handles items before it must not wait for this one.
+    pub(super) fn in_turn<R>(
+        &self,
+        number: u64,
+        stop: impl Fn() -> bool,
+        handle: impl FnOnce(&mut S) -> R,
+    ) -> Option<R> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        while inner.next < number {
+            if stop() {
+                return None;
+            }
+            let pause = Duration::from_millis(50);
+            let waited = self.advanced.wait_timeout(inner, pause);
+            inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Some(handle(&mut inner.state))
     }
 
     /// Returns the state; items that never had their turn are dropped.
@@ -51,5 +80,23 @@ mod tests {
             order.bring(number, number, |seen: &mut Vec<u64>, item| seen.push(item));
         }
         assert_eq!(order.into_state(), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn an_item_in_parts_has_its_turn_until_the_last() {
+        let order = InOrder::new(Vec::new());
+        let push = |seen: &mut Vec<&'static str>, item| seen.push(item);
+        order.bring(1, "c", push);
+        assert!(order.is_turn(0) && !order.is_turn(1));
+        assert_eq!(order.in_turn(1, || true, |_| ()), None, "it is not its turn");
+        order.in_turn(0, || false, |seen| seen.push("a")).unwrap();
+
+        std::thread::scope(|threads| {
+            let later = threads.spawn(|| order.in_turn(2, || false, |seen| seen.push("d")));
+            order.bring(0, "b", push);
+            later.join().unwrap();
+        });
+
+        assert_eq!(order.into_state(), ["a", "b", "c", "d"]);
     }
 }

@@ -16,6 +16,10 @@ pub struct Report {
     pub objects_ignored: u64,
     /// Objects set aside whole.
     pub objects_quarantined: u64,
+    /// Objects and archives whose gzip stream has padding (zero bytes, line ends, spaces) between or after
+    /// its members, which was passed over.
+    #[serde(default)]
+    pub objects_padded: u64,
     /// Objects of the source that the lake holds already.
     pub objects_known: u64,
     /// Records found.
@@ -130,6 +134,7 @@ impl Done {
         report.units += 1;
         report.units_resumed += u64::from(is_resumed);
         report.objects_ignored += manifest.passed_over;
+        report.objects_padded += manifest.objects_padded;
         for object in &manifest.objects {
             report.objects_read += u64::from(object.outcome != ObjectOutcome::Archive);
             match &object.outcome {

@@ -6,59 +6,81 @@
 //! while it holds a thread of the pool.
 
 use crate::columns::Fingerprints;
-use crate::commit::{CopyKey, ObjectOutcome, ObjectRecord, Tally, UnitId};
+use crate::commit::{CopyKey, MAX_UNIT_RAW, ObjectRecord, UnitId, cut_raw};
 use crate::decode::Decoder;
-use crate::error::{Error, ErrorKind, Reaction, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::pipeline::ConvertOptions;
 use crate::pipeline::budget::Budget;
 use crate::pipeline::buffers::Buffers;
 use crate::pipeline::feed::{Next, Units};
-use crate::pipeline::fetch::{Fetch, Fetched, abort_all, json_bytes};
-use crate::pipeline::finish::{Committer, Ready, Settled, Staged, Staging, Target};
+use crate::pipeline::fetch::{Fetch, abort_all};
+use crate::pipeline::finish::{Committer, Ready, SegmentPart, Settled, Staged, Staging, Target};
+use crate::pipeline::hand::{Hand, Json, Turns};
 use crate::pipeline::order::InOrder;
+use crate::pipeline::part::Parts;
 use crate::pipeline::plan::Unit;
 use crate::pipeline::report::{Done, Progress, Report};
-use crate::pipeline::segment::{Input, Parsed, RowOptions, SegmentObject, Worker, parse_segment};
+use crate::pipeline::segment::{
+    MEMORY_PER_JSON_BYTE, Parsed, RowOptions, SegmentObject, Worker, parse_segment,
+};
 use crate::pipeline::settle::Settle;
 use crate::pipeline::tasks::all;
-use crate::source::{Object, Place, members};
+use crate::source::{Beside, Object, Place};
 use crate::storage::Storage;
-use hashbrown::HashMap;
 use rayon::ThreadPoolBuilder;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot::Receiver as Announced;
-use xxhash_rust::xxh3::xxh3_64;
-
-/// Memory that a segment takes for each byte of its JSON, while it is in flight: its distinct texts,
-/// cells and trees, and its share of what workers take.
-const MEMORY_PER_JSON_BYTE: u64 = 2;
 
 /// A segment on its way, with what it must give back.
 pub(crate) struct Job {
     /// The segment's turn to settle.
-    number: u64,
+    pub(super) number: u64,
     /// Its place among what reaches the committer.
     position: u64,
-    unit: Arc<UnitId>,
-    segment: u32,
-    taken: u64,
+    pub(super) unit: Arc<UnitId>,
+    pub(super) segment: SegmentPart,
+    /// What it took from the budget.
+    pub(super) taken: u64,
     bytes: u64,
+}
+
+impl Job {
+    pub(super) fn new(
+        turns: &Turns,
+        unit: Arc<UnitId>,
+        segment: u32,
+        taken: u64,
+        bytes: u64,
+    ) -> Self {
+        let Turns { number, position, .. } = *turns;
+        Self { number, position, unit, segment: SegmentPart { segment, part: 0 }, taken, bytes }
+    }
+
+    /// Where the job's present part reaches the committer.
+    pub(super) fn position(&self) -> (u64, u32) {
+        (self.position, self.segment.part)
+    }
 }
 
 /// A settled segment, as those who encode its files share it.
 struct Sharing {
     staging: Staging,
     job: Job,
-    sender: Sender<(u64, Arrival)>,
+    sender: Sender<Arriving>,
 }
 
-/// What reaches the committer, by segment number.
-enum Arrival {
+/// What reaches the committer: its position, the part that it is there, and what it is.
+pub(super) type Arriving = ((u64, u32), Arrival);
+
+/// What reaches the committer, by its position.
+pub(super) enum Arrival {
+    /// A part of a segment, after which others come.
+    Part(Box<Staged>),
+    /// A segment, or its last part.
     Segment(Box<Staged>),
     /// Its files could not be put.
     Failed(Error),
@@ -66,26 +88,26 @@ enum Arrival {
     End(Box<End>),
 }
 
-struct End {
-    unit: Arc<UnitId>,
-    is_resumed: bool,
-    archive: Option<ObjectRecord>,
-    passed_over: u64,
+pub(super) struct End {
+    pub(super) unit: Arc<UnitId>,
+    pub(super) is_resumed: bool,
+    pub(super) archive: Option<ObjectRecord>,
+    pub(super) beside: Beside,
 }
 
 /// A run, as all its threads see it.
 pub(crate) struct Run<'a> {
-    options: &'a ConvertOptions,
-    storage: &'a Storage,
-    handle: &'a Handle,
+    pub(super) options: &'a ConvertOptions,
+    pub(super) storage: &'a Storage,
+    pub(super) handle: &'a Handle,
     progress: &'a Progress,
     stop: &'a AtomicBool,
-    budget: Arc<Budget>,
+    pub(super) budget: Arc<Budget>,
     /// Of what is fetched and not yet parsed.
     fetch_budget: Budget,
     workers: Mutex<Vec<Worker>>,
     buffers: Mutex<Buffers>,
-    settle: InOrder<(Job, Parsed), Settle>,
+    pub(super) settle: InOrder<(Job, Parsed), Settle>,
     failure: Mutex<Option<Error>>,
     /// Set when the last unit has been handed out.
     is_through: AtomicBool,
@@ -203,7 +225,7 @@ impl Run<'_> {
         })
     }
 
-    fn fail(&self, err: Error) {
+    pub(super) fn fail(&self, err: Error) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(err);
     }
 
@@ -211,7 +233,7 @@ impl Run<'_> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         if let Some(lost) = self.storage.lost() {
             self.fail(lost);
         }
@@ -223,7 +245,7 @@ impl Run<'_> {
         &'s self,
         scope: &rayon::Scope<'s>,
         feed: &mut dyn Units,
-        sender: &Sender<(u64, Arrival)>,
+        sender: &Sender<Arriving>,
     ) {
         let mut turns = Turns::default();
         let mut fetches = VecDeque::new();
@@ -259,7 +281,7 @@ impl Run<'_> {
         &'s self,
         scope: &rayon::Scope<'s>,
         unit: Unit,
-        sender: &Sender<(u64, Arrival)>,
+        sender: &Sender<Arriving>,
         turns: &mut Turns,
         fetches: &mut VecDeque<Fetch<Unit>>,
     ) -> bool {
@@ -282,7 +304,7 @@ impl Run<'_> {
         &'s self,
         scope: &rayon::Scope<'s>,
         mut unit: Unit,
-        sender: &Sender<(u64, Arrival)>,
+        sender: &Sender<Arriving>,
         turns: &mut Turns,
         fetches: &mut VecDeque<Fetch<Unit>>,
     ) -> bool {
@@ -306,7 +328,7 @@ impl Run<'_> {
     fn hand_out_fetched<'s>(
         &'s self,
         scope: &rayon::Scope<'s>,
-        sender: &Sender<(u64, Arrival)>,
+        sender: &Sender<Arriving>,
         turns: &mut Turns,
         fetches: &mut VecDeque<Fetch<Unit>>,
     ) -> bool {
@@ -322,7 +344,7 @@ impl Run<'_> {
         &'s self,
         scope: &rayon::Scope<'s>,
         fetch: Fetch<Unit>,
-        sender: &Sender<(u64, Arrival)>,
+        sender: &Sender<Arriving>,
         turns: &mut Turns,
     ) -> bool {
         let taken = fetch.taken;
@@ -340,7 +362,7 @@ impl Run<'_> {
         let mut hand = Hand { run: self, scope, sender, id, turns, segment: 0 };
         let is_out = hand.fetched(fetched);
         self.fetch_budget.give(taken);
-        is_out && hand.end(unit.is_resumed, None, 0)
+        is_out && hand.end(unit.is_resumed, None, Beside::default())
     }
 
     /// Hands out a unit that is read by the workers, or streamed by this thread.
@@ -348,7 +370,7 @@ impl Run<'_> {
         &'s self,
         scope: &rayon::Scope<'s>,
         unit: &Unit,
-        sender: &Sender<(u64, Arrival)>,
+        sender: &Sender<Arriving>,
         turns: &mut Turns,
     ) -> bool {
         if let Some(intent) = unit.intent(&self.settings)
@@ -363,15 +385,17 @@ impl Run<'_> {
             && object.archive.is_some()
         {
             // An archive that was left half-way is not committed: its intent stays.
-            let Some((archive, passed_over)) = hand.archive(object) else { return false };
-            return hand.end(unit.is_resumed, archive, passed_over);
+            let Some((archive, beside)) = hand.archive(object) else { return false };
+            return hand.end(unit.is_resumed, archive, beside);
         }
         let bytes = unit.objects.iter().map(|object| object.size).sum();
         let objects = unit.objects.iter().filter_map(SegmentObject::file).collect();
-        hand.out(objects, unit.json_estimate(), bytes) && hand.end(unit.is_resumed, None, 0)
+        let largest = unit.objects.iter().map(|object| object.json_estimate).max().unwrap_or(0);
+        hand.out(objects, Json { all: unit.json_estimate(), largest }, bytes)
+            && hand.end(unit.is_resumed, None, Beside::default())
     }
 
-    fn worker(&self) -> Worker {
+    pub(super) fn worker(&self) -> Worker {
         let kept = self.workers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         kept.unwrap_or_else(|| Worker::new(Decoder::new(self.options.caps), &self.rows))
     }
@@ -380,27 +404,30 @@ impl Run<'_> {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep_worker(&self, worker: Worker) {
+    pub(super) fn keep_worker(&self, worker: Worker) {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
     }
 
     /// Decodes and parses a segment, and brings it to its turn.
-    fn parse<'s>(
+    pub(super) fn parse<'s>(
         &'s self,
         scope: &rayon::Scope<'s>,
-        job: Job,
+        mut job: Job,
         objects: Vec<SegmentObject>,
-        sender: &Sender<(u64, Arrival)>,
+        sender: &Sender<Arriving>,
     ) {
         let mut worker = self.worker();
         let mut parsed = self.buffers().take();
-        let outcome = parse_segment(objects, &mut worker, &self.rows, &mut parsed);
+        let mut parts = Parts { run: self, job: &mut job, sender };
+        let outcome = parse_segment(objects, &mut worker, &self.rows, &mut parsed, &mut parts);
         self.keep_worker(worker);
-        if let Err(err) = outcome {
-            return self.fail(err);
+        match outcome {
+            Ok(()) => {}
+            // Whoever waited for room or a turn when the run was to end.
+            Err(err) if err.kind() == ErrorKind::Interrupted => return,
+            Err(err) => return self.fail(err),
         }
-        let records: u64 = parsed.objects.iter().map(|object| object.tally.read).sum();
-        Progress::add(&self.progress.records, records);
+        self.count_records(&parsed);
         self.settle.bring(job.number, (job, parsed), |settle, (job, parsed)| {
             match settle.settle(parsed, &job.unit, job.segment) {
                 Ok(settled) => {
@@ -412,13 +439,18 @@ impl Run<'_> {
         });
     }
 
+    pub(super) fn count_records(&self, parsed: &Parsed) {
+        let records: u64 = parsed.objects.iter().map(|object| object.tally.read).sum();
+        Progress::add(&self.progress.records, records);
+    }
+
     /// Puts a settled segment's rows in order, and lets the workers encode and stage them.
     fn finish<'s>(
         &'s self,
         scope: &rayon::Scope<'s>,
         job: Job,
         settled: Settled,
-        sender: Sender<(u64, Arrival)>,
+        sender: Sender<Arriving>,
     ) {
         let staging = Staging::new(settled, &job.unit, job.segment, self.options);
         let tasks = staging.tasks();
@@ -451,7 +483,7 @@ impl Run<'_> {
         Progress::add(&self.progress.bytes, job.bytes);
         Progress::add(&self.progress.objects, staged.objects.len() as u64);
         let budget = Arc::clone(&self.budget);
-        let (position, taken) = (job.position, job.taken);
+        let (position, taken) = (job.position(), job.taken);
         if uploads.is_empty() {
             budget.give(taken);
             let _ = sender.send((position, Arrival::Segment(Box::new(staged))));
@@ -472,11 +504,12 @@ impl Run<'_> {
     fn commit_loop<'r, 't>(
         &self,
         mut committer: Committer<'r, 't>,
-        receiver: &Receiver<(u64, Arrival)>,
+        receiver: &Receiver<Arriving>,
     ) -> Committer<'r, 't> {
-        let mut waiting: BTreeMap<u64, Arrival> = BTreeMap::new();
-        let mut next = 0;
+        let mut waiting: BTreeMap<(u64, u32), Arrival> = BTreeMap::new();
+        let mut next = (0, 0);
         let mut segments = Vec::new();
+        let mut raw_room = MAX_UNIT_RAW;
         while let Ok(arrival) = receiver.recv() {
             for (position, arrival) in std::iter::once(arrival).chain(receiver.try_iter()) {
                 match arrival {
@@ -486,17 +519,26 @@ impl Run<'_> {
             }
             let mut ready = Vec::new();
             while let Some(arrival) = waiting.remove(&next) {
-                next += 1;
+                next = match &arrival {
+                    Arrival::Part(_) => (next.0, next.1 + 1),
+                    _ => (next.0 + 1, 0),
+                };
                 match arrival {
-                    Arrival::Segment(staged) => segments.push(*staged),
+                    Arrival::Part(mut staged) | Arrival::Segment(mut staged) => {
+                        raw_room -= cut_raw(&mut staged.quarantine, raw_room);
+                        segments.push(*staged);
+                    }
                     Arrival::Failed(_) => break,
-                    Arrival::End(end) => ready.push(Ready {
-                        unit: UnitId::clone(&end.unit),
-                        is_resumed: end.is_resumed,
-                        archive: end.archive,
-                        passed_over: end.passed_over,
-                        segments: std::mem::take(&mut segments),
-                    }),
+                    Arrival::End(end) => {
+                        raw_room = MAX_UNIT_RAW;
+                        ready.push(Ready {
+                            unit: UnitId::clone(&end.unit),
+                            is_resumed: end.is_resumed,
+                            archive: end.archive,
+                            beside: end.beside,
+                            segments: std::mem::take(&mut segments),
+                        });
+                    }
                 }
             }
             if ready.is_empty() {
@@ -508,132 +550,5 @@ impl Run<'_> {
             }
         }
         committer
-    }
-}
-
-/// The next free numbers: ends of units reach the committer but settle nothing.
-#[derive(Default)]
-struct Turns {
-    number: u64,
-    position: u64,
-    /// Says when the intent of the last unit that is being fetched is written.
-    announced: Option<Announced<()>>,
-}
-
-/// Hands out the segments of one unit.
-struct Hand<'h, 's, 'a> {
-    run: &'s Run<'a>,
-    scope: &'h rayon::Scope<'s>,
-    sender: &'h Sender<(u64, Arrival)>,
-    id: Arc<UnitId>,
-    turns: &'h mut Turns,
-    segment: u32,
-}
-
-impl<'s> Hand<'_, 's, '_> {
-    /// Hands out a segment once there is memory for it; `false` when the run is to end instead.
-    fn out(&mut self, objects: Vec<SegmentObject>, json: u64, bytes: u64) -> bool {
-        let run = self.run;
-        let taken = json.saturating_mul(MEMORY_PER_JSON_BYTE);
-        if !run.budget.take(taken, || run.is_over()) {
-            return false;
-        }
-        let Turns { number, position, .. } = *self.turns;
-        let unit = Arc::clone(&self.id);
-        let job = Job { number, position, unit, segment: self.segment, taken, bytes };
-        self.turns.number += 1;
-        self.turns.position += 1;
-        self.segment += 1;
-        let sender = self.sender.clone();
-        self.scope.spawn(move |scope| run.parse(scope, job, objects, &sender));
-        true
-    }
-
-    /// Hands out objects that are here, as many segments as their JSON asks for.
-    fn fetched(&mut self, objects: Vec<Fetched>) -> bool {
-        let most = self.run.options.unit_size.0;
-        let (mut waiting, mut json, mut bytes) = (Vec::new(), 0, 0);
-        for object in objects {
-            if json + object.json > most && !waiting.is_empty() {
-                if !self.out(std::mem::take(&mut waiting), json, bytes) {
-                    return false;
-                }
-                (json, bytes) = (0, 0);
-            }
-            json += object.json;
-            bytes += object.bytes;
-            waiting.push(object.object);
-        }
-        self.out(waiting, json, bytes)
-    }
-
-    /// Tells the committer that all segments of the unit are handed out.
-    fn end(&mut self, is_resumed: bool, archive: Option<ObjectRecord>, passed_over: u64) -> bool {
-        let end = End { unit: Arc::clone(&self.id), is_resumed, archive, passed_over };
-        let _ = self.sender.send((self.turns.position, Arrival::End(Box::new(end))));
-        self.turns.position += 1;
-        true
-    }
-
-    /// Streams an archive's members into segments; returns the archive's own ledger line.
-    fn archive(&mut self, object: &Object) -> Option<(Option<ObjectRecord>, u64)> {
-        let kind = object.archive?;
-        let (mut waiting, mut json) = (Vec::new(), 0);
-        // A tar may have several members of one name.
-        let mut names: HashMap<u64, u32> = HashMap::new();
-        let unit_size = self.run.options.unit_size.0;
-        let max_bytes = self.run.options.caps.max_object_bytes;
-        let opened = match object.open(self.run.handle) {
-            Ok(opened) => opened,
-            Err(err) => {
-                self.run.fail(err);
-                return None;
-            }
-        };
-        let streamed = members(opened, kind, max_bytes, &mut |member| {
-            let estimate = member.bytes.as_ref().map_or(0, |bytes| json_bytes(bytes));
-            if json + estimate > unit_size && !waiting.is_empty() {
-                if !self.out(std::mem::take(&mut waiting), json, 0) {
-                    return Err(Error::new(ErrorKind::Interrupted, "stopped"));
-                }
-                json = 0;
-            }
-            json += estimate;
-            let earlier = names.entry(xxh3_64(member.name.as_bytes())).or_default();
-            waiting.push(SegmentObject::member(object, member, *earlier));
-            *earlier += 1;
-            Ok(())
-        });
-        let passed_over = match streamed {
-            Ok(passed_over) => passed_over,
-            Err(err) if err.kind().reaction() == Reaction::Quarantine => {
-                let whole = SegmentObject {
-                    key: object.key.clone(),
-                    etag: String::new(),
-                    layout: object.layout.clone(),
-                    size: 0,
-                    earlier: 0,
-                    input: Input::Unreadable(Error::bad_input(err.to_string())),
-                };
-                waiting.push(whole);
-                0
-            }
-            Err(err) if err.kind() == ErrorKind::Interrupted => return None,
-            Err(err) => {
-                self.run.fail(err.at("archive", &object.key));
-                return None;
-            }
-        };
-        if !self.out(waiting, json, object.size) {
-            return None;
-        }
-        let record = ObjectRecord {
-            key: object.key.clone(),
-            etag: object.etag.clone(),
-            bytes: object.size,
-            outcome: ObjectOutcome::Archive,
-            tally: Tally::default(),
-        };
-        Some((Some(record), passed_over))
     }
 }

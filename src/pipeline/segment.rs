@@ -3,13 +3,15 @@
 //! A segment is a unit, or a part of one when the unit is a large archive. Every record of every
 //! object ends in exactly one place: a row, or the quarantine.
 
-use crate::columns::{Fingerprints, MAX_UNIT_BYTES, ObjectFacts, Scratch, TableRows, Texts};
-use crate::commit::{ObjectOutcome, ObjectRecord, QuarantinedObject, Tally};
-use crate::decode::{Decoded, Decoder};
+use crate::columns::{Fingerprints, MAX_UNIT_BYTES, Scratch, TableRows, Texts};
+use crate::commit::{
+    MAX_ENTRIES, MAX_SEGMENT_RAW, ObjectOutcome, ObjectRecord, QuarantinedObject, Raw, Tally,
+};
+use crate::decode::{Decoded, Decoder, is_gzip, packed_with};
 use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::parse::Parser;
 use crate::partition::PartitionBy;
-use crate::pipeline::object::ObjectReader;
+use crate::pipeline::object::{ObjectReader, Tools};
 use crate::pipeline::{ConvertOptions, Duplicates};
 use crate::schema::Family;
 use crate::source::{Layout, Member, Object, Place, parse_layout};
@@ -35,7 +37,7 @@ pub(crate) struct SegmentObject {
     pub key: String,
     pub etag: String,
     pub layout: Layout,
-    /// Its bytes, as it is stored.
+    /// Its bytes, as it is stored: of a member, what it takes in its archive.
     pub size: u64,
     /// Members of the same name before it in its archive.
     pub earlier: u32,
@@ -63,7 +65,7 @@ impl SegmentObject {
             key: format!("{}!/{}", archive.key, member.name),
             etag: String::new(),
             layout: parse_layout(&member.name),
-            size: member.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            size: member.stored,
             earlier,
             input: match member.bytes {
                 Ok(bytes) => Input::Bytes(bytes.into()),
@@ -80,6 +82,8 @@ pub(crate) struct RowOptions {
     pub nested: bool,
     pub keeps_copies: bool,
     pub fingerprints: Fingerprints,
+    /// JSON bytes of a unit.
+    pub unit_size: u64,
 }
 
 impl RowOptions {
@@ -90,13 +94,38 @@ impl RowOptions {
             nested,
             keeps_copies: options.duplicates == Duplicates::Keep,
             fingerprints,
+            unit_size: options.unit_size.0,
         }
     }
+
+    /// Returns how much may be parsed of `json` bytes before it is handed over as a part: what the
+    /// segment has taken of the memory. It depends on input and options alone, as the files do.
+    fn most_parsed(&self, json: u64) -> u64 {
+        let most = MEMORY_PER_JSON_BYTE.saturating_mul(self.unit_size).max(LEAST_PART);
+        MEMORY_PER_JSON_BYTE.saturating_mul(json).clamp(LEAST_PART, most)
+    }
+}
+
+/// Memory that a segment takes for each byte of its JSON, while it is in flight: its distinct texts,
+/// cells and trees, and its share of what workers take.
+pub(crate) const MEMORY_PER_JSON_BYTE: u64 = 2;
+
+/// What is parsed is not handed over before it takes this: 16 MiB.
+const LEAST_PART: u64 = 16 << 20;
+
+/// What a segment asks of whoever has it parsed.
+pub(crate) trait Host {
+    /// Is told before an object takes memory: how many bytes of JSON the segment has with it, and the
+    /// object alone.
+    fn make_room(&mut self, json: u64, object: u64) -> Result<()>;
+
+    /// Takes what has been parsed so far, of an object that goes on, and leaves empty buffers.
+    fn take_part(&mut self, parsed: &mut Parsed) -> Result<()>;
 }
 
 /// A worker's buffers that are larger go when an object is done: few objects are, and what they took
 /// would stay with every worker.
-const MAX_KEPT_BYTES: usize = 16 << 20;
+pub(super) const MAX_KEPT_BYTES: usize = 16 << 20;
 
 /// Buffers that a worker keeps from segment to segment.
 #[derive(Debug)]
@@ -128,6 +157,9 @@ impl Worker {
         if self.file.capacity() > MAX_KEPT_BYTES {
             self.file = Vec::new();
         }
+        if self.parser.capacity() > MAX_KEPT_BYTES {
+            self.parser = Parser::default();
+        }
     }
 }
 
@@ -144,6 +176,12 @@ pub(crate) struct Parsed {
     pub quarantine: Vec<QuarantinedObject>,
     pub bytes_json: u64,
     pub bytes_compressed: u64,
+    /// Objects with padding after their gzip stream.
+    pub objects_padded: u64,
+    /// Whether the first object is the rest of the last part's last one.
+    pub continues: bool,
+    /// Raw bytes kept of what is set aside.
+    raw_kept: u64,
 }
 
 impl Parsed {
@@ -157,6 +195,32 @@ impl Parsed {
         self.quarantine.clear();
         self.bytes_json = 0;
         self.bytes_compressed = 0;
+        self.objects_padded = 0;
+        self.continues = false;
+        self.raw_kept = 0;
+    }
+
+    /// Returns how many bytes of memory the content takes, about.
+    pub(super) fn footprint(&self) -> u64 {
+        let rows: u64 = self.tables.iter().map(TableRows::footprint).sum();
+        let entries = size_of_val(&self.quarantine[..]) as u64 + self.raw_kept;
+        self.texts.size() as u64 + rows + entries
+    }
+
+    /// Sets something aside, with its raw bytes as far as there is room for them. Of an object with very
+    /// many bad records, the last ones share an entry.
+    pub(super) fn set_aside(&mut self, entry: QuarantinedObject, bytes: &[u8]) {
+        let is_one_of_many = |last: &&mut QuarantinedObject| {
+            entry.record.is_some_and(|n| n >= MAX_ENTRIES)
+                && Arc::ptr_eq(&last.object, &entry.object)
+        };
+        let is_full = self.quarantine.len() as u64 >= MAX_ENTRIES;
+        if let Some(last) = self.quarantine.last_mut().filter(|_| is_full).filter(is_one_of_many) {
+            return last.add(entry.records, bytes.len() as u64);
+        }
+        let raw = Raw::of(bytes, MAX_SEGMENT_RAW.saturating_sub(self.raw_kept));
+        self.raw_kept += raw.kept();
+        self.quarantine.push(QuarantinedObject { raw, ..entry });
     }
 
     /// Makes room for `times` as many rows and texts as there are, and a little more. Vectors that grow
@@ -178,102 +242,140 @@ impl Parsed {
     }
 }
 
+/// Looks at what is parsed, and keeps nothing of it.
+pub(crate) struct Visiting<'v>(pub(crate) &'v mut dyn FnMut(&Parsed) -> Result<()>);
+
+impl Host for Visiting<'_> {
+    fn make_room(&mut self, _json: u64, _object: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_part(&mut self, parsed: &mut Parsed) -> Result<()> {
+        (self.0)(parsed)?;
+        parsed.clear();
+        Ok(())
+    }
+}
+
 /// The part of a segment after which room is made for the rest.
 const FIRST_PART: u64 = 8;
 
-/// Decodes and parses the objects of a segment into `parsed`, which is empty.
+/// Decodes and parses the objects of a segment into `parsed`, which is empty. A segment that takes more
+/// memory than its JSON lets expect goes to `host` in parts; what is in `parsed` at the end is the last.
 ///
 /// # Errors
-/// `Io` when a file cannot be read; input never fails a segment.
+/// `Io` when a file cannot be read, and what `host` returns; input never fails a segment.
 pub(crate) fn parse_segment(
     objects: Vec<SegmentObject>,
     worker: &mut Worker,
     options: &RowOptions,
     parsed: &mut Parsed,
+    host: &mut dyn Host,
 ) -> Result<()> {
     let stored: u64 = objects.iter().map(|object| object.size).sum();
-    let mut is_reserved = false;
+    let (mut so_far, mut is_reserved) = (0, false);
     for object in objects {
-        let number = parsed.objects.len() as u32;
-        let SegmentObject { key, etag, layout, earlier, input, .. } = object;
-        parsed.histories.push(options.fingerprints.object(&key, earlier));
-        worker.scratch.begin_object();
-        let mut file = std::mem::take(&mut worker.file);
-        let bytes: &[u8] = match &input {
-            Input::File(path) => {
-                read_file(path, &mut file).map_err(|err| {
-                    Error::io("cannot read a source object", err).at("object", &key)
-                })?;
-                &file
-            }
-            Input::Bytes(bytes) => bytes,
-            Input::Unreadable(_) => &[],
-        };
-        worker.decoded.clear();
-        let decoded = match &input {
-            Input::Unreadable(err) => Err(Error::new(err.kind(), err.to_string())),
-            _ => worker.decoder.decode(bytes, &mut worker.decoded),
-        };
-        let size = worker.decoded.len();
-        let is_too_much = parsed.bytes_json as usize + size > MAX_UNIT_BYTES;
-        let decoded = if is_too_much { decoded.and(Err(too_much())) } else { decoded };
-        parsed.bytes_compressed += bytes.len() as u64;
-        let shared: Arc<str> = Arc::from(key.as_str());
-        let mut record = ObjectRecord {
-            key,
-            etag,
-            bytes: bytes.len() as u64,
-            outcome: ObjectOutcome::Converted,
-            tally: Tally::default(),
-        };
-        let outcome = match decoded {
-            Err(err) => Err(err),
-            Ok(()) => {
-                parsed.bytes_json += size as u64;
-                let mut reader = ObjectReader {
-                    key: Arc::clone(&shared),
-                    parsed: &mut *parsed,
-                    parser: &mut worker.parser,
-                    scratch: &mut worker.scratch,
-                    options,
-                    layout: &layout,
-                    facts: ObjectFacts {
-                        account: layout.account.to_string(),
-                        region: layout.region.to_string(),
-                        organization: layout.organization.to_string(),
-                    },
-                    record: &mut record,
-                    number,
-                    foreign: Vec::new(),
-                };
-                reader.read(&worker.decoded)
-            }
-        };
-        match outcome {
-            Ok(()) => {}
-            Err(err) if err.kind().reaction() == Reaction::Quarantine => {
-                parsed.quarantine.push(QuarantinedObject {
-                    object: shared,
-                    record: None,
-                    byte: 0,
-                    error_byte: None,
-                    reason: err.to_string(),
-                    raw: bytes.to_vec(),
-                });
-                record.outcome = ObjectOutcome::Quarantined(err.to_string());
-            }
-            Err(err) => return Err(err),
-        }
-        parsed.objects.push(record);
-        worker.file = file;
+        let size = object.size;
+        parse_object(object, worker, options, parsed, host)?;
         worker.drop_large_buffers();
-        let so_far = parsed.bytes_compressed;
+        so_far += size;
         if !is_reserved && so_far < stored && so_far * FIRST_PART >= stored {
             parsed.reserve(stored as f64 / so_far as f64);
             is_reserved = true;
         }
     }
     Ok(())
+}
+
+/// Decodes and parses one object; one that cannot be read at all is set aside.
+fn parse_object(
+    object: SegmentObject,
+    worker: &mut Worker,
+    options: &RowOptions,
+    parsed: &mut Parsed,
+    host: &mut dyn Host,
+) -> Result<()> {
+    let SegmentObject { key, etag, layout, size, earlier, input } = object;
+    let Worker { decoder, parser, scratch, file, decoded, .. } = worker;
+    parsed.histories.push(options.fingerprints.object(&key, earlier));
+    scratch.begin_object();
+    let bytes: &[u8] = match &input {
+        Input::File(path) => {
+            read_file(path, file)
+                .map_err(|err| Error::io("cannot read a source object", err).at("object", &key))?;
+            file
+        }
+        Input::Bytes(bytes) => bytes,
+        Input::Unreadable(_) => &[],
+    };
+    let text = match input {
+        Input::Unreadable(ref err) => Err(Error::new(err.kind(), err.to_string())),
+        _ => text_of(bytes, size, decoder, decoded, &mut |size| {
+            host.make_room(parsed.bytes_json.saturating_add(size), size)
+        }),
+    };
+    let is_too_much =
+        |text: &[u8]| parsed.bytes_json.saturating_add(text.len() as u64) > MAX_UNIT_BYTES as u64;
+    let text = text.and_then(|(text, padding)| match is_too_much(text) {
+        true => Err(too_much()),
+        false => Ok((text, padding)),
+    });
+    parsed.bytes_compressed += bytes.len() as u64;
+    let key: Arc<str> = key.into();
+    let record = ObjectRecord {
+        key: key.to_string(),
+        etag,
+        bytes: bytes.len() as u64,
+        outcome: ObjectOutcome::Converted,
+        tally: Tally::default(),
+    };
+    let (mut record, outcome) = match text {
+        Err(err) => (record, Err(err)),
+        Ok((text, padding)) => {
+            parsed.bytes_json += text.len() as u64;
+            parsed.objects_padded += u64::from(padding > 0);
+            let most = options.most_parsed(parsed.bytes_json);
+            let tools = Tools { parser, scratch, options, host, most };
+            ObjectReader::new(Arc::clone(&key), &layout, record, parsed, tools).read(text)
+        }
+    };
+    if let Err(err) = outcome {
+        if err.kind().reaction() != Reaction::Quarantine {
+            return Err(err);
+        }
+        record.outcome = ObjectOutcome::Quarantined(err.to_string());
+        parsed.set_aside(QuarantinedObject::whole(key, &err), bytes);
+    }
+    parsed.objects.push(record);
+    Ok(())
+}
+
+/// Returns an object's text, decoded if it is gzip, and how many bytes of padding follow its stream.
+fn text_of<'t>(
+    bytes: &'t [u8],
+    stored: u64,
+    decoder: &mut Decoder,
+    decoded: &'t mut Decoded,
+    make_room: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<(&'t [u8], u64)> {
+    decoded.clear();
+    let (text, padding): (&[u8], _) = if is_gzip(bytes) {
+        let padding = decoder.gunzip(bytes, stored, decoded, make_room)?;
+        (decoded, padding)
+    } else {
+        let (size, limit) = (bytes.len() as u64, decoder.caps().max_object_bytes);
+        if size > limit {
+            return Err(decoder.caps().over(limit));
+        }
+        make_room(size)?;
+        (bytes, 0)
+    };
+    match packed_with(text) {
+        Some(name) => Err(Error::bad_input(format!(
+            "object is packed with {name}, which is not read: unpack it, or use gzip"
+        ))),
+        None => Ok((text, padding)),
+    }
 }
 
 fn read_file(path: &std::path::Path, out: &mut Vec<u8>) -> std::io::Result<()> {

@@ -10,7 +10,7 @@ use crate::commit::{
     WorkPlan, copies_key, decode_copies,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::finish::Settled;
+use crate::pipeline::finish::{SegmentPart, Settled};
 use crate::pipeline::segment::Parsed;
 use crate::pipeline::tasks::all;
 use crate::pipeline::{ConvertOptions, Duplicates, SchemaMode};
@@ -124,13 +124,13 @@ impl Settle {
         &mut self,
         parsed: Parsed,
         unit: &UnitId,
-        segment: u32,
+        segment: SegmentPart,
     ) -> Result<Settled> {
         let keeps_copies = self.options.duplicates == Duplicates::Keep;
         let in_lake = self.look_up(&parsed)?;
         let (mut keep, mut copies) = self.keep_new(&parsed, &in_lake, unit.number, keeps_copies);
         if self.claims.is_some() && !keeps_copies {
-            copies = self.claim(copies, &format!("{unit}-{segment:04}"))?;
+            copies = self.claim(copies, &format!("{unit}-{segment}"))?;
             self.leave_out_unclaimed(&parsed, &copies, &mut keep);
         }
         let mut news = Vec::new();

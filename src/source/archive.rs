@@ -1,8 +1,11 @@
 //! Archives as people download them: members are streamed, nothing is unpacked to disk.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::decode::{Caps, Counting, GzipMembers};
+use crate::error::{Error, Result};
 use crate::source::layout::{Folder, parse};
-use flate2::bufread::MultiGzDecoder;
+use crate::source::read_ahead::ReadAhead;
+use crate::source::zip_members::zip_members;
+use std::cell::Cell;
 use std::io::{BufReader, Read, Seek};
 
 /// How an archive is packed.
@@ -37,32 +40,78 @@ impl ArchiveKind {
 pub struct Member {
     /// The path inside the archive.
     pub name: String,
+    /// How many bytes of the archive it takes, about.
+    pub stored: u64,
     /// Its bytes, or why they cannot be had.
     pub bytes: Result<Vec<u8>>,
 }
 
-/// Calls `visit` with each member that may hold logs, in the archive's order; returns how many
-/// were passed over. Members over `max_bytes` are handed out as an error and not read.
+/// Takes the members of an archive.
+pub trait MemberSink {
+    /// Is told how many bytes the next member has, before memory is taken for them.
+    ///
+    /// # Errors
+    /// Whatever ends the reading of the archive.
+    fn make_room(&mut self, _bytes: u64) -> Result<()> {
+        Ok(())
+    }
+
+    /// Takes a member.
+    ///
+    /// # Errors
+    /// Whatever ends the reading of the archive.
+    fn take(&mut self, member: Member) -> Result<()>;
+}
+
+impl<F: FnMut(Member) -> Result<()>> MemberSink for F {
+    fn take(&mut self, member: Member) -> Result<()> {
+        self(member)
+    }
+}
+
+/// What was in an archive beside the members that were taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// Members passed over: links, hidden names, digests and other services' objects.
+    pub passed_over: u64,
+    /// Bytes of padding between and after the members of its gzip stream.
+    pub padding: u64,
+}
+
+/// Gives `sink` each member that may hold logs, in the archive's order. A member over a cap is given as
+/// an error and not read; what it may unpack to goes by what it takes in the archive.
 ///
 /// # Errors
-/// `BadInput` when the archive itself is damaged; members before the damage have been visited.
-/// Whatever `visit` returns.
+/// `BadInput` when the archive itself is damaged or goes on after its end; members before that have been
+/// taken. Whatever `sink` returns.
 pub fn members(
     archive: impl Read + Seek,
     kind: ArchiveKind,
-    max_bytes: u64,
-    visit: &mut dyn FnMut(Member) -> Result<()>,
-) -> Result<u64> {
-    let file = BufReader::with_capacity(1 << 20, archive);
+    caps: &Caps,
+    sink: &mut dyn MemberSink,
+) -> Result<Beside> {
     match kind {
-        ArchiveKind::Tar => tar_members(file, max_bytes, visit),
-        ArchiveKind::TarGz => tar_members(MultiGzDecoder::new(file), max_bytes, visit),
-        ArchiveKind::Zip => zip_members(file, max_bytes, visit),
+        ArchiveKind::Tar => {
+            let file = Counting::new(BufReader::with_capacity(1 << 20, archive));
+            let consumed = file.consumed();
+            let passed_over = tar_members(file, &consumed, caps, sink)?;
+            Ok(Beside { passed_over, padding: 0 })
+        }
+        ArchiveKind::TarGz => {
+            let file = GzipMembers::new(BufReader::with_capacity(1 << 20, archive));
+            let (consumed, padding) = (file.consumed(), file.padding());
+            let passed_over = tar_members(file, &consumed, caps, sink)?;
+            Ok(Beside { passed_over, padding: padding.get() })
+        }
+        ArchiveKind::Zip => {
+            let passed_over = zip_members(ReadAhead::new(archive).map_err(damaged)?, caps, sink)?;
+            Ok(Beside { passed_over, padding: 0 })
+        }
     }
 }
 
 /// What is wrong with an archive; unless it is with fetching it.
-fn damaged(err: impl std::error::Error + Send + Sync + 'static) -> Error {
+pub(super) fn damaged(err: impl std::error::Error + Send + Sync + 'static) -> Error {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&err);
     while let Some(err) = cause {
         let io = err.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
@@ -76,8 +125,9 @@ fn damaged(err: impl std::error::Error + Send + Sync + 'static) -> Error {
 
 fn tar_members(
     reader: impl Read,
-    max_bytes: u64,
-    visit: &mut dyn FnMut(Member) -> Result<()>,
+    consumed: &Cell<u64>,
+    caps: &Caps,
+    sink: &mut dyn MemberSink,
 ) -> Result<u64> {
     let mut passed_over = 0;
     let ending = Ending { inner: reader, zeros: 0 };
@@ -95,27 +145,72 @@ fn tar_members(
             passed_over += 1;
             continue;
         }
-        let size = entry.size();
-        let bytes = if size > max_bytes {
-            Err(over(max_bytes))
+        let (size, start) = (entry.size(), consumed.get());
+        let bytes = if size > caps.max_object_bytes {
+            Err(caps.over(caps.max_object_bytes))
         } else {
-            let mut bytes = Vec::with_capacity(size as usize);
-            // Of a truncated last member the whole records count; the missing end is told below.
-            entry.read_to_end(&mut bytes).map_err(damaged)?;
-            Ok(bytes)
+            sink.make_room(size)?;
+            read_entry(&mut entry, size, caps, || consumed.get() - start)?
         };
-        visit(Member { name, bytes })?;
+        sink.take(Member { name, stored: consumed.get() - start, bytes })?;
     }
-    if archive.into_inner().zeros < 512 {
+    let mut ending = archive.into_inner();
+    if ending.zeros < 512 {
         return Err(Error::bad_input("archive has no end: it seems to be truncated"));
     }
+    ending.refuse_more()?;
     Ok(passed_over)
+}
+
+/// What a step of reading an entry takes: the ratio is looked at in between.
+const STEP: u64 = 1 << 20;
+
+/// Reads an entry of a tar, or says that it is over the ratio; `stored` says how many bytes of the
+/// archive it has taken so far. Of a truncated last member the whole records count; the missing end is
+/// told at the archive's.
+fn read_entry(
+    entry: &mut impl Read,
+    size: u64,
+    caps: &Caps,
+    stored: impl Fn() -> u64,
+) -> Result<Result<Vec<u8>>> {
+    let mut bytes = Vec::with_capacity(size as usize);
+    loop {
+        let step = STEP.min(size - bytes.len() as u64);
+        let count = entry.take(step).read_to_end(&mut bytes).map_err(damaged)?;
+        if count == 0 {
+            return Ok(Ok(bytes));
+        }
+        let limit = caps.limit(stored());
+        if bytes.len() as u64 > limit {
+            return Ok(Err(caps.over(limit)));
+        }
+    }
 }
 
 /// Remembers how many zero bytes were read last: a tar ends with blocks of zeros.
 struct Ending<R> {
     inner: R,
     zeros: usize,
+}
+
+impl<R: Read> Ending<R> {
+    /// Reads what follows the end of a tar. More zeros are usual; anything else is not read, and must
+    /// not be lost without a word: another tar, for one.
+    fn refuse_more(&mut self) -> Result<()> {
+        let mut block = vec![0; 64 << 10];
+        loop {
+            let count = self.read(&mut block).map_err(damaged)?;
+            if count == 0 {
+                return Ok(());
+            }
+            if self.zeros < count {
+                let message = "archive goes on after its end: what follows is not read; \
+                               are these several archives in one file?";
+                return Err(Error::bad_input(message));
+            }
+        }
+    }
 }
 
 impl<R: Read> Read for Ending<R> {
@@ -127,68 +222,8 @@ impl<R: Read> Read for Ending<R> {
     }
 }
 
-/// Returns how many members a zip's end record claims; readers that go by name find fewer when two
-/// have the same.
-fn claimed_members(reader: &mut (impl Read + std::io::Seek)) -> std::io::Result<Option<usize>> {
-    use std::io::SeekFrom;
-    let size = reader.seek(SeekFrom::End(0))?;
-    reader.seek(SeekFrom::Start(size.saturating_sub(22 + 65_535)))?;
-    let mut tail = Vec::new();
-    reader.read_to_end(&mut tail)?;
-    reader.seek(SeekFrom::Start(0))?;
-    let found =
-        memchr::memmem::rfind(&tail, b"PK\x05\x06").and_then(|at| tail.get(at + 10..at + 12));
-    // 65,535 says that the number is in the 64-bit record.
-    Ok(found.map(|n| usize::from(u16::from_le_bytes([n[0], n[1]]))).filter(|n| *n != 65_535))
-}
-
-fn zip_members(
-    mut reader: impl Read + std::io::Seek,
-    max_bytes: u64,
-    visit: &mut dyn FnMut(Member) -> Result<()>,
-) -> Result<u64> {
-    let mut passed_over = 0;
-    let claimed = claimed_members(&mut reader).map_err(damaged)?;
-    let mut archive = zip::ZipArchive::new(reader).map_err(damaged)?;
-    for index in 0..archive.len() {
-        let name = archive.name_for_index(index).unwrap_or("?").to_owned();
-        let member = match archive.by_index(index) {
-            Ok(entry) if entry.is_dir() => continue,
-            Ok(entry) if is_passed_over(entry.name()) => {
-                passed_over += 1;
-                continue;
-            }
-            Ok(entry) => {
-                let mut bytes = Vec::new();
-                // The size in the directory is a claim; the cap holds for what comes out.
-                let outcome = entry.take(max_bytes + 1).read_to_end(&mut bytes);
-                let bytes = match outcome {
-                    Err(err) => Err(damaged(err)),
-                    Ok(_) if bytes.len() as u64 > max_bytes => Err(over(max_bytes)),
-                    Ok(_) => Ok(bytes),
-                };
-                Member { name, bytes }
-            }
-            Err(err) => Member { name, bytes: Err(damaged(err)) },
-        };
-        visit(member)?;
-    }
-    if claimed.is_some_and(|claimed| claimed > archive.len()) {
-        let message = "archive has members of the same name; only one of each was read";
-        return Err(Error::bad_input(message));
-    }
-    Ok(passed_over)
-}
-
-fn over(max_bytes: u64) -> Error {
-    Error::new(
-        ErrorKind::OverLimit,
-        format!("is over {max_bytes} bytes; `--max-object-size` raises it"),
-    )
-}
-
 /// Hidden names, digests and other services' objects.
-fn is_passed_over(name: &str) -> bool {
+pub(super) fn is_passed_over(name: &str) -> bool {
     let is_hidden =
         name.split('/').any(|part| part.starts_with(['_', '.']) && !matches!(part, "." | ".."));
     is_hidden || matches!(parse(name).folder, Folder::Digest | Folder::Other)
@@ -220,11 +255,13 @@ mod tests {
         std::fs::write(&path, bytes).unwrap();
         let mut seen = Vec::new();
         let kind = ArchiveKind::of_name(name).unwrap();
-        let passed_over = members(std::fs::File::open(&path).unwrap(), kind, 5, &mut |member| {
+        let file = std::fs::File::open(&path).unwrap();
+        let caps = Caps { max_object_bytes: 5, ..Caps::default() };
+        let beside = members(file, kind, &caps, &mut |member: Member| {
             seen.push((member.name, member.bytes.is_ok()));
             Ok(())
         })?;
-        Ok((seen, passed_over))
+        Ok((seen, beside.passed_over))
     }
 
     #[test]

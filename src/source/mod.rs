@@ -12,12 +12,14 @@ mod listing;
 mod local;
 mod narrow;
 mod pages;
+mod read_ahead;
 mod reader;
 mod walk;
+mod zip_members;
 
 use crate::location::Location;
 use crate::storage::Bucket;
-pub use archive::{ArchiveKind, Member, members};
+pub use archive::{ArchiveKind, Beside, Member, MemberSink, members};
 pub use empty::{is_empty, is_in};
 pub use find::{find, known_object};
 pub use layout::{Folder, Layout, parse as parse_layout};

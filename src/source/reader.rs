@@ -55,7 +55,7 @@ struct Remote {
 
 impl Remote {
     fn fetch(&self) -> Result<Bytes> {
-        let range = self.at..(self.at + BLOCK).min(self.size);
+        let range = self.block_start..(self.block_start + BLOCK).min(self.size);
         let got = self.bucket.get_part(&self.key, Some(&self.etag), Some(range));
         self.runtime.block_on(got)?.ok_or_else(|| {
             Error::new(ErrorKind::Unavailable, "object is gone since it was listed; run again")
@@ -70,10 +70,17 @@ impl Read for Remote {
         }
         let block = self.block_start..self.block_start + self.block.len() as u64;
         if !block.contains(&self.at) {
+            // Blocks have fixed places, so that what is read in any order nearby is one request.
+            self.block = Bytes::new();
+            self.block_start = self.at - self.at % BLOCK;
             self.block = self.fetch().map_err(std::io::Error::other)?;
-            self.block_start = self.at;
         }
-        let from = &self.block[(self.at - self.block_start) as usize..];
+        let from = self.block.get((self.at - self.block_start) as usize..).unwrap_or_default();
+        if from.is_empty() {
+            let short = "the bucket's answer is shorter than the object is";
+            let short = Error::new(ErrorKind::Unavailable, short).at("object", &self.key);
+            return Err(std::io::Error::other(short));
+        }
         let count = from.len().min(out.len());
         out[..count].copy_from_slice(&from[..count]);
         self.at += count as u64;

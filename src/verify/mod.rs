@@ -19,6 +19,7 @@
 mod cut;
 mod expected;
 mod files;
+mod gzip;
 mod hash;
 mod json;
 mod lake;

@@ -7,12 +7,12 @@
 //! guessed at; only a failing disk is an error.
 
 use super::files::{Files, Opening, Place, Placed, no_buckets};
+use super::gzip::Members;
 use super::table::{Folder, folder};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use flate2::read::MultiGzDecoder;
 use std::ffi::OsStr;
-use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 use walkdir::WalkDir;
 
@@ -216,7 +216,7 @@ impl Unpacker<'_> {
         let is_zip = is_zip(&head);
         let mut whole = Cursor::new(head).chain(reader);
         if is_gzip {
-            let mut members = MultiGzDecoder::new(BufReader::new(whole));
+            let mut members = Members::new(whole);
             self.stream(name, own, &mut members, level + 1);
         } else if is_tar {
             self.tar(name, whole, level);

@@ -16,12 +16,14 @@ use crate::pipeline::fetch::fetch_all;
 use crate::pipeline::nothing::{refuse_empty, refuse_nothing};
 use crate::pipeline::plan::{Begun, Unit};
 use crate::pipeline::publish::{open_catalog, refuse_others_tables};
-use crate::pipeline::segment::{Parsed, RowOptions, SegmentObject, Worker, parse_segment};
+use crate::pipeline::segment::{
+    Host, Parsed, RowOptions, SegmentObject, Visiting, Worker, parse_segment,
+};
 use crate::pipeline::target::{check_known, check_target};
 use crate::pipeline::window::{sources, today};
 use crate::pipeline::{ConvertOptions, SchemaMode};
 use crate::schema::{Family, Lock, Observed};
-use crate::source::{ListingReport, Object, members};
+use crate::source::{ListingReport, Member, Object, members};
 use crate::storage::{Lease, Storage};
 use std::collections::BTreeMap;
 use tokio::runtime::Handle;
@@ -240,9 +242,7 @@ fn infer(
     let mut worker = Worker::new(Decoder::new(options.caps), &rows);
     let mut parsed = Parsed::default();
     let mut seen: BTreeMap<(Family, &'static str), Observed> = BTreeMap::new();
-    let mut parse = |objects: Vec<SegmentObject>| -> Result<()> {
-        parsed.clear();
-        parse_segment(objects, &mut worker, &rows, &mut parsed)?;
+    let mut visit = |parsed: &Parsed| -> Result<()> {
         for table in &parsed.tables {
             for (spec, values) in table.specs.iter().zip(&table.values) {
                 if let Values::Nested(tree) = values {
@@ -253,6 +253,11 @@ fn infer(
         }
         Ok(())
     };
+    let mut visiting = Visiting(&mut visit);
+    let mut parse = |objects: Vec<SegmentObject>| -> Result<()> {
+        parse_segment(objects, &mut worker, &rows, &mut parsed, &mut visiting)?;
+        visiting.take_part(&mut parsed)
+    };
     let (archives, objects): (Vec<_>, Vec<_>) =
         objects.into_iter().partition(|object| object.archive.is_some());
     for objects in objects.chunks(SAMPLED_TOGETHER) {
@@ -262,7 +267,7 @@ fn infer(
     for archive in &archives {
         let Some(kind) = archive.archive else { continue };
         let opened = archive.open(handle)?;
-        let streamed = members(opened, kind, options.caps.max_object_bytes, &mut |member| {
+        let streamed = members(opened, kind, &options.caps, &mut |member: Member| {
             parse(vec![SegmentObject::member(archive, member, 0)])
         });
         match streamed {

@@ -1,0 +1,225 @@
+//! Handing out a unit's segments: objects that are here, files, and archives as they are read.
+//!
+//! A segment is handed out with its memory. A member of an archive has it before it is read, so that the
+//! budget counts what waits for a segment to be full.
+
+use crate::commit::{ObjectOutcome, ObjectRecord, Tally, UnitId};
+use crate::error::{Error, ErrorKind, Reaction, Result};
+use crate::pipeline::fetch::{Fetched, json_bytes};
+use crate::pipeline::run::{Arrival, Arriving, End, Job, Run};
+use crate::pipeline::segment::{Input, MAX_KEPT_BYTES, MEMORY_PER_JSON_BYTE, SegmentObject};
+use crate::source::{Beside, Member, MemberSink, Object, members};
+use hashbrown::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use tokio::sync::oneshot::Receiver as Announced;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The next free numbers: ends of units reach the committer but settle nothing.
+#[derive(Default)]
+pub(super) struct Turns {
+    pub(super) number: u64,
+    pub(super) position: u64,
+    /// Says when the intent of the last unit that is being fetched is written.
+    pub(super) announced: Option<Announced<()>>,
+}
+
+/// How much JSON there is, as far as it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Json {
+    /// Of all objects together.
+    pub(super) all: u64,
+    /// Of the largest of them.
+    pub(super) largest: u64,
+}
+
+impl Json {
+    fn add(&mut self, object: u64) {
+        self.all += object;
+        self.largest = self.largest.max(object);
+    }
+
+    /// Returns the memory that a segment of it takes: beside what becomes of it, a large object while it
+    /// is decoded. Small ones are decoded into buffers that workers have anyway.
+    pub(super) fn memory(self) -> u64 {
+        let decoded = if self.largest > MAX_KEPT_BYTES as u64 { self.largest } else { 0 };
+        self.all.saturating_mul(MEMORY_PER_JSON_BYTE).saturating_add(decoded)
+    }
+}
+
+/// Hands out the segments of one unit.
+pub(super) struct Hand<'h, 's, 'a> {
+    pub(super) run: &'s Run<'a>,
+    pub(super) scope: &'h rayon::Scope<'s>,
+    pub(super) sender: &'h Sender<Arriving>,
+    pub(super) id: Arc<UnitId>,
+    pub(super) turns: &'h mut Turns,
+    pub(super) segment: u32,
+}
+
+impl<'s> Hand<'_, 's, '_> {
+    /// Hands out a segment once there is memory for it; `false` when the run is to end instead.
+    pub(super) fn out(&mut self, objects: Vec<SegmentObject>, json: Json, bytes: u64) -> bool {
+        let (run, taken) = (self.run, json.memory());
+        if !run.budget.take(taken, || run.is_over()) {
+            return false;
+        }
+        self.spawn(objects, taken, bytes);
+        true
+    }
+
+    /// Hands out a segment that has its memory.
+    fn spawn(&mut self, objects: Vec<SegmentObject>, taken: u64, bytes: u64) {
+        let job = Job::new(self.turns, Arc::clone(&self.id), self.segment, taken, bytes);
+        self.turns.number += 1;
+        self.turns.position += 1;
+        self.segment += 1;
+        let (run, sender) = (self.run, self.sender.clone());
+        self.scope.spawn(move |scope| run.parse(scope, job, objects, &sender));
+    }
+
+    /// Hands out objects that are here, as many segments as their JSON asks for.
+    pub(super) fn fetched(&mut self, objects: Vec<Fetched>) -> bool {
+        let most = self.run.options.unit_size.0;
+        let (mut waiting, mut json, mut bytes) = (Vec::new(), Json::default(), 0);
+        for object in objects {
+            if json.all + object.json > most && !waiting.is_empty() {
+                if !self.out(std::mem::take(&mut waiting), json, bytes) {
+                    return false;
+                }
+                (json, bytes) = (Json::default(), 0);
+            }
+            json.add(object.json);
+            bytes += object.bytes;
+            waiting.push(object.object);
+        }
+        self.out(waiting, json, bytes)
+    }
+
+    /// Tells the committer that all segments of the unit are handed out.
+    pub(super) fn end(
+        &mut self,
+        is_resumed: bool,
+        archive: Option<ObjectRecord>,
+        beside: Beside,
+    ) -> bool {
+        let end = End { unit: Arc::clone(&self.id), is_resumed, archive, beside };
+        let _ = self.sender.send(((self.turns.position, 0), Arrival::End(Box::new(end))));
+        self.turns.position += 1;
+        true
+    }
+
+    /// Streams an archive's members into segments; returns the archive's own ledger line.
+    pub(super) fn archive(&mut self, object: &Object) -> Option<(Option<ObjectRecord>, Beside)> {
+        let kind = object.archive?;
+        let run = self.run;
+        let opened = match object.open(run.handle) {
+            Ok(opened) => opened,
+            Err(err) => {
+                run.fail(err);
+                return None;
+            }
+        };
+        let mut filling = Filling {
+            hand: self,
+            archive: object,
+            waiting: Vec::new(),
+            json: Json::default(),
+            names: HashMap::new(),
+            held: 0,
+        };
+        let beside = match members(opened, kind, &run.options.caps, &mut filling) {
+            Ok(beside) => beside,
+            Err(err) if err.kind().reaction() == Reaction::Quarantine => {
+                filling.add_damage(&err);
+                Beside::default()
+            }
+            Err(err) if err.kind() == ErrorKind::Interrupted => return None,
+            Err(err) => {
+                run.fail(err.at("archive", &object.key));
+                return None;
+            }
+        };
+        filling.end();
+        let record = ObjectRecord {
+            key: object.key.clone(),
+            etag: object.etag.clone(),
+            bytes: object.size,
+            outcome: ObjectOutcome::Archive,
+            tally: Tally::default(),
+        };
+        Some((Some(record), beside))
+    }
+}
+
+/// A segment that is being filled with members of an archive; what it holds has its memory.
+struct Filling<'f, 'h, 's, 'a> {
+    hand: &'f mut Hand<'h, 's, 'a>,
+    archive: &'f Object,
+    waiting: Vec<SegmentObject>,
+    json: Json,
+    /// How many members of each name there were: a tar may have several of one name.
+    names: HashMap<u64, u32>,
+    /// What has been taken of the budget, for the next member too.
+    held: u64,
+}
+
+impl Filling<'_, '_, '_, '_> {
+    /// Hands out what waits, with its memory; what was taken for the next member stays.
+    fn hand_out(&mut self) {
+        let taken = self.json.memory().min(self.held);
+        self.hand.spawn(std::mem::take(&mut self.waiting), taken, 0);
+        self.json = Json::default();
+        self.held -= taken;
+    }
+
+    /// Hands out the last segment, with all memory that is left.
+    fn end(self) {
+        self.hand.spawn(self.waiting, self.held, self.archive.size);
+    }
+
+    /// Takes memory for one more member of so many bytes of JSON; what waits is handed out first, if the
+    /// segment would be too large.
+    fn take_memory(&mut self, member: u64) -> Result<()> {
+        let run = self.hand.run;
+        if self.json.all + member > run.options.unit_size.0 && !self.waiting.is_empty() {
+            self.hand_out();
+        }
+        let mut with = self.json;
+        with.add(member);
+        // Whoever holds the rest gives it back without waiting for this thread.
+        if !run.budget.top_up(self.held, with.memory(), || false, || run.is_over()) {
+            return Err(Error::new(ErrorKind::Interrupted, "stopped"));
+        }
+        self.held = self.held.max(run.budget.share(with.memory()));
+        Ok(())
+    }
+
+    /// Adds what is wrong with the archive itself.
+    fn add_damage(&mut self, err: &Error) {
+        self.waiting.push(SegmentObject {
+            key: self.archive.key.clone(),
+            etag: String::new(),
+            layout: self.archive.layout.clone(),
+            size: 0,
+            earlier: 0,
+            input: Input::Unreadable(Error::bad_input(err.to_string())),
+        });
+    }
+}
+
+impl MemberSink for Filling<'_, '_, '_, '_> {
+    fn make_room(&mut self, bytes: u64) -> Result<()> {
+        self.take_memory(bytes)
+    }
+
+    fn take(&mut self, member: Member) -> Result<()> {
+        let json = member.bytes.as_ref().map_or(0, |bytes| json_bytes(bytes));
+        self.take_memory(json)?;
+        self.json.add(json);
+        let earlier = self.names.entry(xxh3_64(member.name.as_bytes())).or_default();
+        self.waiting.push(SegmentObject::member(self.archive, member, *earlier));
+        *earlier += 1;
+        Ok(())
+    }
+}
