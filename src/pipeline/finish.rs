@@ -3,8 +3,8 @@
 use crate::columns::TableRows;
 use crate::commit::{
     Copies, CopyKey, DataFile, Intent, Known, LockName, Manifest, News, ObjectRecord,
-    QuarantinedObject, Tally, UnitDone, UnitId, WorkPlan, copies_key, encode_copies, write_lock,
-    write_quarantine,
+    QuarantinedObject, Tally, UnavailableObject, UnitDone, UnitId, WorkPlan, copies_key,
+    encode_copies, write_lock, write_quarantine,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::ConvertOptions;
@@ -205,6 +205,8 @@ pub(crate) struct Ready {
     /// What the archive itself is in the ledger, if the unit is one.
     pub archive: Option<ObjectRecord>,
     pub passed_over: u64,
+    /// Objects of a plan's unit that could not be read.
+    pub unavailable: Vec<UnavailableObject>,
     pub segments: Vec<Staged>,
 }
 
@@ -291,7 +293,7 @@ impl Committer<'_, '_> {
 
     /// Gathers the segments of a unit.
     fn prepare(&self, ready: Ready) -> Result<Prepared> {
-        let Ready { unit, is_resumed, archive, passed_over, segments } = ready;
+        let Ready { unit, is_resumed, archive, passed_over, unavailable, segments } = ready;
         let mut manifest = Manifest {
             unit,
             settings: self.settings.to_owned(),
@@ -340,7 +342,16 @@ impl Committer<'_, '_> {
             day.scopes |= scope.bit();
         }
         let quarantine = quarantine.into();
-        Ok(Prepared { manifest, quarantine, copies, lock, news, bytes_compressed, is_resumed })
+        Ok(Prepared {
+            manifest,
+            quarantine,
+            copies,
+            lock,
+            news,
+            bytes_compressed,
+            is_resumed,
+            unavailable,
+        })
     }
 }
 
@@ -389,6 +400,7 @@ async fn commit_to_plan(storage: &Storage, plan: &WorkPlan, ready: &mut [Prepare
             news: unit.news.clone(),
             bytes_compressed: unit.bytes_compressed,
             quarantined_by_reason: unit.reasons(),
+            unavailable: unit.unavailable.clone(),
         };
         let (storage, plan) = (storage.clone(), plan.clone());
         puts.spawn(async move { plan.write_done(&storage, &done).await });
@@ -405,6 +417,7 @@ struct Prepared {
     news: Vec<News>,
     bytes_compressed: u64,
     is_resumed: bool,
+    unavailable: Vec<UnavailableObject>,
 }
 
 impl Prepared {

@@ -16,6 +16,12 @@ pub struct Report {
     pub objects_ignored: u64,
     /// Objects set aside whole.
     pub objects_quarantined: u64,
+    /// Objects and folders that could not be read; the next run tries them again.
+    #[serde(default)]
+    pub objects_unavailable: u64,
+    /// The same by reason.
+    #[serde(default)]
+    pub unavailable_by_reason: BTreeMap<String, u64>,
     /// Objects of the source that the lake holds already.
     pub objects_known: u64,
     /// Records found.
@@ -98,7 +104,7 @@ pub struct ShardReport {
 impl Report {
     /// Returns whether something was set aside.
     pub fn has_quarantine(&self) -> bool {
-        self.objects_quarantined + self.records_quarantined > 0
+        self.objects_quarantined + self.records_quarantined + self.objects_unavailable > 0
     }
 
     pub(crate) fn add_catalog(&mut self, refreshed: Refreshed) {
