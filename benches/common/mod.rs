@@ -40,6 +40,7 @@ pub(crate) fn conversion(logs: &Path, lake: &Path, nested: bool, threads: usize)
         schema: SchemaMode::Evolve,
         duplicates: Duplicates::Drop,
         caps: Caps::default(),
+        retry: trailmill::pipeline::Retry::default(),
         catalog: CatalogOptions::new("bench"),
     }
 }

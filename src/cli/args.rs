@@ -421,6 +421,15 @@ fn account(text: &str) -> Result<String> {
     is_account.then(|| text.to_owned()).ok_or_else(wrong)
 }
 
+/// What is read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RetryName {
+    /// Objects that were set aside whole
+    Quarantined,
+    /// Objects that were taken for other things than logs
+    Ignored,
+}
+
 #[derive(Debug, Group)]
 pub(super) struct InputArgs {
     #[command(flatten)]
@@ -438,6 +447,11 @@ pub(super) struct InputArgs {
     /// Stop with exit code 3, before anything is committed, if anything would be set aside
     #[arg(long, help_heading = "Input")]
     pub strict: bool,
+
+    /// Read again what was set aside whole, or taken for other things than logs. Done without being asked
+    /// when a limit or the program's version has changed; what could not be read is always tried again
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', help_heading = "Input")]
+    pub retry: Vec<RetryName>,
 
     /// Copies of records in the lake: drop (count and leave out) or keep; an object's own earlier
     /// versions are never doubled

@@ -11,7 +11,7 @@ use crate::cli::plan_report;
 use crate::cli::progress::{say, say_begin, shown};
 use crate::cli::report::{self, print, print_json};
 use crate::cli::signals::stop_on_signal;
-use crate::cli::{EXIT_OK, EXIT_TRY_LATER};
+use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER};
 use crate::commit::{PlanEnd, WorkPlan};
 use crate::error::{Error, Result};
 use crate::location::Location;
@@ -55,17 +55,19 @@ fn make(args: &PlanArgs) -> Result<u8> {
             );
             (plan, address, false)
         }
-        Planned::Nothing { known, listing } => {
+        Planned::Nothing { known, listing, unavailable } => {
             match args.output.report {
                 Format::Json => print_json(&serde_json::json!({
                     "plan": null, "objects_known": known, "listing": listing,
+                    "unavailable_by_reason": unavailable,
                 }))?,
                 Format::Text => print(&format!(
-                    "Nothing new: {} objects are in the lake already. No plan was made.\n",
-                    report::grouped(known)
+                    "Nothing new: {} objects are in the lake already. No plan was made.\n{}",
+                    report::grouped(known),
+                    report::unavailable("", &unavailable),
                 ))?,
             }
-            return Ok(EXIT_OK);
+            return Ok(if unavailable.is_empty() { EXIT_OK } else { EXIT_SET_ASIDE });
         }
     };
     match args.output.report {

@@ -52,7 +52,7 @@ impl Files for Buckets {
 
 async fn read(s3: &S3, file: &RemoteFile, range: Range<u64>) -> Result<Vec<u8>> {
     let (wanted, etag) = (range.end - range.start, Some(file.etag.as_str()));
-    let got = s3.bucket(&file.bucket).await?.get_part(&file.key, etag, Some(range)).await?;
+    let got = s3.bucket(&file.bucket).await?.get_part(&file.key, etag, range).await?;
     let changed =
         |message| Err(Error::new(ErrorKind::Unavailable, message).at("object", file.address()));
     match got {

@@ -2,7 +2,7 @@
 
 use crate::cli::args::{
     Args, ConversionArgs, ConvertArgs, Format, LakePlace, PlaceArgs, PublicationArgs,
-    QuarantineArgs, SampleArgs, SchemaArgs, SchemaCommand, VerifyArgs, sources_and_lake,
+    QuarantineArgs, RetryName, SampleArgs, SchemaArgs, SchemaCommand, VerifyArgs, sources_and_lake,
 };
 use crate::cli::array::{convert_plan, shard};
 use crate::cli::buckets::Buckets;
@@ -14,14 +14,14 @@ use crate::cli::progress::{say, say_begin, shown};
 use crate::cli::report::{self, print, print_json};
 use crate::cli::signals::stop_on_signal;
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER};
-use crate::commit::{Manifest, ObjectRecord, read_quarantine};
+use crate::commit::{Manifest, ObjectRecord, Quarantined, Unavailable, read_quarantine};
 use crate::decode::Caps;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::partition::DEFAULT_PARTITION_BY;
 use crate::pipeline::{
     self, CatalogKind, CatalogOptions, ConvertOptions, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE,
-    DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD, Progress, Report, SchemaMode, runtime,
+    DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD, Progress, Report, Retry, SchemaMode, runtime,
 };
 use crate::sample::{SampleOptions, generate};
 use crate::schema::{Lock, changes, render};
@@ -31,6 +31,7 @@ use crate::text::{clean, clean_lines};
 use crate::units::ByteCount;
 use crate::verify::{ConvertedObject, ConvertedUnit, Partial, VerifyOptions, Wants};
 use clap::CommandFactory;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -66,6 +67,10 @@ pub(super) fn conversion_options(
         caps: Caps {
             max_object_bytes: args.input.max_object_size.0,
             max_ratio: args.input.max_ratio,
+        },
+        retry: Retry {
+            quarantined: args.input.retry.contains(&RetryName::Quarantined),
+            ignored: args.input.retry.contains(&RetryName::Ignored),
         },
     })
 }
@@ -204,6 +209,7 @@ fn reading_options(sources: Vec<Location>, s3: Arc<S3>, narrow: Narrow) -> Resul
         schema: SchemaMode::Evolve,
         duplicates: Duplicates::Drop,
         caps: Caps::default(),
+        retry: Retry::default(),
         catalog: CatalogOptions::new(DEFAULT_TABLE),
     })
 }
@@ -265,13 +271,47 @@ async fn partial(args: &VerifyArgs, storage: &Storage) -> Result<Option<Partial>
     Ok(Some(Partial { wants, may_be_gone, units }))
 }
 
+/// The number of the unit that set something aside.
+fn unit_of(entry: &Quarantined) -> Option<u64> {
+    entry.raw.rsplit('/').next()?.split('-').next()?.parse().ok()
+}
+
+/// Everything that was set aside: what was read, and what could not be.
+async fn set_aside(storage: &Storage) -> Result<Vec<Quarantined>> {
+    let mut entries = read_quarantine(storage).await?;
+    if !entries.is_empty() {
+        // What a later unit has read again, as it is now or under other limits, is settled.
+        let mut last: BTreeMap<String, u64> = BTreeMap::new();
+        for manifest in Manifest::read_all(storage).await? {
+            let keys = manifest.objects.into_iter().map(|object| object.key);
+            last.extend(keys.map(|key| (key, manifest.unit.number)));
+        }
+        entries.retain(|entry| unit_of(entry) >= last.get(&entry.object).copied());
+    }
+    let unavailable = Unavailable::read(storage).await?.objects;
+    entries.extend(unavailable.into_iter().map(|object| Quarantined {
+        object: object.object,
+        record: None,
+        records: 1,
+        byte: 0,
+        length: 0,
+        sha256: None,
+        error_byte: None,
+        reason: format!("not read: {}", object.reason),
+        raw: String::new(),
+        raw_offset: 0,
+        raw_length: 0,
+    }));
+    Ok(entries)
+}
+
 pub(super) fn quarantine(args: &QuarantineArgs) -> Result<u8> {
     let runtime = runtime()?;
     let LakePlace { lake, aws } = &args.place;
     let s3 = aws.s3(None)?;
     say_identity(aws, &s3, Reach::of([lake], false), args.output.quiet)?;
     let storage = runtime.block_on(open_lake(lake, &s3))?;
-    let entries = runtime.block_on(read_quarantine(&storage))?;
+    let entries = runtime.block_on(set_aside(&storage))?;
     if let Some(number) = args.raw {
         let entry = entries.get(number).ok_or_else(|| {
             Error::config(format!(
@@ -279,6 +319,9 @@ pub(super) fn quarantine(args: &QuarantineArgs) -> Result<u8> {
                 entries.len()
             ))
         })?;
+        if entry.raw.is_empty() {
+            return Err(Error::config("it could not be read: nothing of it is kept"));
+        }
         let bytes = runtime.block_on(storage.read(&entry.raw))?.unwrap_or_default();
         let start = entry.raw_offset as usize;
         let raw = bytes.get(start..start + entry.raw_length as usize).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! What is told of a plan and of its children, for people.
 
 use crate::cli::array::Estimate;
-use crate::cli::report::{grouped, listing};
+use crate::cli::report::{grouped, listing, unavailable};
 use crate::commit::{PlanEnd, WorkPlan};
 use crate::pipeline::{Missing, Report};
 use crate::text::clean;
@@ -36,6 +36,7 @@ pub(super) fn work_plan(plan: &WorkPlan, address: &str, is_new: bool) -> String 
         grouped(plan.listing.objects_ignored),
     );
     out.push_str(&listing("  ", &plan.listing));
+    out.push_str(&unavailable("  ", &plan.unavailable));
     if is_new {
         let lake = clean(address.split("_trailmill/").next().unwrap_or(address));
         let last = plan.shards.saturating_sub(1);

@@ -6,6 +6,7 @@ use crate::source::ListingReport;
 use crate::text::clean;
 use crate::units::ByteCount;
 use crate::verify::VerifyReport;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -82,6 +83,7 @@ pub(super) fn conversion(report: &Report, lake: &str) -> String {
             grouped(report.objects_ignored),
         );
         out.push_str(&listing("", &report.listing));
+        out.push_str(&unavailable("", &report.unavailable_by_reason));
         if report.catalog_changes > 0 {
             let _ = writeln!(out, "Catalog: {} made.", catalog_changes(report));
         }
@@ -190,6 +192,7 @@ fn details(out: &mut String, report: &Report, lake: &str) {
         );
     }
     out.push_str(&listing("  ", &report.listing));
+    out.push_str(&unavailable("  ", &report.unavailable_by_reason));
     if report.has_quarantine() {
         let _ =
             writeln!(out, "\nSee what was set aside with: trailmill quarantine {}", clean(lake));
@@ -200,6 +203,14 @@ fn details(out: &mut String, report: &Report, lake: &str) {
             "\nStopped before the end. What is converted is committed; run the same command to go on."
         );
     }
+}
+
+/// What could not be read, for people.
+pub(super) fn unavailable(indent: &str, by_reason: &BTreeMap<String, u64>) -> String {
+    let line = |(reason, count): (&str, u64)| {
+        format!("{indent}{} not read, tried again next time: {}\n", grouped(count), clean(reason))
+    };
+    counted(by_reason).into_iter().map(line).collect()
 }
 
 /// What was listed and what was not, for people.
@@ -246,6 +257,7 @@ pub(super) fn plan(report: &PlanReport) -> String {
         grouped(report.units_resumed),
     );
     out.push_str(&listing("  ", &report.listing));
+    out.push_str(&unavailable("  ", &report.unavailable_by_reason));
     if !report.by_delivery.is_empty() {
         let _ = writeln!(out, "\n  account       region          delivered    objects");
     }
@@ -268,6 +280,7 @@ pub(super) fn verification(report: &VerifyReport) -> String {
             true if report.objects_gone + report.objects_unwanted > 0 =>
                 "Equal, as far as compared",
             true => "Equal",
+            false if report.is_equal_as_far_as_read() => "EQUAL AS FAR AS READ",
             false => "DIFFERENT",
         },
         grouped(report.records_expected),
@@ -294,6 +307,10 @@ pub(super) fn verification(report: &VerifyReport) -> String {
             grouped(report.rows_not_compared),
             grouped(report.rows_lost),
         );
+    }
+    if report.objects_not_read > 0 {
+        let count = grouped(report.objects_not_read);
+        let _ = writeln!(out, "  {count} objects or folders of the source could not be read");
     }
     for difference in &report.differences {
         let kind = format!("{:?}", difference.kind).to_lowercase();

@@ -1,8 +1,9 @@
 //! What units of a plan did: documents that wait in the plan, and become manifests at its end.
 
 use crate::commit::LockName;
-use crate::commit::manifest::{Manifest, Tally, manifest_key, pack, unit_identity, unpack};
+use crate::commit::manifest::{Manifest, Tally, UnitId, manifest_key, pack, unit_identity, unpack};
 use crate::commit::plan::{WorkPlan, planned, work_folder};
+use crate::commit::unavailable::UnavailableObject;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{Family, Observed};
 use crate::storage::{OWN, Put, Storage};
@@ -31,6 +32,9 @@ pub struct UnitDone {
     pub bytes_compressed: u64,
     /// What it set aside, by reason.
     pub quarantined_by_reason: BTreeMap<String, u64>,
+    /// What it left out, since it could not be read.
+    #[serde(default)]
+    pub unavailable: Vec<UnavailableObject>,
 }
 
 impl WorkPlan {
@@ -53,6 +57,24 @@ impl WorkPlan {
             storage.list_between(&self.done_folder(), after.as_deref(), Some(&until)).await?;
         let found = listed.iter().filter_map(|listed| number_in(&listed.key));
         Ok(found.filter(|unit| units.contains(unit)).collect())
+    }
+
+    /// Says which objects of a unit are left out, before anything of it is written: what the first attempt
+    /// says holds for all of them. Returns what holds.
+    ///
+    /// # Errors
+    /// `Damaged` when that cannot be read; `Unavailable`, `Denied`, `Io`.
+    pub async fn leave_out(
+        &self,
+        storage: &Storage,
+        unit: &UnitId,
+        missing: Vec<UnavailableObject>,
+    ) -> Result<Vec<UnavailableObject>> {
+        let key = format!("{}/left-out/{:08}.json.gz", work_folder(&self.id), unit.number);
+        match storage.put_new(&key, pack(&missing)?).await? {
+            Put::Created | Put::Same => Ok(missing),
+            Put::Differs => unpack(&key, &storage.read(&key).await?.unwrap_or_default()),
+        }
     }
 
     /// Notes that a unit is done; that it is already, by another attempt, is as good.

@@ -41,6 +41,38 @@ pub fn entry(layout: &Layout, key: &str, etag: &str) -> Entry {
     entry
 }
 
+/// How an object ended that has no rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetAside {
+    /// It was set aside whole.
+    Quarantined,
+    /// It holds no CloudTrail records.
+    Ignored,
+}
+
+/// Returns the entry of an object that has no rows: it holds only for those who would judge it as it was
+/// judged, see [`judge`].
+pub fn entry_set_aside(
+    layout: &Layout,
+    key: &str,
+    etag: &str,
+    how: SetAside,
+    judge: &str,
+) -> Entry {
+    entry(layout, key, &format!("{etag}\0{how:?}\0{judge}"))
+}
+
+/// Returns what decides whether an object is set aside, of the settings that change output: the
+/// program's version and the limits.
+pub fn judge(settings: &str) -> String {
+    let decides = |(at, word): &(usize, &str)| {
+        *at < 2 || ["unit=", "max_object=", "max_ratio="].iter().any(|name| word.starts_with(name))
+    };
+    let words: Vec<&str> =
+        settings.split(' ').enumerate().filter(decides).map(|(_, word)| word).collect();
+    words.join(" ")
+}
+
 /// Returns an object's month of delivery.
 pub fn month(layout: &Layout) -> Month {
     layout.day().map_or(0, month_of)
@@ -198,6 +230,21 @@ pub(super) fn group(shard: u8, bits: u8) -> u8 {
 mod tests {
     use super::*;
     use crate::source::parse_layout;
+
+    #[test]
+    fn what_was_set_aside_is_known_to_those_with_the_same_version_and_limits() {
+        let settings =
+            "trailmill 0.1.0 partition_by=region unit=7 max_object=10 max_ratio=5 table=t";
+        let judged = judge(settings);
+        assert_eq!(judged, "trailmill 0.1.0 unit=7 max_object=10 max_ratio=5");
+        assert_eq!(judged, judge(&settings.replace("table=t", "table=u barrier=3")));
+        let layout = Layout::default();
+        let of = |how, judge: &str| entry_set_aside(&layout, "k", "e", how, judge);
+        let quarantined = of(SetAside::Quarantined, &judged);
+        assert_ne!(quarantined, entry(&layout, "k", "e"));
+        assert_ne!(quarantined, of(SetAside::Ignored, &judged));
+        assert_ne!(quarantined, of(SetAside::Quarantined, &judge(&settings.replace("=10", "=11"))));
+    }
 
     #[test]
     fn an_object_with_other_bytes_is_another_object() {

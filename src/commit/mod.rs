@@ -25,6 +25,7 @@ mod quarantine;
 mod rebuild;
 mod repair;
 mod summary;
+mod unavailable;
 mod whole;
 
 pub use abandoned::Abandoned;
@@ -36,7 +37,7 @@ pub use copies::{
 pub use copy_key::CopyKey;
 pub use done::{News, UnitDone};
 pub use gone::{read_gone, write_gone};
-pub use ledger::{Entry, Ledger, Month, entry, month};
+pub use ledger::{Entry, Ledger, Month, SetAside, entry, entry_set_aside, judge, month};
 pub use listings::CompleteListing;
 pub use manifest::{
     DataFile, DayCopies, Intent, Manifest, ObjectOutcome, ObjectRecord, Tally, UnitId,
@@ -51,6 +52,7 @@ pub use quarantine::{
 };
 pub use repair::{Remains, Wreck};
 pub use summary::{LastUnit, PartitionTotals, Summary, UnitsOfDay};
+pub use unavailable::{Unavailable, UnavailableObject};
 pub use whole::{refuse_forgotten, refuse_missing};
 
 use crate::error::{Error, ErrorKind, Result};

@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::source::ListingReport;
 use crate::storage::{OWN, Put, Storage};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The plan's settings that change output, as options spell them; the rest is each child's own affair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +96,9 @@ pub struct WorkPlan {
     pub listing: ListingReport,
     /// Objects that the lake had.
     pub objects_known: u64,
+    /// Objects that the listing says cannot be read, by reason.
+    #[serde(default)]
+    pub unavailable: BTreeMap<String, u64>,
     /// Fields that the sample added to the schema.
     pub new_fields: Vec<String>,
     /// The day on which everything was listed, if it was.
@@ -166,6 +170,7 @@ impl WorkPlan {
             parts: Vec::new(),
             listing: ListingReport::default(),
             objects_known: 0,
+            unavailable: BTreeMap::new(),
             new_fields: Vec::new(),
             listed: None,
         }

@@ -1,8 +1,8 @@
 //! Parts of the ledger, made again from the manifests that they sum up.
 
 use crate::commit::checkpoint::Part;
-use crate::commit::ledger::{Entry, Month, entry, group, month};
-use crate::commit::manifest::Manifest;
+use crate::commit::ledger::{Entry, Month, SetAside, entry, entry_set_aside, group, judge, month};
+use crate::commit::manifest::{Manifest, ObjectOutcome, ObjectRecord};
 use crate::commit::whole;
 use crate::error::Result;
 use crate::notice::tell;
@@ -25,9 +25,21 @@ pub(super) struct Cut {
 
 /// Returns the ledger's entries of a unit's objects.
 pub(super) fn entries(manifest: &Manifest) -> impl Iterator<Item = (Month, Entry)> {
-    let named = manifest.objects.iter().filter(|object| !object.etag.is_empty()).map(|object| {
+    let judge = judge(&manifest.settings);
+    let named = manifest.objects.iter().filter(|object| !object.etag.is_empty());
+    let named = named.map(move |object| {
         let layout = parse_layout(&object.key);
-        (month(&layout), entry(&layout, &object.key, &object.etag))
+        let how = match &object.outcome {
+            ObjectOutcome::Quarantined(_) => Some(SetAside::Quarantined),
+            ObjectOutcome::Ignored(_) => Some(SetAside::Ignored),
+            ObjectOutcome::Converted | ObjectOutcome::Archive => None,
+        };
+        let ObjectRecord { key, etag, .. } = object;
+        let entry = match how {
+            Some(how) => entry_set_aside(&layout, key, etag, how, &judge),
+            None => entry(&layout, key, etag),
+        };
+        (month(&layout), entry)
     });
     named.chain(
         manifest

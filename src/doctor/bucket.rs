@@ -7,7 +7,7 @@ use super::policy::{bucket_arn, objects_arn};
 use super::{Doctor, Outcome, Refusal, random_name};
 use crate::error::ErrorKind;
 use crate::storage::{Bucket, Encryption, OWN, PublicAccess, Put, Storage};
-use aws_sdk_s3::types::{Object, Payer, RequestPayer};
+use aws_sdk_s3::types::{Object, ObjectStorageClass, Payer, RequestPayer};
 
 const PROBE: &[u8] =
     b"A probe of `trailmill doctor`, which removes it. Remove it if it is still here.\n";
@@ -23,6 +23,12 @@ struct Probe {
     address: String,
     /// What the probe's permissions are for: every object of the lake.
     objects: Vec<String>,
+}
+
+/// Whether an object must be restored before it can be read.
+fn is_archived(object: &Object) -> bool {
+    let class = object.storage_class();
+    matches!(class, Some(ObjectStorageClass::Glacier | ObjectStorageClass::DeepArchive))
 }
 
 impl Doctor<'_> {
@@ -47,10 +53,13 @@ impl Doctor<'_> {
         let is_object = |object: &&Object| {
             object.size.unwrap_or(0) > 0 && object.key().is_some_and(|key| !key.ends_with('/'))
         };
-        match listed.iter().find(is_object).and_then(Object::key) {
+        let readable = |object: &&Object| is_object(object) && !is_archived(object);
+        let first = listed.iter().find(readable).or_else(|| listed.iter().find(is_object));
+        match first.and_then(Object::key) {
             Some(key) => {
                 self.ok("s3:ListBucket", &place, "listed the source");
                 self.read_source(&bucket, prefix, key).await;
+                self.archived(&place, &listed);
             }
             None => {
                 self.note(
@@ -66,6 +75,21 @@ impl Doctor<'_> {
             }
         }
         self.facts(&bucket).await;
+    }
+
+    /// Says how many objects of the listing must be restored before they can be read.
+    fn archived(&mut self, place: &str, listed: &[Object]) {
+        let count = listed.iter().filter(|object| is_archived(object)).count();
+        if count == 0 {
+            return;
+        }
+        let detail = format!(
+            "{count} of the first {} objects are in an archive class: they are left out until they are \
+             restored",
+            listed.len()
+        );
+        self.note(Outcome::Warning, "storage class", place, detail);
+        self.fix("restore them, or leave them out with `--from`");
     }
 
     async fn read_source(&mut self, bucket: &Bucket, prefix: &str, key: &str) {
@@ -343,7 +367,7 @@ impl Doctor<'_> {
     /// Lists the first objects under a prefix.
     async fn list(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Object>, Refusal> {
         let list = bucket.client().list_objects_v2().bucket(bucket.name()).prefix(prefix);
-        let listed = list.max_keys(100).set_request_payer(self.payer()).send().await?;
+        let listed = list.max_keys(1000).set_request_payer(self.payer()).send().await?;
         Ok(listed.contents.unwrap_or_default())
     }
 

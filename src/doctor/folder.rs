@@ -10,6 +10,9 @@ use walkdir::WalkDir;
 /// Less room than this is worth a word: 1 GiB.
 const LITTLE_SPACE: u64 = 1 << 30;
 
+/// Files and folders of a source that are looked at.
+const MOST_LOOKED_AT: usize = 10_000;
+
 impl Doctor<'_> {
     /// Looks at a folder or file that is to be read.
     pub(super) fn source_folder(&mut self, path: &Path) {
@@ -44,13 +47,35 @@ impl Doctor<'_> {
                 self.fix("give yourself the right to read it: chmod u+rx");
             }
             Some(Ok(file)) => match File::open(&file).and_then(|mut file| file.read(&mut [0])) {
-                Ok(_) => self.ok("source", &place, "listed it and read a byte of the first file"),
+                Ok(_) => {
+                    self.ok("source", &place, "listed it and read a byte of the first file");
+                    self.unreadable(path, &place);
+                }
                 Err(err) => {
                     let place = file.display().to_string();
                     self.note(outcome_of(&err), "source", &place, format!("cannot be read: {err}"));
                     self.fix("give yourself the right to read it: chmod u+r");
                 }
             },
+        }
+    }
+
+    /// Says how many of the first files and folders may not be read.
+    fn unreadable(&mut self, path: &Path, place: &str) {
+        let is_denied = |err: &std::io::Error| err.kind() == ErrorKind::PermissionDenied;
+        let walk = WalkDir::new(path).follow_links(true).into_iter().take(MOST_LOOKED_AT);
+        let denied = walk.filter(|entry| match entry {
+            Ok(entry) if entry.file_type().is_file() => {
+                File::open(entry.path()).is_err_and(|err| is_denied(&err))
+            }
+            Ok(_) => false,
+            Err(err) => err.io_error().is_some_and(is_denied),
+        });
+        let count = denied.count();
+        if count > 0 {
+            let detail = format!("{count} files or folders may not be read: they are left out");
+            self.note(Outcome::Warning, "source", place, detail);
+            self.fix("give yourself the right to read them: chmod -R u+rX");
         }
     }
 

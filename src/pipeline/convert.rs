@@ -3,8 +3,8 @@
 use crate::catalog::is_name;
 use crate::columns::{Fingerprints, Values};
 use crate::commit::{
-    CompleteListing, CopyKey, Entry, Intent, Known, LockName, Summary, WorkPlan, after_barrier,
-    entry, read_lock, to_json,
+    CompleteListing, CopyKey, Entry, Intent, Known, LockName, Summary, Unavailable, WorkPlan,
+    after_barrier, entry, read_lock, to_json,
 };
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,13 +25,15 @@ use crate::pipeline::segment::{
 };
 use crate::pipeline::settle::Settle;
 use crate::pipeline::target::{check_known, check_target};
-use crate::pipeline::window::{note_listings, sources, today};
+use crate::pipeline::unreadable::Unreadable;
+use crate::pipeline::window::{is_listed, note_listings, sources, today};
 use crate::pipeline::{ConvertOptions, DEFAULT_DATABASE};
 use crate::schema::Lock;
 use crate::source::{Member, Object, members};
 use crate::storage::{Lease, OWN, PublicAccess, Storage};
 use hashbrown::HashSet;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tokio::runtime::{Handle, Runtime};
@@ -115,17 +117,23 @@ fn convert_with(
         end_unfinished(storage, &mut known, &mut begun).await?;
         Ok::<_, Error>(begun)
     })?;
-    let open = |begun: Begun, only| {
-        let (sources, lake) = (sources(options, &listed), Some((storage, &known)));
-        let feed = FeedOptions { options, sources, today, lake, begun, only, plan: None };
+    let before = handle.block_on(Unavailable::read(storage))?;
+    let is_new_lake = known.summary.last.is_none();
+    let unreadable = Arc::new(Unreadable::new(before.clone(), is_new_lake));
+    let open = |begun: Begun, only, unreadable| {
+        let (sources, lake) = (sources(options, &listed, &before), Some((storage, &known)));
+        let plan = None;
+        let feed = FeedOptions { options, sources, today, lake, begun, only, plan, unreadable };
         handle.block_on(Feed::open(feed))
     };
     let (abandoned, finished) = (begun.abandoned.clone(), begun.finished.clone());
     let mut feed = match options.strict {
-        false => open(begun, None)?,
+        false => open(begun, None, Arc::clone(&unreadable))?,
         true => {
-            let looked_at = refuse_quarantine(options, &mut open(begun.clone(), None)?, handle)?;
-            open(begun, Some(looked_at))?
+            let looking = Arc::new(Unreadable::new(before.clone(), is_new_lake));
+            let mut feed = open(begun.clone(), None, Arc::clone(&looking))?;
+            let looked_at = refuse_quarantine(options, &mut feed, &looking, handle)?;
+            open(begun, Some(looked_at), Arc::clone(&unreadable))?
         }
     };
     handle.block_on(clean_up(storage, &abandoned, &finished, table))?;
@@ -135,7 +143,16 @@ fn convert_with(
     let (key, is_key_restored) = made;
     let settle = Settle::new(lock, units_of_day, None, options, storage, handle, &key);
     let committed = settle.committed();
-    let surroundings = Surroundings { options, storage, handle, progress, stop, key: &key };
+    let surroundings = Surroundings {
+        options,
+        storage,
+        handle,
+        progress,
+        stop,
+        key: &key,
+        unreadable: &unreadable,
+        plan: None,
+    };
     let database = options.catalog.database_of(&known.summary);
     let settings = after_barrier(&options.settings(), known.summary.barrier);
     let run = Run::new(surroundings, settle, settings, database, ledger);
@@ -143,12 +160,22 @@ fn convert_with(
     let lock = last.map_or(LockName::default(), |last| last.schema.clone());
     let target = Target::Lake { known: Box::new(known), lock, committed };
     let (mut report, target) = run.convert_units(&mut feed, target)?;
-    let (is_through, settle) = run.end().map_err(after_commit)?;
+    let ended = run.end();
+    let is_all = ended.as_ref().is_ok_and(|(is_through, _)| *is_through);
+    let unavailable = unreadable.list(|key| is_all && is_listed(options, key));
+    if unavailable != before {
+        let written = handle.block_on(unavailable.write(storage));
+        if is_all {
+            written?;
+        }
+    }
+    let (is_through, settle) = ended.map_err(after_commit)?;
+    unreadable.report(&mut report);
     let seen = feed.seen();
     let Target::Lake { mut known, .. } = target else {
         return Err(Error::new(ErrorKind::Bug, "the lake was no lake"));
     };
-    if is_through && report.units == 0 {
+    if is_through && report.units == 0 && unreadable.count() == 0 {
         refuse_nothing(&known, &seen.report)?;
     }
     if is_through {
@@ -265,6 +292,7 @@ fn parse_all(
     options: &ConvertOptions,
     feed: &mut Feed,
     nested: bool,
+    unreadable: &Arc<Unreadable>,
     runtime: &Handle,
     mut see: impl FnMut(&Unit),
     mut visit: impl FnMut(&Parsed) -> Result<()>,
@@ -288,12 +316,18 @@ fn parse_all(
                 .map_err(|err| err.at("archive", &object.key))?;
             }
             objects => {
-                let fetched = runtime.block_on(fetch_all(objects.to_vec()))?;
+                let all = fetch_all(objects.to_vec(), unreadable);
+                let (fetched, _) = runtime.block_on(all)?;
                 parse(fetched.into_iter().map(|fetched| fetched.object).collect())?;
             }
         }
     }
-    Ok(())
+    match unreadable.list(|_| true).objects.first() {
+        Some(object) if unreadable.count() > 0 => {
+            Err(Error::bad_input(object.reason.clone()).at("object", &object.object))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// With `--strict`: reads everything once, and refuses before anything is committed; returns the
@@ -301,21 +335,24 @@ fn parse_all(
 fn refuse_quarantine(
     options: &ConvertOptions,
     feed: &mut Feed,
+    unreadable: &Arc<Unreadable>,
     runtime: &Handle,
 ) -> Result<HashSet<Entry>> {
     let mut looked_at = HashSet::new();
     let see = |unit: &Unit| {
         looked_at.extend(unit.objects.iter().map(|o| entry(&o.layout, &o.key, &o.etag)));
     };
-    parse_all(options, feed, false, runtime, see, |parsed| match parsed.quarantine.first() {
-        None => Ok(()),
-        Some(bad) => Err(Error::bad_input(format!(
-            "{}; nothing was committed, because of `--strict`",
-            bad.reason
-        ))
-        .at("object", &bad.object)
-        .at("record", bad.record.map_or("all".to_owned(), |n| n.to_string()))
-        .at("byte", bad.byte)),
+    parse_all(options, feed, false, unreadable, runtime, see, |parsed| {
+        match parsed.quarantine.first() {
+            None => Ok(()),
+            Some(bad) => Err(Error::bad_input(format!(
+                "{}; nothing was committed, because of `--strict`",
+                bad.reason
+            ))
+            .at("object", &bad.object)
+            .at("record", bad.record.map_or("all".to_owned(), |n| n.to_string()))
+            .at("byte", bad.byte)),
+        }
     })?;
     Ok(looked_at)
 }
@@ -355,12 +392,14 @@ pub fn infer(options: &ConvertOptions, from_seed: bool) -> Result<Lock> {
     let runtime = runtime()?;
     let handle = runtime.handle();
     handle.block_on(refuse_empty(options))?;
-    let mut feed = handle.block_on(new_feed(options))?;
+    let unreadable = Arc::new(Unreadable::default());
+    let mut feed = handle.block_on(new_feed(options, &unreadable))?;
     let mut seen: BTreeMap<_, crate::schema::Observed> = BTreeMap::new();
     parse_all(
         options,
         &mut feed,
         true,
+        &unreadable,
         handle,
         |_| {},
         |parsed| {

@@ -4,12 +4,15 @@
 //! driver cuts units from them as it can use them. Units that an earlier run began come first.
 
 use crate::commit::{
-    Entry, Known, Ledger, UnitId, after_barrier, entry, month, planned, unit_identity,
+    Entry, Known, Ledger, SetAside, UnitId, after_barrier, entry, entry_set_aside, judge, month,
+    planned, unit_identity,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::ConvertOptions;
 use crate::pipeline::plan::{Begun, Unit};
-use crate::source::{Listing, ListingReport, Object, Source};
+use crate::pipeline::tasks::all;
+use crate::pipeline::unreadable::{Unreadable, try_all};
+use crate::pipeline::{ConvertOptions, Retry};
+use crate::source::{Listing, ListingReport, Object, Place, Source};
 use crate::storage::Storage;
 use crate::units::Day;
 use hashbrown::HashSet;
@@ -18,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TryRecvError};
+use tokio::task::JoinSet;
 
 /// Pages of new objects that wait to be cut into units.
 const PAGES_WAITING: usize = 4;
@@ -98,6 +102,8 @@ pub(crate) struct FeedOptions<'a> {
     pub only: Option<HashSet<Entry>>,
     /// The id of the plan that is being made, if one is.
     pub plan: Option<&'a str>,
+    /// What becomes of objects that cannot be read.
+    pub unreadable: Arc<Unreadable>,
 }
 
 impl Feed {
@@ -106,7 +112,7 @@ impl Feed {
     /// # Errors
     /// `Config` for a source that does not exist, `Io`, `Denied` and `Unavailable` from the walk.
     pub(crate) async fn open(feed: FeedOptions<'_>) -> Result<Self> {
-        let FeedOptions { options, sources, today, lake, begun, only, plan } = feed;
+        let FeedOptions { options, sources, today, lake, begun, only, plan, unreadable } = feed;
         let barrier = lake.and_then(|(_, known)| known.summary.barrier);
         let settings = match plan {
             Some(id) => planned(&options.settings(), id),
@@ -123,8 +129,17 @@ impl Feed {
         let listing = Listing::open(sources, &options.s3, today).await?;
         let (sender, pages) = channel(PAGES_WAITING);
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let subtract =
-            Subtract { listing, ledger, taken: begun.taken, only, seen: Arc::clone(&seen) };
+        let (taken, shared) = (begun.taken, Arc::clone(&seen));
+        let subtract = Subtract {
+            listing,
+            ledger,
+            taken,
+            only,
+            seen: shared,
+            unreadable,
+            retry: options.retry,
+            judge: judge(&options.settings()),
+        };
         tokio::spawn(subtract.run(sender));
         Ok(Self {
             begun: begun.units.into(),
@@ -235,7 +250,8 @@ impl Cut {
         let identity = unit_identity(&self.settings, pairs);
         let id = UnitId { number: self.number, identity };
         self.number += 1;
-        out.push_back(Unit { id, objects, is_resumed: false, is_planned: false });
+        let unavailable = Vec::new();
+        out.push_back(Unit { id, objects, is_resumed: false, is_planned: false, unavailable });
     }
 }
 
@@ -246,6 +262,10 @@ struct Subtract {
     taken: HashSet<Entry>,
     only: Option<HashSet<Entry>>,
     seen: Arc<Mutex<Seen>>,
+    unreadable: Arc<Unreadable>,
+    retry: Retry,
+    /// What decides whether an object is set aside.
+    judge: String,
 }
 
 impl Subtract {
@@ -268,6 +288,52 @@ impl Subtract {
         }
     }
 
+    /// Leaves out what cannot be read, of objects that an earlier run could not read, and of archives,
+    /// which are not fetched before their unit is announced.
+    async fn readable(&self, mut new: Vec<Object>) -> Result<Vec<Object>> {
+        let mut tries = JoinSet::new();
+        for (at, object) in new.iter().enumerate() {
+            let was_unavailable = self.unreadable.was_unavailable(&object.key);
+            if was_unavailable || object.archive.is_some() {
+                let object = object.clone();
+                tries.spawn(async move { Ok((at, try_all(&object).await.err(), object)) });
+            }
+        }
+        let mut lost = HashSet::new();
+        for (at, err, object) in all(tries).await? {
+            match err {
+                Some(err) => {
+                    self.unreadable.refused(&object, err)?;
+                    lost.insert(at);
+                }
+                None => self.unreadable.is_well(&object.key),
+            }
+        }
+        let mut at = 0..;
+        new.retain(|_| at.next().is_none_or(|at| !lost.contains(&at)));
+        Ok(new)
+    }
+
+    /// Returns whether an object is in the lake, or was set aside by those who would do so again.
+    async fn is_known(&mut self, object: &Object, entry: &Entry) -> Result<bool> {
+        let Some(ledger) = &mut self.ledger else { return Ok(false) };
+        let month = month(&object.layout);
+        if ledger.contains(month, entry).await? {
+            return Ok(true);
+        }
+        let Retry { quarantined, ignored } = self.retry;
+        for (how, is_retried) in
+            [(SetAside::Quarantined, quarantined), (SetAside::Ignored, ignored)]
+        {
+            let Object { layout, key, etag, .. } = object;
+            let entry = entry_set_aside(layout, key, etag, how, &self.judge);
+            if !is_retried && ledger.contains(month, &entry).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     async fn page(&mut self) -> Result<Option<Vec<Object>>> {
         let page = self.listing.next().await?;
         let is_end = page.is_none();
@@ -278,15 +344,24 @@ impl Subtract {
             if is_passed_over || self.taken.contains(&entry) {
                 continue;
             }
-            let is_known = match &mut self.ledger {
-                Some(ledger) => ledger.contains(month(&object.layout), &entry).await?,
-                None => false,
-            };
+            let is_known = self.is_known(&object, &entry).await?;
             if is_known {
                 known += 1;
+                self.unreadable.is_well(&object.key);
+            } else if let Some(reason) = &object.blocked {
+                self.unreadable.blocked(&object, reason)?;
             } else {
+                if matches!(object.place, Place::File) {
+                    // It was opened.
+                    self.unreadable.is_read();
+                    self.unreadable.is_well(&object.key);
+                }
                 new.push(object);
             }
+        }
+        let new = self.readable(new).await?;
+        if is_end {
+            self.unreadable.folders(&self.listing.report())?;
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.known += known;

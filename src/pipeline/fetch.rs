@@ -4,14 +4,17 @@
 //! fetched and not yet parsed, and hands units out in their order. An object's JSON size is known once
 //! it is here, and a unit that turns out larger than planned becomes several segments.
 
-use crate::commit::Intent;
+use crate::commit::{UnavailableObject, WorkPlan};
 use crate::decode::{claimed_size, is_gzip};
 use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::plan::Unit;
 use crate::pipeline::segment::{Input, SegmentObject};
 use crate::pipeline::tasks::all;
+use crate::pipeline::unreadable::{Unreadable, gone};
 use crate::source::{Object, Place};
 use crate::storage::Storage;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot::{Receiver, channel};
 use tokio::task::{JoinHandle, JoinSet};
@@ -32,46 +35,60 @@ pub(super) struct Fetched {
 
 /// A unit whose objects are under way.
 #[derive(Debug)]
-pub(super) struct Fetch<U> {
-    pub unit: U,
+pub(super) struct Fetch {
     /// What it took from the budget of fetches.
     pub taken: u64,
-    task: JoinHandle<Result<Vec<Fetched>>>,
+    task: JoinHandle<Result<(Unit, Vec<Fetched>)>>,
 }
 
-impl<U> Fetch<U> {
-    /// Starts to fetch a unit's objects; its intent is written at the same time, if it is a new one, and
-    /// after those of the units before it: `announced` tells the next unit that it is there.
+/// What a fetch works with.
+pub(super) struct Fetching<'a> {
+    pub storage: &'a Storage,
+    /// What goes into the identities of units.
+    pub settings: &'a str,
+    pub unreadable: &'a Arc<Unreadable>,
+    /// The plan that the unit is of, if it is of one.
+    pub plan: Option<&'a WorkPlan>,
+}
+
+impl Fetch {
+    /// Starts to fetch a unit's objects. What cannot be read leaves the unit; then its intent is written,
+    /// if it is a new one, and after those of the units before it: `announced` tells the next unit that it
+    /// is there.
     pub(super) fn start(
-        unit: U,
-        objects: Vec<Object>,
-        intent: Option<Intent>,
-        storage: &Storage,
+        mut unit: Unit,
+        fetching: &Fetching<'_>,
         taken: u64,
         announced: &mut Option<Receiver<()>>,
         runtime: &Handle,
     ) -> Self {
-        let storage = storage.clone();
+        let (storage, settings) = (fetching.storage.clone(), fetching.settings.to_owned());
+        let (unreadable, plan) = (Arc::clone(fetching.unreadable), fetching.plan.cloned());
         let (announce, next) = channel();
         let before = announced.replace(next);
         let task = runtime.spawn(async move {
-            let announcement = async {
-                if let Some(before) = before
-                    && before.await.is_err()
-                {
-                    let message = "a unit before this one could not be announced";
-                    return Err(Error::new(ErrorKind::Interrupted, message));
-                }
-                if let Some(intent) = &intent {
-                    intent.write(&storage).await?;
-                }
-                let _ = announce.send(());
-                Ok(())
-            };
-            let (announcement, fetched) = tokio::join!(announcement, fetch_all(objects));
-            announcement.and(fetched)
+            let objects = std::mem::take(&mut unit.objects);
+            let (mut fetched, missing) = fetch_all(objects, &unreadable).await?;
+            if let Some(plan) = &plan {
+                unit.decide(plan, &storage, missing, &mut fetched).await?;
+            } else if !missing.is_empty() {
+                let left = fetched.iter().map(|f| (f.object.key.as_str(), f.object.etag.as_str()));
+                unit.leave_out(&settings, left)?;
+            }
+            if let Some(before) = before
+                && before.await.is_err()
+            {
+                let message = "a unit before this one could not be announced";
+                return Err(Error::new(ErrorKind::Interrupted, message));
+            }
+            let names = fetched.iter().map(|f| (f.object.key.clone(), f.object.etag.clone()));
+            if let Some(intent) = unit.intent_of(&settings, names.collect()) {
+                intent.write(&storage).await?;
+            }
+            let _ = announce.send(());
+            Ok((unit, fetched))
         });
-        Self { unit, taken, task }
+        Self { taken, task }
     }
 
     /// Waits for the objects; returns nothing when `stop` says so first.
@@ -79,16 +96,16 @@ impl<U> Fetch<U> {
         self,
         runtime: &Handle,
         stop: impl Fn() -> bool,
-    ) -> Option<(U, Result<Vec<Fetched>>)> {
-        let Self { unit, mut task, .. } = self;
+    ) -> Option<Result<(Unit, Vec<Fetched>)>> {
+        let Self { mut task, .. } = self;
         runtime.block_on(async {
             loop {
                 let pause = std::time::Duration::from_millis(50);
                 match tokio::time::timeout(pause, &mut task).await {
-                    Ok(Ok(fetched)) => return Some((unit, fetched)),
+                    Ok(Ok(fetched)) => return Some(fetched),
                     Ok(Err(err)) => {
                         let bug = Error::new(ErrorKind::Bug, "a fetch panicked").because(err);
-                        return Some((unit, Err(bug)));
+                        return Some(Err(bug));
                     }
                     Err(_) if stop() => {
                         task.abort();
@@ -102,14 +119,18 @@ impl<U> Fetch<U> {
 }
 
 /// Stops fetches that nobody will wait for.
-pub(super) fn abort_all<U>(fetches: VecDeque<Fetch<U>>) {
+pub(super) fn abort_all(fetches: VecDeque<Fetch>) {
     for fetch in fetches {
         fetch.task.abort();
     }
 }
 
 /// Fetches objects side by side; the limit of requests in flight is S3's. Files stay where they are.
-pub(super) async fn fetch_all(objects: Vec<Object>) -> Result<Vec<Fetched>> {
+/// Returns also what could not be had.
+pub(super) async fn fetch_all(
+    objects: Vec<Object>,
+    unreadable: &Arc<Unreadable>,
+) -> Result<(Vec<Fetched>, Vec<UnavailableObject>)> {
     let mut tasks = JoinSet::new();
     let mut out: Vec<Option<Fetched>> = Vec::new();
     for (at, object) in objects.into_iter().enumerate() {
@@ -123,22 +144,29 @@ pub(super) async fn fetch_all(objects: Vec<Object>) -> Result<Vec<Fetched>> {
                 });
             }
             Place::Bucket(bucket) => {
-                let bucket = bucket.clone();
+                let (bucket, unreadable) = (bucket.clone(), Arc::clone(unreadable));
                 tasks.spawn(async move {
-                    let got = bucket.get(object.bucket_key(), Some(&object.etag)).await?;
-                    let bytes = got.ok_or_else(|| {
-                        let message = "object is gone since it was listed; run again";
-                        Error::new(ErrorKind::Unavailable, message).at("object", &object.key)
-                    })?;
+                    let key = object.bucket_key();
+                    let got = bucket.get_listed(key, &object.etag, object.size).await;
+                    let bytes = match got.and_then(|got| got.ok_or_else(|| gone(&object))) {
+                        Ok(bytes) => bytes,
+                        Err(err) => return Ok((at, Err(unreadable.refused(&object, err)?))),
+                    };
+                    unreadable.is_read();
                     let (json, size) = (json_bytes(&bytes), bytes.len() as u64);
                     let object = SegmentObject::new(&object, Input::Bytes(bytes));
-                    Ok::<_, Error>((at, Fetched { object, json, bytes: size }))
+                    Ok::<_, Error>((at, Ok(Fetched { object, json, bytes: size })))
                 });
             }
         }
     }
+    let mut missing = Vec::new();
     for (at, fetched) in all(tasks).await? {
-        out[at] = Some(fetched);
+        match fetched {
+            Ok(fetched) => out[at] = Some(fetched),
+            Err(object) => missing.push(object),
+        }
     }
-    Ok(out.into_iter().flatten().collect())
+    missing.sort();
+    Ok((out.into_iter().flatten().collect(), missing))
 }

@@ -3,8 +3,8 @@
 use crate::columns::TableRows;
 use crate::commit::{
     Copies, CopyKey, DataFile, Intent, Known, LockName, Manifest, News, ObjectRecord,
-    QuarantinedObject, Tally, UnitDone, UnitId, WorkPlan, copies_key, encode_copies, write_lock,
-    write_quarantine,
+    QuarantinedObject, Tally, UnavailableObject, UnitDone, UnitId, WorkPlan, copies_key,
+    encode_copies, write_lock, write_quarantine,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::ConvertOptions;
@@ -229,6 +229,8 @@ pub(crate) struct Ready {
     /// What the archive itself is in the ledger, if the unit is one.
     pub archive: Option<ObjectRecord>,
     pub beside: Beside,
+    /// Objects of a plan's unit that could not be read.
+    pub unavailable: Vec<UnavailableObject>,
     pub segments: Vec<Staged>,
 }
 
@@ -315,7 +317,7 @@ impl Committer<'_, '_> {
 
     /// Gathers the segments of a unit.
     fn prepare(&self, ready: Ready) -> Result<Prepared> {
-        let Ready { unit, is_resumed, archive, beside, segments } = ready;
+        let Ready { unit, is_resumed, archive, beside, unavailable, segments } = ready;
         let mut manifest = Manifest {
             unit,
             settings: self.settings.to_owned(),
@@ -372,7 +374,16 @@ impl Committer<'_, '_> {
             day.scopes |= scope.bit();
         }
         let quarantine = quarantine.into();
-        Ok(Prepared { manifest, quarantine, copies, lock, news, bytes_compressed, is_resumed })
+        Ok(Prepared {
+            manifest,
+            quarantine,
+            copies,
+            lock,
+            news,
+            bytes_compressed,
+            is_resumed,
+            unavailable,
+        })
     }
 }
 
@@ -421,6 +432,7 @@ async fn commit_to_plan(storage: &Storage, plan: &WorkPlan, ready: &mut [Prepare
             news: unit.news.clone(),
             bytes_compressed: unit.bytes_compressed,
             quarantined_by_reason: unit.reasons(),
+            unavailable: unit.unavailable.clone(),
         };
         let (storage, plan) = (storage.clone(), plan.clone());
         puts.spawn(async move { plan.write_done(&storage, &done).await });
@@ -437,6 +449,7 @@ struct Prepared {
     news: Vec<News>,
     bytes_compressed: u64,
     is_resumed: bool,
+    unavailable: Vec<UnavailableObject>,
 }
 
 impl Prepared {

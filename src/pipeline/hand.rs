@@ -3,9 +3,10 @@
 //! A segment is handed out with its memory. A member of an archive has it before it is read, so that the
 //! budget counts what waits for a segment to be full.
 
-use crate::commit::{ObjectOutcome, ObjectRecord, Tally, UnitId};
+use crate::commit::{ObjectOutcome, ObjectRecord, Tally, UnavailableObject, UnitId};
 use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::pipeline::fetch::{Fetched, json_bytes};
+use crate::pipeline::plan::Unit;
 use crate::pipeline::run::{Arrival, Arriving, End, Job, Run};
 use crate::pipeline::segment::{Input, MAX_KEPT_BYTES, MEMORY_PER_JSON_BYTE, SegmentObject};
 use crate::source::{Beside, Member, MemberSink, Object, members};
@@ -22,6 +23,8 @@ pub(super) struct Turns {
     pub(super) position: u64,
     /// Says when the intent of the last unit that is being fetched is written.
     pub(super) announced: Option<Announced<()>>,
+    /// Units of which nothing could be read, as nothing was before them.
+    pub(super) empty: Vec<Unit>,
 }
 
 /// How much JSON there is, as far as it is known.
@@ -55,9 +58,22 @@ pub(super) struct Hand<'h, 's, 'a> {
     pub(super) id: Arc<UnitId>,
     pub(super) turns: &'h mut Turns,
     pub(super) segment: u32,
+    /// Objects of a plan's unit that could not be read.
+    unavailable: Vec<UnavailableObject>,
 }
 
-impl<'s> Hand<'_, 's, '_> {
+impl<'h, 's, 'a> Hand<'h, 's, 'a> {
+    pub(super) fn new(
+        run: &'s Run<'a>,
+        scope: &'h rayon::Scope<'s>,
+        sender: &'h Sender<Arriving>,
+        unit: &Unit,
+        turns: &'h mut Turns,
+    ) -> Self {
+        let (id, unavailable) = (Arc::new(unit.id.clone()), unit.unavailable.clone());
+        Self { run, scope, sender, id, turns, segment: 0, unavailable }
+    }
+
     /// Hands out a segment once there is memory for it; `false` when the run is to end instead.
     pub(super) fn out(&mut self, objects: Vec<SegmentObject>, json: Json, bytes: u64) -> bool {
         let (run, taken) = (self.run, json.memory());
@@ -103,7 +119,8 @@ impl<'s> Hand<'_, 's, '_> {
         archive: Option<ObjectRecord>,
         beside: Beside,
     ) -> bool {
-        let end = End { unit: Arc::clone(&self.id), is_resumed, archive, beside };
+        let (unit, unavailable) = (Arc::clone(&self.id), std::mem::take(&mut self.unavailable));
+        let end = End { unit, is_resumed, archive, beside, unavailable };
         let _ = self.sender.send(((self.turns.position, 0), Arrival::End(Box::new(end))));
         self.turns.position += 1;
         true

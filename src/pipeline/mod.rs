@@ -23,6 +23,7 @@ mod segment;
 mod settle;
 mod target;
 mod tasks;
+mod unreadable;
 mod window;
 
 pub use array::{
@@ -115,6 +116,15 @@ impl FromStr for Duplicates {
     }
 }
 
+/// What earlier runs set aside that is tried again, though neither the limits nor the program changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retry {
+    /// Objects that were set aside whole.
+    pub quarantined: bool,
+    /// Objects that were taken for those of another kind.
+    pub ignored: bool,
+}
+
 /// Everything that a conversion is told.
 #[derive(Clone, Debug)]
 pub struct ConvertOptions {
@@ -155,6 +165,8 @@ pub struct ConvertOptions {
     pub duplicates: Duplicates,
     /// Limits of one object.
     pub caps: Caps,
+    /// What was set aside and is tried again.
+    pub retry: Retry,
     /// The catalog and the names in it.
     pub catalog: CatalogOptions,
 }

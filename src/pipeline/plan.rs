@@ -1,18 +1,24 @@
 //! What a conversion would do, and what earlier ones began.
 
 use crate::commit::{
-    CompleteListing, Entry, Intent, Known, Manifest, Summary, UnitId, after_barrier, entry, month,
+    CompleteListing, Entry, Intent, Known, Manifest, Summary, Unavailable, UnavailableObject,
+    UnitId, WorkPlan, after_barrier, entry, month, unit_identity,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::ConvertOptions;
 use crate::pipeline::feed::{Feed, FeedOptions, LEDGER_SHARE};
+use crate::pipeline::fetch::Fetched;
 use crate::pipeline::nothing::{refuse_empty, refuse_nothing};
+use crate::pipeline::tasks::all;
+use crate::pipeline::unreadable::{Unreadable, try_all};
 use crate::pipeline::window::{sources, today};
 use crate::source::{ListingReport, Object, find};
 use crate::storage::Storage;
 use hashbrown::HashSet;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::task::JoinSet;
 
 /// A unit to convert.
 #[derive(Clone, Debug)]
@@ -23,6 +29,8 @@ pub(crate) struct Unit {
     pub is_resumed: bool,
     /// Whether it is a plan's, which announces it.
     pub is_planned: bool,
+    /// Objects of a plan's unit that could not be read.
+    pub unavailable: Vec<UnavailableObject>,
 }
 
 impl Unit {
@@ -33,12 +41,64 @@ impl Unit {
 
     /// Returns the intent to be written before its data, unless it has been announced.
     pub(super) fn intent(&self, settings: &str) -> Option<Intent> {
+        let objects = self.objects.iter().map(|o| (o.key.clone(), o.etag.clone()));
+        self.intent_of(settings, objects.collect())
+    }
+
+    /// As [`Unit::intent`], for objects that are fetched.
+    pub(super) fn intent_of(
+        &self,
+        settings: &str,
+        objects: Vec<(String, String)>,
+    ) -> Option<Intent> {
         let is_announced = self.is_resumed || self.is_planned;
-        (!is_announced).then(|| Intent {
-            unit: self.id.clone(),
-            settings: settings.to_owned(),
-            objects: self.objects.iter().map(|o| (o.key.clone(), o.etag.clone())).collect(),
-        })
+        let (unit, settings) = (self.id.clone(), settings.to_owned());
+        (!is_announced).then_some(Intent { unit, settings, objects })
+    }
+
+    /// Becomes a unit of the objects that are left. It has not been announced, so that nothing was written
+    /// under its name.
+    ///
+    /// # Errors
+    /// `Unavailable` for a unit that an earlier run announced: the next run finds that it cannot be
+    /// finished, and gives it up.
+    pub(super) fn leave_out<'k>(
+        &mut self,
+        settings: &str,
+        left: impl IntoIterator<Item = (&'k str, &'k str)>,
+    ) -> Result<()> {
+        if self.is_resumed {
+            let message = "an object of a unit that an earlier run began cannot be read; run again";
+            return Err(Error::new(ErrorKind::Unavailable, message).at("unit", &self.id));
+        }
+        self.id.identity = unit_identity(settings, left);
+        Ok(())
+    }
+
+    /// Settles with the other attempts at a unit of a plan which of its objects are left out: what the
+    /// first attempt says is what all of them write.
+    ///
+    /// # Errors
+    /// `Unavailable` when an object cannot be read that another attempt has read; `Denied`, `Io`.
+    pub(super) async fn decide(
+        &mut self,
+        plan: &WorkPlan,
+        storage: &Storage,
+        missing: Vec<UnavailableObject>,
+        fetched: &mut Vec<Fetched>,
+    ) -> Result<()> {
+        let lost: Vec<String> = missing.iter().map(|object| object.object.clone()).collect();
+        let decided = plan.leave_out(storage, &self.id, missing).await?;
+        let is_out = |key: &str| decided.iter().any(|object| object.object == key);
+        if let Some(key) = lost.iter().find(|key| !is_out(key)) {
+            let message = "an object that another attempt at its unit has read cannot be read; run the \
+                           child again, or give the plan up with `trailmill plan discard`";
+            return Err(Error::new(ErrorKind::Unavailable, message).at("object", key));
+        }
+        fetched.retain(|fetched| !is_out(&fetched.object.key));
+        self.objects.retain(|object| !is_out(&object.key));
+        self.unavailable = decided;
+        Ok(())
     }
 }
 
@@ -126,9 +186,13 @@ pub(crate) async fn begun(
         let objects = intent.objects.iter().map(|(key, etag)| {
             found.get(key).filter(|object| is_next && object.etag == *etag).cloned()
         });
-        let Some(objects) = objects.collect::<Option<Vec<Object>>>() else {
-            begun.abandon(intent, lake.barrier);
-            continue;
+        let objects = objects.collect::<Option<Vec<Object>>>();
+        let objects = match objects {
+            Some(objects) if can_all_be_read(&objects).await? => objects,
+            _ => {
+                begun.abandon(intent, lake.barrier);
+                continue;
+            }
         };
         let entry = |o: &Object| (month(&o.layout), entry(&o.layout, &o.key, &o.etag));
         let entries: Vec<_> = objects.iter().map(entry).collect();
@@ -141,12 +205,32 @@ pub(crate) async fn begun(
                 objects,
                 is_resumed: true,
                 is_planned: false,
+                unavailable: Vec::new(),
             });
         } else {
             begun.abandon(intent, lake.barrier);
         }
     }
     Ok(begun)
+}
+
+/// Whether a unit can be finished as it was announced: then every byte is there, not only its first.
+async fn can_all_be_read(objects: &[Object]) -> Result<bool> {
+    if objects.iter().any(|object| object.blocked.is_some()) {
+        return Ok(false);
+    }
+    let mut tasks = JoinSet::new();
+    for object in objects {
+        let object = object.clone();
+        tasks.spawn(async move {
+            match try_all(&object).await {
+                Ok(()) => Ok(true),
+                // What is a matter of this object only.
+                Err(err) => Unreadable::default().refused(&object, err).map(|_| false),
+            }
+        });
+    }
+    Ok(all(tasks).await?.into_iter().all(|is_well| is_well))
 }
 
 /// What a conversion would read and make.
@@ -158,7 +242,11 @@ pub struct PlanReport {
     pub objects_ignored: u64,
     /// Objects that the lake holds.
     pub objects_known: u64,
-    /// Their bytes as stored.
+    /// Objects and folders that cannot be read, as far as the listing says.
+    pub objects_unavailable: u64,
+    /// The same by reason.
+    pub unavailable_by_reason: BTreeMap<String, u64>,
+    /// Bytes to read, as stored.
     pub bytes: u64,
     /// An estimate of their JSON bytes.
     pub bytes_json_estimate: u64,
@@ -179,10 +267,11 @@ pub struct PlanReport {
 pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
     let runtime = super::convert::runtime()?;
     runtime.block_on(refuse_empty(options))?;
+    let unreadable = Arc::new(Unreadable::default());
     let (mut feed, known) = runtime.block_on(async {
         let is_absent = options.lake.local().is_some_and(|folder| !folder.is_dir());
         if is_absent {
-            return Ok((new_feed(options).await?, Known::default()));
+            return Ok((new_feed(options, &unreadable).await?, Known::default()));
         }
         let storage = Storage::open(&options.lake, &options.s3).await?;
         let known = Known::read(&storage).await?;
@@ -190,8 +279,10 @@ pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
         let begun = begun(options, &storage, &known, intents).await?;
         let listed = CompleteListing::read_all(&storage).await?;
         let lake = Some((&storage, &known));
-        let (sources, today) = (sources(options, &listed), today());
-        let feed = FeedOptions { options, sources, today, lake, begun, only: None, plan: None };
+        let before = Unavailable::read(&storage).await?;
+        let (sources, today) = (sources(options, &listed, &before), today());
+        let (only, plan, unreadable) = (None, None, Arc::clone(&unreadable));
+        let feed = FeedOptions { options, sources, today, lake, begun, only, plan, unreadable };
         Ok::<_, Error>((Feed::open(feed).await?, known))
     })?;
     let mut report = PlanReport::default();
@@ -203,8 +294,10 @@ pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
     let seen = feed.seen();
     report.objects_ignored = seen.report.objects_ignored;
     report.objects_known = seen.known;
+    report.objects_unavailable = unreadable.count();
+    report.unavailable_by_reason = unreadable.by_reason();
     report.listing = seen.report;
-    if report.units == 0 {
+    if report.units == 0 && unreadable.count() == 0 {
         refuse_nothing(&known, &report.listing)?;
     }
     Ok(report)
@@ -214,10 +307,14 @@ pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
 ///
 /// # Errors
 /// As for a listing.
-pub(super) async fn new_feed(options: &ConvertOptions) -> Result<Feed> {
-    let (sources, today, begun) = (sources(options, &[]), today(), Begun::default());
-    Feed::open(FeedOptions { options, sources, today, lake: None, begun, only: None, plan: None })
-        .await
+pub(super) async fn new_feed(
+    options: &ConvertOptions,
+    unreadable: &Arc<Unreadable>,
+) -> Result<Feed> {
+    let sources = sources(options, &[], &Unavailable::default());
+    let (today, begun) = (today(), Begun::default());
+    let (lake, only, plan, unreadable) = (None, None, None, Arc::clone(unreadable));
+    Feed::open(FeedOptions { options, sources, today, lake, begun, only, plan, unreadable }).await
 }
 
 impl PlanReport {

@@ -20,6 +20,12 @@ pub struct Report {
     /// its members, which was passed over.
     #[serde(default)]
     pub objects_padded: u64,
+    /// Objects and folders that could not be read; the next run tries them again.
+    #[serde(default)]
+    pub objects_unavailable: u64,
+    /// The same by reason.
+    #[serde(default)]
+    pub unavailable_by_reason: BTreeMap<String, u64>,
     /// Objects of the source that the lake holds already.
     pub objects_known: u64,
     /// Records found.
@@ -102,7 +108,7 @@ pub struct ShardReport {
 impl Report {
     /// Returns whether something was set aside.
     pub fn has_quarantine(&self) -> bool {
-        self.objects_quarantined + self.records_quarantined > 0
+        self.objects_quarantined + self.records_quarantined + self.objects_unavailable > 0
     }
 
     pub(crate) fn add_catalog(&mut self, refreshed: Refreshed) {

@@ -6,7 +6,9 @@
 //! while it holds a thread of the pool.
 
 use crate::columns::Fingerprints;
-use crate::commit::{CopyKey, MAX_UNIT_RAW, ObjectRecord, UnitId, cut_raw};
+use crate::commit::{
+    CopyKey, MAX_UNIT_RAW, ObjectRecord, UnavailableObject, UnitId, WorkPlan, cut_raw,
+};
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
@@ -14,7 +16,7 @@ use crate::pipeline::ConvertOptions;
 use crate::pipeline::budget::Budget;
 use crate::pipeline::buffers::Buffers;
 use crate::pipeline::feed::{Next, Units};
-use crate::pipeline::fetch::{Fetch, abort_all};
+use crate::pipeline::fetch::{Fetch, Fetching, abort_all};
 use crate::pipeline::finish::{Committer, Ready, SegmentPart, Settled, Staged, Staging, Target};
 use crate::pipeline::hand::{Hand, Json, Turns};
 use crate::pipeline::order::InOrder;
@@ -26,6 +28,7 @@ use crate::pipeline::segment::{
 };
 use crate::pipeline::settle::Settle;
 use crate::pipeline::tasks::all;
+use crate::pipeline::unreadable::{Unreadable, try_first_byte};
 use crate::source::{Beside, Object, Place};
 use crate::storage::Storage;
 use rayon::ThreadPoolBuilder;
@@ -93,6 +96,7 @@ pub(super) struct End {
     pub(super) is_resumed: bool,
     pub(super) archive: Option<ObjectRecord>,
     pub(super) beside: Beside,
+    pub(super) unavailable: Vec<UnavailableObject>,
 }
 
 /// A run, as all its threads see it.
@@ -118,6 +122,8 @@ pub(crate) struct Run<'a> {
     rows: RowOptions,
     /// What copies are recognized with.
     key: &'a CopyKey,
+    unreadable: Arc<Unreadable>,
+    plan: Option<&'a WorkPlan>,
 }
 
 /// What a run works with.
@@ -129,6 +135,10 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) progress: &'a Progress,
     pub(crate) stop: &'a AtomicBool,
     pub(crate) key: &'a CopyKey,
+    /// What becomes of objects that cannot be read.
+    pub(crate) unreadable: &'a Arc<Unreadable>,
+    /// The plan that the units are of, if they are of one.
+    pub(crate) plan: Option<&'a WorkPlan>,
 }
 
 impl<'a> Run<'a> {
@@ -140,7 +150,8 @@ impl<'a> Run<'a> {
         database: String,
         reserved: u64,
     ) -> Self {
-        let Surroundings { options, storage, handle, progress, stop, key } = surroundings;
+        let Surroundings { options, storage, handle, progress, stop, key, unreadable, plan } =
+            surroundings;
         // What is fetched and waits is compressed: five units of the default size for two threads.
         let is_fetched = options.sources.iter().any(Location::is_s3);
         let fetches = if is_fetched { options.memory.0 / 8 } else { 0 };
@@ -168,6 +179,8 @@ impl<'a> Run<'a> {
             database,
             rows: RowOptions::new(options, options.nested, Fingerprints::new(key.bytes())),
             key,
+            unreadable: Arc::clone(unreadable),
+            plan,
         }
     }
 
@@ -255,7 +268,9 @@ impl Run<'_> {
                     self.hand_out(scope, *unit, sender, &mut turns, &mut fetches)
                 }
                 Ok(Next::End) => {
-                    let is_through = self.hand_out_fetched(scope, sender, &mut turns, &mut fetches);
+                    let is_through = self.hand_out_fetched(scope, sender, &mut turns, &mut fetches)
+                        && self.unreadable.end().map_err(|err| self.fail(err)).is_ok()
+                        && self.hand_out_empty(scope, sender, &mut turns);
                     self.is_through.store(is_through, Ordering::Relaxed);
                     break;
                 }
@@ -283,7 +298,7 @@ impl Run<'_> {
         unit: Unit,
         sender: &Sender<Arriving>,
         turns: &mut Turns,
-        fetches: &mut VecDeque<Fetch<Unit>>,
+        fetches: &mut VecDeque<Fetch>,
     ) -> bool {
         let bytes: u64 = unit.objects.iter().map(|object| object.size).sum();
         Progress::add(&self.progress.bytes_total, bytes);
@@ -295,7 +310,8 @@ impl Run<'_> {
         } else {
             // Units are handed out in their order.
             self.hand_out_fetched(scope, sender, turns, fetches)
-                && self.hand_out_here(scope, &unit, sender, turns)
+                && self.hand_out_empty(scope, sender, turns)
+                && self.hand_out_here(scope, unit, sender, turns)
         }
     }
 
@@ -303,10 +319,10 @@ impl Run<'_> {
     fn fetch<'s>(
         &'s self,
         scope: &rayon::Scope<'s>,
-        mut unit: Unit,
+        unit: Unit,
         sender: &Sender<Arriving>,
         turns: &mut Turns,
-        fetches: &mut VecDeque<Fetch<Unit>>,
+        fetches: &mut VecDeque<Fetch>,
     ) -> bool {
         let taken = unit.objects.iter().map(|object| object.size).sum();
         while !self.fetch_budget.try_take(taken) {
@@ -316,11 +332,14 @@ impl Run<'_> {
                 return false;
             }
         }
-        let intent = unit.intent(&self.settings);
-        let objects = std::mem::take(&mut unit.objects);
+        let fetching = Fetching {
+            storage: self.storage,
+            settings: &self.settings,
+            unreadable: &self.unreadable,
+            plan: self.plan,
+        };
         let announced = &mut turns.announced;
-        let (storage, handle) = (self.storage, self.handle);
-        fetches.push_back(Fetch::start(unit, objects, intent, storage, taken, announced, handle));
+        fetches.push_back(Fetch::start(unit, &fetching, taken, announced, self.handle));
         true
     }
 
@@ -330,7 +349,7 @@ impl Run<'_> {
         scope: &rayon::Scope<'s>,
         sender: &Sender<Arriving>,
         turns: &mut Turns,
-        fetches: &mut VecDeque<Fetch<Unit>>,
+        fetches: &mut VecDeque<Fetch>,
     ) -> bool {
         while let Some(fetch) = fetches.pop_front() {
             if !self.hand_out_fetch(scope, fetch, sender, turns) {
@@ -343,44 +362,86 @@ impl Run<'_> {
     fn hand_out_fetch<'s>(
         &'s self,
         scope: &rayon::Scope<'s>,
-        fetch: Fetch<Unit>,
+        fetch: Fetch,
         sender: &Sender<Arriving>,
         turns: &mut Turns,
     ) -> bool {
         let taken = fetch.taken;
-        let Some((unit, fetched)) = fetch.wait(self.handle, || self.is_over()) else {
-            return false;
-        };
-        let fetched = match fetched {
+        let Some(fetched) = fetch.wait(self.handle, || self.is_over()) else { return false };
+        let (unit, fetched) = match fetched {
             Ok(fetched) => fetched,
             Err(err) => {
                 self.fail(err);
                 return false;
             }
         };
-        let id = Arc::new(unit.id.clone());
-        let mut hand = Hand { run: self, scope, sender, id, turns, segment: 0 };
+        if fetched.is_empty() && !unit.is_planned && self.unreadable.has_read_nothing() {
+            // Nothing is committed before anything was read.
+            self.fetch_budget.give(taken);
+            turns.empty.push(unit);
+            return true;
+        }
+        if !self.hand_out_empty(scope, sender, turns) {
+            return false;
+        }
+        let mut hand = Hand::new(self, scope, sender, &unit, turns);
         let is_out = hand.fetched(fetched);
         self.fetch_budget.give(taken);
         is_out && hand.end(unit.is_resumed, None, Beside::default())
+    }
+
+    /// Hands out units of which nothing could be read: their numbers are taken.
+    fn hand_out_empty<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        sender: &Sender<Arriving>,
+        turns: &mut Turns,
+    ) -> bool {
+        std::mem::take(&mut turns.empty).into_iter().all(|unit| {
+            let mut hand = Hand::new(self, scope, sender, &unit, turns);
+            hand.out(Vec::new(), Json::default(), 0)
+                && hand.end(unit.is_resumed, None, Beside::default())
+        })
+    }
+
+    /// Settles with other attempts at a unit of a plan what is left out of it, before it is read.
+    fn decide(&self, unit: &mut Unit, plan: &WorkPlan) -> Result<()> {
+        self.handle.block_on(async {
+            let mut missing = Vec::new();
+            for object in &unit.objects {
+                let outcome = match &object.blocked {
+                    Some(reason) => Err(Error::new(ErrorKind::Io, reason.clone())),
+                    None => try_first_byte(object).await,
+                };
+                if let Err(err) = outcome {
+                    missing.push(self.unreadable.refused(object, err)?);
+                }
+            }
+            unit.decide(plan, self.storage, missing, &mut Vec::new()).await
+        })
     }
 
     /// Hands out a unit that is read by the workers, or streamed by this thread.
     fn hand_out_here<'s>(
         &'s self,
         scope: &rayon::Scope<'s>,
-        unit: &Unit,
+        mut unit: Unit,
         sender: &Sender<Arriving>,
         turns: &mut Turns,
     ) -> bool {
+        if let Some(plan) = self.plan
+            && let Err(err) = self.decide(&mut unit, plan)
+        {
+            self.fail(err);
+            return false;
+        }
         if let Some(intent) = unit.intent(&self.settings)
             && let Err(err) = self.handle.block_on(intent.write(self.storage))
         {
             self.fail(err);
             return false;
         }
-        let id = Arc::new(unit.id.clone());
-        let mut hand = Hand { run: self, scope, sender, id, turns, segment: 0 };
+        let mut hand = Hand::new(self, scope, sender, &unit, turns);
         if let [object] = &unit.objects[..]
             && object.archive.is_some()
         {
@@ -536,6 +597,7 @@ impl Run<'_> {
                             is_resumed: end.is_resumed,
                             archive: end.archive,
                             beside: end.beside,
+                            unavailable: end.unavailable,
                             segments: std::mem::take(&mut segments),
                         });
                     }

@@ -8,13 +8,14 @@
 //! A source of [`SMALL`] objects or fewer is listed whole every time, unless an option says how far to
 //! look back: that takes a hundred requests at most, and finds old logs that are copied into it.
 
-use crate::commit::CompleteListing;
+use crate::commit::{CompleteListing, Unavailable};
 use crate::error::Result;
 use crate::location::Location;
-use crate::pipeline::ConvertOptions;
+use crate::pipeline::{ConvertOptions, Retry};
 use crate::source::{Source, Window};
 use crate::storage::Storage;
 use crate::units::Day;
+use std::path::Path;
 
 /// Days before the last complete listing that are listed again, unless an option says otherwise.
 const DEFAULT_LOOK_BACK_DAYS: u32 = 35;
@@ -28,23 +29,51 @@ pub(super) fn today() -> Day {
 }
 
 /// Returns the sources with their windows.
-pub(super) fn sources(options: &ConvertOptions, listed: &[CompleteListing]) -> Vec<Source> {
+pub(super) fn sources(
+    options: &ConvertOptions,
+    listed: &[CompleteListing],
+    unavailable: &Unavailable,
+) -> Vec<Source> {
     let today = today();
     let narrow = &options.narrow;
-    let looks_back = !options.full && narrow.from.is_none() && narrow.to.is_none();
+    let looks_back = !options.full
+        && options.retry == Retry::default()
+        && narrow.from.is_none()
+        && narrow.to.is_none();
     let since = |location: &Location| {
         let days = options.look_back_days.unwrap_or(DEFAULT_LOOK_BACK_DAYS).min(1 << 20) as i32;
         let is_worth_it =
             |last: &&CompleteListing| options.look_back_days.is_some() || last.objects > SMALL;
         let last =
             last_listing(location, listed, today).filter(|_| looks_back).filter(is_worth_it)?;
-        last.day().map(|day| day.plus(-days))
+        let since = last.day().map(|day| day.plus(-days));
+        if options.look_back_days.is_some() {
+            return since;
+        }
+        // What could not be read is tried again, however long ago it was delivered.
+        let oldest = unavailable.since.as_ref().and_then(|day| day.parse().ok());
+        since.filter(|_| !unavailable.has_folders).map(|day| oldest.map_or(day, |old| day.min(old)))
     };
     let source = |location: &Location| Source {
         window: Window { narrow: narrow.clone(), since: since(location) },
         location: location.clone(),
     };
     options.sources.iter().map(source).collect()
+}
+
+/// Returns whether a run with these options comes across an object, if it is there.
+pub(super) fn is_listed(options: &ConvertOptions, key: &str) -> bool {
+    let is_all = options.narrow.is_everything() && options.look_back_days.is_none();
+    let is_in = |source: &Location| match source {
+        Location::S3 { bucket, prefix } => key
+            .strip_prefix("s3://")
+            .and_then(|key| key.strip_prefix(bucket.as_str())?.strip_prefix('/'))
+            .is_some_and(|key| key.starts_with(prefix.as_str())),
+        Location::Local(path) => {
+            path.canonicalize().is_ok_and(|root| Path::new(key).starts_with(root))
+        }
+    };
+    is_all && options.sources.iter().any(is_in)
 }
 
 /// The last complete listing of a source, or of one around it. Folders are listed whole every time.

@@ -2,14 +2,14 @@
 //!
 //! No narrowing option and no look-back is in the way: what was begun is finished.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::location::Location;
 use crate::source::layout::parse;
 use crate::source::{Object, listing, local};
 use crate::storage::{Bucket, BucketObject, S3};
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Finds objects that lie in the sources and still have their etags; those that do not are left out.
 ///
@@ -41,7 +41,13 @@ pub async fn find<'a>(
         listings.push((s3.bucket(bucket).await?, folder, keys));
     }
     let listed: Vec<Vec<Object>> = stream::iter(listings)
-        .map(|(bucket, folder, keys)| async move { find_keys(&bucket, folder, &keys).await })
+        .map(|(bucket, folder, keys)| async move {
+            match find_keys(&bucket, folder, &keys).await {
+                // What may not be listed any more is not found.
+                Err(err) if err.kind() == ErrorKind::Denied => Ok(Vec::new()),
+                found => found,
+            }
+        })
         .buffer_unordered(s3.requests().clamp(1, 64))
         .try_collect()
         .await?;
@@ -59,11 +65,11 @@ fn in_sources<'k>(sources: &[Location], key: &'k str) -> Option<(&'k str, &'k st
     sources.iter().any(is_in).then_some((name, key))
 }
 
-/// Makes an object of what is known of it, without listing anything. That an object of a bucket still
-/// has its etag is seen when it is read.
+/// Makes an object of what is known of it, without listing anything. A file that is not as it was is
+/// blocked; that an object of a bucket still has its etag is seen when it is read.
 ///
 /// # Errors
-/// `Unavailable` for a file that is not as it was; as for opening a bucket.
+/// As for opening a bucket.
 pub async fn known_object(
     key: &str,
     etag: &str,
@@ -73,14 +79,15 @@ pub async fn known_object(
     let Some((bucket, key)) = key.strip_prefix("s3://").and_then(|rest| rest.split_once('/'))
     else {
         let path = Some(local::path_of(key)).filter(|path| path.is_file());
-        let object = path.and_then(|path| local::object(&path, key.to_owned()).ok());
-        let object = object.filter(|found| found.etag == etag);
-        return object.ok_or_else(|| {
-            let message = "object is not as it was when it was listed";
-            Error::new(ErrorKind::Unavailable, message).at("object", key)
-        });
+        let path = path.unwrap_or_default();
+        let found = local::object(&path, key.to_owned());
+        if found.etag == etag {
+            return Ok(found);
+        }
+        let blocked = Some("not as it was when it was listed".to_owned());
+        return Ok(Object { etag: etag.to_owned(), blocked, ..found });
     };
-    let found = BucketObject { key: key.to_owned(), size, etag: etag.to_owned() };
+    let found = BucketObject { key: key.to_owned(), size, etag: etag.to_owned(), archived: None };
     let object = listing::object(found, &s3.bucket(bucket).await?, parse(key));
     Ok(Object { json_estimate, ..object })
 }
@@ -108,10 +115,7 @@ async fn find_keys(bucket: &Bucket, folder: &str, keys: &BTreeSet<&str>) -> Resu
 }
 
 fn find_file(roots: &[PathBuf], key: &str) -> Option<Object> {
-    let is_there = |path: &Path| roots.iter().any(|root| path.starts_with(root)) && path.is_file();
     let path = local::path_of(key);
-    if !is_there(&path) {
-        return None;
-    }
-    local::object(&path, key.to_owned()).ok()
+    let is_there = roots.iter().any(|root| path.starts_with(root)) && path.is_file();
+    is_there.then(|| local::object(&path, key.to_owned()))
 }

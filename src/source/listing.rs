@@ -3,8 +3,8 @@
 use crate::error::Result;
 use crate::location::Location;
 use crate::source::layout::{Folder, Layout, parse};
-use crate::source::pages::{Listed, Pages};
-use crate::source::walk::{Counting, Lister, walk};
+use crate::source::pages::{Listed, Pages, Refused};
+use crate::source::walk::{Counting, Lister, reason_of, walk};
 use crate::source::{ArchiveKind, Object, Place, Source, Window, is_hidden, local};
 use crate::storage::{Bucket, BucketObject, S3};
 use crate::units::Day;
@@ -32,6 +32,9 @@ pub struct ListingReport {
     pub objects_ignored: u64,
     /// Folders of digests and other services that were not listed at all, by name.
     pub folders_ignored: BTreeMap<String, u64>,
+    /// Folders and prefixes that could not be listed, with the reason.
+    #[serde(default)]
+    pub folders_unreadable: BTreeMap<String, String>,
     /// With a look-back, the first delivery date listed of each source that has one.
     pub since: BTreeMap<String, String>,
 }
@@ -87,6 +90,9 @@ impl Listing {
             let counting = Counting { inner: bucket.clone(), requests: Arc::clone(&requests) };
             let lister: Arc<dyn Lister> = Arc::new(counting);
             let walked = walk(&*lister, prefix, &window, at_once).await?;
+            for (folder, reason) in walked.refused {
+                report.folders_unreadable.insert(bucket.address(&folder), reason);
+            }
             for (name, count) in walked.folders {
                 *report.folders_ignored.entry(name).or_default() += count;
             }
@@ -115,13 +121,20 @@ impl Listing {
     /// Returns the next objects; none when all have been returned.
     ///
     /// # Errors
-    /// `Denied` and `Unavailable` from a bucket.
+    /// `Denied` and `Unavailable` from a bucket; a prefix below the source that may not be listed is noted.
     pub async fn next(&mut self) -> Result<Option<Vec<Object>>> {
         let local: Vec<Object> = self.local.by_ref().take(LOCAL_PAGE).collect();
         if !local.is_empty() {
             return Ok(Some(local));
         }
-        let Some((page, origin)) = self.pages.next().await? else { return Ok(None) };
+        let next = self.pages.next().await?;
+        for Refused { tag, prefix, err } in self.pages.refused() {
+            if *prefix == *tag.prefix {
+                return Err(err);
+            }
+            self.report.folders_unreadable.insert(tag.bucket.address(&prefix), reason_of(&err));
+        }
+        let Some((page, origin)) = next else { return Ok(None) };
         Ok(Some(page.into_iter().filter_map(|found| self.object(found, &origin)).collect()))
     }
 
@@ -163,6 +176,7 @@ pub(super) fn object(found: BucketObject, bucket: &Bucket, layout: Layout) -> Ob
         json_estimate: if is_packed { unpacked(found.size) } else { found.size },
         layout,
         archive,
+        blocked: found.archived.map(|class| format!("in the storage class {class}: restore it")),
     }
 }
 

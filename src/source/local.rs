@@ -8,6 +8,7 @@ use crate::source::layout::{Folder, parse};
 use crate::source::narrow::Window;
 use crate::source::walk::{Class, classify};
 use crate::source::{ArchiveKind, ListingReport, Object, Place, is_hidden};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 use walkdir::{DirEntry, WalkDir};
@@ -25,7 +26,8 @@ pub(super) fn root_of(source: &Path) -> Result<PathBuf> {
 /// Adds a source's objects.
 ///
 /// # Errors
-/// `Config` for a source that does not exist, `Io` for a folder that cannot be read.
+/// `Config` for a source that does not exist, `Io` when the source itself cannot be read; what cannot be
+/// read in it is noted.
 pub(super) fn list(
     source: &Path,
     window: &Window,
@@ -40,11 +42,15 @@ pub(super) fn list(
     for entry in walk {
         match entry {
             Ok(entry) if entry.file_type().is_file() => {
-                add(entry.path(), window, objects, report)?;
+                add(entry.path(), window, objects, report);
             }
             Ok(_) => {}
             // Links to nowhere or in a circle hold no objects.
             Err(err) if is_broken_link(&err) => report.objects_ignored += 1,
+            Err(err) if err.depth() > 0 => {
+                let folder = err.path().map(key_of).unwrap_or_default();
+                report.folders_unreadable.insert(folder, reason_of(err.io_error()));
+            }
             Err(err) => return Err(Error::io("cannot list the source", err)),
         }
     }
@@ -59,28 +65,22 @@ fn is_wanted(entry: &DirEntry, window: &Window) -> bool {
     classify(&path, &window.narrow).0 != Class::Unwanted
 }
 
-fn add(
-    path: &Path,
-    window: &Window,
-    objects: &mut Vec<Object>,
-    report: &mut ListingReport,
-) -> Result<()> {
+fn add(path: &Path, window: &Window, objects: &mut Vec<Object>, report: &mut ListingReport) {
     let key = key_of(path);
     let mut layout = parse(&key);
     if matches!(layout.folder, Folder::Digest | Folder::Other) {
         report.objects_ignored += 1;
-        return Ok(());
+        return;
     }
     report.objects_listed += 1;
     if !window.wants(&layout) {
         report.objects_unwanted += 1;
-        return Ok(());
+        return;
     }
     if let Some(last) = objects.last() {
         layout.share(&last.layout);
     }
-    objects.push(Object { layout, ..object(path, key)? });
-    Ok(())
+    objects.push(Object { layout, ..object(path, key) });
 }
 
 impl Object {
@@ -90,24 +90,30 @@ impl Object {
     }
 }
 
-/// Looks at a file.
-///
-/// # Errors
-/// `Io` when it cannot be looked at.
-pub(super) fn object(path: &Path, key: String) -> Result<Object> {
-    let meta = path
-        .metadata()
-        .map_err(|err| Error::io("cannot read a source object", err).at("object", &key))?;
-    let modified = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let etag = format!("{:x}-{:x}", meta.len(), modified.unwrap_or_default().as_nanos());
+/// Looks at a file, and opens it; one that cannot be opened is blocked.
+pub(super) fn object(path: &Path, key: String) -> Object {
     let archive = ArchiveKind::of_name(&key);
-    let json_estimate = match archive {
-        Some(_) => meta.len(),
-        None => json_estimate(path, meta.len()),
-    };
     let layout = parse(&key);
-    let size = meta.len();
-    Ok(Object { key, place: Place::File, size, etag, json_estimate, layout, archive })
+    let (size, etag) = path.metadata().map_or_else(
+        |_| (0, String::new()),
+        |meta| {
+            let modified = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+            let modified = modified.unwrap_or_default().as_nanos();
+            (meta.len(), format!("{:x}-{modified:x}", meta.len()))
+        },
+    );
+    let (json_estimate, blocked) = match File::open(path) {
+        Ok(file) if archive.is_none() => (json_estimate(file, size), None),
+        Ok(_) => (size, None),
+        Err(err) => (size, Some(reason_of(Some(&err)))),
+    };
+    Object { key, place: Place::File, size, etag, json_estimate, layout, archive, blocked }
+}
+
+/// Why a file or a folder cannot be read.
+fn reason_of(err: Option<&std::io::Error>) -> String {
+    let why = err.map_or_else(|| "unknown".to_owned(), ToString::to_string);
+    format!("cannot be read: {why}")
 }
 
 fn is_broken_link(err: &walkdir::Error) -> bool {
@@ -161,10 +167,9 @@ fn path_of_bytes(bytes: Vec<u8>) -> PathBuf {
 
 /// The JSON bytes of a file: the size, or for gzip what its trailer claims, as far as deflate can
 /// reach. A trailer speaks for the last member only, so that the size is the least.
-fn json_estimate(path: &Path, size: u64) -> u64 {
+fn json_estimate(mut file: File, size: u64) -> u64 {
     use std::io::{Read, Seek, SeekFrom};
-    let claimed = || -> std::io::Result<Option<u64>> {
-        let mut file = std::fs::File::open(path)?;
+    let mut claimed = || -> std::io::Result<Option<u64>> {
         let mut head = [0; 2];
         file.read_exact(&mut head)?;
         if head != [0x1f, 0x8b] {

@@ -45,6 +45,8 @@ pub struct Object {
     pub layout: Layout,
     /// Whether it holds other objects.
     pub archive: Option<ArchiveKind>,
+    /// Why its bytes cannot be had, if the listing says so.
+    pub blocked: Option<String>,
 }
 
 /// Where an object's bytes are.

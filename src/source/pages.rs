@@ -73,38 +73,64 @@ impl Task {
 /// The pages of many spans, in the order of the spans.
 pub(super) struct Pages<T> {
     waiting: std::vec::IntoIter<(Listed, Span, T)>,
-    started: VecDeque<(Task, T)>,
+    started: VecDeque<(Task, T, String)>,
     at_once: usize,
+    refused: Vec<Refused<T>>,
+}
+
+/// A span that may not be listed.
+pub(super) struct Refused<T> {
+    pub tag: T,
+    pub prefix: String,
+    pub err: Error,
 }
 
 impl<T: Clone> Pages<T> {
     /// Begins to list spans, each with what is to be returned along with its pages.
     pub(super) fn new(spans: Vec<(Listed, Span, T)>, at_once: usize) -> Self {
-        Self { waiting: spans.into_iter(), started: VecDeque::new(), at_once: at_once.max(1) }
+        let at_once = at_once.max(1);
+        let (waiting, started) = (spans.into_iter(), VecDeque::new());
+        Self { waiting, started, at_once, refused: Vec::new() }
     }
 
-    /// Returns the next page that is not empty.
+    /// Returns the next page that is not empty. A span that may not be listed does not stop the others.
     ///
     /// # Errors
-    /// Whatever the lister returns.
+    /// Whatever else the lister returns.
     pub(super) async fn next(&mut self) -> Result<Option<(Vec<BucketObject>, T)>> {
         loop {
             while self.started.len() < self.at_once
                 && let Some((listed, span, tag)) = self.waiting.next()
             {
-                self.started
-                    .push_back((Task::start(|sender| list_span(listed, span, sender)), tag));
+                let prefix = span.prefix.clone();
+                let task = Task::start(|sender| list_span(listed, span, sender));
+                self.started.push_back((task, tag, prefix));
             }
-            let Some((task, tag)) = self.started.front_mut() else { return Ok(None) };
+            let Some((task, tag, _)) = self.started.front_mut() else { return Ok(None) };
             match task.messages.recv().await {
                 Some(Message::Page(page)) if page.is_empty() => {}
                 Some(Message::Page(page)) => return Ok(Some((page, tag.clone()))),
+                Some(Message::Failed(err)) if err.kind() == ErrorKind::Denied => {
+                    let refused = self.started.pop_front();
+                    self.refused.extend(refused.map(|(_, tag, prefix)| Refused {
+                        tag,
+                        prefix,
+                        err,
+                    }));
+                }
                 Some(Message::Failed(err)) => return Err(err),
                 Some(Message::LastSeen) | None => {
-                    ended_well(self.started.pop_front().map(|(task, _)| task)).await?;
+                    ended_well(self.started.pop_front().map(|(task, ..)| task)).await?;
                 }
             }
         }
+    }
+}
+
+impl<T> Pages<T> {
+    /// Returns the spans that could not be listed since this was asked last.
+    pub(super) fn refused(&mut self) -> Vec<Refused<T>> {
+        std::mem::take(&mut self.refused)
     }
 }
 

@@ -56,7 +56,7 @@ struct Remote {
 impl Remote {
     fn fetch(&self) -> Result<Bytes> {
         let range = self.block_start..(self.block_start + BLOCK).min(self.size);
-        let got = self.bucket.get_part(&self.key, Some(&self.etag), Some(range));
+        let got = self.bucket.get_part(&self.key, Some(&self.etag), range);
         self.runtime.block_on(got)?.ok_or_else(|| {
             Error::new(ErrorKind::Unavailable, "object is gone since it was listed; run again")
         })

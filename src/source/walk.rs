@@ -5,12 +5,12 @@
 //! folder of a region, whose dates sort, or a tree without the layout, which is listed as it is. One
 //! request per level and folder: an account with one folder costs two.
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::source::layout::{Folder, Layout, folder_of, is_account, is_organization, is_region};
 use crate::source::{Narrow, Window, is_hidden};
 use crate::storage::{Bucket, Page};
 use async_trait::async_trait;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -64,6 +64,8 @@ pub(super) struct Walked {
     pub spans: Vec<Span>,
     /// Folders of digests and other services that were not entered, by name.
     pub folders: BTreeMap<String, u64>,
+    /// Prefixes that may not be listed, with the reason.
+    pub refused: BTreeMap<String, String>,
 }
 
 /// What a folder is, by its path.
@@ -127,7 +129,7 @@ pub(super) fn classify(path: &str, narrow: &Narrow) -> (Class, Layout) {
 /// Walks a source's tree.
 ///
 /// # Errors
-/// Whatever the lister returns.
+/// Whatever the lister returns; a prefix below the source that may not be listed is noted.
 pub(super) async fn walk(
     lister: &dyn Lister,
     source: &str,
@@ -140,7 +142,9 @@ pub(super) async fn walk(
     walk.enter(source.to_owned(), folder, &mut above);
     let mut pages = 0;
     while let Some(prefix) = above.pop() {
-        let Some(children) = above_children(lister, &prefix, &mut pages).await? else {
+        let children = above_children(lister, &prefix, &mut pages).await;
+        let Some(children) = walk.allowed(&prefix, children)? else { continue };
+        let Some(children) = children else {
             walk.found.spans.push(Span { prefix, ..Span::default() });
             continue;
         };
@@ -148,14 +152,16 @@ pub(super) async fn walk(
     }
     while !walk.inner.is_empty() {
         let level = std::mem::take(&mut walk.inner);
-        let listed: Vec<(String, Children)> = stream::iter(level)
+        let listed: Vec<(String, Result<Children>)> = stream::iter(level)
             .map(|prefix| async move {
-                children(lister, &prefix).await.map(|children| (prefix, children))
+                let children = children(lister, &prefix).await;
+                (prefix, children)
             })
             .buffered(at_once)
-            .try_collect()
-            .await?;
+            .collect()
+            .await;
         for (prefix, children) in listed {
+            let Some(children) = walk.allowed(&prefix, children)? else { continue };
             walk.enter_children(&prefix, children, &mut above);
         }
     }
@@ -205,7 +211,24 @@ struct Walk<'a> {
     inner: Vec<String>,
 }
 
+/// Why a prefix could not be listed, without the prefix.
+pub(super) fn reason_of(err: &Error) -> String {
+    let said = err.message();
+    format!("cannot be listed: {}", said.split(" on ").next().unwrap_or(said))
+}
+
 impl Walk<'_> {
+    /// Notes a prefix that may not be listed; the source itself must be listed.
+    fn allowed<T>(&mut self, prefix: &str, listed: Result<T>) -> Result<Option<T>> {
+        match listed {
+            Err(err) if err.kind() == ErrorKind::Denied && prefix != self.source => {
+                self.found.refused.insert(prefix.to_owned(), reason_of(&err));
+                Ok(None)
+            }
+            listed => listed.map(Some),
+        }
+    }
+
     fn enter_children(&mut self, prefix: &str, children: Children, above: &mut Vec<String>) {
         if children.has_objects {
             let (_, layout) = classify(prefix, &Narrow::default());
@@ -317,7 +340,8 @@ pub(super) mod fake {
                     page.prefixes.push(entry);
                 } else {
                     let etag = format!("{:x}", xxhash_rust::xxh3::xxh3_64(entry.as_bytes()));
-                    page.objects.push(BucketObject { key: entry, size: 1, etag });
+                    let archived = None;
+                    page.objects.push(BucketObject { key: entry, size: 1, etag, archived });
                 }
             }
             page.next = last.filter(|_| is_truncated);

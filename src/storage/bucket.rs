@@ -13,7 +13,9 @@ use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{IdentityCache, Region, retry::RetryConfig as SdkRetry};
-use aws_sdk_s3::types::{Delete, ObjectIdentifier, RequestPayer};
+use aws_sdk_s3::types::{
+    Delete, ObjectIdentifier, ObjectStorageClass, OptionalObjectAttributes, RequestPayer,
+};
 use bytes::Bytes;
 use object_store::ClientOptions;
 use object_store::aws::{
@@ -42,6 +44,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest silence in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a body of another length than it should have is asked for.
+const TRIES_OF_A_LENGTH: u32 = 4;
 /// Between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(15);
 
@@ -138,7 +142,7 @@ impl Default for S3 {
 }
 
 /// One object, as a listing shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BucketObject {
     /// The key, raw.
     pub key: String,
@@ -146,6 +150,8 @@ pub struct BucketObject {
     pub size: u64,
     /// The entity tag, without quotes.
     pub etag: String,
+    /// The storage class, if it must be restored before it can be read, and has not been.
+    pub archived: Option<String>,
 }
 
 /// One page of a listing: at most 1,000 entries, in the order of UTF-8 bytes.
@@ -248,6 +254,8 @@ impl Bucket {
                 .set_delimiter(is_delimited.then(|| "/".to_owned()))
                 .set_start_after(start_after.map(str::to_owned))
                 .set_continuation_token(token.map(str::to_owned))
+                // Says of an archived object whether it has been restored.
+                .optional_object_attributes(OptionalObjectAttributes::RestoreStatus)
                 .set_request_payer(self.payer());
             let found = request.send().await.map_err(|err| failed("s3:ListBucket", &what, &err))?;
             let prefixes = found.common_prefixes().iter().filter_map(|p| p.prefix.clone());
@@ -267,14 +275,55 @@ impl Bucket {
     /// # Errors
     /// `Unavailable` also when the object has another etag by now; `Denied`, `Io`.
     pub async fn get(&self, key: &str, etag: Option<&str>) -> Result<Option<Bytes>> {
-        self.get_part(key, etag, None).await
+        self.get_any(key, etag, None).await
     }
 
-    /// Returns some of the bytes at `key`; see [`Bucket::get`].
+    /// Returns the bytes at `key` that a listing has shown, all of them.
     ///
     /// # Errors
-    /// See [`Bucket::get`].
+    /// See [`Bucket::get`]; `Io` when the body is of another length whenever it is asked for.
+    pub async fn get_listed(&self, key: &str, etag: &str, size: u64) -> Result<Option<Bytes>> {
+        self.get_exactly(key, Some(etag), None, size).await
+    }
+
+    /// Returns some of the bytes at `key`, all that are asked for.
+    ///
+    /// # Errors
+    /// See [`Bucket::get_listed`].
     pub async fn get_part(
+        &self,
+        key: &str,
+        etag: Option<&str>,
+        range: Range<u64>,
+    ) -> Result<Option<Bytes>> {
+        let length = range.end - range.start;
+        self.get_exactly(key, etag, Some(range), length).await
+    }
+
+    /// Asks again, [`TRIES_OF_A_LENGTH`] times, for what comes in another length.
+    async fn get_exactly(
+        &self,
+        key: &str,
+        etag: Option<&str>,
+        range: Option<Range<u64>>,
+        length: u64,
+    ) -> Result<Option<Bytes>> {
+        let mut pause = Duration::from_millis(200);
+        for attempt in 1..=TRIES_OF_A_LENGTH {
+            match self.get_any(key, etag, range.clone()).await? {
+                Some(bytes) if bytes.len() as u64 != length => {}
+                found => return Ok(found),
+            }
+            if attempt < TRIES_OF_A_LENGTH {
+                tokio::time::sleep(jittered(pause)).await;
+                pause *= 2;
+            }
+        }
+        let message = "S3 answers with a body of another length than the listing says";
+        Err(Error::new(ErrorKind::Io, message).at("resource", self.address(key)))
+    }
+
+    async fn get_any(
         &self,
         key: &str,
         etag: Option<&str>,
@@ -598,7 +647,18 @@ fn listed(object: &aws_sdk_s3::types::Object) -> Option<BucketObject> {
         key: object.key.clone()?,
         size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
         etag: unquoted(object.e_tag.as_deref().unwrap_or_default()),
+        archived: archived(object),
     })
+}
+
+/// Names the storage class of an object that cannot be read as it is.
+fn archived(object: &aws_sdk_s3::types::Object) -> Option<String> {
+    let class = object.storage_class()?;
+    let is_archive = matches!(class, ObjectStorageClass::Glacier | ObjectStorageClass::DeepArchive);
+    // A copy that was restored can be read until it expires.
+    let is_restored =
+        object.restore_status().is_some_and(|status| status.restore_expiry_date().is_some());
+    (is_archive && !is_restored).then(|| class.as_str().to_owned())
 }
 
 fn unquoted(etag: &str) -> String {
@@ -642,7 +702,10 @@ fn store_failed(action: &'static str, what: &str, err: object_store::Error) -> E
             _ => format!("not allowed to {action} on {what}"),
         },
         ErrorKind::Config => format!("there is no bucket for {what}"),
-        _ => format!("cannot {action}"),
+        _ => match code {
+            Some((code, _)) => format!("cannot {action}: {code}"),
+            None => format!("cannot {action}"),
+        },
     };
     Error::new(kind, message).at("resource", what).because(err)
 }

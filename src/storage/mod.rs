@@ -33,7 +33,7 @@ pub const OWN: &str = "_trailmill";
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 
 /// The folders of documents below [`OWN`].
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "gone",
     "schema",
     "manifests",
@@ -45,6 +45,7 @@ const DOCUMENTS: [&str; 12] = [
     "ledger",
     "listings",
     "abandoned",
+    "unavailable",
     "plans",
 ];
 

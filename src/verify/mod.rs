@@ -126,6 +126,9 @@ pub struct VerifyReport {
     pub objects_read: u64,
     /// Objects that could not: damaged or too large.
     pub objects_set_aside: u64,
+    /// Objects and folders that were not read: without permission, archived, or gone meanwhile. What they
+    /// hold is not compared.
+    pub objects_not_read: u64,
     /// Source records that the lake must hold.
     pub records_expected: u64,
     /// Source records that are copies of an expected one.
@@ -167,6 +170,12 @@ impl VerifyReport {
             && self.rows_lost == 0
             && self.differences.is_empty()
             && self.rows_checked == self.records_in_lake
+            && self.objects_not_read == 0
+    }
+
+    /// Answers whether all that was read is the same on both sides.
+    pub fn is_equal_as_far_as_read(&self) -> bool {
+        Self { objects_not_read: 0, ..self.clone() }.proves()
     }
 }
 
@@ -226,6 +235,7 @@ struct Comparison<'a> {
     options: &'a VerifyOptions,
     on_progress: &'a (dyn Fn(u64) + Sync),
     sources: Vec<SourceFile>,
+    folders_not_read: u64,
     lake: Vec<lake::LakeFile>,
 }
 
@@ -244,6 +254,7 @@ struct Record<'a> {
 struct Tally {
     objects_read: u64,
     objects_set_aside: u64,
+    not_read: u64,
     expected: u64,
     duplicate: u64,
     set_aside: u64,
@@ -258,6 +269,7 @@ impl std::ops::Add for Tally {
         Self {
             objects_read: self.objects_read + other.objects_read,
             objects_set_aside: self.objects_set_aside + other.objects_set_aside,
+            not_read: self.not_read + other.not_read,
             expected: self.expected + other.expected,
             duplicate: self.duplicate + other.duplicate,
             set_aside: self.set_aside + other.set_aside,
@@ -273,7 +285,8 @@ impl<'a> Comparison<'a> {
         on_progress: &'a (dyn Fn(u64) + Sync),
     ) -> Result<(Self, Rest)> {
         let buckets = options.buckets.as_deref();
-        let mut sources = source::list(&options.sources, &options.lake, buckets)?;
+        let (mut sources, folders_not_read) =
+            source::list(&options.sources, &options.lake, buckets)?;
         let is_empty = sources.is_empty();
         let rest = options.partial.as_ref().map(|partial| partial.narrow(&mut sources));
         if sources.is_empty() {
@@ -282,7 +295,10 @@ impl<'a> Comparison<'a> {
             return Err(Error::config(message));
         }
         let lake = lake::list(&options.lake, &options.table, buckets)?;
-        Ok((Self { options, on_progress, sources, lake }, rest.unwrap_or_default()))
+        Ok((
+            Self { options, on_progress, sources, folders_not_read, lake },
+            rest.unwrap_or_default(),
+        ))
     }
 
     fn run(&self, mut not_compared: Rest) -> Result<VerifyReport> {
@@ -293,6 +309,7 @@ impl<'a> Comparison<'a> {
         let mut report = VerifyReport {
             objects_read: tally.objects_read,
             objects_set_aside: tally.objects_set_aside,
+            objects_not_read: tally.not_read + self.folders_not_read,
             records_duplicate: tally.duplicate + tally.promoted,
             files_read: self.lake.len() as u64,
             ..VerifyReport::default()
@@ -393,21 +410,26 @@ impl<'a> Comparison<'a> {
             return Ok(tally);
         }
         let mut row = Row::default();
-        source::read_objects(
-            file,
-            opening,
-            self.options.max_object_size,
-            &mut |found| match found {
-                Found::SetAside => tally.objects_set_aside += 1,
-                Found::Object { name, own, text } => {
-                    tally.objects_read += 1;
-                    let folder = table::folder(&name[own..]);
-                    if folder != Folder::Ignored {
-                        tally.set_aside += self.object(&name, &text, folder, &mut row, each);
+        let read =
+            source::read_objects(file, opening, self.options.max_object_size, &mut |found| {
+                match found {
+                    Found::SetAside => tally.objects_set_aside += 1,
+                    Found::Object { name, own, text } => {
+                        tally.objects_read += 1;
+                        let folder = table::folder(&name[own..]);
+                        if folder != Folder::Ignored {
+                            tally.set_aside += self.object(&name, &text, folder, &mut row, each);
+                        }
                     }
                 }
-            },
-        )?;
+            });
+        match read {
+            // One object that may not be read must not keep the others from being compared.
+            Err(err) if matches!(err.kind(), ErrorKind::Denied | ErrorKind::Io) => {
+                tally.not_read += 1;
+            }
+            read => read?,
+        }
         Ok(tally)
     }
 

@@ -39,16 +39,17 @@ impl Placed for SourceFile {
     }
 }
 
-/// Lists every file below the sources in key order, without those of the lake.
+/// Lists every file below the sources in key order, without those of the lake; says how many folders
+/// could not be listed.
 pub(super) fn list(
     sources: &[Location],
     lake: &Location,
     buckets: Option<&dyn Files>,
-) -> Result<Vec<SourceFile>> {
-    let mut files = Vec::new();
+) -> Result<(Vec<SourceFile>, u64)> {
+    let (mut files, mut not_read) = (Vec::new(), 0);
     for source in sources {
         match source {
-            Location::Local(path) => list_folder(path, lake, &mut files)?,
+            Location::Local(path) => not_read += list_folder(path, lake, &mut files)?,
             Location::S3 { bucket, prefix } => {
                 let buckets = buckets.ok_or_else(|| no_buckets(&source.to_string()))?;
                 let found = buckets.list(bucket, prefix)?.into_iter();
@@ -64,7 +65,7 @@ pub(super) fn list(
     }
     files.sort_by(|a, b| (&a.key, path_of(a)).cmp(&(&b.key, path_of(b))));
     files.dedup_by(|a, b| a.key == b.key && a.place == b.place);
-    Ok(files)
+    Ok((files, not_read))
 }
 
 fn path_of(file: &SourceFile) -> Option<&Path> {
@@ -74,7 +75,9 @@ fn path_of(file: &SourceFile) -> Option<&Path> {
     }
 }
 
-fn list_folder(source: &Path, lake: &Location, files: &mut Vec<SourceFile>) -> Result<()> {
+/// Adds the files of a folder; returns how many folders in it cannot be listed.
+fn list_folder(source: &Path, lake: &Location, files: &mut Vec<SourceFile>) -> Result<u64> {
+    let mut not_read = 0;
     let lake = lake.local().and_then(|lake| std::fs::canonicalize(lake).ok());
     let root = std::fs::canonicalize(source).map_err(|err| {
         Error::config("cannot open source").at("path", source.display()).because(err)
@@ -91,10 +94,11 @@ fn list_folder(source: &Path, lake: &Location, files: &mut Vec<SourceFile>) -> R
             }),
             Ok(_) => {}
             Err(err) if leads_nowhere(&err) => {}
+            Err(err) if err.depth() > 0 => not_read += 1,
             Err(err) => return Err(Error::io("cannot list source", err)),
         }
     }
-    Ok(())
+    Ok(not_read)
 }
 
 /// Whether a key is no folder's marker, and has no hidden name after what was asked for.

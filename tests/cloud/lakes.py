@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 OWN = "_trailmill/"
 # What a run leaves that need not be the same twice: when it was, and what only saves reading.
-NOT_CONTENT = re.compile(r"^_trailmill/(runs/|listings/|checkpoints/|ledger/|lease\.json$)")
+NOT_CONTENT = re.compile(r"^_trailmill/(runs/|listings/|unavailable/|checkpoints/|ledger/|lease\.json$)")
 
 # Fingerprints are made with a key that is each lake's own.
 KEYED = re.compile(r"^_trailmill/copies/")

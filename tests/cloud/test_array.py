@@ -707,20 +707,17 @@ def test_credentials_that_expire_end_a_child_with_75(opened, proxy, is_done, pla
     is_done(opened)
 
 
-def test_an_object_that_is_gone_ends_a_child_for_good_and_says_what_to_do(archive, s3, new_bucket, endpoint):
+def test_an_object_that_is_gone_does_not_stop_the_plan_and_is_named(archive, s3, new_bucket, endpoint):
     bucket = new_bucket("logs")
     upload(s3, archive.folder, bucket)
     job = Job([f"s3://{bucket}/"], BucketLake(s3, new_bucket("lake"), "lake"), endpoint)
     job.plan(*SMALL_UNITS)
     s3.delete_object(Bucket=bucket, Key=log_key("copy-1.json.gz"))
 
-    done = job.child(codes=(3,))
+    job.child()
+    report = job.finish(codes=(1,)).report
 
-    assert "copy-1.json.gz" in done.stderr and "plan discard" in done.stderr
-    job.finish(codes=(75,))
-    job.discard()
-    job.plan(*SMALL_UNITS)
-    job.array(3)
+    assert list(report["unavailable_by_reason"].items()) == [("object is gone since it was listed; run again", 1)]
     is_exact(job)
 
 

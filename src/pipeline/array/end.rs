@@ -7,7 +7,7 @@
 
 use crate::catalog::Catalog;
 use crate::commit::{
-    CompleteListing, Intent, Known, LockName, Manifest, PlanEnd, UnitDone, WorkPlan,
+    CompleteListing, Intent, Known, LockName, Manifest, PlanEnd, Unavailable, UnitDone, WorkPlan,
     read_lock_version, write_lock,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -20,6 +20,7 @@ use crate::pipeline::convert::{runtime, warnings, write_run_log};
 use crate::pipeline::publish::{after_commit, open_catalog, refresh_catalog, refuse_others_tables};
 use crate::pipeline::report::{Done, Progress, Report};
 use crate::pipeline::tasks::all;
+use crate::pipeline::unreadable::Unreadable;
 use crate::pipeline::window::note_listings;
 use crate::schema::Lock;
 use crate::storage::{Lease, S3, Storage};
@@ -193,6 +194,7 @@ impl Finish<'_> {
             None => Known::read(storage).await?,
         };
         let mut done = Done::default();
+        let unreadable = Unreadable::new(Unavailable::read(storage).await?, false);
         let mut lock = read_lock_version(storage, &plan.schema).await?;
         let mut from = 0;
         while from < plan.totals.units {
@@ -201,7 +203,15 @@ impl Finish<'_> {
             let units = from..(from + count).min(plan.totals.units);
             from = units.end;
             for unit in self.put(units).await? {
-                let UnitDone { manifest, news, bytes_compressed, quarantined_by_reason } = unit;
+                let UnitDone {
+                    manifest,
+                    news,
+                    bytes_compressed,
+                    quarantined_by_reason,
+                    unavailable,
+                } = unit;
+                manifest.objects.iter().for_each(|object| unreadable.is_well(&object.key));
+                unavailable.iter().try_for_each(|object| unreadable.add(object))?;
                 if manifest.unit.number >= known.summary.next_number() {
                     known.add(&manifest);
                 }
@@ -219,6 +229,12 @@ impl Finish<'_> {
             if known.is_checkpoint_due() {
                 known.write_checkpoint(storage).await?;
             }
+        }
+        unreadable.list(|_| false).write(storage).await?;
+        unreadable.report(&mut done.report);
+        for (reason, count) in &plan.unavailable {
+            done.report.objects_unavailable += count;
+            *done.report.unavailable_by_reason.entry(reason.clone()).or_default() += count;
         }
         Ok((known, done, lock))
     }

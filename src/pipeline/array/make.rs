@@ -2,8 +2,8 @@
 
 use crate::columns::{Fingerprints, Values};
 use crate::commit::{
-    CompleteListing, CopyKey, Intent, Known, PlanTotals, PlannedObject, PlannedUnit, WorkPlan,
-    read_lock, write_lock,
+    CompleteListing, CopyKey, Intent, Known, PlanTotals, PlannedObject, PlannedUnit, Unavailable,
+    WorkPlan, read_lock, write_lock,
 };
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,12 +20,14 @@ use crate::pipeline::segment::{
     Host, Parsed, RowOptions, SegmentObject, Visiting, Worker, parse_segment,
 };
 use crate::pipeline::target::{check_known, check_target};
-use crate::pipeline::window::{sources, today};
+use crate::pipeline::unreadable::Unreadable;
+use crate::pipeline::window::{is_listed, sources, today};
 use crate::pipeline::{ConvertOptions, SchemaMode};
 use crate::schema::{Family, Lock, Observed};
 use crate::source::{ListingReport, Member, Object, members};
 use crate::storage::{Lease, Storage};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// What a request weighs, in bytes of JSON: with 64 in flight and 30 ms each, a request takes as long
@@ -67,6 +69,8 @@ pub enum Planned {
         known: u64,
         /// What was listed.
         listing: ListingReport,
+        /// Objects that cannot be read, by reason.
+        unavailable: BTreeMap<String, u64>,
     },
 }
 
@@ -110,22 +114,33 @@ fn make(
     let mut plan =
         WorkPlan::begin(known.summary.next_number(), salt(), settings_of(options, database));
     let today = today();
+    let before_list = handle.block_on(Unavailable::read(storage))?;
+    let is_new_lake = known.summary.last.is_none();
+    let unreadable = Arc::new(Unreadable::new(before_list.clone(), is_new_lake));
     let mut feed = handle.block_on(Feed::open(FeedOptions {
         options,
-        sources: sources(options, &listed),
+        sources: sources(options, &listed, &before_list),
         today,
         lake: Some((storage, &known)),
         begun: Begun { next_number: plan.first_number, ..Begun::default() },
         only: None,
         plan: Some(&plan.id.clone()),
+        unreadable: Arc::clone(&unreadable),
     }))?;
     let is_inferred = options.nested && options.schema == SchemaMode::Evolve;
     let sample = Sample::new(if is_inferred { most_sampled } else { 0 });
     let sample = write_parts(&mut plan, sample, &mut feed, storage, handle)?;
     let Seen { report: listing, known: objects_known, .. } = feed.seen();
+    let unavailable = unreadable.list(|key| is_listed(options, key));
+    handle.block_on(unavailable.write(storage))?;
+    unreadable.end()?;
+    plan.unavailable = unreadable.by_reason();
     if plan.totals.units == 0 {
-        refuse_nothing(&known, &listing)?;
-        return Ok(Planned::Nothing { known: objects_known, listing });
+        if plan.unavailable.is_empty() {
+            refuse_nothing(&known, &listing)?;
+        }
+        let unavailable = plan.unavailable;
+        return Ok(Planned::Nothing { known: objects_known, listing, unavailable });
     }
     let mut lock = before.clone();
     plan.new_fields = infer(&mut lock, sample.into_objects(), options, handle)?;
@@ -260,9 +275,14 @@ fn infer(
     };
     let (archives, objects): (Vec<_>, Vec<_>) =
         objects.into_iter().partition(|object| object.archive.is_some());
+    let unreadable = Arc::new(Unreadable::new(Unavailable::default(), true));
     for objects in objects.chunks(SAMPLED_TOGETHER) {
-        let fetched = handle.block_on(fetch_all(objects.to_vec()))?;
+        // What cannot be read is set aside when it is converted.
+        let (fetched, _) = handle.block_on(fetch_all(objects.to_vec(), &unreadable))?;
         parse(fetched.into_iter().map(|fetched| fetched.object).collect())?;
+    }
+    if archives.is_empty() {
+        unreadable.end()?;
     }
     for archive in &archives {
         let Some(kind) = archive.archive else { continue };

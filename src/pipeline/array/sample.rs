@@ -98,6 +98,7 @@ mod tests {
             etag: String::new(),
             json_estimate: 1,
             archive: None,
+            blocked: None,
         }
     }
 

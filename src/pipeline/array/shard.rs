@@ -16,7 +16,8 @@ use crate::pipeline::plan::Unit;
 use crate::pipeline::report::{Progress, Report, ShardReport};
 use crate::pipeline::run::{Run, Surroundings};
 use crate::pipeline::settle::Settle;
-use crate::pipeline::{CatalogOptions, ConvertOptions, Duplicates, SchemaMode};
+use crate::pipeline::unreadable::Unreadable;
+use crate::pipeline::{CatalogOptions, ConvertOptions, Duplicates, Retry, SchemaMode};
 use crate::source::{Narrow, known_object};
 use crate::storage::{S3, Storage};
 use crate::units::ByteCount;
@@ -148,8 +149,17 @@ fn convert_part(
         Ok::<_, Error>((units_of_day, lock, CopyKey::read(storage).await?))
     })?;
     let settle = Settle::new(lock, units_of_day, Some(plan), &options, storage, handle, &key);
-    let key = &key;
-    let surroundings = Surroundings { options: &options, storage, handle, progress, stop, key };
+    let unreadable = Arc::new(Unreadable::default());
+    let surroundings = Surroundings {
+        options: &options,
+        storage,
+        handle,
+        progress,
+        stop,
+        unreadable: &unreadable,
+        plan: Some(plan),
+        key: &key,
+    };
     let database = plan.settings.database.clone();
     let run = Run::new(surroundings, settle, options.settings(), database, 0);
     let seen = Arc::new(Seen::default());
@@ -158,6 +168,7 @@ fn convert_part(
     let (is_through, _) = run.end().map_err(gone)?;
     report.units = seen.units.load(Ordering::Relaxed);
     report.units_done_before = seen.done_before.load(Ordering::Relaxed);
+    unreadable.report(&mut done);
     done.schema_version = plan.schema.version;
     done.interrupted = stop.load(Ordering::Relaxed) && !is_through;
     done.shard = Some(report);
@@ -205,6 +216,7 @@ fn convert_options(options: &ShardOptions, plan: &WorkPlan) -> Result<ConvertOpt
         schema: SchemaMode::Frozen,
         duplicates: if settings.drops_copies { Duplicates::Drop } else { Duplicates::Keep },
         caps: Caps { max_object_bytes: settings.max_object_bytes, max_ratio: settings.max_ratio },
+        retry: Retry::default(),
         catalog: catalog_of(settings, CatalogOptions::new(settings.table.clone())),
     })
 }
@@ -331,7 +343,8 @@ impl Reading {
             objects.push(known_object(&object.0, &object.1, sizes, &self.s3).await?);
         }
         let id = self.plan.unit_id(number, &planned.identity);
-        Ok(Unit { id, objects, is_resumed: false, is_planned: true })
+        let unavailable = Vec::new();
+        Ok(Unit { id, objects, is_resumed: false, is_planned: true, unavailable })
     }
 }
 
