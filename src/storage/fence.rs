@@ -180,11 +180,18 @@ impl Leased {
 
     /// Gives the lease back, unless another run has taken it.
     pub(super) async fn release(&self) -> Result<()> {
-        let state = self.state.lock().await;
-        if !*self.is_lost.borrow() {
+        let mut state = self.state.lock().await;
+        while !*self.is_lost.borrow() {
             let (renewals, released) = (state.renewals, true);
             let bytes = Document { renewals, released, ..self.document.clone() }.render()?;
-            self.bucket.replace(&self.key, &state.etag, bytes.into()).await?;
+            if self.bucket.replace(&self.key, &state.etag, bytes.into()).await?.is_some() {
+                break;
+            }
+            // A renewal may have been on its way when renewing was stopped.
+            match self.bucket.get_with_etag(&self.key).await? {
+                Some((bytes, etag)) if self.is_ours(&bytes) => state.etag = etag,
+                _ => break,
+            }
         }
         Ok(())
     }

@@ -7,9 +7,10 @@ must end without a trace: rows, proof, schema and Glue are those of a lake that 
 """
 
 import json
+import os
 import re
-import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -23,11 +24,9 @@ from conftest import (
     log_key,
     log_object,
     record,
-    run_trailmill,
-    start_trailmill,
 )
-from faulty_proxy import FaultyProxy
-from lakes import BucketLake, assert_same_rows, without_nested
+from faulty_proxy import EVERY, FaultyProxy
+from lakes import BucketLake
 from strict_glue import StrictGlue
 
 # Seconds until others may take over; runs of the suite must not wait for half a minute each.
@@ -72,7 +71,7 @@ class Cut:
         self.kind, self.late = kind, late
         self.hit, self.healed, self._lock = threading.Event(), threading.Event(), threading.Lock()
         for proxy in proxies:
-            proxy.on(None, "", self._fault)
+            proxy.on(None, "", self._fault, count=EVERY)
 
     def _fault(self, exchange):
         exchange.read_body()
@@ -109,8 +108,6 @@ class Elsewhere(Started):
 
     def __init__(self, args, environ):
         self.args, self.began = [str(arg) for arg in args], time.monotonic()
-        import tempfile
-
         self._out, self._err = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
         command = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere; exec "$@"', "sh", str(BINARY)]
         self.process = subprocess.Popen(
@@ -283,7 +280,9 @@ def test_a_writer_that_was_cut_off_changes_nothing_when_it_comes_back(new_world,
     reference = new_world()
     prepare(reference, command)
     found = [kind for kind in kinds(reference, command) if kind.split()[0] not in NOT_WRITERS]
-    cases = [(kind, late) for kind in found for late in (False, True)]
+    # Of the two fates of a request that was sent, each kind has one here, and both with the variable.
+    fates = [(False, True) if os.environ.get("TRAILMILL_ALL_CUTS") else (n % 2 == 1,) for n in range(len(found))]
+    cases = [(kind, late) for kind, lates in zip(found, fates) for late in lates]
     assert len(found) >= 8, found
 
     def outcome(case):
