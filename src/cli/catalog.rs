@@ -199,8 +199,7 @@ async fn sync(args: &CatalogLakeArgs, dry_run: bool, output: &OutputArgs, s3: &S
     }
     let lease = Lease::take(&storage).await?;
     let outcome = sync_with(args, lease.storage().clone(), false, output, s3).await;
-    lease.release().await;
-    outcome
+    lease.conclude(outcome).await
 }
 
 async fn sync_with(

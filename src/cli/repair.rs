@@ -15,8 +15,7 @@ pub(super) fn repair(args: &RepairArgs) -> Result<u8> {
         let storage = open_lake(&args.place.lake, &s3).await?;
         let lease = Lease::take(&storage).await?;
         let outcome = repair_lake(lease.storage()).await;
-        lease.release().await;
-        outcome
+        lease.conclude(outcome).await
     })?;
     match args.output.report {
         Format::Json => print_json(&report)?,

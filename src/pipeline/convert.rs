@@ -72,11 +72,11 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     let empty = handle.block_on(refuse_empty(options))?;
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
     let lease = handle.block_on(Lease::take(&storage))?;
-    let mut outcome = convert_with(options, progress, stop, handle, lease.storage(), started);
+    let outcome = convert_with(options, progress, stop, handle, lease.storage(), started);
+    let mut outcome = handle.block_on(lease.conclude(outcome));
     if let Ok(report) = &mut outcome {
         report.warnings.splice(0..0, empty);
     }
-    handle.block_on(lease.release());
     // What is still on its way belongs to a run that has failed.
     runtime.shutdown_background();
     outcome

@@ -8,7 +8,7 @@
 //!
 //! A bucket that ignores the conditions of a put cannot have one writer: taking the lease tries them.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::storage::fence::{Fence, Leased, Locked};
 use crate::storage::holder::{Document, Holder, host};
 use crate::storage::{Bucket, Kind, OWN, Put, Storage};
@@ -64,6 +64,25 @@ impl Lease {
     /// `Busy` when another run has taken it; `Unavailable` when that cannot be known.
     pub async fn confirm(&self) -> Result<()> {
         self.storage.confirm().await
+    }
+
+    /// Ends a run: gives the lease back, and returns the run's outcome. An error of a run that has lost the
+    /// lake is about a lake that is another's by now, and is replaced by that.
+    ///
+    /// # Errors
+    /// That of the run; `Busy` when the lease was lost.
+    pub async fn conclude<T>(self, outcome: Result<T>) -> Result<T> {
+        let outcome = match outcome {
+            Err(err) if err.kind().reaction() == Reaction::Stop => {
+                match self.storage.confirm_now().await {
+                    Err(lost) if lost.kind() == ErrorKind::Busy => Err(lost.because(err)),
+                    _ => Err(err),
+                }
+            }
+            outcome => outcome,
+        };
+        self.release().await;
+        outcome
     }
 
     /// Gives the lease back, so that the next run need not wait.

@@ -98,8 +98,7 @@ pub fn finish_plan(options: &FinishOptions, progress: &Progress) -> Result<Finis
             // What an attempt that was killed at its very end has left.
             None => WorkPlan::remove_all_work(storage).await.map(|()| Finished::Nothing(None)),
         };
-        lease.release().await;
-        outcome
+        lease.conclude(outcome).await
     })
 }
 
@@ -346,8 +345,7 @@ pub fn discard_plan(options: &DiscardOptions) -> Result<String> {
         let plan = plan.ok_or_else(|| Error::config("the lake has no open plan"))?;
         let lease = Lease::take(&storage).await?;
         let outcome = discard(&plan, lease.storage()).await;
-        lease.release().await;
-        outcome.map(|()| storage.address() + &plan.key())
+        lease.conclude(outcome).await.map(|()| storage.address() + &plan.key())
     })
 }
 

@@ -92,7 +92,7 @@ pub fn make_plan(options: &ConvertOptions, shards: Shards, most_sampled: usize) 
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
     let lease = handle.block_on(Lease::take(&storage))?;
     let made = make(options, shards, most_sampled, handle, lease.storage());
-    handle.block_on(lease.release());
+    let made = handle.block_on(lease.conclude(made));
     runtime.shutdown_background();
     made
 }
