@@ -304,13 +304,13 @@ fn restored(indent: &str, report: Option<&RestoreReport>) -> String {
         let _ = writeln!(
             out,
             "{indent}Not restored, or not whole: {files} files with {rows} rows. {} objects of their \
-             units are not in the sources as they were; what is lost for good is accepted with: \
+             units are gone, replaced or cannot be read; what is lost for good is accepted with: \
              trailmill catalog sync --accept-loss",
             grouped(report.objects_gone),
         );
     }
     for object in &report.objects {
-        let _ = writeln!(out, "{indent}  gone or replaced: {}", clean(object));
+        let _ = writeln!(out, "{indent}  gone, replaced or unreadable: {}", clean(object));
     }
     out
 }

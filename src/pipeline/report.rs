@@ -103,8 +103,8 @@ pub struct RestoreReport {
     pub files_left: u64,
     /// Rows of those files.
     pub rows_left: u64,
-    /// Objects that files which are gone were made of, and that are gone from the sources or were
-    /// replaced there.
+    /// Objects that files which are gone were made of, and that are gone from the sources, were replaced
+    /// there or cannot be read.
     pub objects_gone: u64,
     /// Some of those objects.
     pub objects: Vec<String>,

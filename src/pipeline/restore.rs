@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::abandon::remove_all;
 use crate::pipeline::feed::cut;
 use crate::pipeline::inspect::check_files;
-use crate::pipeline::plan::Begun;
+use crate::pipeline::plan::{Begun, can_all_be_read};
 use crate::pipeline::report::RestoreReport;
 use crate::pipeline::segment::Parsed;
 use crate::pipeline::settle::scope_of;
@@ -99,7 +99,7 @@ pub(super) struct Restore {
     gone: Vec<GoneFile>,
     /// Files to remove.
     left: Vec<String>,
-    /// Objects that are gone from the sources, or were replaced there.
+    /// Objects that are gone from the sources, were replaced there or cannot be read.
     objects_gone: BTreeSet<String>,
     /// The numbers of the units that restore.
     numbers: Range<u64>,
@@ -121,6 +121,13 @@ struct Place<'m> {
     left: Vec<&'m crate::commit::DataFile>,
     is_lost: bool,
     is_accepted: bool,
+}
+
+impl Place<'_> {
+    /// Returns whether files are left beside those that are lost.
+    fn has_rest(&self) -> bool {
+        self.is_lost && !self.left.is_empty()
+    }
 }
 
 impl Restore {
@@ -150,7 +157,16 @@ impl Restore {
         let mut restore = Self { gone: check.noted(), ..Self::default() };
         let mut objects = Vec::new();
         for manifest in &damaged {
-            restore.add_unit(manifest, &losses, &found, &mut objects);
+            let (there, missing) = sources_found(manifest, &found);
+            // What is left of a partition is not removed before all that is lost with it was read once.
+            let has_rest = places(manifest, &losses).values().any(Place::has_rest);
+            let is_whole = manifest.recovered.is_empty()
+                && missing.is_empty()
+                && (!has_rest || can_all_be_read(&there).await?);
+            restore.objects_gone.extend(missing);
+            if restore.add_unit(manifest, &losses, is_whole) {
+                objects.extend(there);
+            }
         }
         for manifest in &manifests {
             restore.add_lost_rows(manifest, &losses);
@@ -165,27 +181,17 @@ impl Restore {
         Ok(restore)
     }
 
-    /// Says what can be brought back of a unit, and adds the objects to read for it.
+    /// Says what can be brought back of a unit, and returns whether anything can; `is_whole` says whether
+    /// all of its objects are there.
     fn add_unit(
         &mut self,
         manifest: &Manifest,
         losses: &HashMap<&str, Loss>,
-        found: &std::collections::HashMap<String, Object>,
-        objects: &mut Vec<Object>,
-    ) {
-        let (mut there, mut is_whole) = (Vec::new(), manifest.recovered.is_empty());
-        for (key, etag) in sources_of(manifest) {
-            match found.get(&key).filter(|object| object.etag == etag) {
-                Some(object) => there.push(object.clone()),
-                None => {
-                    is_whole = false;
-                    self.objects_gone.insert(key);
-                }
-            }
-        }
+        is_whole: bool,
+    ) -> bool {
         let mut unit = LostUnit::default();
         for place in places(manifest, losses).into_values().filter(|place| place.is_lost) {
-            if !is_whole && !place.left.is_empty() {
+            if !is_whole && place.has_rest() {
                 continue;
             }
             unit.files.extend(place.gone.iter().map(|key| (*key).to_owned()));
@@ -196,7 +202,7 @@ impl Restore {
             }
         }
         if unit.files.is_empty() {
-            return;
+            return false;
         }
         for object in &manifest.objects {
             let key = (object.key.clone(), object.etag.clone());
@@ -205,7 +211,7 @@ impl Restore {
         if manifest.recovered.is_empty() {
             self.units.push(unit);
         }
-        objects.extend(there);
+        true
     }
 
     /// Notes the partitions in which a unit has no file, unless all that was lost there was accepted.
@@ -295,6 +301,21 @@ fn places<'m>(
         place.is_accepted &= *loss == Loss::Accepted;
     }
     places
+}
+
+/// Returns the objects that a unit has rows of, as far as they can be read, and the keys of the others.
+fn sources_found(
+    manifest: &Manifest,
+    found: &std::collections::HashMap<String, Object>,
+) -> (Vec<Object>, Vec<String>) {
+    let (mut there, mut missing) = (Vec::new(), Vec::new());
+    for (key, etag) in sources_of(manifest) {
+        match found.get(&key).filter(|object| object.etag == etag && object.blocked.is_none()) {
+            Some(object) => there.push(object.clone()),
+            None => missing.push(key),
+        }
+    }
+    (there, missing)
 }
 
 /// Key and etag of the objects that a unit has rows of.
