@@ -215,7 +215,7 @@ fn what_is_printed_for_people_says_what_happened() {
         assert!(text.contains(part), "{part}: {text}");
     }
     let text = run(["verify", places[0], places[1]]).exits(0).text();
-    assert!(text.starts_with("Equal: "), "{text}");
+    assert!(text.starts_with("Equal, but for "), "{text}");
 }
 
 /// A secret, as a session token is, in every place a record has.

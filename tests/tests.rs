@@ -25,6 +25,7 @@ mod damage;
 mod protocol;
 mod real_data;
 mod refusals;
+mod restore;
 mod retry;
 mod scale;
 mod schema;

@@ -26,6 +26,7 @@ pub(crate) fn conversion(logs: &Path, lake: &Path, nested: bool, threads: usize)
         look_back_days: None,
         full: true,
         into_existing: false,
+        restore: false,
         sources: vec![logs.to_owned().into()],
         lake: lake.to_owned().into(),
         s3: std::sync::Arc::default(),

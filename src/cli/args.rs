@@ -286,6 +286,11 @@ pub(super) struct ConvertArgs {
     #[arg(long, value_name = "COUNT", help_heading = "Array job")]
     pub array_size: Option<u32>,
 
+    /// Bring back the rows of data files that are gone, as `catalog diff` names them: their sources are
+    /// read again, whatever else narrows the run, and exactly the rows that are lost are written
+    #[arg(long, conflicts_with = "plan", help_heading = "Input")]
+    pub restore: bool,
+
     #[command(flatten)]
     pub conversion: ConversionArgs,
     #[command(flatten)]
@@ -619,6 +624,10 @@ pub(super) enum CatalogCommand {
         /// Only print what would be done
         #[arg(long)]
         dry_run: bool,
+        /// Accept for good that rows of data files that are gone are lost; `convert --restore` brings them
+        /// back where their sources are still there
+        #[arg(long)]
+        accept_loss: bool,
         #[command(flatten)]
         output: OutputArgs,
     },

@@ -41,8 +41,9 @@ pub(super) fn catalog(args: &CatalogArgs) -> Result<u8> {
                 ddl(&Opened::new(lake, &s3).await?, *dialect, !no_views).await
             }
             CatalogCommand::Diff { lake, output } => diff(lake, output, &s3).await,
-            CatalogCommand::Sync { lake, dry_run, output, .. } => {
-                sync(lake, *dry_run, output, &s3).await
+            CatalogCommand::Sync { lake, dry_run, accept_loss, output, .. } => {
+                let how = Syncing { dry_run: *dry_run, accepts_loss: *accept_loss };
+                sync(lake, how, output, &s3).await
             }
         }
     })
@@ -192,33 +193,42 @@ async fn diff(args: &CatalogLakeArgs, output: &OutputArgs, s3: &S3) -> Result<u8
     Ok(if in_sync { EXIT_OK } else { EXIT_SET_ASIDE })
 }
 
-async fn sync(args: &CatalogLakeArgs, dry_run: bool, output: &OutputArgs, s3: &S3) -> Result<u8> {
+/// What a sync may do.
+#[derive(Clone, Copy)]
+struct Syncing {
+    dry_run: bool,
+    accepts_loss: bool,
+}
+
+async fn sync(args: &CatalogLakeArgs, how: Syncing, output: &OutputArgs, s3: &S3) -> Result<u8> {
     let storage = open_lake(&args.place.lake, s3).await?;
-    if dry_run {
-        return sync_with(args, storage, true, output, s3).await;
+    if how.dry_run {
+        return sync_with(args, storage, how, output, s3).await;
     }
     let lease = Lease::take(&storage).await?;
-    let outcome = sync_with(args, lease.storage().clone(), false, output, s3).await;
+    let outcome = sync_with(args, lease.storage().clone(), how, output, s3).await;
     lease.conclude(outcome).await
 }
 
 async fn sync_with(
     args: &CatalogLakeArgs,
     storage: Storage,
-    dry_run: bool,
+    how: Syncing,
     output: &OutputArgs,
     s3: &S3,
 ) -> Result<u8> {
     let found = Differences::find(args, storage, s3).await?;
     found.print(output.report)?;
-    if !dry_run {
-        settle_files(&found.storage, &found.check).await.map_err(after_commit)?;
-        apply_plans(&found.catalog, &found.plans).await.map_err(after_commit)?;
+    let Differences { storage, catalog, plans, check } = &found;
+    if !how.dry_run {
+        settle_files(storage, check, how.accepts_loss).await.map_err(after_commit)?;
+        apply_plans(catalog, plans).await.map_err(after_commit)?;
     }
-    say_usage(output.quiet, &found.catalog.usage());
+    say_usage(output.quiet, &catalog.usage());
     // What is gone cannot be repaired from here, nor is it ours to remove what is not ours.
-    let is_whole = found.check.missing.is_empty() && found.check.foreign.is_empty();
-    Ok(if is_whole { EXIT_OK } else { EXIT_SET_ASIDE })
+    let is_whole = check.missing.is_empty() || how.accepts_loss;
+    let is_clean = is_whole && check.foreign.is_empty() && check.doubled.is_empty();
+    Ok(if is_clean { EXIT_OK } else { EXIT_SET_ASIDE })
 }
 
 /// Says what a service was asked, to those who pay for it or are throttled by it.

@@ -14,7 +14,9 @@ use crate::cli::progress::{say, say_begin, shown};
 use crate::cli::report::{self, print, print_json};
 use crate::cli::signals::stop_on_signal;
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER};
-use crate::commit::{Manifest, ObjectRecord, Quarantined, Unavailable, read_quarantine};
+use crate::commit::{
+    DataFile, Loss, Manifest, ObjectRecord, Quarantined, Unavailable, read_gone, read_quarantine,
+};
 use crate::decode::Caps;
 use crate::error::{Error, Result};
 use crate::location::Location;
@@ -31,7 +33,7 @@ use crate::text::{clean, clean_lines};
 use crate::units::ByteCount;
 use crate::verify::{ConvertedObject, ConvertedUnit, Partial, VerifyOptions, Wants};
 use clap::CommandFactory;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -51,6 +53,7 @@ pub(super) fn conversion_options(
         sources,
         lake,
         into_existing: args.lake.into_existing,
+        restore: false,
         threads,
         memory: memory(args.work.memory, threads),
         unit_size: args.lake.unit_size,
@@ -90,7 +93,8 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
         let message = "children of an array job convert a plan: give `--plan`, and no sources";
         return Err(Error::config(message));
     }
-    let options = conversion_options(&args.conversion, &args.publication, sources, lake)?;
+    let mut options = conversion_options(&args.conversion, &args.publication, sources, lake)?;
+    options.restore = args.restore;
     let (quiet, metrics, lake) = (args.output.quiet, args.ending.metrics, options.lake.to_string());
     let stop = stop_on_signal(quiet)?;
     say_identity(&args.conversion.aws, &options.s3, reach_of(&options), quiet)?;
@@ -119,7 +123,10 @@ pub(super) fn ended(
     }
     Ok(if report.interrupted {
         EXIT_TRY_LATER
-    } else if report.nothing_recognized || report.has_quarantine() && !allows_quarantine {
+    } else if report.nothing_recognized
+        || report.restored.as_ref().is_some_and(|restored| restored.files_left > 0)
+        || report.has_quarantine() && !allows_quarantine
+    {
         EXIT_SET_ASIDE
     } else {
         EXIT_OK
@@ -194,6 +201,7 @@ fn reading_options(sources: Vec<Location>, s3: Arc<S3>, narrow: Narrow) -> Resul
         sources,
         lake: Location::Local(PathBuf::new()),
         into_existing: false,
+        restore: false,
         s3,
         threads: 1,
         memory: MEMORY_PER_THREAD,
@@ -262,8 +270,16 @@ async fn partial(args: &VerifyArgs, storage: &Storage) -> Result<Option<Partial>
         name: object.key,
         etag: object.etag,
     };
+    let gone = read_gone(storage).await?;
+    let restored: HashSet<&str> = gone
+        .iter()
+        .filter(|gone| gone.loss == Loss::Restored)
+        .map(|gone| gone.file.key.as_str())
+        .collect();
+    let is_restored = |file: &&DataFile| restored.contains(file.key.as_str());
     let unit = |manifest: Manifest| ConvertedUnit {
         unit: manifest.unit.to_string(),
+        rows_restored: manifest.files.iter().filter(is_restored).map(|file| file.rows).sum(),
         objects: manifest.objects.into_iter().map(object).collect(),
     };
     let units = Manifest::read_all(storage).await?.into_iter().map(unit).collect();

@@ -1,7 +1,8 @@
 //! Reports for people, and writing to stdout.
 
+use crate::commit::Loss;
 use crate::error::{Error, Result};
-use crate::pipeline::{FileCheck, PlanReport, Report};
+use crate::pipeline::{FileCheck, PlanReport, Report, RestoreReport};
 use crate::source::ListingReport;
 use crate::text::clean;
 use crate::units::ByteCount;
@@ -48,15 +49,30 @@ fn counted(counts: &std::collections::BTreeMap<String, u64>) -> Vec<(&str, u64)>
 /// Data files that are not as the manifests say, for people.
 pub(super) fn files(check: &FileCheck) -> String {
     let mut out = String::new();
-    let mut list = |what: &str, keys: &[String]| {
+    let list = |out: &mut String, what: &str, keys: &[String]| {
         for key in keys {
             let _ = writeln!(out, "  {what} {}", clean(key));
         }
     };
-    list("- orphaned file, removed:", &check.orphaned);
-    list("! missing file, whose records no query finds:", &check.missing);
-    list("+ file that is there again:", &check.returned);
-    list("! foreign file, which readers read too:", &check.foreign);
+    list(&mut out, "- orphaned file, removed:", &check.orphaned);
+    for gone in check.gone.iter().filter(|gone| gone.loss == Loss::Lost) {
+        let (rows, key) = (grouped(gone.file.rows), clean(&gone.file.key));
+        let _ = writeln!(out, "  ! missing file, whose {rows} records no query finds: {key}");
+    }
+    list(&mut out, "+ file that is there again:", &check.returned);
+    let doubled = "! file that is there again after its records were restored in others, so that they \
+                   are doubled, unless `trailmill verify` says otherwise:";
+    list(&mut out, doubled, &check.doubled);
+    list(&mut out, "! foreign file, which readers read too:", &check.foreign);
+    if !check.missing.is_empty() {
+        let _ = writeln!(
+            out,
+            "  {} files with {} records are missing: bring them back with `trailmill convert --restore \
+             SOURCE... LAKE`, or accept the loss with `trailmill catalog sync --accept-loss LAKE`",
+            grouped(check.missing.len() as u64),
+            grouped(check.rows_missing),
+        );
+    }
     if out.is_empty() { out } else { format!("files\n{out}") }
 }
 
@@ -84,6 +100,7 @@ pub(super) fn conversion(report: &Report, lake: &str) -> String {
         );
         out.push_str(&listing("", &report.listing));
         out.push_str(&unavailable("", &report.unavailable_by_reason));
+        out.push_str(&restored("", report.restored.as_ref()));
         if report.catalog_changes > 0 {
             let _ = writeln!(out, "Catalog: {} made.", catalog_changes(report));
         }
@@ -193,6 +210,7 @@ fn details(out: &mut String, report: &Report, lake: &str) {
     }
     out.push_str(&listing("  ", &report.listing));
     out.push_str(&unavailable("  ", &report.unavailable_by_reason));
+    out.push_str(&restored("  ", report.restored.as_ref()));
     if report.has_quarantine() {
         let _ =
             writeln!(out, "\nSee what was set aside with: trailmill quarantine {}", clean(lake));
@@ -270,6 +288,33 @@ pub(super) fn plan(report: &PlanReport) -> String {
     out
 }
 
+/// What was brought back, for people.
+fn restored(indent: &str, report: Option<&RestoreReport>) -> String {
+    let Some(report) = report else { return String::new() };
+    let mut out = String::new();
+    if report.files + report.files_left == 0 {
+        let _ = writeln!(out, "{indent}No data file is missing: there is nothing to restore.");
+    }
+    if report.files > 0 {
+        let (files, rows) = (grouped(report.files), grouped(report.rows));
+        let _ = writeln!(out, "{indent}Restored: all {rows} rows of {files} files are there.");
+    }
+    if report.files_left > 0 {
+        let (files, rows) = (grouped(report.files_left), grouped(report.rows_left));
+        let _ = writeln!(
+            out,
+            "{indent}Not restored, or not whole: {files} files with {rows} rows. {} objects of their \
+             units are gone, replaced or cannot be read; what is lost for good is accepted with: \
+             trailmill catalog sync --accept-loss",
+            grouped(report.objects_gone),
+        );
+    }
+    for object in &report.objects {
+        let _ = writeln!(out, "{indent}  gone, replaced or unreadable: {}", clean(object));
+    }
+    out
+}
+
 /// A comparison, for people.
 pub(super) fn verification(report: &VerifyReport) -> String {
     let mut out = String::new();
@@ -278,10 +323,10 @@ pub(super) fn verification(report: &VerifyReport) -> String {
         "{}: {} source records of {} objects against {} rows of {} files",
         match report.proves() {
             true if report.objects_gone + report.objects_unwanted > 0 =>
-                "Equal, as far as compared",
-            true => "Equal",
-            false if report.is_equal_as_far_as_read() => "EQUAL AS FAR AS READ",
-            false => "DIFFERENT",
+                format!("Equal, as far as compared{}", set_aside(report)),
+            true => format!("Equal{}", set_aside(report)),
+            false if report.is_equal_as_far_as_read() => "EQUAL AS FAR AS READ".to_owned(),
+            false => "DIFFERENT".to_owned(),
         },
         grouped(report.records_expected),
         grouped(report.objects_read),
@@ -326,6 +371,21 @@ pub(super) fn verification(report: &VerifyReport) -> String {
         let _ = writeln!(out, "  {}", parts.join("  "));
     }
     out
+}
+
+/// What of the sources cannot be in a table and was set aside.
+fn set_aside(report: &VerifyReport) -> String {
+    let count = |count: u64, what: &str| {
+        let plural = if count == 1 { "" } else { "s" };
+        (count > 0).then(|| format!("{} {what}{plural}", grouped(count)))
+    };
+    let records = count(report.records_set_aside, "record");
+    let objects = count(report.objects_set_aside, "object");
+    let parts: Vec<String> = records.into_iter().chain(objects).collect();
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(", but for {} that are in the quarantine", parts.join(" and ")),
+    }
 }
 
 #[cfg(test)]

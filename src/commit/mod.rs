@@ -36,7 +36,7 @@ pub use copies::{
 };
 pub use copy_key::CopyKey;
 pub use done::{News, UnitDone};
-pub use gone::{read_gone, write_gone};
+pub use gone::{GoneFile, Loss, read_gone, write_gone};
 pub use ledger::{Entry, Ledger, Month, SetAside, entry, entry_set_aside, judge, month};
 pub use listings::CompleteListing;
 pub use manifest::{

@@ -1,7 +1,7 @@
 //! What the manifests of a lake say in sum: all that is needed of those that a checkpoint covers.
 
-use crate::commit::LockName;
-use crate::commit::manifest::{DataFile, Manifest, UnitId};
+use crate::commit::manifest::{Manifest, UnitId};
+use crate::commit::{GoneFile, LockName, Loss};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ pub struct Summary {
     /// By table and by the partition's path below it, what lies there.
     pub tables: BTreeMap<String, BTreeMap<String, PartitionTotals>>,
     /// Files in those sums that are gone.
-    pub gone: Vec<DataFile>,
+    pub gone: Vec<GoneFile>,
     /// By event day (since 1970), the units that keep fingerprints of records of the day, with the bits
     /// of the scopes they have.
     pub units_of_day: UnitsOfDay,
@@ -103,7 +103,7 @@ impl Summary {
     /// that the lake has not.
     pub fn partitions(&self, table: &str) -> Option<BTreeMap<String, PartitionTotals>> {
         let mut partitions = self.tables.get(table)?.clone();
-        for file in self.gone.iter().filter(|file| file.table == table) {
+        for file in self.gone.iter().map(|gone| &gone.file).filter(|file| file.table == table) {
             let Some(totals) = partitions.get_mut(&file.partition) else { continue };
             totals.rows = totals.rows.saturating_sub(file.rows);
             totals.bytes = totals.bytes.saturating_sub(file.bytes);
@@ -111,6 +111,12 @@ impl Summary {
         }
         partitions.retain(|_, totals| totals.files > 0);
         Some(partitions)
+    }
+
+    /// Returns how many files are known to be lost, and their rows.
+    pub fn lost(&self) -> (u64, u64) {
+        let lost = self.gone.iter().filter(|gone| gone.loss == Loss::Lost);
+        lost.fold((0, 0), |(files, rows), gone| (files + 1, rows + gone.file.rows))
     }
 
     /// Returns the number of the next manifest.

@@ -19,6 +19,7 @@ use crate::pipeline::publish::{
     CatalogOptions, after_commit, open_catalog, refresh_catalog, refuse_others_tables,
 };
 use crate::pipeline::report::{Progress, Report};
+use crate::pipeline::restore::Restore;
 use crate::pipeline::run::{Run, Surroundings};
 use crate::pipeline::segment::{
     Host, Parsed, RowOptions, SegmentObject, Visiting, Worker, parse_segment,
@@ -112,10 +113,16 @@ fn convert_with(
     storage.clear_half_written()?;
     let table = &options.catalog.table;
     handle.block_on(sweep_given_up(storage, &known, &intents, table))?;
-    let begun = handle.block_on(async {
+    let (begun, restore) = handle.block_on(async {
         let mut begun = begun(options, storage, &known, intents).await?;
+        // What a unit is made of depends on what is lost by now.
+        begun.needs_barrier |= options.restore && !begun.units.is_empty();
         end_unfinished(storage, &mut known, &mut begun).await?;
-        Ok::<_, Error>(begun)
+        let restore = match options.restore {
+            true => Some(Restore::begin(options, storage, &known.summary, &mut begun).await?),
+            false => None,
+        };
+        Ok::<_, Error>((begun, restore))
     })?;
     let before = handle.block_on(Unavailable::read(storage))?;
     let is_new_lake = known.summary.last.is_none();
@@ -137,11 +144,15 @@ fn convert_with(
         }
     };
     handle.block_on(clean_up(storage, &abandoned, &finished, table))?;
+    if let Some(restore) = &restore {
+        known.summary.gone = handle.block_on(restore.remove_rest(storage))?;
+    }
     let ledger = known.ledger_bytes().min(options.memory.0 / LEDGER_SHARE);
     let units_of_day = known.summary.units_of_day.clone();
     let made = handle.block_on(CopyKey::read_or_make(storage, &units_of_day))?;
     let (key, is_key_restored) = made;
-    let settle = Settle::new(lock, units_of_day, None, options, storage, handle, &key);
+    let settle = Settle::new(lock, units_of_day, None, options, storage, handle, &key)
+        .restores(restore.as_ref().map(|restore| restore.lost.clone()));
     let committed = settle.committed();
     let surroundings = Surroundings {
         options,
@@ -191,6 +202,10 @@ fn convert_with(
             Ok::<_, Error>(())
         })?;
     }
+    if let Some(restore) = restore.filter(|_| is_through) {
+        let (gone, restored) = handle.block_on(restore.end(storage)).map_err(after_commit)?;
+        (known.summary.gone, report.restored) = (gone, Some(restored));
+    }
     let lake = &known.summary;
     let lock = handle.block_on(read_lock(storage, lake))?;
     if let Some(catalog) = &catalog {
@@ -198,6 +213,7 @@ fn convert_with(
         report.add_catalog(handle.block_on(refresh).map_err(after_commit)?);
     }
     report.warnings = handle.block_on(warnings(storage));
+    report.warnings.extend(loss_warning(lake).filter(|_| !options.restore));
     note_unrecognized(&mut report, !lake.tables.is_empty());
     if is_key_restored {
         let restored = "the key of the lake's fingerprints was gone or damaged, and was restored";
@@ -369,6 +385,18 @@ pub(super) async fn warnings(storage: &Storage) -> Vec<String> {
         // Whoever may not ask learns nothing, here; `doctor` says so.
         _ => Vec::new(),
     }
+}
+
+/// What a person should know about rows that are gone.
+fn loss_warning(lake: &Summary) -> Option<String> {
+    let (files, rows) = lake.lost();
+    (files > 0).then(|| {
+        format!(
+            "{files} data files with {rows} rows are gone from the lake: bring them back with \
+             `trailmill convert --restore`, or accept the loss with `trailmill catalog sync \
+             --accept-loss`"
+        )
+    })
 }
 
 /// Keeps what a run did; the only file whose name depends on the clock.

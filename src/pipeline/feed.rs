@@ -255,6 +255,27 @@ impl Cut {
     }
 }
 
+/// Cuts units of objects that are known, in their order.
+pub(super) fn cut(
+    options: &ConvertOptions,
+    barrier: Option<u64>,
+    number: u64,
+    objects: Vec<Object>,
+) -> Vec<Unit> {
+    let mut cut = Cut {
+        settings: after_barrier(&options.settings(), barrier),
+        unit_size: options.unit_size.0,
+        most_objects: usize::MAX,
+        number,
+        objects: Vec::new(),
+        json: 0,
+    };
+    let mut units = VecDeque::new();
+    objects.into_iter().for_each(|object| cut.take(object, &mut units));
+    cut.end(&mut units);
+    units.into()
+}
+
 /// Lists, and leaves out what is known.
 struct Subtract {
     listing: Listing,

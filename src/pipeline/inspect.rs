@@ -4,11 +4,11 @@
 //! see them. Somebody may have removed files by hand. Both are found by comparing names; what is
 //! nobody's but looks unlike a file of ours is only told.
 
-use crate::commit::{DataFile, Intent, Manifest, WorkPlan, read_gone, write_gone};
+use crate::commit::{DataFile, GoneFile, Intent, Loss, Manifest, WorkPlan, read_gone, write_gone};
 use crate::error::Result;
 use crate::pipeline::abandon::{number_of, raise_barrier, remove_all};
 use crate::storage::{Listed, Storage};
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -18,15 +18,23 @@ pub struct FileCheck {
     /// Files of ours that no manifest, no unfinished unit and no open plan names: what a crashed run
     /// left.
     pub orphaned: Vec<String>,
-    /// Files that a manifest names and that are gone, as far as the lake does not know it.
+    /// Files that a manifest names and that are gone, unless their rows were restored, or the loss was
+    /// accepted.
     pub missing: Vec<String>,
+    /// Rows in them.
+    pub rows_missing: u64,
     /// Files that the lake takes for gone and that are there again.
     pub returned: Vec<String>,
+    /// Files that are there again, and whose rows were restored in other files.
+    pub doubled: Vec<String>,
     /// Files in a table's folder that are not ours; readers of the table read them too.
     pub foreign: Vec<String>,
-    /// All files that are gone.
+    /// All files that are gone, sorted by key.
     #[serde(skip)]
-    pub gone: Vec<DataFile>,
+    pub gone: Vec<GoneFile>,
+    /// What the lake says about those of `doubled`.
+    #[serde(skip)]
+    restored: Vec<GoneFile>,
     /// The number of the next manifest.
     #[serde(skip)]
     next_number: u64,
@@ -41,7 +49,37 @@ impl FileCheck {
         self.orphaned.is_empty()
             && self.missing.is_empty()
             && self.returned.is_empty()
+            && self.doubled.is_empty()
             && self.foreign.is_empty()
+    }
+
+    /// Adds the files that are gone, with what is known of them.
+    fn add_gone(&mut self, mut gone: Vec<DataFile>, known: Vec<GoneFile>) {
+        let mut known: HashMap<String, GoneFile> =
+            known.into_iter().map(|known| (known.file.key.clone(), known)).collect();
+        gone.sort_by(|a, b| a.key.cmp(&b.key));
+        for file in gone {
+            let loss = known.remove(&file.key).map_or(Loss::Lost, |known| known.loss);
+            if loss == Loss::Lost {
+                self.missing.push(file.key.clone());
+                self.rows_missing += file.rows;
+            }
+            self.gone.push(GoneFile { file, loss });
+        }
+        for (key, known) in known {
+            match known.loss {
+                Loss::Restored => self.restored.push(known),
+                Loss::Lost | Loss::Accepted => self.returned.push(key),
+            }
+        }
+        self.returned.sort();
+        self.restored.sort_by(|a, b| a.file.key.cmp(&b.file.key));
+        self.doubled = self.restored.iter().map(|known| known.file.key.clone()).collect();
+    }
+
+    /// Returns what the lake is to know of files that are gone.
+    pub(super) fn noted(&self) -> Vec<GoneFile> {
+        self.gone.iter().chain(&self.restored).cloned().collect()
     }
 }
 
@@ -77,17 +115,12 @@ pub async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Result<Fi
             }
         }
     }
-    let known: HashSet<String> = read_gone(storage).await?.into_iter().map(|f| f.key).collect();
-    check.gone = files().filter(|file| missing.contains(file.key.as_str())).cloned().collect();
-    check.gone.sort_by(|a, b| a.key.cmp(&b.key));
-    let is_new = |file: &&DataFile| !known.contains(&file.key);
-    check.missing = check.gone.iter().filter(is_new).map(|file| file.key.clone()).collect();
-    check.returned = known.into_iter().filter(|key| !missing.contains(key.as_str())).collect();
-    check.returned.sort();
+    let gone = files().filter(|file| missing.contains(file.key.as_str())).cloned().collect();
+    check.add_gone(gone, read_gone(storage).await?);
     Ok(check)
 }
 
-/// Removes what crashed runs left, and notes what is gone.
+/// Removes what crashed runs left, and notes what is gone; with `accepts_loss`, for good.
 ///
 /// A file whose number another unit has is nobody's. One with a number that is free may be about to be
 /// committed by a writer that was cut off: a barrier makes that impossible before it is removed. While a
@@ -95,7 +128,7 @@ pub async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Result<Fi
 ///
 /// # Errors
 /// `Busy` when another run has the lake or has committed; `Io`, `Denied` or `Unavailable` from the store.
-pub async fn settle_files(storage: &Storage, check: &FileCheck) -> Result<()> {
+pub async fn settle_files(storage: &Storage, check: &FileCheck, accepts_loss: bool) -> Result<()> {
     let is_free = |key: &&String| {
         unit_of(key).and_then(number_of).is_none_or(|number| number >= check.next_number)
     };
@@ -106,7 +139,11 @@ pub async fn settle_files(storage: &Storage, check: &FileCheck) -> Result<()> {
         dead.extend(free.into_iter().cloned());
     }
     remove_all(storage, dead).await?;
-    write_gone(storage, &check.gone).await
+    let mut noted = check.noted();
+    for gone in noted.iter_mut().filter(|gone| accepts_loss && gone.loss == Loss::Lost) {
+        gone.loss = Loss::Accepted;
+    }
+    write_gone(storage, &noted).await
 }
 
 fn is_hidden(key: &str) -> bool {
@@ -176,13 +213,23 @@ mod tests {
         assert_eq!(check.orphaned, [orphan]);
         assert_eq!(check.missing, ["t/p=2/part-00000001-0123456789abcdef-0000-00.parquet"]);
         assert_eq!(check.foreign, ["t/p=1/x.csv"]);
-        settle_files(&storage, &check).await.unwrap();
+        settle_files(&storage, &check, false).await.unwrap();
         assert_eq!(storage.list("t").await.unwrap().len(), 3);
         let check = check_files(&storage, &[manifest.clone()]).await.unwrap();
-        assert!(check.missing.is_empty(), "it is known now");
+        assert_eq!((check.missing.len(), check.rows_missing), (1, 1), "it is told every time");
+        settle_files(&storage, &check, true).await.unwrap();
+        let check = check_files(&storage, &[manifest.clone()]).await.unwrap();
+        assert!(check.missing.is_empty(), "it is accepted");
         assert_eq!(check.gone.len(), 1);
-        storage.put_once(&check.gone[0].key, "x").await.unwrap();
-        let check = check_files(&storage, &[manifest]).await.unwrap();
+        let restored = GoneFile { loss: Loss::Restored, ..check.gone[0].clone() };
+        storage.put_once(&check.gone[0].file.key, "x").await.unwrap();
+        let check = check_files(&storage, &[manifest.clone()]).await.unwrap();
         assert_eq!(check.returned, ["t/p=2/part-00000001-0123456789abcdef-0000-00.parquet"]);
+        write_gone(&storage, &[restored]).await.unwrap();
+        for _ in 0..2 {
+            let check = check_files(&storage, &[manifest.clone()]).await.unwrap();
+            assert_eq!(check.doubled, ["t/p=2/part-00000001-0123456789abcdef-0000-00.parquet"]);
+            settle_files(&storage, &check, true).await.unwrap();
+        }
     }
 }

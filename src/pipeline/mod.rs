@@ -18,6 +18,7 @@ mod plan;
 mod publish;
 mod repair;
 mod report;
+mod restore;
 mod run;
 mod segment;
 mod settle;
@@ -38,7 +39,7 @@ pub use publish::{
     refresh_catalog,
 };
 pub use repair::{RepairReport, RepairedUnit, base_table, repair};
-pub use report::{Progress, Report, ShardReport, UnitSummary};
+pub use report::{Progress, Report, RestoreReport, ShardReport, UnitSummary};
 
 use crate::decode::Caps;
 use crate::error::{Error, Result};
@@ -141,6 +142,8 @@ pub struct ConvertOptions {
     pub lake: Location,
     /// Whether a place that has other things in it already may become a lake.
     pub into_existing: bool,
+    /// Whether rows of data files that are gone are written again, from their sources.
+    pub restore: bool,
     /// How S3 is reached.
     pub s3: Arc<S3>,
     /// Worker threads.
@@ -176,7 +179,7 @@ impl ConvertOptions {
     fn settings(&self) -> String {
         format!(
             "trailmill {} partition_by={} nested={} frozen={} duplicates={} compression={} \
-             target={} unit={} max_object={} max_ratio={} table={}",
+             target={} unit={} max_object={} max_ratio={} table={}{}",
             env!("CARGO_PKG_VERSION"),
             self.partition_by,
             self.nested,
@@ -188,6 +191,7 @@ impl ConvertOptions {
             self.caps.max_object_bytes,
             self.caps.max_ratio,
             self.catalog.table,
+            if self.restore { " restore=true" } else { "" },
         )
     }
 }

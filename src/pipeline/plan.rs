@@ -214,8 +214,8 @@ pub(crate) async fn begun(
     Ok(begun)
 }
 
-/// Whether a unit can be finished as it was announced: then every byte is there, not only its first.
-async fn can_all_be_read(objects: &[Object]) -> Result<bool> {
+/// Whether a unit can be made again of its objects: then every byte is there, not only the first.
+pub(super) async fn can_all_be_read(objects: &[Object]) -> Result<bool> {
     if objects.iter().any(|object| object.blocked.is_some()) {
         return Ok(false);
     }

@@ -83,9 +83,31 @@ pub struct Report {
     /// Whether nothing that the lake was ever given held CloudTrail records.
     #[serde(default)]
     pub nothing_recognized: bool,
+    /// What was brought back of data files that are gone, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<RestoreReport>,
     /// What a person should know; nothing was done about it.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+/// What was brought back of data files that are gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreReport {
+    /// Files whose rows are back, in other files; those included that were removed because other rows
+    /// of their unit and partition were gone.
+    pub files: u64,
+    /// Rows of those files.
+    pub rows: u64,
+    /// Files whose rows are not all back.
+    pub files_left: u64,
+    /// Rows of those files.
+    pub rows_left: u64,
+    /// Objects that files which are gone were made of, and that are gone from the sources, were replaced
+    /// there or cannot be read.
+    pub objects_gone: u64,
+    /// Some of those objects.
+    pub objects: Vec<String>,
 }
 
 /// What a child of an array job had to do.

@@ -11,6 +11,7 @@ use crate::commit::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::finish::{SegmentPart, Settled};
+use crate::pipeline::restore::{AskedPlaces, LostRows};
 use crate::pipeline::segment::Parsed;
 use crate::pipeline::tasks::all;
 use crate::pipeline::{ConvertOptions, Duplicates, SchemaMode};
@@ -51,6 +52,8 @@ pub(crate) struct Settle {
     claims: Option<ClaimLogs>,
     key: CopyKey,
     fingerprints: Fingerprints,
+    /// With `--restore`, what is gone of the lake.
+    lost: Option<LostRows>,
     pub(crate) new_fields: Vec<String>,
     options: ConvertOptions,
     storage: Storage,
@@ -107,11 +110,19 @@ impl Settle {
             claims,
             key: *key,
             fingerprints: Fingerprints::new(key.bytes()),
+            lost: None,
             new_fields: Vec::new(),
             options: options.clone(),
             storage: storage.clone(),
             runtime: runtime.clone(),
         }
+    }
+
+    /// Writes rows again that are gone, though their fingerprints are in the lake. Scopes are never loaded
+    /// whole then: whether a row is there depends on more than its fingerprint.
+    pub(crate) fn restores(mut self, lost: Option<LostRows>) -> Self {
+        self.lost = lost;
+        self
     }
 
     /// Returns where the committer says what it has committed.
@@ -158,6 +169,10 @@ impl Settle {
             for (row, kept) in table.rows.iter().zip(&mut kept) {
                 let (scope, fingerprint) = (scope_of(row), self.fingerprint(parsed, row));
                 let is_in_lake = !in_lake.is_empty() && in_lake.contains(&(scope, fingerprint));
+                if is_in_lake && self.lost.is_some() {
+                    // Also where a later copy of it would lie in a partition that is gone.
+                    self.copies.insert(scope, fingerprint, unit);
+                }
                 let is_new = !is_in_lake
                     && match self.claims {
                         None => self.copies.insert(scope, fingerprint, unit),
@@ -252,7 +267,8 @@ impl Settle {
             asked.fingerprints.push(self.fingerprint(parsed, row));
         }
         let most = self.options.memory.0 / COPIES_SHARE;
-        let is_large = |asked: &Asked| asked.fingerprints.len() >= WORTH_LOADING;
+        let is_restoring = self.lost.is_some();
+        let is_large = |asked: &Asked| !is_restoring && asked.fingerprints.len() >= WORTH_LOADING;
         let large = asked.iter().filter(|(_, asked)| is_large(asked)).map(|(scope, _)| *scope);
         self.copies.begin(large, most, self.last_committed);
         asked.retain(|scope, asked| {
@@ -271,7 +287,11 @@ impl Settle {
             asked.is_loaded = is_new || is_large(asked);
             keys.extend(holding.map(|(unit, _)| copies_key(unit)));
         }
-        let found = self.read_stored(&asked, keys)?;
+        let places = self.lost.as_ref().map(|lost| {
+            let base = &self.options.catalog.table;
+            lost.places_of(parsed, base, |row| self.fingerprint(parsed, row))
+        });
+        let found = self.read_stored(&asked, &places.unwrap_or_default(), keys)?;
         for (scope, asked) in asked {
             if asked.is_loaded {
                 self.copies.make_whole(scope);
@@ -284,6 +304,7 @@ impl Settle {
     fn read_stored(
         &mut self,
         asked: &HashMap<Scope, Asked>,
+        places: &AskedPlaces,
         keys: BTreeSet<String>,
     ) -> Result<HashSet<(Scope, u128)>> {
         let mut found = HashSet::new();
@@ -294,15 +315,20 @@ impl Settle {
                 reads.spawn_on(read_copies(self.storage.clone(), key), &self.runtime.clone());
             }
             let Some(read) = self.runtime.block_on(reads.join_next()) else { return Ok(found) };
-            let bytes =
+            let (key, bytes) =
                 read.map_err(|err| Error::new(ErrorKind::Bug, "a task panicked").because(err))??;
+            let lost = self.lost.as_ref();
+            let is_gone = |scope, fingerprint| {
+                lost.is_some_and(|lost| lost.are_gone(&key, places.get(&(scope, fingerprint))))
+            };
             for (scope, stored) in decode_copies(&self.key, &bytes)? {
                 let Some(asked) = asked.get(&scope) else { continue };
                 if asked.is_loaded {
                     self.copies.load(scope, stored);
                 } else {
-                    let there = asked.fingerprints.iter().filter(|f| stored.contains(**f));
-                    found.extend(there.map(|fingerprint| (scope, *fingerprint)));
+                    let is_there = |f: &u128| stored.contains(*f) && !is_gone(scope, *f);
+                    let there = asked.fingerprints.iter().copied().filter(is_there);
+                    found.extend(there.map(|fingerprint| (scope, fingerprint)));
                 }
             }
         }
@@ -343,12 +369,12 @@ impl Settle {
 }
 
 /// Days since 1970, and where.
-fn scope_of(row: &Row) -> Scope {
+pub(super) fn scope_of(row: &Row) -> Scope {
     Scope { day: row.instant.div_euclid(DAY) as i32, place: row.place }
 }
 
-async fn read_copies(storage: Storage, key: String) -> Result<Bytes> {
-    storage.read(&key).await?.ok_or_else(|| {
-        Error::new(ErrorKind::Damaged, "fingerprints of a unit are gone").at("key", &key)
-    })
+async fn read_copies(storage: Storage, key: String) -> Result<(String, Bytes)> {
+    let gone = || Error::new(ErrorKind::Damaged, "fingerprints of a unit are gone").at("key", &key);
+    let bytes = storage.read(&key).await?.ok_or_else(gone)?;
+    Ok((key, bytes))
 }

@@ -60,6 +60,8 @@ impl fmt::Debug for Wants {
 pub struct ConvertedUnit {
     /// Number and identity, as in the names of its files: `00000007-1f0c2a9be3d45678`.
     pub unit: String,
+    /// Rows of its files that are gone and in other units' files now.
+    pub rows_restored: u64,
     /// Its objects.
     pub objects: Vec<ConvertedObject>,
 }
@@ -121,6 +123,7 @@ impl Partial {
                 }
                 excuse.rows += object.rows;
             }
+            excuse.all_rows = excuse.all_rows.saturating_sub(unit.rows_restored);
             if excuse.rows > 0 {
                 rest.units.insert(unit.unit.clone(), excuse);
             }

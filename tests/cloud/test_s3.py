@@ -805,3 +805,24 @@ def test_rows_of_two_lakes_compare_as_this_suite_says(tmp_path):
 
     with pytest.raises(AssertionError):
         assert_same_rows(rows(a), rows(b))
+
+
+def test_lost_files_in_a_bucket_come_back_exactly(lake, logs, convert, endpoint):
+    for day in range(3):
+        key = log_key(f"a{day}.json.gz")
+        logs.put_records(key, [record(n) for n in range(day * 20, day * 20 + 25)])
+    convert(logs.url, *SMALL_UNITS)
+    wanted = rows(lake)
+    lost = lake.data_files()[::2]
+    for key in lost:
+        lake.delete(key)
+
+    run = convert(logs.url, "--restore", *SMALL_UNITS)
+
+    restored = run.report["restored"]
+    assert restored["files_left"] == 0
+    assert restored["rows"] == run.report["records_written"] > 0
+    assert_same_rows(wanted, rows(lake))
+    again = convert(logs.url, "--restore", *SMALL_UNITS)
+    assert again.report["units"] == 0
+    run_trailmill("verify", logs.url, lake.url, endpoint=endpoint)

@@ -199,6 +199,7 @@ fn convert_options(options: &ShardOptions, plan: &WorkPlan) -> Result<ConvertOpt
     let settings = &plan.settings;
     Ok(ConvertOptions {
         into_existing: false,
+        restore: false,
         sources: plan.sources.iter().map(|source| source.parse()).collect::<Result<_>>()?,
         narrow: Narrow::default(),
         look_back_days: None,
