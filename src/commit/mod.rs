@@ -96,7 +96,10 @@ pub async fn read_lock_version(storage: &Storage, name: &LockName) -> Result<Loc
                    the object; nothing else says which columns the files were written with";
     let damaged = || Error::new(ErrorKind::Damaged, message).at("key", &key);
     let bytes = storage.read(&key).await?.ok_or_else(damaged)?;
-    let lock = format::parse(&key, &bytes)?;
+    let lock = format::parse(&key, &bytes).map_err(|err| match err.kind() {
+        ErrorKind::Damaged => damaged().because(err),
+        _ => err,
+    })?;
     if hash_of(&bytes) == name.hash { Ok(lock) } else { Err(damaged()) }
 }
 

@@ -187,8 +187,7 @@ pub async fn open_catalog(
 /// none of the name is somebody else's, or was made by this lake at another place.
 ///
 /// # Errors
-/// `Config` when one is, or when a service would refuse the table; `Damaged` for a document of a local
-/// catalog; `Denied` and `Unavailable` from Glue.
+/// `Config` when one is, or when a service would refuse the table; `Denied` and `Unavailable` from Glue.
 pub(super) async fn refuse_others_tables(
     catalog: &Catalog,
     storage: &Storage,
@@ -204,8 +203,12 @@ pub(super) async fn refuse_others_tables(
             wanted.parameters.insert(LAKE.to_owned(), storage.address());
         }
         wanted.validate()?;
-        if let Some(found) = catalog.table(&wanted.database, &wanted.name).await? {
-            refuse_foreign(&wanted.table_input(), &found)?;
+        match catalog.table(&wanted.database, &wanted.name).await {
+            Ok(Some(found)) => refuse_foreign(&wanted.table_input(), &found)?,
+            Ok(None) => {}
+            // A document of a local catalog, which is made again when it is brought in line.
+            Err(err) if err.kind() == ErrorKind::Damaged => {}
+            Err(err) => return Err(err),
         }
     }
     Ok(())
