@@ -748,7 +748,7 @@ class TestManyPartitions:
 
         assert report["catalog_calls"] == 208
         assert dict(glue.count()) == {
-            "GetTable": 1,
+            "GetTable": 5,
             "GetDatabase": 1,
             "CreateDatabase": 1,
             "CreateTable": 1,
