@@ -29,6 +29,8 @@ from faulty_proxy import EVERY, FaultyProxy
 from lakes import BucketLake
 from strict_glue import StrictGlue
 
+# With the variable every request is dropped and also comes late, and no command makes do with half of them.
+ALL = bool(os.environ.get("TRAILMILL_ALL_CUTS"))
 # Seconds until others may take over; runs of the suite must not wait for half a minute each.
 LEASE = 2
 LEASE_ARGS = ["--lease-timeout", str(LEASE)]
@@ -256,6 +258,7 @@ def kinds(world, command):
 
 
 def cut_off(world, command, kind, late):
+    """Cuts a writer off, lets another take over, and insists on the lake of one undisturbed writer."""
     prepare(world, command)
     cut = Cut(world.proxies, kind, late)
     stale = world.start_elsewhere(command)
@@ -280,10 +283,13 @@ def test_a_writer_that_was_cut_off_changes_nothing_when_it_comes_back(new_world,
     reference = new_world()
     prepare(reference, command)
     found = [kind for kind in kinds(reference, command) if kind.split()[0] not in NOT_WRITERS]
-    # Of the two fates of a request that was sent, each kind has one here, and both with the variable.
-    fates = [(False, True) if os.environ.get("TRAILMILL_ALL_CUTS") else (n % 2 == 1,) for n in range(len(found))]
-    cases = [(kind, late) for kind, lates in zip(found, fates) for late in lates]
     assert len(found) >= 8, found
+    cases = [(kind, late) for kind in found for late in (False, True)]
+    if not ALL:
+        # Each kind of request has one of its two fates.
+        cases = [case for n, case in enumerate(cases) if n % 4 in (0, 3)]
+    if not ALL and command not in ("convert", "sync"):
+        cases = cases[::2]
 
     def outcome(case):
         try:
