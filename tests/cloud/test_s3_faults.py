@@ -713,6 +713,7 @@ def test_a_run_whose_lease_was_taken_over_commits_nothing_more(leased):
     run = leased.start()
     held.wait()
     leased.lake.put("_trailmill/lease.json", foreign_lease(leased))
+    leased.proxy.clear_log()
     # It renews every few seconds, and learns then that it is no longer the holder.
     deadline = time.monotonic() + 20
     while not [r for r in leased.proxy.requests("PutObject", "lease.json") if r.status in (404, 412)]:
