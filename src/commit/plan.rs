@@ -246,6 +246,14 @@ impl WorkPlan {
         }
     }
 
+    /// Returns whether the lake has a plan, open or ended.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied`, `Io`.
+    pub async fn any(storage: &Storage) -> Result<bool> {
+        Ok(!storage.is_empty(&plans()).await?)
+    }
+
     /// Makes sure that nobody else's plan is open: only its own jobs may write to the lake then.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ pub use end::{DiscardOptions, FinishOptions, Finished, Missing, discard_plan, fi
 pub use make::{Planned, Shards, make_plan};
 pub use shard::{Shard, ShardOptions, convert_plan};
 
-use crate::commit::{PlanSettings, WorkPlan};
+use crate::commit::{Manifest, PlanSettings, WorkPlan};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::pipeline::{CatalogOptions, ConvertOptions, Duplicates};
@@ -45,7 +45,7 @@ pub fn lake_of_plan(address: &Location) -> Location {
 /// Opens the lake of a plan, and reads the plan; none where the lake has no open one.
 ///
 /// # Errors
-/// `Config` for what is no lake, or has no plan of that name; `Damaged`, `Unavailable`, `Denied`, `Io`.
+/// `Config` for what is no lake, has no plan of that name, or has no plan and no unit at all; `Damaged`, `Unavailable`, `Denied`, `Io`.
 pub async fn find_plan(address: &Location, s3: &S3) -> Result<(Storage, Option<WorkPlan>)> {
     if address.local().is_some_and(|path| path.as_os_str().is_empty()) {
         return Err(Error::config("no plan and no lake is named"));
@@ -61,13 +61,25 @@ pub async fn find_plan(address: &Location, s3: &S3) -> Result<(Storage, Option<W
         return Err(no_lake());
     }
     let plan = match id {
-        None => WorkPlan::find_open(&storage).await?,
+        None => match WorkPlan::find_open(&storage).await? {
+            None if is_unused(&storage).await? => {
+                let message = "the lake has no plan, and nothing was converted into it yet: \
+                               make a plan with `trailmill plan`";
+                return Err(Error::config(message).at("lake", &lake));
+            }
+            open => open,
+        },
         Some(id) => {
             let plan = WorkPlan::read(&storage, &id).await?;
             Some(plan.ok_or_else(|| Error::config("there is no such plan").at("plan", address))?)
         }
     };
     Ok((storage, plan))
+}
+
+/// Returns whether the lake has neither a plan, open or ended, nor a committed unit.
+async fn is_unused(storage: &Storage) -> Result<bool> {
+    Ok(!WorkPlan::any(storage).await? && !Manifest::any_newest_first(storage, |_| true).await?)
 }
 
 /// What a plan keeps of the options that it was made with.
