@@ -19,13 +19,14 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use trailmill::columns::{ObjectFacts, Scratch, TableRows, Texts};
 use trailmill::decode::{Caps, Decoded, Decoder};
+use trailmill::engine::Progress;
+use trailmill::operations::convert;
+use trailmill::parquet::{DEFAULT_COMPRESSION, Encoder, TableWriter, WriteOptions, arrange};
 use trailmill::parse::{Chunks, Container, Cursor, Parser, detect};
 use trailmill::partition::PartitionBy;
-use trailmill::pipeline::{Progress, convert};
+use trailmill::rows::{ObjectFacts, Scratch, TableRows, Texts};
 use trailmill::schema::{Family, Lock};
-use trailmill::write::{DEFAULT_COMPRESSION, Encoder, TableWriter, WriteOptions, arrange};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

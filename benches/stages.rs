@@ -14,14 +14,15 @@ use std::hint::black_box;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-use trailmill::columns::{ObjectFacts, Scratch, TableRows, Texts, Values};
 use trailmill::decode::{Caps, Decoded, Decoder};
+use trailmill::engine::Progress;
+use trailmill::operations::convert;
+use trailmill::parquet::{DEFAULT_COMPRESSION, Encoder, Order, TableWriter, WriteOptions, arrange};
 use trailmill::parse::{Chunks, Container, Parser, detect};
 use trailmill::partition::{DEFAULT_PARTITION_BY, PartitionBy};
-use trailmill::pipeline::{Progress, convert};
+use trailmill::rows::{ObjectFacts, Scratch, TableRows, Texts, Values};
 use trailmill::sample::{SampleOptions, generate};
 use trailmill::schema::{Family, Lock, Observed};
-use trailmill::write::{DEFAULT_COMPRESSION, Encoder, Order, TableWriter, WriteOptions, arrange};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

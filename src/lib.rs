@@ -8,23 +8,24 @@
 //! | room | job |
 //! |---|---|
 //! | [`error`], [`units`] | what went wrong and what a caller may do; byte counts and instants |
-//! | [`notice`] | what a person should see at once, from rooms that do not print |
+//! | [`notice`], [`text`] | notices from rooms that do not print; names as people may see them |
 //! | [`location`], [`aws`] | paths and `s3://` addresses; one identity for every AWS client |
 //! | [`decode`] | gunzip, capped |
 //! | [`parse`] | containers, records, and a cursor over simd-json's tape |
 //! | [`schema`] | kinds and their merge, the fixed columns, the lock that only grows |
+//! | [`keys`] | what an object's key says |
 //! | [`partition`] | partition values, validated |
-//! | [`columns`] | records to texts by reference and sparse trees |
-//! | [`write`] | ordered rows to Parquet pages and files, through polars |
-//! | [`text`] | names as people may see them |
 //! | [`storage`] | where the lake's bytes are; the lease |
-//! | [`source`] | which objects there are, what their keys say, archives |
-//! | [`commit`] | intents, manifests, ledger, fingerprints, quarantine |
+//! | [`source`] | which objects there are, archives |
+//! | [`lake`] | the lake's own documents: intents, manifests, ledger, fingerprints, quarantine |
+//! | [`rows`] | objects to rows: texts by reference and sparse trees |
+//! | [`parquet`] | ordered rows to Parquet pages and files, through polars |
 //! | [`catalog`] | tables and partitions as Glue's documents, DDL, views |
-//! | [`pipeline`] | threads, order, byte budget, shutdown, report |
+//! | [`engine`] | the machine: fetch, parse, resolve, encode, commit; threads, order, byte budget |
+//! | [`operations`] | what the product does, a verb a file |
 //! | [`sample`] | made-up archives in the real layout |
 //! | [`verify`] | the proof, which shares no code with the writer |
-//! | [`doctor`] | what a first run would trip over, and the IAM policy it lacks |
+//! | [`doctor`] | what a first run would trip over, and the missing IAM policy |
 //! | [`cli`] | arguments, progress, report, exit code |
 //!
 //! # How one unit becomes rows
@@ -38,16 +39,19 @@
 pub mod aws;
 pub mod catalog;
 pub mod cli;
-pub mod columns;
-pub mod commit;
 pub mod decode;
 pub mod doctor;
+pub mod engine;
 pub mod error;
+pub mod keys;
+pub mod lake;
 pub mod location;
 pub mod notice;
+pub mod operations;
+pub mod parquet;
 pub mod parse;
 pub mod partition;
-pub mod pipeline;
+pub mod rows;
 pub mod sample;
 pub mod schema;
 pub mod source;
@@ -55,4 +59,3 @@ pub mod storage;
 pub mod text;
 pub mod units;
 pub mod verify;
-pub mod write;

@@ -5,7 +5,7 @@ use crate::support::{
     records, tar,
 };
 use serde_json::{Value, json};
-use trailmill::pipeline::Report;
+use trailmill::engine::Report;
 
 /// A record of about a kilobyte that must survive, as text.
 fn good(n: u64) -> Vec<u8> {

@@ -26,7 +26,7 @@ fn patched_zip(method: u16, flags: u16) -> Vec<u8> {
 
 /// The most memory that a conversion has at once, in MiB, and its report.
 #[cfg(target_os = "linux")]
-fn peak_of(world: &World, more: &[&str], code: i32) -> (u64, trailmill::pipeline::Report) {
+fn peak_of(world: &World, more: &[&str], code: i32) -> (u64, trailmill::engine::Report) {
     let child = program(world.convert_args(more)).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let watch = std::thread::spawn(move || {

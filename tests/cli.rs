@@ -6,7 +6,7 @@ use crate::support::{
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Read;
-use trailmill::pipeline::Report;
+use trailmill::engine::Report;
 
 const COMMANDS: [&[&str]; 16] = [
     &[],

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 use std::fs;
 use std::time::{Duration, Instant, SystemTime};
-use trailmill::commit::Tally;
-use trailmill::pipeline::Report;
+use trailmill::engine::Report;
+use trailmill::lake::Tally;
 
 /// The `n`th made-up record, without an event id.
 fn nameless(n: u64) -> Value {

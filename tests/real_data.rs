@@ -16,7 +16,7 @@ fn real() -> Option<PathBuf> {
     folder
 }
 
-fn convert(source: &Path, world: &World, more: &[&str]) -> trailmill::pipeline::Report {
+fn convert(source: &Path, world: &World, more: &[&str]) -> trailmill::engine::Report {
     let places = [source.to_str().unwrap(), world.lake.to_str().unwrap()];
     let fixed = ["convert", places[0], places[1], "--quiet", "--report", "json"];
     let run = run(fixed.iter().chain(more));

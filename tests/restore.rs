@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
-use trailmill::pipeline::{Report, RestoreReport};
+use trailmill::engine::{Report, RestoreReport};
 
 /// Several units, and several files in each partition for archives that are larger.
 const SMALL_UNITS: [&str; 2] = ["--unit-size", "40kB"];
@@ -55,7 +55,7 @@ fn lose(world: &World, is_lost: impl Fn(&str) -> bool) -> u64 {
     let mut rows = 0;
     for file in world.data_files().iter().filter(|file| is_lost(file)) {
         fs::remove_file(world.lake.join(file)).unwrap();
-        let is_it = |named: &&trailmill::commit::DataFile| named.key == *file;
+        let is_it = |named: &&trailmill::lake::DataFile| named.key == *file;
         rows += manifests.iter().flat_map(|m| &m.files).find(is_it).unwrap().rows;
     }
     assert!(rows > 0, "nothing was lost");

@@ -5,10 +5,8 @@
 
 use std::fs;
 use std::time::Instant;
-use trailmill::commit::{
-    Known, Manifest, ObjectOutcome, ObjectRecord, Tally, UnitId, entry, month,
-};
-use trailmill::source::{Layout, parse_layout};
+use trailmill::keys::{Layout, parse as parse_layout};
+use trailmill::lake::{Known, Manifest, ObjectOutcome, ObjectRecord, Tally, UnitId, entry, month};
 use trailmill::storage::Storage;
 use trailmill::units::Day;
 
@@ -71,7 +69,7 @@ fn manifest(number: u64, objects: Vec<ObjectRecord>) -> Manifest {
         database: "trailmill".into(),
         compression: "zstd".into(),
         nested: true,
-        schema: trailmill::commit::LockName { version: 1, hash: String::new() },
+        schema: trailmill::lake::LockName { version: 1, hash: String::new() },
         barrier: None,
         objects,
         files: Vec::new(),

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use trailmill::commit::{Manifest, Quarantined};
-use trailmill::pipeline::Report;
+use trailmill::engine::Report;
+use trailmill::lake::{Manifest, Quarantined};
 use trailmill::schema::{Family, Kind, Lock};
 
 /// Where the real layout puts the logs of these tests.

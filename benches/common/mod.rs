@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use trailmill::decode::Caps;
+use trailmill::engine::{CatalogOptions, ConvertOptions, Duplicates, SchemaMode};
+use trailmill::parquet::DEFAULT_COMPRESSION;
 use trailmill::partition::DEFAULT_PARTITION_BY;
-use trailmill::pipeline::{CatalogOptions, ConvertOptions, Duplicates, SchemaMode};
 use trailmill::units::ByteCount;
-use trailmill::write::DEFAULT_COMPRESSION;
 
 /// The objects of management and data events below a folder, in the order of their names.
 pub(crate) fn event_objects(folder: &Path) -> Vec<PathBuf> {
@@ -41,7 +41,7 @@ pub(crate) fn conversion(logs: &Path, lake: &Path, nested: bool, threads: usize)
         schema: SchemaMode::Evolve,
         duplicates: Duplicates::Drop,
         caps: Caps::default(),
-        retry: trailmill::pipeline::Retry::default(),
+        retry: trailmill::engine::Retry::default(),
         catalog: CatalogOptions::new("bench"),
     }
 }

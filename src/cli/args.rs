@@ -3,12 +3,13 @@
 use crate::aws::AwsOptions;
 use crate::cli::plan_args::{FinishArgs, PlanArgs};
 use crate::decode::{DEFAULT_MAX_OBJECT_BYTES, DEFAULT_MAX_RATIO};
-use crate::error::{Error, Result};
-use crate::location::Location;
-use crate::partition::{DEFAULT_PARTITION_BY, PartitionBy};
-use crate::pipeline::{
+use crate::engine::{
     DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, SchemaMode,
 };
+use crate::error::{Error, Result};
+use crate::location::Location;
+use crate::parquet::{Compression, DEFAULT_COMPRESSION};
+use crate::partition::{DEFAULT_PARTITION_BY, PartitionBy};
 use crate::sample::{DEFAULT_ACCOUNTS, DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_SIZE};
 use crate::source::Narrow;
 use crate::storage::{
@@ -16,7 +17,6 @@ use crate::storage::{
 };
 use crate::units::{ByteCount, Day};
 use crate::verify::{DEFAULT_MAX_DIFFERENCES, DuplicateRule};
-use crate::write::{Compression, DEFAULT_COMPRESSION};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

@@ -12,12 +12,13 @@ use crate::cli::progress::{say, say_begin, shown};
 use crate::cli::report::{self, print, print_json};
 use crate::cli::signals::stop_on_signal;
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER};
-use crate::commit::{PlanEnd, WorkPlan};
+use crate::engine::{CatalogKind, Progress, runtime};
 use crate::error::{Error, Result};
+use crate::lake::{PlanEnd, WorkPlan};
 use crate::location::Location;
-use crate::pipeline::{
-    self, CatalogKind, DiscardOptions, FinishOptions, Finished, Planned, Progress, Shard,
-    ShardOptions, find_plan, lake_of_plan, runtime,
+use crate::operations;
+use crate::operations::{
+    DiscardOptions, FinishOptions, Finished, Planned, Shard, ShardOptions, find_plan, lake_of_plan,
 };
 use serde::Serialize;
 
@@ -35,7 +36,7 @@ fn make(args: &PlanArgs) -> Result<u8> {
     let options = conversion_options(&args.conversion, &Default::default(), sources, lake)?;
     say_identity(&args.conversion.aws, &options.s3, reach_of(&options), args.output.quiet)?;
     let Some(shards) = args.shards else {
-        let report = pipeline::plan(&options)?;
+        let report = operations::plan(&options)?;
         match args.output.report {
             Format::Json => print_json(&report)?,
             Format::Text => print(&report::plan(&report))?,
@@ -44,7 +45,7 @@ fn make(args: &PlanArgs) -> Result<u8> {
     };
     let quiet = args.output.quiet;
     let made = shown(quiet, &Progress::default(), || {
-        pipeline::make_plan(&options, shards, args.sample_objects)
+        operations::make_plan(&options, shards, args.sample_objects)
     })?;
     let (plan, address, is_new) = match made {
         Planned::New(plan, address) => (plan, address, true),
@@ -169,7 +170,7 @@ impl Estimate {
 fn discard(place: &PlanPlace, output: &OutputArgs) -> Result<u8> {
     let options = DiscardOptions { plan: place.plan.clone(), s3: place.aws.s3(None)? };
     say_identity(&place.aws, &options.s3, Reach::of([&place.plan], false), output.quiet)?;
-    let address = pipeline::discard_plan(&options)?;
+    let address = operations::discard_plan(&options)?;
     match output.report {
         Format::Json => print_json(&serde_json::json!({ "plan": address, "ended": "discarded" }))?,
         Format::Text => print(&format!("Gave up {address}; its objects are new again.\n"))?,
@@ -230,7 +231,7 @@ pub(super) fn convert_plan(
     say_identity(&args.conversion.aws, &options.s3, Reach::of([plan], false), quiet)?;
     say_begin(quiet, threads, options.memory.0);
     let progress = watched(quiet, metrics, &lake);
-    let report = shown(quiet, &progress, || pipeline::convert_plan(&options, &progress, &stop))?;
+    let report = shown(quiet, &progress, || operations::convert_plan(&options, &progress, &stop))?;
     tell_run(metrics, &report, &lake);
     match args.output.report {
         Format::Json => print_json(&report)?,
@@ -251,7 +252,7 @@ pub(super) fn finish(args: &FinishArgs) -> Result<u8> {
     let in_glue = options.catalog.kind == Some(CatalogKind::Glue);
     say_identity(&args.aws, &options.s3, Reach::of([&args.plan], in_glue), quiet)?;
     let progress = Progress::default();
-    let finished = shown(quiet, &progress, || pipeline::finish_plan(&options, &progress))?;
+    let finished = shown(quiet, &progress, || operations::finish_plan(&options, &progress))?;
     match finished {
         Finished::Done(report) => {
             let lake = lake_of_plan(&args.plan).to_string();

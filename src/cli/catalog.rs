@@ -9,11 +9,11 @@ use crate::cli::lake::{base_table, catalog_options, open_lake};
 use crate::cli::progress::say;
 use crate::cli::report::{self, print, print_json};
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE};
-use crate::commit::{self, Manifest, Summary, read_lock};
+use crate::engine::{CatalogOptions, runtime};
 use crate::error::{Error, Result};
-use crate::pipeline::{
-    CatalogOptions, FileCheck, after_commit, apply_plans, catalog_plan, check_files, open_catalog,
-    runtime, settle_files,
+use crate::lake::{Known, Manifest, Summary, read_lock};
+use crate::operations::{
+    FileCheck, after_commit, apply_plans, catalog_plan, check_files, open_catalog, settle_files,
 };
 use crate::schema::Family;
 use crate::storage::{Lease, S3, Storage};
@@ -59,7 +59,7 @@ struct Opened {
 impl Opened {
     async fn new(args: &CatalogLakeArgs, s3: &S3) -> Result<Self> {
         let storage = open_lake(&args.place.lake, s3).await?;
-        let lake = commit::Known::read(&storage).await?.summary;
+        let lake = Known::read(&storage).await?.summary;
         let options = options(args, base_table(&lake));
         let catalog = opened(&storage, &lake, &options, s3).await?;
         let names = Family::ALL.iter().map(|family| family.table(&options.table)).collect();

@@ -14,20 +14,22 @@ use crate::cli::progress::{say, say_begin, shown};
 use crate::cli::report::{self, print, print_json};
 use crate::cli::signals::stop_on_signal;
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER};
-use crate::commit::{
-    DataFile, Loss, Manifest, ObjectRecord, Quarantined, Unavailable, read_gone, read_quarantine,
-};
 use crate::decode::Caps;
-use crate::error::{Error, Result};
-use crate::location::Location;
-use crate::partition::DEFAULT_PARTITION_BY;
-use crate::pipeline::{
-    self, CatalogKind, CatalogOptions, ConvertOptions, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE,
+use crate::engine::{
+    CatalogKind, CatalogOptions, ConvertOptions, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE,
     DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD, Progress, Report, Retry, SchemaMode, runtime,
 };
+use crate::error::{Error, Result};
+use crate::keys::parse as parse_layout;
+use crate::lake::{
+    DataFile, Loss, Manifest, ObjectRecord, Quarantined, Unavailable, read_gone, read_quarantine,
+};
+use crate::location::Location;
+use crate::operations;
+use crate::partition::DEFAULT_PARTITION_BY;
 use crate::sample::{SampleOptions, generate};
 use crate::schema::{Lock, changes, render};
-use crate::source::{Narrow, parse_layout};
+use crate::source::Narrow;
 use crate::storage::{S3, Storage};
 use crate::text::{clean, clean_lines};
 use crate::units::ByteCount;
@@ -100,7 +102,7 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
     say_identity(&args.conversion.aws, &options.s3, reach_of(&options), quiet)?;
     say_begin(quiet, options.threads, options.memory.0);
     let progress = watched(quiet, metrics, &lake);
-    let report = shown(quiet, &progress, || pipeline::convert(&options, &progress, &stop))?;
+    let report = shown(quiet, &progress, || operations::convert(&options, &progress, &stop))?;
     tell_run(metrics, &report, &lake);
     let text = || report::conversion(&report, &lake);
     ended(&report, args.output.report, text, args.ending.allow_quarantine)
@@ -150,7 +152,7 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
         SchemaCommand::Infer { sources, aws, narrow, bare, output } => {
             let options = reading_options(sources.clone(), aws.s3(None)?, narrow.narrow()?)?;
             say_identity(aws, &options.s3, Reach::of(sources, false), output.quiet)?;
-            print_lock(&pipeline::infer(&options, !bare)?, output.report)?;
+            print_lock(&operations::infer(&options, !bare)?, output.report)?;
             Ok(EXIT_OK)
         }
         SchemaCommand::Diff { old, new, aws, output } => {
@@ -207,7 +209,7 @@ fn reading_options(sources: Vec<Location>, s3: Arc<S3>, narrow: Narrow) -> Resul
         memory: MEMORY_PER_THREAD,
         unit_size: DEFAULT_UNIT_SIZE,
         target_file_size: DEFAULT_TARGET_FILE_SIZE,
-        compression: crate::write::DEFAULT_COMPRESSION,
+        compression: crate::parquet::DEFAULT_COMPRESSION,
         partition_by: DEFAULT_PARTITION_BY.parse()?,
         nested: true,
         narrow,

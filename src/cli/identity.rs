@@ -3,9 +3,9 @@
 use crate::aws::Caller;
 use crate::cli::args::AwsArgs;
 use crate::cli::progress::{event, is_watched, say};
+use crate::engine::runtime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
-use crate::pipeline::runtime;
 use crate::storage::S3;
 use serde_json::json;
 use std::sync::OnceLock;

@@ -2,10 +2,10 @@
 
 use crate::catalog::GlueOptions;
 use crate::cli::args::{CatalogName, CatalogPlaceArgs, PublicationArgs, Switch};
-use crate::commit::{Known, Summary, read_lock};
+use crate::engine::{CatalogKind, CatalogOptions};
 use crate::error::{Error, Result};
+use crate::lake::{Known, Summary, read_lock};
 use crate::location::Location;
-use crate::pipeline::{CatalogKind, CatalogOptions};
 use crate::schema::Lock;
 use crate::storage::{OWN, S3, Storage};
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) async fn lake_lock(lake: &Location, s3: &S3) -> Result<Lock> {
 
 /// The base name that the lake's tables were made with.
 pub(super) fn base_table(lake: &Summary) -> String {
-    crate::pipeline::base_table(lake.tables.keys())
+    crate::operations::base_table(lake.tables.keys())
 }
 
 pub(super) fn catalog_options(

@@ -1,7 +1,7 @@
 //! What this machine, container or task may use: threads and memory, when no option says.
 
 use crate::aws::{TaskLimits, task_limits};
-use crate::pipeline::{MEMORY_PER_THREAD, runtime};
+use crate::engine::{MEMORY_PER_THREAD, runtime};
 use crate::units::ByteCount;
 use std::path::Path;
 use std::sync::OnceLock;

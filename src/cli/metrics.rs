@@ -6,7 +6,7 @@
 
 use crate::cli::args::MetricsFormat;
 use crate::cli::progress::{event, is_watched};
-use crate::pipeline::{Progress, Report, UnitSummary};
+use crate::engine::{Progress, Report, UnitSummary};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -4,9 +4,10 @@ use crate::cli::args::{
     AwsArgs, CatalogPlaceArgs, ConversionArgs, EncryptionArgs, EndingArgs, OutputArgs,
     PublicationArgs, location,
 };
+use crate::engine::{DEFAULT_SAMPLED, DEFAULT_SPEED};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::pipeline::{DEFAULT_SAMPLED, DEFAULT_SPEED, Shards};
+use crate::operations::Shards;
 use clap::{Args as Group, Subcommand};
 
 /// Say what a conversion would read and make, or write a plan for an array job.

@@ -2,8 +2,9 @@
 
 use crate::cli::array::Estimate;
 use crate::cli::report::{grouped, listing, unavailable};
-use crate::commit::{PlanEnd, WorkPlan};
-use crate::pipeline::{Missing, Report};
+use crate::engine::Report;
+use crate::lake::{PlanEnd, WorkPlan};
+use crate::operations::Missing;
 use crate::text::clean;
 use crate::units::ByteCount;
 use std::fmt::Write as _;

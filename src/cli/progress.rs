@@ -1,7 +1,7 @@
 //! What a run shows while it goes on: a bar on a terminal, JSON lines elsewhere; and errors.
 
+use crate::engine::Progress;
 use crate::error::Error;
-use crate::pipeline::Progress;
 use crate::text::clean;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;

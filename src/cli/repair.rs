@@ -5,8 +5,10 @@ use crate::cli::args::RepairArgs;
 use crate::cli::lake::open_lake;
 use crate::cli::report::{grouped, print, print_json};
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE};
+use crate::engine::runtime;
 use crate::error::Result;
-use crate::pipeline::{RepairReport, repair as repair_lake, runtime};
+use crate::operations::RepairReport;
+use crate::operations::repair as repair_lake;
 use crate::storage::Lease;
 
 pub(super) fn repair(args: &RepairArgs) -> Result<u8> {

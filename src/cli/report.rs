@@ -1,8 +1,9 @@
 //! Reports for people, and writing to stdout.
 
-use crate::commit::Loss;
+use crate::engine::{Report, RestoreReport};
 use crate::error::{Error, Result};
-use crate::pipeline::{FileCheck, PlanReport, Report, RestoreReport};
+use crate::lake::Loss;
+use crate::operations::{FileCheck, PlanReport};
 use crate::source::ListingReport;
 use crate::text::clean;
 use crate::units::ByteCount;

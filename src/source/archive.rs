@@ -2,7 +2,7 @@
 
 use crate::decode::{Caps, Counting, GzipMembers};
 use crate::error::{Error, Result};
-use crate::source::layout::{Folder, parse};
+use crate::keys::{Folder, parse};
 use crate::source::read_ahead::ReadAhead;
 use crate::source::zip_members::zip_members;
 use std::cell::Cell;

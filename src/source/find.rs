@@ -3,8 +3,8 @@
 //! No narrowing option and no look-back is in the way: what was begun is finished.
 
 use crate::error::{ErrorKind, Result};
+use crate::keys::parse;
 use crate::location::Location;
-use crate::source::layout::parse;
 use crate::source::{Object, listing, local};
 use crate::storage::{Bucket, BucketObject, S3};
 use futures::{StreamExt, TryStreamExt, stream};

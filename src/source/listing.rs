@@ -1,8 +1,8 @@
 //! The listing of all sources, page by page.
 
 use crate::error::Result;
+use crate::keys::{Folder, Layout, parse};
 use crate::location::Location;
-use crate::source::layout::{Folder, Layout, parse};
 use crate::source::pages::{Listed, Pages, Refused};
 use crate::source::walk::{Counting, Lister, reason_of, walk};
 use crate::source::{ArchiveKind, Object, Place, Source, Window, is_hidden, local};

@@ -4,7 +4,7 @@
 //! narrowing option excludes are not entered.
 
 use crate::error::{Error, Result};
-use crate::source::layout::{Folder, parse};
+use crate::keys::{Folder, parse};
 use crate::source::narrow::Window;
 use crate::source::walk::{Class, classify};
 use crate::source::{ArchiveKind, ListingReport, Object, Place, is_hidden};

@@ -7,7 +7,6 @@
 mod archive;
 mod empty;
 mod find;
-mod layout;
 mod listing;
 mod local;
 mod narrow;
@@ -17,12 +16,12 @@ mod reader;
 mod walk;
 mod zip_members;
 
+use crate::keys::Layout;
 use crate::location::Location;
 use crate::storage::Bucket;
 pub use archive::{ArchiveKind, Beside, Member, MemberSink, members};
 pub use empty::{is_empty, is_in};
 pub use find::{find, known_object};
-pub use layout::{Folder, Layout, parse as parse_layout};
 pub use listing::{Listing, ListingReport};
 pub use narrow::{Narrow, Window};
 pub use reader::ReadSeek;

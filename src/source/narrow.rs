@@ -4,7 +4,7 @@
 //! passed over and counted: only its records could tell. The look-back window is no option of that
 //! kind: it leaves out only what a key says is older.
 
-use crate::source::Layout;
+use crate::keys::Layout;
 use crate::units::Day;
 use std::collections::BTreeSet;
 
@@ -88,7 +88,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::parse_layout;
+    use crate::keys::parse as parse_layout;
 
     fn key(account: &str, region: &str, date: &str) -> Layout {
         parse_layout(&format!("AWSLogs/o-1/{account}/CloudTrail/{region}/{date}/x.json.gz"))

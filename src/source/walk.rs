@@ -6,7 +6,7 @@
 //! request per level and folder: an account with one folder costs two.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::layout::{Folder, Layout, folder_of, is_account, is_organization, is_region};
+use crate::keys::{Folder, Layout, folder_of, is_account, is_organization, is_region};
 use crate::source::{Narrow, Window, is_hidden};
 use crate::storage::{Bucket, Page};
 use async_trait::async_trait;

@@ -1,0 +1,404 @@
+//! Units as the listing goes on: what is new, cut in order, and never all in memory.
+//!
+//! A task lists the sources and subtracts the ledger; pages of what is new wait in a short queue. The
+//! driver cuts units from them as it can use them. Units that an earlier run began come first.
+
+use crate::engine::tasks::all;
+use crate::engine::unit::Unit;
+use crate::engine::unreadable::{Unreadable, try_all};
+use crate::engine::{ConvertOptions, Retry};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::{
+    Entry, Known, Ledger, SetAside, UnitId, after_barrier, entry, entry_set_aside, judge, month,
+    planned, unit_identity,
+};
+use crate::source::{Listing, ListingReport, Object, Place, Source};
+use crate::storage::Storage;
+use crate::units::Day;
+use hashbrown::HashSet;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{Receiver, Sender, channel, error::TryRecvError};
+use tokio::task::JoinSet;
+
+/// Pages of new objects that wait to be cut into units.
+const PAGES_WAITING: usize = 4;
+
+/// Objects of a unit of a plan at most: what a child that is killed has to fetch again.
+const MOST_PLANNED_OBJECTS: usize = 10_000;
+
+/// The share of `--memory` that the ledger may take.
+pub(crate) const LEDGER_SHARE: u64 = 8;
+
+/// What the listing has seen so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    pub report: ListingReport,
+    /// Objects that the lake holds.
+    pub known: u64,
+    /// Whether all sources have been listed to their ends.
+    is_complete: bool,
+}
+
+/// What a feed has to offer.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Unit(Box<Unit>),
+    /// The listing has not come far enough.
+    Pending,
+    /// All units have been handed out.
+    End,
+}
+
+/// Where a run's units come from.
+pub(crate) trait Units {
+    /// Returns the next unit, if there is one by now.
+    ///
+    /// # Errors
+    /// Whatever finding it returns.
+    fn poll(&mut self) -> Result<Next>;
+
+    /// Waits a moment for the next unit.
+    ///
+    /// # Errors
+    /// Whatever finding it returns.
+    fn wait(&mut self, runtime: &Handle) -> Result<()>;
+}
+
+/// Units in the order of their numbers, from a listing.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    resumed: VecDeque<Unit>,
+    pages: Receiver<Result<Vec<Object>>>,
+    seen: Arc<Mutex<Seen>>,
+    ready: VecDeque<Unit>,
+    cut: Cut,
+    is_listed: bool,
+}
+
+/// The unit that is being filled.
+#[derive(Debug)]
+struct Cut {
+    /// What goes into the identities of units.
+    settings: String,
+    unit_size: u64,
+    most_objects: usize,
+    number: u64,
+    objects: Vec<Object>,
+    json: u64,
+}
+
+/// Units that an earlier run began, and what follows on them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resumed {
+    /// Units to finish, in the order of their numbers, exactly as their intents say.
+    pub units: Vec<Unit>,
+    /// The ledger entries of their objects.
+    pub taken: HashSet<Entry>,
+    /// The number of the first new unit.
+    pub next_number: u64,
+}
+
+/// What a feed is made of.
+pub(crate) struct FeedOptions<'a> {
+    pub options: &'a ConvertOptions,
+    pub sources: Vec<Source>,
+    pub today: Day,
+    /// The lake, if there is one, with what is known of it.
+    pub lake: Option<(&'a Storage, &'a Known)>,
+    pub resumed: Resumed,
+    /// With `--strict`, the objects that have been looked at: others wait for the next run.
+    pub only: Option<HashSet<Entry>>,
+    /// The id of the plan that is being made, if one is.
+    pub plan: Option<&'a str>,
+    /// What becomes of objects that cannot be read.
+    pub unreadable: Arc<Unreadable>,
+}
+
+impl Feed {
+    /// Begins to list the sources.
+    ///
+    /// # Errors
+    /// `Config` for a source that does not exist, `Io`, `Denied` and `Unavailable` from the walk.
+    pub(crate) async fn open(feed: FeedOptions<'_>) -> Result<Self> {
+        let FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable } = feed;
+        let barrier = lake.and_then(|(_, known)| known.summary.barrier);
+        let settings = match plan {
+            Some(id) => planned(&options.settings(), id),
+            None => after_barrier(&options.settings(), barrier),
+        };
+        let ledger = lake.map(|(storage, known)| {
+            let mut ledger = known.ledger(storage, options.memory.0 / LEDGER_SHARE);
+            // With one source that lists everything, every month may be asked for.
+            if let Some(since) = sources.iter().map(|source| source.window.since).min().flatten() {
+                ledger.begin_at(since);
+            }
+            ledger
+        });
+        let listing = Listing::open(sources, &options.s3, today).await?;
+        let (sender, pages) = channel(PAGES_WAITING);
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let (taken, shared) = (resumed.taken, Arc::clone(&seen));
+        let subtract = Subtract {
+            listing,
+            ledger,
+            taken,
+            only,
+            seen: shared,
+            unreadable,
+            retry: options.retry,
+            judge: judge(&options.settings()),
+        };
+        tokio::spawn(subtract.run(sender));
+        Ok(Self {
+            resumed: resumed.units.into(),
+            pages,
+            seen,
+            ready: VecDeque::new(),
+            cut: Cut {
+                settings,
+                most_objects: plan.map_or(usize::MAX, |_| MOST_PLANNED_OBJECTS),
+                unit_size: options.unit_size.0,
+                number: resumed.next_number,
+                objects: Vec::new(),
+                json: 0,
+            },
+            is_listed: false,
+        })
+    }
+
+    /// Returns the next unit, however long it takes; none at the end.
+    ///
+    /// # Errors
+    /// Whatever the listing or the ledger returns.
+    pub(crate) fn next(&mut self, runtime: &Handle) -> Result<Option<Unit>> {
+        loop {
+            match self.poll()? {
+                Next::Unit(unit) => return Ok(Some(*unit)),
+                Next::End => return Ok(None),
+                Next::Pending => self.wait(runtime)?,
+            }
+        }
+    }
+
+    /// Returns what the listing has seen; all of it, when all units have been handed out.
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take(&mut self, page: Option<Result<Vec<Object>>>) -> Result<()> {
+        match page {
+            Some(page) => page?.into_iter().for_each(|object| {
+                self.cut.take(object, &mut self.ready);
+            }),
+            None => {
+                // A listing that ended without saying so must not pass for a complete one.
+                if !self.seen().is_complete {
+                    return Err(Error::new(ErrorKind::Bug, "the listing broke off"));
+                }
+                self.is_listed = true;
+                self.cut.end(&mut self.ready);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Units for Feed {
+    fn poll(&mut self) -> Result<Next> {
+        loop {
+            if let Some(unit) = self.resumed.pop_front().or_else(|| self.ready.pop_front()) {
+                return Ok(Next::Unit(Box::new(unit)));
+            }
+            if self.is_listed {
+                return Ok(Next::End);
+            }
+            match self.pages.try_recv() {
+                Ok(page) => self.take(Some(page))?,
+                Err(TryRecvError::Empty) => return Ok(Next::Pending),
+                Err(TryRecvError::Disconnected) => self.take(None)?,
+            }
+        }
+    }
+
+    fn wait(&mut self, runtime: &Handle) -> Result<()> {
+        let pause = Duration::from_millis(50);
+        let arrived =
+            runtime.block_on(async { tokio::time::timeout(pause, self.pages.recv()).await });
+        match arrived {
+            Ok(page) => self.take(page),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Cut {
+    /// Adds an object, and ends units that are full.
+    fn take(&mut self, object: Object, out: &mut VecDeque<Unit>) {
+        // An archive is a unit of its own: it is read from one end to the other.
+        let is_alone = object.archive.is_some();
+        let is_full = self.json + object.json_estimate > self.unit_size
+            || self.objects.len() >= self.most_objects;
+        if is_alone || is_full {
+            self.end(out);
+        }
+        self.json += object.json_estimate;
+        self.objects.push(object);
+        if is_alone {
+            self.end(out);
+        }
+    }
+
+    fn end(&mut self, out: &mut VecDeque<Unit>) {
+        self.json = 0;
+        if self.objects.is_empty() {
+            return;
+        }
+        let objects = std::mem::take(&mut self.objects);
+        let pairs = objects.iter().map(|o| (o.key.as_str(), o.etag.as_str()));
+        let identity = unit_identity(&self.settings, pairs);
+        let id = UnitId { number: self.number, identity };
+        self.number += 1;
+        let unavailable = Vec::new();
+        out.push_back(Unit { id, objects, is_resumed: false, is_planned: false, unavailable });
+    }
+}
+
+/// Cuts units of objects that are known, in their order.
+pub(crate) fn cut(
+    options: &ConvertOptions,
+    barrier: Option<u64>,
+    number: u64,
+    objects: Vec<Object>,
+) -> Vec<Unit> {
+    let mut cut = Cut {
+        settings: after_barrier(&options.settings(), barrier),
+        unit_size: options.unit_size.0,
+        most_objects: usize::MAX,
+        number,
+        objects: Vec::new(),
+        json: 0,
+    };
+    let mut units = VecDeque::new();
+    objects.into_iter().for_each(|object| cut.take(object, &mut units));
+    cut.end(&mut units);
+    units.into()
+}
+
+/// Lists, and leaves out what is known.
+struct Subtract {
+    listing: Listing,
+    ledger: Option<Ledger>,
+    taken: HashSet<Entry>,
+    only: Option<HashSet<Entry>>,
+    seen: Arc<Mutex<Seen>>,
+    unreadable: Arc<Unreadable>,
+    retry: Retry,
+    /// What decides whether an object is set aside.
+    judge: String,
+}
+
+impl Subtract {
+    async fn run(mut self, sender: Sender<Result<Vec<Object>>>) {
+        loop {
+            let page = tokio::select! {
+                page = self.page() => page,
+                () = sender.closed() => return,
+            };
+            let page = match page {
+                Ok(None) => return,
+                Ok(Some(page)) if page.is_empty() => continue,
+                Ok(Some(page)) => Ok(page),
+                Err(err) => Err(err),
+            };
+            let is_failed = page.is_err();
+            if sender.send(page).await.is_err() || is_failed {
+                return;
+            }
+        }
+    }
+
+    /// Leaves out what cannot be read, of objects that an earlier run could not read, and of archives,
+    /// which are not fetched before their unit is announced.
+    async fn readable(&self, mut new: Vec<Object>) -> Result<Vec<Object>> {
+        let mut tries = JoinSet::new();
+        for (at, object) in new.iter().enumerate() {
+            let was_unavailable = self.unreadable.was_unavailable(&object.key);
+            if was_unavailable || object.archive.is_some() {
+                let object = object.clone();
+                tries.spawn(async move { Ok((at, try_all(&object).await.err(), object)) });
+            }
+        }
+        let mut lost = HashSet::new();
+        for (at, err, object) in all(tries).await? {
+            match err {
+                Some(err) => {
+                    self.unreadable.refused(&object, err)?;
+                    lost.insert(at);
+                }
+                None => self.unreadable.is_well(&object.key),
+            }
+        }
+        let mut at = 0..;
+        new.retain(|_| at.next().is_none_or(|at| !lost.contains(&at)));
+        Ok(new)
+    }
+
+    /// Returns whether an object is in the lake, or was set aside by those who would do so again.
+    async fn is_known(&mut self, object: &Object, entry: &Entry) -> Result<bool> {
+        let Some(ledger) = &mut self.ledger else { return Ok(false) };
+        let month = month(&object.layout);
+        if ledger.contains(month, entry).await? {
+            return Ok(true);
+        }
+        let Retry { quarantined, ignored } = self.retry;
+        for (how, is_retried) in
+            [(SetAside::Quarantined, quarantined), (SetAside::Ignored, ignored)]
+        {
+            let Object { layout, key, etag, .. } = object;
+            let entry = entry_set_aside(layout, key, etag, how, &self.judge);
+            if !is_retried && ledger.contains(month, &entry).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn page(&mut self) -> Result<Option<Vec<Object>>> {
+        let page = self.listing.next().await?;
+        let is_end = page.is_none();
+        let (mut known, mut new) = (0, Vec::new());
+        for object in page.into_iter().flatten() {
+            let entry = entry(&object.layout, &object.key, &object.etag);
+            let is_passed_over = self.only.as_ref().is_some_and(|only| !only.contains(&entry));
+            if is_passed_over || self.taken.contains(&entry) {
+                continue;
+            }
+            let is_known = self.is_known(&object, &entry).await?;
+            if is_known {
+                known += 1;
+                self.unreadable.is_well(&object.key);
+            } else if let Some(reason) = &object.blocked {
+                self.unreadable.blocked(&object, reason)?;
+            } else {
+                if matches!(object.place, Place::File) {
+                    // It was opened.
+                    self.unreadable.is_read();
+                    self.unreadable.is_well(&object.key);
+                }
+                new.push(object);
+            }
+        }
+        let new = self.readable(new).await?;
+        if is_end {
+            self.unreadable.folders(&self.listing.report())?;
+        }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.known += known;
+        seen.report = self.listing.report();
+        seen.is_complete = is_end;
+        Ok((!is_end).then_some(new))
+    }
+}

@@ -1,0 +1,172 @@
+//! Objects of buckets, fetched ahead of the workers.
+//!
+//! The driver keeps fetches of the next units under way, within a budget of their own for what is
+//! fetched and not yet parsed, and hands units out in their order. An object's JSON size is known once
+//! it is here, and a unit that turns out larger than planned becomes several segments.
+
+use crate::decode::{claimed_size, is_gzip};
+use crate::engine::tasks::all;
+use crate::engine::unit::Unit;
+use crate::engine::unreadable::{Unreadable, gone};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::{UnavailableObject, WorkPlan};
+use crate::rows::{Input, SegmentObject};
+use crate::source::{Object, Place};
+use crate::storage::Storage;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot::{Receiver, channel};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// The JSON bytes of an object: what its gzip trailer claims, as far as deflate can reach.
+pub(crate) fn json_bytes(bytes: &[u8]) -> u64 {
+    let size = bytes.len() as u64;
+    if is_gzip(bytes) { claimed_size(bytes).clamp(size, size.saturating_mul(1032)) } else { size }
+}
+
+/// An object with its bytes, or with where they are.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub object: SegmentObject,
+    pub json: u64,
+    pub bytes: u64,
+}
+
+/// A unit whose objects are under way.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    /// What it took from the budget of fetches.
+    pub taken: u64,
+    task: JoinHandle<Result<(Unit, Vec<Fetched>)>>,
+}
+
+/// What a fetch works with.
+pub(crate) struct Fetching<'a> {
+    pub storage: &'a Storage,
+    /// What goes into the identities of units.
+    pub settings: &'a str,
+    pub unreadable: &'a Arc<Unreadable>,
+    /// The plan that the unit is of, if it is of one.
+    pub plan: Option<&'a WorkPlan>,
+}
+
+impl Fetch {
+    /// Starts to fetch a unit's objects. What cannot be read leaves the unit; then its intent is written,
+    /// if it is a new one, and after those of the units before it: `announced` tells the next unit that it
+    /// is there.
+    pub(crate) fn start(
+        mut unit: Unit,
+        fetching: &Fetching<'_>,
+        taken: u64,
+        announced: &mut Option<Receiver<()>>,
+        runtime: &Handle,
+    ) -> Self {
+        let (storage, settings) = (fetching.storage.clone(), fetching.settings.to_owned());
+        let (unreadable, plan) = (Arc::clone(fetching.unreadable), fetching.plan.cloned());
+        let (announce, next) = channel();
+        let before = announced.replace(next);
+        let task = runtime.spawn(async move {
+            let objects = std::mem::take(&mut unit.objects);
+            let (mut fetched, missing) = fetch_all(objects, &unreadable).await?;
+            if let Some(plan) = &plan {
+                unit.decide(plan, &storage, missing, &mut fetched).await?;
+            } else if !missing.is_empty() {
+                let left = fetched.iter().map(|f| (f.object.key.as_str(), f.object.etag.as_str()));
+                unit.leave_out(&settings, left)?;
+            }
+            if let Some(before) = before
+                && before.await.is_err()
+            {
+                let message = "a unit before this one could not be announced";
+                return Err(Error::new(ErrorKind::Interrupted, message));
+            }
+            let names = fetched.iter().map(|f| (f.object.key.clone(), f.object.etag.clone()));
+            if let Some(intent) = unit.intent_of(&settings, names.collect()) {
+                intent.write(&storage).await?;
+            }
+            let _ = announce.send(());
+            Ok((unit, fetched))
+        });
+        Self { taken, task }
+    }
+
+    /// Waits for the objects; returns nothing when `stop` says so first.
+    pub(crate) fn wait(
+        self,
+        runtime: &Handle,
+        stop: impl Fn() -> bool,
+    ) -> Option<Result<(Unit, Vec<Fetched>)>> {
+        let Self { mut task, .. } = self;
+        runtime.block_on(async {
+            loop {
+                let pause = std::time::Duration::from_millis(50);
+                match tokio::time::timeout(pause, &mut task).await {
+                    Ok(Ok(fetched)) => return Some(fetched),
+                    Ok(Err(err)) => {
+                        let bug = Error::new(ErrorKind::Bug, "a fetch panicked").because(err);
+                        return Some(Err(bug));
+                    }
+                    Err(_) if stop() => {
+                        task.abort();
+                        return None;
+                    }
+                    Err(_) => {}
+                }
+            }
+        })
+    }
+}
+
+/// Stops fetches that nobody will wait for.
+pub(crate) fn abort_all(fetches: VecDeque<Fetch>) {
+    for fetch in fetches {
+        fetch.task.abort();
+    }
+}
+
+/// Fetches objects side by side; the limit of requests in flight is S3's. Files stay where they are.
+/// Returns also what could not be had.
+pub(crate) async fn fetch_all(
+    objects: Vec<Object>,
+    unreadable: &Arc<Unreadable>,
+) -> Result<(Vec<Fetched>, Vec<UnavailableObject>)> {
+    let mut tasks = JoinSet::new();
+    let mut out: Vec<Option<Fetched>> = Vec::new();
+    for (at, object) in objects.into_iter().enumerate() {
+        out.push(None);
+        match &object.place {
+            Place::File => {
+                out[at] = Some(Fetched {
+                    json: object.json_estimate,
+                    bytes: object.size,
+                    object: SegmentObject::new(&object, Input::File(object.path())),
+                });
+            }
+            Place::Bucket(bucket) => {
+                let (bucket, unreadable) = (bucket.clone(), Arc::clone(unreadable));
+                tasks.spawn(async move {
+                    let key = object.bucket_key();
+                    let got = bucket.get_listed(key, &object.etag, object.size).await;
+                    let bytes = match got.and_then(|got| got.ok_or_else(|| gone(&object))) {
+                        Ok(bytes) => bytes,
+                        Err(err) => return Ok((at, Err(unreadable.refused(&object, err)?))),
+                    };
+                    unreadable.is_read();
+                    let (json, size) = (json_bytes(&bytes), bytes.len() as u64);
+                    let object = SegmentObject::new(&object, Input::Bytes(bytes));
+                    Ok::<_, Error>((at, Ok(Fetched { object, json, bytes: size })))
+                });
+            }
+        }
+    }
+    let mut missing = Vec::new();
+    for (at, fetched) in all(tasks).await? {
+        match fetched {
+            Ok(fetched) => out[at] = Some(fetched),
+            Err(object) => missing.push(object),
+        }
+    }
+    missing.sort();
+    Ok((out.into_iter().flatten().collect(), missing))
+}

@@ -1,0 +1,30 @@
+//! The machine: units become rows, rows become files, files become commits; on threads, in order,
+//! within a byte budget.
+
+mod budget;
+mod buffers;
+pub(crate) mod commit;
+pub(crate) mod driver;
+mod encode;
+pub(crate) mod feed;
+pub(crate) mod fetch;
+mod hand;
+pub(crate) mod lost_rows;
+mod options;
+mod order;
+mod part;
+mod report;
+pub(crate) mod resolve;
+mod runtime;
+pub(crate) mod tasks;
+pub(crate) mod unit;
+pub(crate) mod unreadable;
+
+pub use options::{
+    CatalogKind, CatalogOptions, ConvertOptions, DEFAULT_DATABASE, DEFAULT_SAMPLED, DEFAULT_SPEED,
+    DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD,
+    Retry, SchemaMode,
+};
+pub(crate) use report::Done;
+pub use report::{Progress, Refreshed, Report, RestoreReport, ShardReport, UnitSummary};
+pub use runtime::runtime;

@@ -1,0 +1,289 @@
+//! What a run did, and what it is doing.
+
+use crate::lake::{Manifest, ObjectOutcome, Tally};
+use crate::source::ListingReport;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The result of a conversion; its fields are part of the public interface.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// Objects opened: logs, foreign ones and bad ones; members of archives each count.
+    pub objects_read: u64,
+    /// Objects without CloudTrail log records: digests, notifications, other services' objects.
+    pub objects_ignored: u64,
+    /// Objects set aside whole.
+    pub objects_quarantined: u64,
+    /// Objects and archives whose gzip stream has padding (zero bytes, line ends, spaces) between or after
+    /// its members, which was passed over.
+    #[serde(default)]
+    pub objects_padded: u64,
+    /// Objects and folders that could not be read; the next run tries them again.
+    #[serde(default)]
+    pub objects_unavailable: u64,
+    /// The same by reason.
+    #[serde(default)]
+    pub unavailable_by_reason: BTreeMap<String, u64>,
+    /// Objects of the source that the lake holds already.
+    pub objects_known: u64,
+    /// Records found.
+    pub records_read: u64,
+    /// Records written.
+    pub records_written: u64,
+    /// Records whose exact copy was in the lake.
+    pub records_duplicate: u64,
+    /// Records that an option excluded.
+    pub records_filtered: u64,
+    /// Records set aside.
+    pub records_quarantined: u64,
+    /// Values of free-form fields that the nested columns could not hold; the text column has them.
+    pub nested_values_unfit: u64,
+    /// Bytes of the objects as stored.
+    pub bytes_compressed: u64,
+    /// Bytes of their JSON.
+    pub bytes_json: u64,
+    /// Bytes of the Parquet files.
+    pub bytes_parquet: u64,
+    /// Parquet files.
+    pub files: u64,
+    /// Partitions with new files.
+    pub partitions: u64,
+    /// Units committed.
+    pub units: u64,
+    /// Of them, units that an earlier run had begun.
+    pub units_resumed: u64,
+    /// The schema lock's version after the run.
+    pub schema_version: u32,
+    /// Fields the run added to the schema.
+    pub new_fields: Vec<String>,
+    /// Changes made to the catalog.
+    pub catalog_changes: u64,
+    /// Requests sent to the catalog service, repeated ones included.
+    pub catalog_calls: u64,
+    /// Of them, those that were throttled.
+    pub catalog_throttled: u64,
+    /// Whether the run was asked to stop before it was through.
+    pub interrupted: bool,
+    /// Wall time.
+    pub seconds: f64,
+    /// Which part of which plan it was, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardReport>,
+    /// What was listed, and what was left out.
+    #[serde(default)]
+    pub listing: ListingReport,
+    /// Rows by table.
+    pub rows_by_table: BTreeMap<String, u64>,
+    /// Ignored objects by what they are.
+    pub ignored_by_kind: BTreeMap<String, u64>,
+    /// Set-aside records and objects by reason.
+    pub quarantined_by_reason: BTreeMap<String, u64>,
+    /// Whether nothing that the lake was ever given held CloudTrail records.
+    #[serde(default)]
+    pub nothing_recognized: bool,
+    /// What was brought back of data files that are gone, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<RestoreReport>,
+    /// What a person should know; nothing was done about it.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// What was brought back of data files that are gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreReport {
+    /// Files whose rows are back, in other files; those included that were removed because other rows
+    /// of their unit and partition were gone.
+    pub files: u64,
+    /// Rows of those files.
+    pub rows: u64,
+    /// Files whose rows are not all back.
+    pub files_left: u64,
+    /// Rows of those files.
+    pub rows_left: u64,
+    /// Objects that files which are gone were made of, and that are gone from the sources, were replaced
+    /// there or cannot be read.
+    pub objects_gone: u64,
+    /// Some of those objects.
+    pub objects: Vec<String>,
+}
+
+/// What a child of an array job had to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardReport {
+    /// The plan.
+    pub plan: String,
+    /// The child's number, from 0; none for the whole plan.
+    pub index: Option<u32>,
+    /// How many children there are.
+    pub count: u32,
+    /// Units that are the child's.
+    pub units: u64,
+    /// Of them, units that were done before it began.
+    pub units_done_before: u64,
+    /// Whether the plan was finished before it began, or given up.
+    pub ended: Option<bool>,
+}
+
+impl Report {
+    /// Returns whether something was set aside.
+    pub fn has_quarantine(&self) -> bool {
+        self.objects_quarantined + self.records_quarantined + self.objects_unavailable > 0
+    }
+
+    pub(crate) fn add_catalog(&mut self, refreshed: Refreshed) {
+        self.catalog_changes = refreshed.changes;
+        self.catalog_calls = refreshed.usage.calls;
+        self.catalog_throttled = refreshed.usage.throttled;
+    }
+
+    pub(crate) fn add_tally(&mut self, tally: &Tally) {
+        self.records_read += tally.read;
+        self.records_written += tally.written;
+        self.records_duplicate += tally.duplicate;
+        self.records_filtered += tally.filtered;
+        self.records_quarantined += tally.quarantined;
+    }
+}
+
+/// What bringing a catalog in line took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refreshed {
+    /// Tables and partitions created, updated or deleted.
+    pub changes: u64,
+    /// What was asked of the catalog.
+    pub usage: crate::catalog::Usage,
+}
+
+/// A report that grows with every unit.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub report: Report,
+    partitions: BTreeSet<String>,
+}
+
+impl Done {
+    /// Adds a unit that was committed.
+    pub(crate) fn add(&mut self, manifest: &Manifest, is_resumed: bool) {
+        let report = &mut self.report;
+        report.units += 1;
+        report.units_resumed += u64::from(is_resumed);
+        report.objects_ignored += manifest.passed_over;
+        report.objects_padded += manifest.objects_padded;
+        for object in &manifest.objects {
+            report.objects_read += u64::from(object.outcome != ObjectOutcome::Archive);
+            match &object.outcome {
+                ObjectOutcome::Converted | ObjectOutcome::Archive => {}
+                ObjectOutcome::Ignored(kind) => {
+                    report.objects_ignored += 1;
+                    *report.ignored_by_kind.entry(kind.clone()).or_default() += 1;
+                }
+                ObjectOutcome::Quarantined(_) => report.objects_quarantined += 1,
+            }
+        }
+        report.add_tally(&manifest.tally);
+        report.bytes_json += manifest.bytes_json;
+        report.nested_values_unfit += manifest.nested_values_unfit;
+        for file in &manifest.files {
+            report.files += 1;
+            report.bytes_parquet += file.bytes;
+            *report.rows_by_table.entry(file.table.clone()).or_default() += file.rows;
+            self.partitions.insert(format!("{}/{}", file.table, file.partition));
+        }
+        report.partitions = self.partitions.len() as u64;
+    }
+
+    /// Adds what a unit set aside, by reason.
+    pub(crate) fn add_reasons<'r>(&mut self, reasons: impl IntoIterator<Item = (&'r String, u64)>) {
+        for (reason, count) in reasons {
+            *self.report.quarantined_by_reason.entry(reason.clone()).or_default() += count;
+        }
+    }
+}
+
+/// What one unit did, for those who watch a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct UnitSummary {
+    /// The unit.
+    pub unit: String,
+    /// Objects in it.
+    pub objects: u64,
+    /// Records found.
+    pub records_read: u64,
+    /// Records written.
+    pub records_written: u64,
+    /// Records whose exact copy was in the lake.
+    pub records_duplicate: u64,
+    /// Records set aside.
+    pub records_quarantined: u64,
+    /// Objects set aside whole.
+    pub objects_quarantined: u64,
+    /// Bytes of its objects' JSON.
+    pub bytes_json: u64,
+    /// Bytes of its Parquet files.
+    pub bytes_parquet: u64,
+    /// Parquet files.
+    pub files: u64,
+}
+
+impl UnitSummary {
+    fn new(manifest: &Manifest) -> Self {
+        let is_quarantined =
+            |outcome: &ObjectOutcome| matches!(outcome, ObjectOutcome::Quarantined(_));
+        let quarantined = manifest.objects.iter().filter(|object| is_quarantined(&object.outcome));
+        Self {
+            unit: manifest.unit.to_string(),
+            objects: manifest.objects.len() as u64,
+            records_read: manifest.tally.read,
+            records_written: manifest.tally.written,
+            records_duplicate: manifest.tally.duplicate,
+            records_quarantined: manifest.tally.quarantined,
+            objects_quarantined: quarantined.count() as u64,
+            bytes_json: manifest.bytes_json,
+            bytes_parquet: manifest.files.iter().map(|file| file.bytes).sum(),
+            files: manifest.files.len() as u64,
+        }
+    }
+}
+
+/// Who is told of every unit that is committed.
+type OnUnit = Box<dyn Fn(&UnitSummary) + Send + Sync>;
+
+/// Counters that a progress display reads while a run goes on.
+#[derive(Default)]
+pub struct Progress {
+    /// Is told of every unit that is committed.
+    pub on_unit: Option<OnUnit>,
+    /// Bytes to read, as far as the sources are listed.
+    pub bytes_total: AtomicU64,
+    /// Objects to read.
+    pub objects_total: AtomicU64,
+    /// Bytes whose rows are written.
+    pub bytes: AtomicU64,
+    /// Objects whose rows are written.
+    pub objects: AtomicU64,
+    /// Records read.
+    pub records: AtomicU64,
+    /// Units committed.
+    pub units: AtomicU64,
+}
+
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Progress").field("units", &self.units).finish_non_exhaustive()
+    }
+}
+
+impl Progress {
+    pub(crate) fn add(counter: &AtomicU64, count: u64) {
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_unit(&self, manifest: &Manifest) {
+        Self::add(&self.units, 1);
+        if let Some(tell) = &self.on_unit {
+            tell(&UnitSummary::new(manifest));
+        }
+    }
+}

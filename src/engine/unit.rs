@@ -1,0 +1,89 @@
+//! A unit of objects: what is converted and committed together.
+
+use crate::engine::fetch::Fetched;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::{Intent, UnavailableObject, UnitId, WorkPlan, unit_identity};
+use crate::source::Object;
+use crate::storage::Storage;
+
+/// A unit to convert.
+#[derive(Clone, Debug)]
+pub(crate) struct Unit {
+    pub id: UnitId,
+    pub objects: Vec<Object>,
+    /// Whether an earlier run wrote its intent.
+    pub is_resumed: bool,
+    /// Whether it is a plan's, which announces it.
+    pub is_planned: bool,
+    /// Objects of a plan's unit that could not be read.
+    pub unavailable: Vec<UnavailableObject>,
+}
+
+impl Unit {
+    /// Returns an estimate of the JSON bytes of its objects.
+    pub(crate) fn json_estimate(&self) -> u64 {
+        self.objects.iter().map(|object| object.json_estimate).sum()
+    }
+
+    /// Returns the intent to be written before its data, unless it has been announced.
+    pub(crate) fn intent(&self, settings: &str) -> Option<Intent> {
+        let objects = self.objects.iter().map(|o| (o.key.clone(), o.etag.clone()));
+        self.intent_of(settings, objects.collect())
+    }
+
+    /// As [`Unit::intent`], for objects that are fetched.
+    pub(crate) fn intent_of(
+        &self,
+        settings: &str,
+        objects: Vec<(String, String)>,
+    ) -> Option<Intent> {
+        let is_announced = self.is_resumed || self.is_planned;
+        let (unit, settings) = (self.id.clone(), settings.to_owned());
+        (!is_announced).then_some(Intent { unit, settings, objects })
+    }
+
+    /// Becomes a unit of the objects that are left. It has not been announced, so that nothing was written
+    /// under its name.
+    ///
+    /// # Errors
+    /// `Unavailable` for a unit that an earlier run announced: the next run finds that it cannot be
+    /// finished, and gives it up.
+    pub(crate) fn leave_out<'k>(
+        &mut self,
+        settings: &str,
+        left: impl IntoIterator<Item = (&'k str, &'k str)>,
+    ) -> Result<()> {
+        if self.is_resumed {
+            let message = "an object of a unit that an earlier run began cannot be read; run again";
+            return Err(Error::new(ErrorKind::Unavailable, message).at("unit", &self.id));
+        }
+        self.id.identity = unit_identity(settings, left);
+        Ok(())
+    }
+
+    /// Settles with the other attempts at a unit of a plan which of its objects are left out: what the
+    /// first attempt says is what all of them write.
+    ///
+    /// # Errors
+    /// `Unavailable` when an object cannot be read that another attempt has read; `Denied`, `Io`.
+    pub(crate) async fn decide(
+        &mut self,
+        plan: &WorkPlan,
+        storage: &Storage,
+        missing: Vec<UnavailableObject>,
+        fetched: &mut Vec<Fetched>,
+    ) -> Result<()> {
+        let lost: Vec<String> = missing.iter().map(|object| object.object.clone()).collect();
+        let decided = plan.leave_out(storage, &self.id, missing).await?;
+        let is_out = |key: &str| decided.iter().any(|object| object.object == key);
+        if let Some(key) = lost.iter().find(|key| !is_out(key)) {
+            let message = "an object that another attempt at its unit has read cannot be read; run the \
+                           child again, or give the plan up with `trailmill plan discard`";
+            return Err(Error::new(ErrorKind::Unavailable, message).at("object", key));
+        }
+        fetched.retain(|fetched| !is_out(&fetched.object.key));
+        self.objects.retain(|object| !is_out(&object.key));
+        self.unavailable = decided;
+        Ok(())
+    }
+}

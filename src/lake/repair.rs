@@ -1,0 +1,258 @@
+//! What is left of a lake that has lost manifests, and manifests made from it.
+//!
+//! Data files say whose they are by their names and what they hold by their footers. What nothing names
+//! any more is the objects of a unit. Where a checkpoint or an intent has them, as entries of the ledger,
+//! the new manifest keeps those; where none has, they are new to the next conversion.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::keys::parse as parse_layout;
+use crate::lake::checkpoint::Known;
+use crate::lake::gone::read_gone;
+use crate::lake::ledger::{Entry, Month, entry, month};
+use crate::lake::manifest::{
+    DataFile, DayCopies, Intent, Manifest, Tally, UnitId, manifest_key, pack,
+};
+use crate::lake::plan_progress::number_in;
+use crate::lake::rebuild::{entries, to_digits};
+use crate::lake::summary::LastUnit;
+use crate::lake::{LockName, whole};
+use crate::storage::{OWN, Storage};
+use hashbrown::HashSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is left of a lake, and which of its units have lost their manifests.
+#[derive(Debug)]
+pub struct Wreck {
+    /// Numbers of units whose manifest is missing or cannot be read.
+    pub lost: BTreeSet<u64>,
+    manifests: BTreeMap<u64, Manifest>,
+    checkpoint: Option<Known>,
+    intents: Vec<Intent>,
+    /// The ledger's entries of objects that no manifest names; nothing without a ledger.
+    unnamed: Option<HashSet<(Month, Entry)>>,
+}
+
+/// What could be found of a unit that has lost its manifest.
+#[derive(Clone, Debug, Default)]
+pub struct Remains {
+    /// Its number and identity.
+    pub identity: String,
+    /// Its files.
+    pub files: Vec<DataFile>,
+    /// Its fingerprints by event day.
+    pub days: BTreeMap<i32, DayCopies>,
+    /// The version of the schema lock that its files were written with; 0 without files.
+    pub schema_version: u32,
+}
+
+impl Remains {
+    /// Whether anything at all was found.
+    fn is_nothing(&self) -> bool {
+        self.files.is_empty() && self.days.is_empty()
+    }
+}
+
+impl Wreck {
+    /// Looks at a lake; nobody else may be writing to it.
+    ///
+    /// # Errors
+    /// `Config` for a lake of a later version; `Unavailable`, `Denied`, `Io`.
+    pub async fn find(storage: &Storage) -> Result<Self> {
+        let end = whole::checkpointed(storage).await?;
+        let mut lost = whole::missing(storage, end).await?;
+        let mut manifests = BTreeMap::new();
+        for listed in storage.list(&format!("{OWN}/manifests")).await? {
+            let Some(number) = number_in(&listed.key) else { continue };
+            match Manifest::read(storage, &listed.key).await {
+                Ok(manifest) => drop(manifests.insert(number, manifest)),
+                Err(err) if err.kind() == ErrorKind::Damaged => drop(lost.insert(number)),
+                Err(err) => return Err(err),
+            }
+        }
+        let checkpoint = Known::read_checkpoint(storage).await?;
+        let mut unnamed = match &checkpoint {
+            Some(known) => known.checkpointed_entries(storage).await.ok(),
+            None => None,
+        };
+        if let Some(unnamed) = &mut unnamed {
+            for entry in manifests.values().flat_map(entries) {
+                unnamed.remove(&entry);
+            }
+        }
+        let intents = Intent::read_all(storage).await?;
+        Ok(Self { lost, manifests, checkpoint, intents, unnamed })
+    }
+
+    /// Returns the tables that manifests and checkpoint name.
+    pub fn tables(&self) -> BTreeSet<String> {
+        let files = self.manifests.values().flat_map(|manifest| &manifest.files);
+        let tables = self.checkpoint.iter().flat_map(|known| known.summary.tables.keys());
+        files.map(|file| file.table.clone()).chain(tables.cloned()).collect()
+    }
+
+    /// Returns the intent of a unit, if it is still there.
+    fn intent(&self, number: u64) -> Option<&Intent> {
+        let mut intents = self.intents.iter();
+        intents.find(|intent| intent.unit.number == number && !intent.objects.is_empty())
+    }
+
+    /// Returns the identity that a unit's intent gives it.
+    pub fn announced(&self, number: u64) -> Option<&str> {
+        self.intent(number).map(|intent| &*intent.unit.identity)
+    }
+
+    /// Returns whether the ledger or an intent has the objects of a unit, so that they are not converted
+    /// anew.
+    pub fn has_objects(&self, number: u64) -> bool {
+        let is_covered =
+            self.checkpoint.as_ref().is_some_and(|known| number < known.summary.next_number());
+        self.intent(number).is_some() || (is_covered && self.unnamed.is_some())
+    }
+
+    /// Returns whether the units beside it dropped copies: what is converted anew is then found to be
+    /// copies.
+    pub fn drops_copies(&self, number: u64) -> bool {
+        self.beside(number).is_some_and(|manifest| manifest.settings.contains(" duplicates=true "))
+    }
+
+    fn beside(&self, number: u64) -> Option<&Manifest> {
+        let is_unit = |manifest: &&Manifest| manifest.barrier.is_none();
+        let before = self.manifests.range(..number).rev().map(|(_, manifest)| manifest);
+        let after = self.manifests.range(number..).map(|(_, manifest)| manifest);
+        before.chain(after).find(is_unit)
+    }
+
+    /// Writes the manifest of a unit; returns how many objects it keeps as entries of the ledger.
+    ///
+    /// # Errors
+    /// `Damaged` when nothing says how the lake was written; `Unavailable`, `Denied`, `Io`.
+    pub async fn put(&mut self, storage: &Storage, number: u64, remains: Remains) -> Result<u64> {
+        let mut manifest = self.begin(storage, number, &remains).await?;
+        let mut found: Vec<(Month, Entry)> = match self.intent(number) {
+            Some(intent) => intent.objects.iter().map(|(key, etag)| of_object(key, etag)).collect(),
+            None => Vec::new(),
+        };
+        if let Some(unnamed) = &mut self.unnamed {
+            unnamed.retain(|entry| !found.contains(entry));
+        }
+        if found.is_empty() && self.has_objects(number) {
+            // Which unit had which of them no longer matters.
+            found.extend(self.unnamed.iter_mut().flat_map(HashSet::drain));
+        }
+        found.sort_unstable();
+        manifest.recovered =
+            found.iter().map(|(month, entry)| (*month, to_digits(entry))).collect();
+        let rows = remains.files.iter().map(|file| file.rows).sum();
+        manifest.tally = Tally { read: rows, written: rows, ..Tally::default() };
+        manifest.files = remains.files;
+        manifest.days = remains.days;
+        storage.put_over(&manifest_key(number), pack(&manifest)?).await?;
+        self.manifests.insert(number, manifest);
+        self.lost.remove(&number);
+        Ok(found.len() as u64)
+    }
+
+    /// Begins a unit's manifest with what the ones beside it say. A number of which nothing is left may
+    /// have been a barrier's, and a barrier is as good as a unit without files.
+    async fn begin(&self, storage: &Storage, number: u64, remains: &Remains) -> Result<Manifest> {
+        let unit = UnitId { number, identity: remains.identity.clone() };
+        let last = self.checkpoint.as_ref().and_then(|known| known.summary.last.as_ref());
+        let itself = last.filter(|last| last.unit.number == number);
+        if remains.is_nothing() && itself.is_none() && self.intent(number).is_none() {
+            return Ok(Manifest::barrier(number, Vec::new(), number));
+        }
+        let (partition_by, database, compression, nested, settings, schema) = match self
+            .beside(number)
+        {
+            Some(Manifest {
+                partition_by,
+                database,
+                compression,
+                nested,
+                settings,
+                schema,
+                ..
+            }) => (partition_by, database, compression, *nested, settings.clone(), schema),
+            None => {
+                let (Some(last), Some(known)) = (last, &self.checkpoint) else {
+                    let message = "nothing says how the lake was written: it has neither manifests \
+                                       nor a checkpoint; put them back from a backup, or convert into a \
+                                       new lake";
+                    return Err(Error::new(ErrorKind::Damaged, message));
+                };
+                let LastUnit { partition_by, database, compression, schema, .. } = last;
+                (partition_by, database, compression, known.summary.nested, String::new(), schema)
+            }
+        };
+        let schema = match itself {
+            Some(itself) => itself.schema.clone(),
+            // Later files have names of their own in it: none may be taken back.
+            None if remains.schema_version > schema.version => {
+                lock_of_version(storage, remains.schema_version).await?
+            }
+            None => schema.clone(),
+        };
+        Ok(Manifest {
+            unit,
+            settings,
+            partition_by: partition_by.clone(),
+            database: database.clone(),
+            compression: compression.clone(),
+            nested,
+            schema,
+            objects: Vec::new(),
+            files: Vec::new(),
+            tally: Tally::default(),
+            bytes_json: 0,
+            nested_values_unfit: 0,
+            days: BTreeMap::new(),
+            passed_over: 0,
+            objects_padded: 0,
+            barrier: None,
+            recovered: Vec::new(),
+        })
+    }
+
+    /// Writes a checkpoint of all manifests; returns the files and rows that the last one had beyond
+    /// them: of lost units, and lost themselves.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied`, `Io`.
+    pub async fn end(self, storage: &Storage) -> Result<(u64, u64)> {
+        let mut known = Known::default();
+        self.manifests.values().for_each(|manifest| known.add(manifest));
+        known.summary.gone = read_gone(storage).await?;
+        known.write_checkpoint(storage).await?;
+        known.sweep(storage).await?;
+        let Some(before) = self.checkpoint else { return Ok((0, 0)) };
+        let covered = before.summary.next_number();
+        let files = self.manifests.range(..covered).flat_map(|(_, manifest)| &manifest.files);
+        let (count, rows) = files.fold((0, 0), |(count, rows), file| (count + 1, rows + file.rows));
+        let totals = || before.summary.tables.values().flat_map(BTreeMap::values);
+        let had = (totals().map(|t| t.files).sum::<u64>(), totals().map(|t| t.rows).sum::<u64>());
+        Ok((had.0.saturating_sub(count), had.1.saturating_sub(rows)))
+    }
+}
+
+fn of_object(key: &str, etag: &str) -> (Month, Entry) {
+    let layout = parse_layout(key);
+    (month(&layout), entry(&layout, key, etag))
+}
+
+/// The name of the one lock of a version.
+async fn lock_of_version(storage: &Storage, version: u32) -> Result<LockName> {
+    let begin = format!("{OWN}/schema/v{version:08}-");
+    let mut hashes = Vec::new();
+    for listed in storage.list(&format!("{OWN}/schema")).await? {
+        let hash = listed.key.strip_prefix(&begin).and_then(|name| name.strip_suffix(".json"));
+        hashes.extend(hash.map(str::to_owned));
+    }
+    match &hashes[..] {
+        [hash] => Ok(LockName { version, hash: hash.clone() }),
+        _ => {
+            let message = "files of a unit whose manifest is lost were written with a schema lock that \
+                           is gone, or is one of several: put the manifest back from a backup";
+            Err(Error::new(ErrorKind::Damaged, message).at("locks", begin + "*.json"))
+        }
+    }
+}

@@ -1,0 +1,459 @@
+//! The plan of an array job: its document, its units, and which of them are done.
+//!
+//! `plans/<id>.json` names the parts that hold the units, in their order. It is put if-absent when
+//! they are durable; from then on the plan is open, and nobody but its own jobs writes to the lake. A
+//! unit that is done has a document of its own, also put if-absent, which becomes its manifest when all
+//! units are done. `plans/<id>.end.json` ends a plan: it was finished, or given up. The other documents
+//! are removed then.
+//!
+//! A plan can have millions of units and a hundred million objects: nothing here holds them all.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::LockName;
+use crate::lake::claims::Claims;
+use crate::lake::manifest::{UnitId, pack, unpack};
+use crate::lake::{document, to_json};
+use crate::source::ListingReport;
+use crate::storage::{OWN, Put, Storage};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The plan's settings that change output, as options spell them; the rest is each child's own affair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanSettings {
+    /// Partition keys.
+    pub partition_by: String,
+    /// Whether nested columns are written.
+    pub nested: bool,
+    /// Codec and level.
+    pub compression: String,
+    /// Bytes at which a data file ends.
+    pub target_file_size: u64,
+    /// JSON bytes of a unit.
+    pub unit_size: u64,
+    /// Whether copies are left out.
+    pub drops_copies: bool,
+    /// Bytes of the largest decoded object.
+    pub max_object_bytes: u64,
+    /// The largest ratio of decoded to compressed bytes.
+    pub max_ratio: u64,
+    /// The base name of the tables.
+    pub table: String,
+    /// The database of the catalog.
+    pub database: String,
+}
+
+/// A run of units that lie in one document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanPart {
+    /// Units.
+    pub units: u64,
+    /// What they weigh together.
+    pub weight: u64,
+}
+
+/// What a plan comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanTotals {
+    /// Units.
+    pub units: u64,
+    /// Objects.
+    pub objects: u64,
+    /// Their bytes as stored.
+    pub bytes: u64,
+    /// An estimate of their JSON bytes.
+    pub bytes_json: u64,
+    /// An estimate of the data files: delivery days of an account and region, unit by unit.
+    pub files: u64,
+    /// What the work weighs, in bytes of JSON: requests count as well.
+    pub weight: u64,
+}
+
+/// The document of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkPlan {
+    /// The number of its first unit, and sixteen hexadecimal digits.
+    pub id: String,
+    /// When it was made, in UTC.
+    pub made: String,
+    /// The version of the program that made it.
+    pub program: String,
+    /// What was listed.
+    pub sources: Vec<String>,
+    /// The settings that change output.
+    pub settings: PlanSettings,
+    /// The schema lock that all its units are written with.
+    pub schema: LockName,
+    /// The number of its first unit in the lake.
+    pub first_number: u64,
+    /// Children that it was cut for.
+    pub shards: u32,
+    /// What it comes to.
+    pub totals: PlanTotals,
+    /// Where its units are.
+    pub parts: Vec<PlanPart>,
+    /// What the listing saw.
+    pub listing: ListingReport,
+    /// Objects that the lake had.
+    pub objects_known: u64,
+    /// Objects that the listing says cannot be read, by reason.
+    #[serde(default)]
+    pub unavailable: BTreeMap<String, u64>,
+    /// Fields that the sample added to the schema.
+    pub new_fields: Vec<String>,
+    /// The day on which everything was listed, if it was.
+    pub listed: Option<String>,
+}
+
+/// A unit of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedUnit {
+    /// See [`unit_identity`](crate::lake::unit_identity) and [`planned`].
+    pub identity: String,
+    /// What it weighs, in bytes of JSON.
+    pub weight: u64,
+    /// Its objects.
+    pub objects: Vec<PlannedObject>,
+}
+
+/// An object of a plan: key, etag, bytes as stored, and an estimate of its JSON bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedObject(pub String, pub String, pub u64, pub u64);
+
+/// How a plan ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanEnd {
+    /// Its units are in the lake.
+    Finished,
+    /// It was given up, and what its units wrote was removed.
+    Discarded,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EndDocument {
+    outcome: PlanEnd,
+}
+
+/// Returns what goes into the identities of a plan's units beside their objects: names of one plan's
+/// files are never those of another's.
+pub fn planned(settings: &str, plan: &str) -> String {
+    format!("{settings} plan={plan}")
+}
+
+fn plans() -> String {
+    format!("{OWN}/plans")
+}
+
+fn end_key(id: &str) -> String {
+    format!("{}/{id}.end.json", plans())
+}
+
+/// A plan's documents other than its own, which are removed when it ends.
+pub(super) fn work_folder(id: &str) -> String {
+    format!("{OWN}/planned/{id}")
+}
+
+impl WorkPlan {
+    /// Begins the document of a plan that starts at a unit's number; `salt` tells it from others.
+    pub fn begin(first_number: u64, salt: u64, settings: PlanSettings) -> Self {
+        Self {
+            id: format!("{first_number:08}-{salt:016x}"),
+            made: String::new(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            sources: Vec::new(),
+            settings,
+            schema: LockName::default(),
+            first_number,
+            shards: 1,
+            totals: PlanTotals::default(),
+            parts: Vec::new(),
+            listing: ListingReport::default(),
+            objects_known: 0,
+            unavailable: BTreeMap::new(),
+            new_fields: Vec::new(),
+            listed: None,
+        }
+    }
+
+    /// Returns the key of a plan's document.
+    pub fn key(&self) -> String {
+        format!("{}/{}.json", plans(), self.id)
+    }
+
+    /// Returns the id in a key or an address of a plan's document.
+    pub fn id_in(address: &str) -> Option<&str> {
+        let id = address.rsplit('/').next()?.strip_suffix(".json")?;
+        let (number, salt) = id.split_once('-')?;
+        let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
+        (number.len() >= 8 && is_hex(number) && salt.len() == 16 && is_hex(salt)).then_some(id)
+    }
+
+    /// Opens the plan: puts its document.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied`, `Io`.
+    pub async fn open(&self, storage: &Storage) -> Result<()> {
+        storage.put_once(&self.key(), to_json(self)?).await
+    }
+
+    /// Reads a plan; none of that id: nothing.
+    ///
+    /// # Errors
+    /// `Damaged` when it cannot be read, `Config` for another format.
+    pub async fn read(storage: &Storage, id: &str) -> Result<Option<Self>> {
+        let key = format!("{}/{id}.json", plans());
+        let Some(bytes) = storage.read(&key).await? else { return Ok(None) };
+        let plan: Self = document::parse(&key, &bytes)?;
+        if plan.id != id || !plan.is_sound() {
+            let message = "plan is damaged: what it says does not agree with itself";
+            return Err(Error::new(ErrorKind::Damaged, message).at("key", &key));
+        }
+        Ok(Some(plan))
+    }
+
+    /// Whether names are names, and the parts come to the totals: documents may be edited by hand, or
+    /// by somebody who may write to the lake and to nothing else.
+    fn is_sound(&self) -> bool {
+        let is_name = |name: &str| {
+            let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+            !name.is_empty() && !name.starts_with('_') && name.bytes().all(is_allowed)
+        };
+        let sum = |of: fn(&PlanPart) -> u64| {
+            self.parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(of(part)))
+        };
+        let PlanTotals { units, objects, files, weight, .. } = self.totals;
+        let is_small = |count: u64| count < 1 << 40;
+        is_name(&self.settings.table)
+            && is_name(&self.settings.database)
+            && self.shards > 0
+            && sum(|part| part.units) == Some(units)
+            && sum(|part| part.weight) == Some(weight)
+            && [units, objects, files, self.first_number].into_iter().all(is_small)
+    }
+
+    /// Finds the lake's open plan; there is one at most.
+    ///
+    /// # Errors
+    /// As [`WorkPlan::read`]; `Unavailable`, `Denied`, `Io`.
+    pub async fn find_open(storage: &Storage) -> Result<Option<Self>> {
+        let found = storage.list(&plans()).await?;
+        let is_ended = |id: &str| found.iter().any(|listed| listed.key == end_key(id));
+        let open = found.iter().rev().filter_map(|listed| Self::id_in(&listed.key));
+        match open.into_iter().find(|id| !is_ended(id)) {
+            Some(id) => Self::read(storage, id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Returns whether the lake has a plan, open or ended.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied`, `Io`.
+    pub async fn any(storage: &Storage) -> Result<bool> {
+        Ok(!storage.is_empty(&plans()).await?)
+    }
+
+    /// Makes sure that nobody else's plan is open: only its own jobs may write to the lake then.
+    ///
+    /// # Errors
+    /// `Busy` when one is; as [`WorkPlan::find_open`].
+    pub async fn refuse_open(storage: &Storage) -> Result<()> {
+        match Self::find_open(storage).await? {
+            None => Ok(()),
+            Some(plan) => Err(Error::new(
+                ErrorKind::Busy,
+                "the lake has an open plan: run its jobs and `trailmill finish`, or give it up with \
+                 `trailmill plan discard`",
+            )
+            .at("plan", storage.address() + &plan.key())),
+        }
+    }
+
+    /// Returns whether a plan that began at a unit's number was given up.
+    ///
+    /// # Errors
+    /// As [`WorkPlan::ended`].
+    pub async fn was_given_up_at(storage: &Storage, first_number: u64) -> Result<bool> {
+        let begin = format!("{}/{first_number:08}-", plans());
+        for listed in storage.list(&plans()).await? {
+            let is_end = listed.key.starts_with(&begin) && listed.key.ends_with(".end.json");
+            if is_end && read_end(storage, &listed.key).await? == Some(PlanEnd::Discarded) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns how the plan ended, if it has.
+    ///
+    /// # Errors
+    /// `Damaged` when that cannot be read; `Unavailable`, `Denied`, `Io`.
+    pub async fn ended(&self, storage: &Storage) -> Result<Option<PlanEnd>> {
+        read_end(storage, &end_key(&self.id)).await
+    }
+
+    /// Makes sure that the plan has not ended. What is claimed before that is certain, since claims are
+    /// removed after the end.
+    ///
+    /// # Errors
+    /// `Busy` when it has; as [`WorkPlan::ended`].
+    pub async fn refuse_ended(&self, storage: &Storage) -> Result<()> {
+        let how = match self.ended(storage).await? {
+            None => return Ok(()),
+            Some(PlanEnd::Finished) => "finished",
+            Some(PlanEnd::Discarded) => "given up",
+        };
+        let message = format!("the plan was {how} meanwhile");
+        Err(Error::new(ErrorKind::Busy, message).at("plan", &self.id))
+    }
+
+    /// Removes what ended plans may have left: what a child that was late wrote. No plan is open.
+    ///
+    /// # Errors
+    /// `Busy` when another run has the lake; `Unavailable`, `Denied`, `Io`.
+    pub async fn remove_all_work(storage: &Storage) -> Result<()> {
+        let ids = storage.folders(&format!("{OWN}/planned")).await?;
+        if ids.is_empty() {
+            return Ok(());
+        }
+        // A plan that another run has begun since then is not among them.
+        storage.confirm_now().await?;
+        for id in ids {
+            storage.delete_all(&work_folder(&id)).await?;
+        }
+        Ok(())
+    }
+
+    /// Decides whether the plan is finished or given up, before either is begun; returns what was decided
+    /// first. Of a `finish` and a `discard` at the same time, whatever each believes, one goes on.
+    ///
+    /// # Errors
+    /// `Damaged` when the decision cannot be read; `Unavailable`, `Denied`, `Io`.
+    pub async fn decide(&self, storage: &Storage, wanted: PlanEnd) -> Result<PlanEnd> {
+        let key = format!("{}/{}.decision.json", plans(), self.id);
+        match storage.put_new(&key, to_json(&EndDocument { outcome: wanted })?).await? {
+            Put::Created | Put::Same => Ok(wanted),
+            Put::Differs => read_end(storage, &key).await.map(|decided| decided.unwrap_or(wanted)),
+        }
+    }
+
+    /// Ends the plan.
+    ///
+    /// # Errors
+    /// `Damaged` when it ended otherwise; `Unavailable`, `Denied`, `Io`.
+    pub async fn end(&self, storage: &Storage, outcome: PlanEnd) -> Result<()> {
+        storage.put_once(&end_key(&self.id), to_json(&EndDocument { outcome })?).await
+    }
+
+    /// Removes everything of the plan but its document and its end.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied`, `Io`.
+    pub async fn remove_work(&self, storage: &Storage) -> Result<()> {
+        storage.delete_all(&work_folder(&self.id)).await
+    }
+
+    /// Returns the logs of who owns which record.
+    pub fn claims(&self, storage: &Storage) -> Claims {
+        Claims::new(storage, format!("{}/claims", work_folder(&self.id)))
+    }
+
+    fn part_key(&self, part: usize) -> String {
+        format!("{}/parts/{part:06}.json.gz", work_folder(&self.id))
+    }
+
+    /// Writes the next part of a plan that is not open yet.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied`, `Io`.
+    pub async fn add_part(&mut self, storage: &Storage, units: &[PlannedUnit]) -> Result<()> {
+        storage.put_once(&self.part_key(self.parts.len()), pack(&units)?).await?;
+        let weight = units.iter().map(|unit| unit.weight).sum();
+        self.parts.push(PlanPart { units: units.len() as u64, weight });
+        Ok(())
+    }
+
+    /// Reads a part's units.
+    ///
+    /// # Errors
+    /// `Damaged` when it is gone or cannot be read; `Unavailable`, `Denied`, `Io`.
+    pub async fn read_part(&self, storage: &Storage, part: usize) -> Result<Vec<PlannedUnit>> {
+        let key = self.part_key(part);
+        let gone = || Error::new(ErrorKind::Damaged, "part of the plan is gone").at("key", &key);
+        unpack(&key, &storage.read(&key).await?.ok_or_else(gone)?)
+    }
+
+    /// Returns what a unit is called in the lake; units are counted from 0 within the plan.
+    pub fn unit_id(&self, unit: u64, identity: &str) -> UnitId {
+        UnitId { number: self.first_number + unit, identity: identity.to_owned() }
+    }
+
+    /// Returns the number in the lake of the unit after the last one.
+    pub fn end_number(&self) -> u64 {
+        self.first_number + self.totals.units
+    }
+}
+
+async fn read_end(storage: &Storage, key: &str) -> Result<Option<PlanEnd>> {
+    let Some(bytes) = storage.read(key).await? else { return Ok(None) };
+    document::parse::<EndDocument>(key, &bytes).map(|end| Some(end.outcome))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> PlanSettings {
+        PlanSettings {
+            partition_by: "region".into(),
+            nested: true,
+            compression: "zstd:1".into(),
+            target_file_size: 1,
+            unit_size: 1,
+            drops_copies: true,
+            max_object_bytes: 1,
+            max_ratio: 1,
+            table: "cloudtrail".into(),
+            database: "trailmill".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_plan_is_open_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::local(folder.path()).unwrap();
+        assert_eq!(WorkPlan::find_open(&storage).await.unwrap(), None);
+        let mut plan = WorkPlan::begin(7, 0xab, settings());
+        let unit = PlannedUnit {
+            identity: "0".into(),
+            weight: 3,
+            objects: vec![PlannedObject("k".into(), "e".into(), 1, 2)],
+        };
+        plan.add_part(&storage, std::slice::from_ref(&unit)).await.unwrap();
+        plan.totals = PlanTotals { units: 1, weight: 3, ..PlanTotals::default() };
+        plan.open(&storage).await.unwrap();
+
+        assert_eq!(WorkPlan::find_open(&storage).await.unwrap(), Some(plan.clone()));
+        assert_eq!(WorkPlan::refuse_open(&storage).await.unwrap_err().kind(), ErrorKind::Busy);
+        assert_eq!(plan.read_part(&storage, 0).await.unwrap(), [unit]);
+        assert_eq!(plan.unit_id(2, "x").number, 9);
+        assert_eq!(WorkPlan::id_in(&format!("s3://b/{}", plan.key())), Some(&plan.id[..]));
+
+        plan.end(&storage, PlanEnd::Finished).await.unwrap();
+        plan.remove_work(&storage).await.unwrap();
+        plan.remove_work(&storage).await.unwrap();
+        assert_eq!(WorkPlan::find_open(&storage).await.unwrap(), None);
+        assert_eq!(plan.ended(&storage).await.unwrap(), Some(PlanEnd::Finished));
+        assert!(plan.end(&storage, PlanEnd::Discarded).await.is_err());
+        assert!(storage.list("_trailmill/planned").await.unwrap().is_empty());
+    }
+
+    #[test]
+    fn addresses_of_lakes_are_no_plans() {
+        for other in ["s3://lake/x", "s3://lake/x/plan.json", "00000007-00000000000000ab.end.json"]
+        {
+            assert_eq!(WorkPlan::id_in(other), None, "{other}");
+        }
+    }
+}

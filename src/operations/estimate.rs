@@ -1,0 +1,112 @@
+//! What a conversion would read and make; nothing is written.
+
+use crate::engine::feed::{Feed, FeedOptions, Resumed};
+use crate::engine::unreadable::Unreadable;
+use crate::engine::{ConvertOptions, runtime};
+use crate::error::{Error, Result};
+use crate::lake::{CompleteListing, Intent, Known, Unavailable};
+use crate::operations::look_back::{sources, today};
+use crate::operations::preflight::{refuse_empty, refuse_nothing};
+use crate::operations::recover::recover;
+use crate::source::{ListingReport, Object};
+use crate::storage::Storage;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a conversion would read and make.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PlanReport {
+    /// Objects to read.
+    pub objects: u64,
+    /// Objects passed over by their key.
+    pub objects_ignored: u64,
+    /// Objects that the lake holds.
+    pub objects_known: u64,
+    /// Objects and folders that cannot be read, as far as the listing says.
+    pub objects_unavailable: u64,
+    /// The same by reason.
+    pub unavailable_by_reason: BTreeMap<String, u64>,
+    /// Bytes to read, as stored.
+    pub bytes: u64,
+    /// An estimate of their JSON bytes.
+    pub bytes_json_estimate: u64,
+    /// Units.
+    pub units: u64,
+    /// Of them, units that an earlier run had begun.
+    pub units_resumed: u64,
+    /// What was listed, and what was left out.
+    pub listing: ListingReport,
+    /// Objects by account, region and delivery date, as far as the keys say.
+    pub by_delivery: BTreeMap<String, u64>,
+}
+
+/// Says what a conversion with these options would do; writes nothing.
+///
+/// # Errors
+/// As for a conversion's listing and ledger.
+pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
+    let runtime = runtime()?;
+    runtime.block_on(refuse_empty(options))?;
+    let unreadable = Arc::new(Unreadable::default());
+    let (mut feed, known) = runtime.block_on(async {
+        let is_absent = options.lake.local().is_some_and(|folder| !folder.is_dir());
+        if is_absent {
+            return Ok((new_feed(options, &unreadable).await?, Known::default()));
+        }
+        let storage = Storage::open(&options.lake, &options.s3).await?;
+        let known = Known::read(&storage).await?;
+        let intents = Intent::read_all(&storage).await?;
+        let resumed = recover(options, &storage, &known, intents).await?.resumed;
+        let listed = CompleteListing::read_all(&storage).await?;
+        let lake = Some((&storage, &known));
+        let before = Unavailable::read(&storage).await?;
+        let (sources, today) = (sources(options, &listed, &before), today());
+        let (only, plan, unreadable) = (None, None, Arc::clone(&unreadable));
+        let feed = FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable };
+        Ok::<_, Error>((Feed::open(feed).await?, known))
+    })?;
+    let mut report = PlanReport::default();
+    while let Some(unit) = feed.next(runtime.handle())? {
+        report.units += 1;
+        report.units_resumed += u64::from(unit.is_resumed);
+        unit.objects.iter().for_each(|object| report.add(object));
+    }
+    let seen = feed.seen();
+    report.objects_ignored = seen.report.objects_ignored;
+    report.objects_known = seen.known;
+    report.objects_unavailable = unreadable.count();
+    report.unavailable_by_reason = unreadable.by_reason();
+    report.listing = seen.report;
+    if report.units == 0 && unreadable.count() == 0 {
+        refuse_nothing(&known, &report.listing)?;
+    }
+    Ok(report)
+}
+
+/// Lists sources for a lake that is not there.
+///
+/// # Errors
+/// As for a listing.
+pub(super) async fn new_feed(
+    options: &ConvertOptions,
+    unreadable: &Arc<Unreadable>,
+) -> Result<Feed> {
+    let sources = sources(options, &[], &Unavailable::default());
+    let (today, resumed) = (today(), Resumed::default());
+    let (lake, only, plan, unreadable) = (None, None, None, Arc::clone(unreadable));
+    Feed::open(FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable }).await
+}
+
+impl PlanReport {
+    fn add(&mut self, object: &Object) {
+        self.objects += 1;
+        self.bytes += object.size;
+        self.bytes_json_estimate += object.json_estimate;
+        let layout = &object.layout;
+        let part = |text: &str| if text.is_empty() { "?".to_owned() } else { text.to_owned() };
+        let key =
+            format!("{} {} {}", part(&layout.account), part(&layout.region), part(&layout.date));
+        *self.by_delivery.entry(key).or_default() += 1;
+    }
+}

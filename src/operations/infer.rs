@@ -1,0 +1,99 @@
+//! The schema of sources, and a look at their records before anything is written.
+
+use crate::decode::Decoder;
+use crate::engine::feed::Feed;
+use crate::engine::fetch::fetch_all;
+use crate::engine::unit::Unit;
+use crate::engine::unreadable::Unreadable;
+use crate::engine::{ConvertOptions, runtime};
+use crate::error::{Error, Result};
+use crate::operations::estimate::new_feed;
+use crate::operations::preflight::refuse_empty;
+use crate::rows::{
+    Fingerprints, Host, Parsed, SegmentObject, SegmentParser, Values, Visiting, parse_segment,
+};
+use crate::schema::Lock;
+use crate::source::{Member, Object, members};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+/// Reads all objects on this thread, unit by unit and member by member, and writes nothing.
+pub(super) fn parse_all(
+    options: &ConvertOptions,
+    feed: &mut Feed,
+    nested: bool,
+    unreadable: &Arc<Unreadable>,
+    runtime: &Handle,
+    mut see: impl FnMut(&Unit),
+    mut visit: impl FnMut(&Parsed) -> Result<()>,
+) -> Result<()> {
+    let rows = options.rows(nested, Fingerprints::default());
+    let mut worker = SegmentParser::new(Decoder::new(options.caps), &rows);
+    let mut parsed = Parsed::default();
+    let mut visiting = Visiting(&mut visit);
+    let mut parse = |objects: Vec<SegmentObject>| -> Result<()> {
+        parse_segment(objects, &mut worker, &rows, &mut parsed, &mut visiting)?;
+        visiting.take_part(&mut parsed)
+    };
+    while let Some(unit) = feed.next(runtime)? {
+        see(&unit);
+        match &unit.objects[..] {
+            [object @ Object { archive: Some(kind), .. }] => {
+                let archive = object.open(runtime)?;
+                members(archive, *kind, &options.caps, &mut |member: Member| {
+                    parse(vec![SegmentObject::member(object, member, 0)])
+                })
+                .map_err(|err| err.at("archive", &object.key))?;
+            }
+            objects => {
+                let all = fetch_all(objects.to_vec(), unreadable);
+                let (fetched, _) = runtime.block_on(all)?;
+                parse(fetched.into_iter().map(|fetched| fetched.object).collect())?;
+            }
+        }
+    }
+    match unreadable.list(|_| true).objects.first() {
+        Some(object) if unreadable.count() > 0 => {
+            Err(Error::bad_input(object.reason.clone()).at("object", &object.object))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Infers the schema of the sources: what a conversion into a new lake would lock, without writing
+/// anything.
+///
+/// # Errors
+/// `Config` for a source that does not exist, `Io` when one cannot be read.
+pub fn infer(options: &ConvertOptions, from_seed: bool) -> Result<Lock> {
+    let mut lock = if from_seed { Lock::seed()? } else { Lock::empty() };
+    let runtime = runtime()?;
+    let handle = runtime.handle();
+    handle.block_on(refuse_empty(options))?;
+    let unreadable = Arc::new(Unreadable::default());
+    let mut feed = handle.block_on(new_feed(options, &unreadable))?;
+    let mut seen: BTreeMap<_, crate::schema::Observed> = BTreeMap::new();
+    parse_all(
+        options,
+        &mut feed,
+        true,
+        &unreadable,
+        handle,
+        |_| {},
+        |parsed| {
+            for table in &parsed.tables {
+                for (spec, values) in table.specs.iter().zip(&table.values) {
+                    if let Values::Nested(tree) = values {
+                        let observed = tree.observed(&parsed.texts);
+                        seen.entry((table.family, spec.name)).or_default().join(observed);
+                    }
+                }
+            }
+            Ok(())
+        },
+    )?;
+    for ((family, name), observed) in seen {
+        lock.merge(family, name, &observed);
+    }
+    Ok(lock)
+}

@@ -1,0 +1,305 @@
+//! Making a plan: what is new, cut into units, with a schema for all of them.
+
+use crate::decode::Decoder;
+use crate::engine::feed::{Feed, FeedOptions, Resumed, Seen};
+use crate::engine::fetch::fetch_all;
+use crate::engine::unit::Unit;
+use crate::engine::unreadable::Unreadable;
+use crate::engine::{ConvertOptions, SchemaMode, runtime};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::{
+    CompleteListing, CopyKey, Intent, Known, PlanTotals, PlannedObject, PlannedUnit, Unavailable,
+    WorkPlan, read_lock, write_lock,
+};
+use crate::operations::look_back::{is_listed, sources, today};
+use crate::operations::open_plan::settings_of;
+use crate::operations::options_check::{check_lake, check_names, check_places};
+use crate::operations::preflight::{refuse_empty, refuse_nothing};
+use crate::operations::recover::end_all;
+use crate::operations::register::{open_catalog, refuse_others_tables};
+use crate::operations::stratified_sample::Sample;
+use crate::operations::sweep::{salt, sweep_given_up};
+use crate::operations::target::{check_known, check_target};
+use crate::rows::{
+    Fingerprints, Host, Parsed, SegmentObject, SegmentParser, Values, Visiting, parse_segment,
+};
+use crate::schema::{Family, Lock, Observed};
+use crate::source::{ListingReport, Member, Object, members};
+use crate::storage::{Lease, Storage};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// What a request weighs, in bytes of JSON: with 64 in flight and 30 ms each, a request takes as long
+/// as two vCPUs need for about as much.
+const REQUEST_WEIGHT: u64 = 64 << 10;
+
+/// What one child is to do when nobody says how many there are: some four minutes of two vCPUs. Jobs
+/// should run for three to five minutes at least, and for less than thirty on Spot (FACTS.md D7).
+const AUTO_WEIGHT: u64 = 40_000_000_000;
+
+/// The largest array of AWS Batch (FACTS.md D1).
+const MAX_SHARDS: u64 = 10_000;
+
+/// Objects, or bytes of their keys, that one part of a plan holds at most.
+const PART_OBJECTS: usize = 50_000;
+
+/// Objects of the sample that are fetched and parsed together.
+const SAMPLED_TOGETHER: usize = 32;
+
+/// Children that a plan is cut for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shards {
+    /// As many as the work asks for.
+    Auto,
+    /// So many.
+    Count(u32),
+}
+
+/// What became of a wish for a plan.
+#[derive(Debug)]
+pub enum Planned {
+    /// It is made, and open; and where its document is.
+    New(Box<WorkPlan>, String),
+    /// The lake has an open plan, which is to be finished first.
+    Open(Box<WorkPlan>, String),
+    /// There is nothing new.
+    Nothing {
+        /// Objects that the lake has.
+        known: u64,
+        /// What was listed.
+        listing: ListingReport,
+        /// Objects that cannot be read, by reason.
+        unavailable: BTreeMap<String, u64>,
+    },
+}
+
+/// Makes a plan for an array job, and writes it into the lake.
+///
+/// # Errors
+/// As for a conversion; `Busy` when another run holds the lake.
+pub fn make_plan(options: &ConvertOptions, shards: Shards, most_sampled: usize) -> Result<Planned> {
+    check_places(options)?;
+    check_names(options)?;
+    if options.strict {
+        let message = "`--strict` looks at everything before anything is committed: not for a plan";
+        return Err(Error::config(message));
+    }
+    let runtime = runtime()?;
+    let handle = runtime.handle();
+    handle.block_on(check_target(options))?;
+    handle.block_on(refuse_empty(options))?;
+    let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
+    let lease = handle.block_on(Lease::take(&storage))?;
+    let made = make(options, shards, most_sampled, handle, lease.storage());
+    let made = handle.block_on(lease.conclude(made));
+    runtime.shutdown_background();
+    made
+}
+
+fn make(
+    options: &ConvertOptions,
+    shards: Shards,
+    most_sampled: usize,
+    handle: &Handle,
+    storage: &Storage,
+) -> Result<Planned> {
+    let address = |plan: &WorkPlan| storage.address() + &plan.key();
+    if let Some(plan) = handle.block_on(WorkPlan::find_open(storage))? {
+        let address = address(&plan);
+        return Ok(Planned::Open(Box::new(plan), address));
+    }
+    let (known, before, listed) = handle.block_on(prepare(options, storage))?;
+    let database = options.catalog.database_of(&known.summary);
+    let mut plan =
+        WorkPlan::begin(known.summary.next_number(), salt(), settings_of(options, database));
+    let today = today();
+    let before_list = handle.block_on(Unavailable::read(storage))?;
+    let is_new_lake = known.summary.last.is_none();
+    let unreadable = Arc::new(Unreadable::new(before_list.clone(), is_new_lake));
+    let mut feed = handle.block_on(Feed::open(FeedOptions {
+        options,
+        sources: sources(options, &listed, &before_list),
+        today,
+        lake: Some((storage, &known)),
+        resumed: Resumed { next_number: plan.first_number, ..Resumed::default() },
+        only: None,
+        plan: Some(&plan.id.clone()),
+        unreadable: Arc::clone(&unreadable),
+    }))?;
+    let is_inferred = options.nested && options.schema == SchemaMode::Evolve;
+    let sample = Sample::new(if is_inferred { most_sampled } else { 0 });
+    let sample = write_parts(&mut plan, sample, &mut feed, storage, handle)?;
+    let Seen { report: listing, known: objects_known, .. } = feed.seen();
+    let unavailable = unreadable.list(|key| is_listed(options, key));
+    handle.block_on(unavailable.write(storage))?;
+    unreadable.end()?;
+    plan.unavailable = unreadable.by_reason();
+    if plan.totals.units == 0 {
+        if plan.unavailable.is_empty() {
+            refuse_nothing(&known, &listing)?;
+        }
+        let unavailable = plan.unavailable;
+        return Ok(Planned::Nothing { known: objects_known, listing, unavailable });
+    }
+    let mut lock = before.clone();
+    plan.new_fields = infer(&mut lock, sample.into_objects(), options, handle)?;
+    lock.version += u32::from(lock.is_more_than(&before));
+    plan.shards = match shards {
+        Shards::Count(count) => count,
+        Shards::Auto => plan.totals.weight.div_ceil(AUTO_WEIGHT).clamp(1, MAX_SHARDS) as u32,
+    };
+    plan.made = jiff::Timestamp::now().to_string();
+    plan.sources = options.sources.iter().map(ToString::to_string).collect();
+    plan.listed = options.narrow.is_everything().then(|| today.to_string());
+    plan.listing = listing;
+    plan.objects_known = objects_known;
+    handle.block_on(async {
+        plan.schema = write_lock(storage, &lock).await?;
+        storage.sync()?;
+        plan.open(storage).await
+    })?;
+    let address = address(&plan);
+    Ok(Planned::New(Box::new(plan), address))
+}
+
+/// Tidies up after runs that were killed, and makes a checkpoint of all that is known: children read
+/// nothing else of it.
+async fn prepare(
+    options: &ConvertOptions,
+    storage: &Storage,
+) -> Result<(Known, Lock, Vec<CompleteListing>)> {
+    let mut known = Known::read(storage).await?;
+    check_known(storage, &known).await?;
+    check_lake(options, &known.summary)?;
+    let catalog = open_catalog(storage, &known.summary, &options.catalog, &options.s3).await?;
+    if let Some(catalog) = &catalog {
+        let (lake, keys) = (&known.summary, options.partition_by.to_string());
+        let lock = read_lock(storage, lake).await?;
+        refuse_others_tables(catalog, storage, lake, &lock, &options.catalog, &keys).await?;
+    }
+    WorkPlan::remove_all_work(storage).await?;
+    storage.clear_half_written()?;
+    let intents = Intent::read_all(storage).await?;
+    sweep_given_up(storage, &known, &intents, &options.catalog.table).await?;
+    end_all(storage, &mut known, &options.catalog.table).await?;
+    if known.has_recent() {
+        known.write_checkpoint(storage).await?;
+        known.sweep(storage).await?;
+    }
+    // Its children read it.
+    CopyKey::read_or_make(storage, &known.summary.units_of_day).await?;
+    let lock = read_lock(storage, &known.summary).await?;
+    Ok((known, lock, CompleteListing::read_all(storage).await?))
+}
+
+/// Writes the units of a feed as parts of the plan, never more than one part in memory; returns the
+/// sample of their objects.
+fn write_parts(
+    plan: &mut WorkPlan,
+    mut sample: Sample,
+    feed: &mut Feed,
+    storage: &Storage,
+    handle: &Handle,
+) -> Result<Sample> {
+    let (mut part, mut objects) = (Vec::new(), 0);
+    while let Some(unit) = feed.next(handle)? {
+        unit.objects.iter().for_each(|object| sample.see(object));
+        if objects + unit.objects.len() > PART_OBJECTS && !part.is_empty() {
+            handle.block_on(plan.add_part(storage, &part))?;
+            part.clear();
+            objects = 0;
+        }
+        objects += unit.objects.len();
+        part.push(planned_unit(unit, &mut plan.totals));
+    }
+    if !part.is_empty() {
+        handle.block_on(plan.add_part(storage, &part))?;
+    }
+    Ok(sample)
+}
+
+fn planned_unit(unit: Unit, totals: &mut PlanTotals) -> PlannedUnit {
+    let json = unit.json_estimate();
+    // Copies of one day's records are claimed, and its rows are a file, so that both count twice.
+    let mut files = 0;
+    let mut last = None;
+    for object in &unit.objects {
+        let layout = &object.layout;
+        let here = Some((&layout.account, &layout.region, &layout.date));
+        files += u64::from(last != here);
+        last = here;
+    }
+    let requests = unit.objects.len() as u64 + 2 * files;
+    let weight = json + requests * REQUEST_WEIGHT;
+    totals.units += 1;
+    totals.objects += unit.objects.len() as u64;
+    totals.bytes += unit.objects.iter().map(|object| object.size).sum::<u64>();
+    totals.bytes_json += json;
+    totals.files += files;
+    totals.weight += weight;
+    let object = |o: Object| PlannedObject(o.key, o.etag, o.size, o.json_estimate);
+    PlannedUnit {
+        identity: unit.id.identity,
+        weight,
+        objects: unit.objects.into_iter().map(object).collect(),
+    }
+}
+
+/// Merges what the sample holds into the lock; returns what was added.
+fn infer(
+    lock: &mut Lock,
+    objects: Vec<Object>,
+    options: &ConvertOptions,
+    handle: &Handle,
+) -> Result<Vec<String>> {
+    let rows = options.rows(true, Fingerprints::default());
+    let mut worker = SegmentParser::new(Decoder::new(options.caps), &rows);
+    let mut parsed = Parsed::default();
+    let mut seen: BTreeMap<(Family, &'static str), Observed> = BTreeMap::new();
+    let mut visit = |parsed: &Parsed| -> Result<()> {
+        for table in &parsed.tables {
+            for (spec, values) in table.specs.iter().zip(&table.values) {
+                if let Values::Nested(tree) = values {
+                    let observed = tree.observed(&parsed.texts);
+                    seen.entry((table.family, spec.name)).or_default().join(observed);
+                }
+            }
+        }
+        Ok(())
+    };
+    let mut visiting = Visiting(&mut visit);
+    let mut parse = |objects: Vec<SegmentObject>| -> Result<()> {
+        parse_segment(objects, &mut worker, &rows, &mut parsed, &mut visiting)?;
+        visiting.take_part(&mut parsed)
+    };
+    let (archives, objects): (Vec<_>, Vec<_>) =
+        objects.into_iter().partition(|object| object.archive.is_some());
+    let unreadable = Arc::new(Unreadable::new(Unavailable::default(), true));
+    for objects in objects.chunks(SAMPLED_TOGETHER) {
+        // What cannot be read is set aside when it is converted.
+        let (fetched, _) = handle.block_on(fetch_all(objects.to_vec(), &unreadable))?;
+        parse(fetched.into_iter().map(|fetched| fetched.object).collect())?;
+    }
+    if archives.is_empty() {
+        unreadable.end()?;
+    }
+    for archive in &archives {
+        let Some(kind) = archive.archive else { continue };
+        let opened = archive.open(handle)?;
+        let streamed = members(opened, kind, &options.caps, &mut |member: Member| {
+            parse(vec![SegmentObject::member(archive, member, 0)])
+        });
+        match streamed {
+            Ok(_) => {}
+            // It will be set aside when it is converted.
+            Err(err) if matches!(err.kind(), ErrorKind::BadInput | ErrorKind::OverLimit) => {}
+            Err(err) => return Err(err.at("archive", &archive.key)),
+        }
+    }
+    let mut added = Vec::new();
+    for ((family, column), observed) in seen {
+        added.extend(lock.merge(family, column, &observed));
+    }
+    Ok(added)
+}

@@ -1,0 +1,77 @@
+//! Whether options go together, and with the lake: said before anything is written.
+
+use crate::catalog::is_name;
+use crate::engine::{CatalogOptions, ConvertOptions, DEFAULT_DATABASE};
+use crate::error::{Error, Result};
+use crate::lake::Summary;
+use crate::location::Location;
+/// A lake inside its source would be read as a source the next time.
+pub(super) fn check_places(options: &ConvertOptions) -> Result<()> {
+    let inside = |lake: &dyn std::fmt::Display, source: &Location| {
+        Error::config("the lake and a source lie inside one another")
+            .at("lake", lake)
+            .at("source", source)
+    };
+    let lake = match &options.lake {
+        Location::S3 { bucket, prefix } => {
+            let slashed = |prefix: &str| match prefix.trim_matches('/') {
+                "" => String::new(),
+                prefix => format!("{prefix}/"),
+            };
+            let prefix = slashed(prefix);
+            return options.sources.iter().try_for_each(|source| match source {
+                Location::S3 { bucket: other, prefix: from }
+                    if other == bucket
+                        && (prefix.starts_with(from) || slashed(from).starts_with(&prefix)) =>
+                {
+                    Err(inside(&options.lake, source))
+                }
+                _ => Ok(()),
+            });
+        }
+        Location::Local(lake) => std::path::absolute(lake)
+            .map_err(|err| Error::config("the lake's path is no path").because(err))?,
+    };
+    let lake = lake.canonicalize().unwrap_or(lake);
+    for source in &options.sources {
+        let Some(Ok(path)) = source.local().map(std::path::Path::canonicalize) else { continue };
+        if path.starts_with(&lake) || (lake.starts_with(&path) && path.is_dir()) {
+            return Err(inside(&lake.display(), source));
+        }
+    }
+    Ok(())
+}
+
+/// Names become folders and identifiers of every engine.
+pub(super) fn check_names(options: &ConvertOptions) -> Result<()> {
+    let CatalogOptions { database, table, .. } = &options.catalog;
+    let database = database.as_deref().unwrap_or(DEFAULT_DATABASE);
+    for (what, name) in [("database", database), ("table", table)] {
+        // The longest suffix of a family's table must fit, too.
+        if !is_name(name) || name.starts_with('_') || name.len() > 200 {
+            return Err(Error::config(format!(
+                "`{name}` is no {what} name: use a-z, 0-9 and _, and begin with a letter"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A lake keeps the partition keys and the base table that it began with.
+pub(super) fn check_lake(options: &ConvertOptions, lake: &Summary) -> Result<()> {
+    let Some(last) = &lake.last else { return Ok(()) };
+    if last.partition_by != options.partition_by.to_string() {
+        return Err(Error::config(format!(
+            "the lake is partitioned by {}; give the same `--partition-by` or another lake",
+            last.partition_by
+        )));
+    }
+    let base = &options.catalog.table;
+    let names: Vec<String> = crate::schema::Family::ALL.iter().map(|f| f.table(base)).collect();
+    match lake.tables.keys().find(|table| !names.contains(table)) {
+        Some(table) => Err(Error::config(format!(
+            "the lake holds the table `{table}`; give the same `--table` or another lake"
+        ))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,104 @@
+//! Runs that find nothing: a mistyped address must not look like a quiet night.
+//!
+//! A source that gives nothing at all is an ordinary thing where the lake knows objects of it: they were
+//! converted, and removed since. Anywhere else it is more likely the wrong one.
+
+use crate::engine::{ConvertOptions, Report};
+use crate::error::{Error, Result};
+use crate::lake::{CompleteListing, Known, Manifest};
+use crate::location::Location;
+use crate::source::{ListingReport, is_empty, is_in};
+use crate::storage::{OWN, Storage};
+
+/// Refuses sources in all of which nothing lies, unless the lake knows objects of one. Returns what to say
+/// about empty ones beside others.
+///
+/// # Errors
+/// `Config` when nothing lies in any source; as for opening a bucket and for reading manifests.
+pub(super) async fn refuse_empty(options: &ConvertOptions) -> Result<Vec<String>> {
+    let mut empty = Vec::new();
+    for source in &options.sources {
+        if is_empty(source, &options.s3).await? {
+            empty.push(source);
+        }
+    }
+    if empty.len() < options.sources.len() || knows_any(options, &empty).await? {
+        let warning = |source: &&Location| format!("nothing lies in {source}: look at the address");
+        // Of those that are known one by one, nothing need be said every night.
+        let is_all = empty.len() == options.sources.len();
+        return Ok(empty.iter().filter(|_| !is_all).map(warning).collect());
+    }
+    let places: Vec<String> = empty.iter().map(ToString::to_string).collect();
+    let message = format!(
+        "nothing lies in {}, and the lake knows no object of it: look at the address; a prefix is the \
+         start of keys, letter by letter",
+        places.join(", ")
+    );
+    Err(Error::config(message))
+}
+
+/// Whether the lake holds an object that lay in one of these sources.
+async fn knows_any(options: &ConvertOptions, sources: &[&Location]) -> Result<bool> {
+    let is_absent = options.lake.local().is_some_and(|folder| !folder.join(OWN).is_dir());
+    if is_absent || sources.is_empty() {
+        return Ok(false);
+    }
+    let storage = Storage::open(&options.lake, &options.s3).await?;
+    let listed = CompleteListing::read_all(&storage).await?;
+    let is_known = |listing: &CompleteListing| {
+        listing.objects > 0 && sources.iter().any(|source| listing.source == source.to_string())
+    };
+    if listed.iter().any(is_known) {
+        return Ok(true);
+    }
+    // What was converted last is most likely of the same source.
+    Manifest::any_newest_first(&storage, |manifest| {
+        manifest.objects.iter().any(|object| sources.iter().any(|s| is_in(s, &object.key)))
+    })
+    .await
+}
+
+/// Refuses a first run that found objects, and nothing among them to convert.
+///
+/// # Errors
+/// `Config`, saying what there was.
+pub(super) fn refuse_nothing(known: &Known, listing: &ListingReport) -> Result<()> {
+    if known.summary.last.is_some() {
+        return Ok(());
+    }
+    let passed_over = listing.objects_ignored + listing.folders_ignored.values().sum::<u64>();
+    let mut seen = Vec::new();
+    if passed_over > 0 {
+        let folders: Vec<&str> = listing.folders_ignored.keys().map(String::as_str).collect();
+        let folders = match folders.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", folders.join(", ")),
+        };
+        seen.push(format!("{passed_over} objects and folders of other kinds{folders}"));
+    }
+    if listing.objects_unwanted > 0 {
+        seen.push(format!("{} objects that options leave out", listing.objects_unwanted));
+    }
+    if seen.is_empty() {
+        seen.push("nothing that could be one".to_owned());
+    }
+    let message = format!(
+        "the sources hold no CloudTrail log to convert, but {}: look at addresses and options; nothing \
+         was converted",
+        seen.join(" and ")
+    );
+    Err(Error::config(message))
+}
+
+/// Says so when all that a lake has ever been given held no CloudTrail records.
+pub(super) fn note_unrecognized(report: &mut Report, has_tables: bool) {
+    let foreign: u64 = report.ignored_by_kind.values().sum();
+    let is_any = report.objects_read > foreign + report.objects_quarantined;
+    report.nothing_recognized = report.units > 0 && !is_any && !has_tables;
+    if report.nothing_recognized {
+        report.warnings.push(format!(
+            "none of the {} objects that were read holds CloudTrail records: is this the right source?",
+            report.objects_read
+        ));
+    }
+}

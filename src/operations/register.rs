@@ -1,0 +1,256 @@
+//! From manifests and the lock to the catalog: what the lake says the tables are.
+
+use crate::catalog::{
+    Catalog, Column, Comparison, Existing, GlueCatalog, LAKE, LocalCatalog, OnExtraPartition,
+    PartitionDefinition, Permission, Plan, Publication, Reading, TableDefinition, plan,
+    projection_parameters, refuse_foreign,
+};
+use crate::engine::{CatalogKind, CatalogOptions, Refreshed};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::Summary;
+use crate::partition::values_of;
+use crate::schema::{Family, Kind, Lock, Role, columns, hive_type};
+use crate::storage::{OWN, S3, Storage};
+
+/// Returns the columns of a family's table as the catalog names them.
+fn catalog_columns(family: Family, lock: &Lock, nested: bool) -> Vec<Column> {
+    columns(family)
+        .into_iter()
+        .filter_map(|spec| {
+            let hive = match &spec.role {
+                Role::Nested(_) if !nested => return None,
+                // A struct without members is no type; the column comes with its first member.
+                Role::Nested(_) => match &lock.column(family, spec.name)?.kind {
+                    Kind::Struct(fields) if fields.is_empty() => return None,
+                    kind => kind.hive_type(),
+                },
+                role => hive_type(role)?,
+            };
+            Some(Column::new(spec.name, hive).with_comment(spec.comment))
+        })
+        .collect()
+}
+
+/// Returns the tables that the lake holds, with their partitions.
+fn tables(
+    storage: &Storage,
+    lake: &Summary,
+    lock: &Lock,
+    options: &CatalogOptions,
+) -> Vec<(TableDefinition, Vec<PartitionDefinition>)> {
+    let Some(last) = &lake.last else { return Vec::new() };
+    let mut out = Vec::new();
+    for family in Family::ALL {
+        let mut table = definition(storage, lake, lock, options, family);
+        let Some(totals) = lake.partitions(&table.name) else { continue };
+        let partitions: Vec<PartitionDefinition> = totals
+            .iter()
+            .map(|(partition, totals)| PartitionDefinition {
+                values: values_of(partition),
+                location: format!("{}{partition}/", table.location),
+                rows: totals.rows,
+                bytes: totals.bytes,
+                files: totals.files,
+            })
+            .collect();
+        table.partition_keys = keys_of(&last.partition_by);
+        table.compression.clone_from(&last.compression);
+        table.rows = partitions.iter().map(|p| p.rows).sum();
+        table.bytes = partitions.iter().map(|p| p.bytes).sum();
+        table.files = partitions.iter().map(|p| p.files).sum();
+        out.push((table, partitions));
+    }
+    out
+}
+
+/// Returns a family's table without what lies in it, and without partition columns.
+fn definition(
+    storage: &Storage,
+    lake: &Summary,
+    lock: &Lock,
+    options: &CatalogOptions,
+    family: Family,
+) -> TableDefinition {
+    let name = family.table(&options.table);
+    TableDefinition {
+        database: options.database_of(lake),
+        location: format!("{}{name}/", storage.address()),
+        name,
+        columns: catalog_columns(family, lock, lake.nested),
+        compression: "none".to_owned(),
+        description: family.description().to_owned(),
+        schema_version: lock.version,
+        ..TableDefinition::default()
+    }
+}
+
+fn keys_of(partition_by: &str) -> Vec<String> {
+    partition_by.split(',').map(str::to_owned).collect()
+}
+
+/// Opens the catalog of a lake; nothing if it has none.
+///
+/// # Errors
+/// `Config` when the lake cannot have that catalog, or when Glue cannot be reached for lack of a
+/// region or credentials, or when its database is missing and may not be made.
+pub async fn open_catalog(
+    storage: &Storage,
+    lake: &Summary,
+    options: &CatalogOptions,
+    s3: &S3,
+) -> Result<Option<Catalog>> {
+    let root = storage.root();
+    let by_default = if root.is_none() { CatalogKind::Glue } else { CatalogKind::Local };
+    match (options.kind.unwrap_or(by_default), root) {
+        (CatalogKind::None, _) => Ok(None),
+        (CatalogKind::Local, None) => {
+            let message = "a lake in a bucket has no catalog of its own: \
+                           give `--catalog glue` or `--catalog none`";
+            Err(Error::config(message).at("lake", storage.address()))
+        }
+        (CatalogKind::Local, Some(root)) => {
+            Ok(Some(Catalog::Local(LocalCatalog::open(root.join(OWN).join("catalog"))?)))
+        }
+        (CatalogKind::Glue, _) => {
+            let writer = storage.clone();
+            let permission = Permission::new(move || {
+                let writer = writer.clone();
+                async move { writer.confirm().await }
+            });
+            let glue =
+                GlueCatalog::new(s3.aws().await, options.glue.clone(), Some(permission)).await?;
+            glue.require_database(&options.database_of(lake)).await?;
+            Ok(Some(Catalog::Glue(Box::new(glue))))
+        }
+    }
+}
+
+/// Makes sure, before anything is written, that the lake may have every table that a run can make: that
+/// none of the name is somebody else's, or was made by this lake at another place.
+///
+/// # Errors
+/// `Config` when one is, or when a service would refuse the table; `Denied` and `Unavailable` from Glue.
+pub(super) async fn refuse_others_tables(
+    catalog: &Catalog,
+    storage: &Storage,
+    lake: &Summary,
+    lock: &Lock,
+    options: &CatalogOptions,
+    partition_by: &str,
+) -> Result<()> {
+    for family in Family::ALL {
+        let mut wanted = definition(storage, lake, lock, options, family);
+        wanted.partition_keys = keys_of(partition_by);
+        if matches!(catalog, Catalog::Glue(_)) {
+            wanted.parameters.insert(LAKE.to_owned(), storage.address());
+        }
+        wanted.validate()?;
+        match catalog.table(&wanted.database, &wanted.name).await {
+            Ok(Some(found)) => refuse_foreign(&wanted.table_input(), &found)?,
+            Ok(None) => {}
+            // A document of a local catalog, which is made again when it is brought in line.
+            Err(err) if err.kind() == ErrorKind::Damaged => {}
+            Err(err) => return Err(err),
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with a setting when something has been written already: that exit code says that nothing
+/// was done.
+pub fn after_commit(err: Error) -> Error {
+    if err.kind() != ErrorKind::Config {
+        return err;
+    }
+    let message = "stopped after something was written: what is committed stays; mend the cause, and run \
+                   the same command or `trailmill catalog sync`";
+    Error::new(ErrorKind::Io, message).because(err)
+}
+
+/// Says how partitions are published: as an option wants, else as the table was made.
+fn published(
+    mut table: TableDefinition,
+    partitions: &[PartitionDefinition],
+    existing: &Existing,
+    options: &CatalogOptions,
+    lake: Option<String>,
+) -> TableDefinition {
+    let was_projected = existing.is_projected();
+    table.has_partition_index = options.partition_index;
+    table.publication = match options.partition_projection {
+        Some(false) => Publication::RegisteredAgain,
+        None if was_projected && options.partition_index => Publication::RegisteredAgain,
+        None if !was_projected => Publication::Registered,
+        _ => Publication::Projected,
+    };
+    if table.publication == Publication::Projected {
+        table.parameters = projection_parameters(&table, partitions);
+    }
+    if let Some(lake) = lake {
+        table.parameters.insert(LAKE.to_owned(), lake);
+    }
+    table
+}
+
+/// Compares the lake with its catalog; one plan per table, empty ones included.
+///
+/// # Errors
+/// `Damaged` for a catalog document that cannot be read, `Config` for a foreign table of the name,
+/// `Denied` and `Unavailable` from Glue.
+pub async fn catalog_plan(
+    catalog: &Catalog,
+    storage: &Storage,
+    lake: &Summary,
+    lock: &Lock,
+    options: &CatalogOptions,
+    comparison: Comparison,
+) -> Result<Vec<Plan>> {
+    let mut plans = Vec::new();
+    for (table, partitions) in tables(storage, lake, lock, options) {
+        let reading = Reading {
+            comparison,
+            partitions: partitions.len(),
+            has_indexes: options.partition_index,
+        };
+        let existing = catalog.existing(&table.database, &table.name, &reading).await?;
+        // A lake's own catalog moves with it; in a shared one, lakes must not take each other's tables.
+        let address = matches!(catalog, Catalog::Glue(_)).then(|| storage.address());
+        let table = published(table, &partitions, &existing, options, address);
+        let mut plan = plan(&table, &partitions, &existing, OnExtraPartition::Delete)?;
+        // Tables share the database: one creates it.
+        plan.create_database &= plans.iter().all(|earlier: &Plan| !earlier.create_database);
+        plans.push(plan);
+    }
+    Ok(plans)
+}
+
+/// Does what plans say; returns the number of changes. Nothing is written where nothing changed.
+///
+/// # Errors
+/// See [`Catalog::apply`].
+pub async fn apply_plans(catalog: &Catalog, plans: &[Plan]) -> Result<u64> {
+    let mut changes = 0;
+    for plan in plans.iter().filter(|plan| !plan.is_empty()) {
+        let applied = catalog.apply(plan).await?;
+        let is_table_touched = plan.create_table.is_some() || plan.update_table.is_some();
+        changes += applied.partitions + u64::from(is_table_touched);
+    }
+    Ok(changes)
+}
+
+/// Brings the lake's catalog in line with its manifests.
+///
+/// # Errors
+/// See [`catalog_plan`] and [`Catalog::apply`].
+pub async fn refresh_catalog(
+    catalog: &Catalog,
+    storage: &Storage,
+    lake: &Summary,
+    lock: &Lock,
+    options: &CatalogOptions,
+) -> Result<Refreshed> {
+    let comparison = Comparison::Fingerprints;
+    let plans = catalog_plan(catalog, storage, lake, lock, options, comparison).await?;
+    let changes = apply_plans(catalog, &plans).await?;
+    Ok(Refreshed { changes, usage: catalog.usage() })
+}

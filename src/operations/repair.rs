@@ -1,0 +1,222 @@
+//! Lost manifests, made again from what is there: nothing that is in the lake is lost by it, and nothing
+//! is counted twice.
+//!
+//! A unit whose objects the ledger still has gets a manifest of its files, and its objects are not
+//! converted anew. Of a unit whose objects nothing names, they are. Its files count all the same where
+//! every row of them has a fingerprint, so that what is converted anew is found to be copies of them; else
+//! they are set aside, in `_trailmill/set-aside`, and the rows come back with their objects.
+
+use crate::engine::DEFAULT_TABLE;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::{
+    DataFile, DayCopies, Remains, UnitId, WorkPlan, Wreck, copies_key, decode_copies, key_of,
+    unit_of,
+};
+use crate::parquet::FileFacts;
+use crate::schema::Family;
+use crate::storage::{OWN, Storage};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A unit whose manifest was made again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RepairedUnit {
+    /// Its number.
+    pub number: u64,
+    /// Files that count for it.
+    pub files: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Objects that the ledger has of it and of other lost units; those of a unit without any are new to
+    /// the next conversion.
+    pub objects: u64,
+    /// Files that were set aside: their rows come back with their objects.
+    pub files_set_aside: u64,
+    /// Rows of those.
+    pub rows_set_aside: u64,
+}
+
+/// What a repair did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RepairReport {
+    /// Units whose manifests were missing or damaged.
+    pub units: Vec<RepairedUnit>,
+    /// Files that a checkpoint counts and that are gone with their manifests.
+    pub files_gone: u64,
+    /// Rows of those.
+    pub rows_gone: u64,
+}
+
+impl RepairReport {
+    /// Returns whether nothing has to be converted anew, and nothing is gone.
+    pub fn is_whole(&self) -> bool {
+        self.files_gone == 0 && self.units.iter().all(|unit| unit.files_set_aside == 0)
+    }
+}
+
+/// Returns the base name that the lake's tables were made with.
+pub fn base_table<'a>(tables: impl IntoIterator<Item = &'a String>) -> String {
+    let name = tables.into_iter().next().map_or(DEFAULT_TABLE, String::as_str);
+    let suffix =
+        Family::ALL.iter().map(|f| f.suffix()).find(|s| !s.is_empty() && name.ends_with(s));
+    name.strip_suffix(suffix.unwrap_or("")).unwrap_or(name).to_owned()
+}
+
+/// Makes lost manifests of a lake again; nobody else may be writing to it. Nothing is written when none
+/// is lost.
+///
+/// # Errors
+/// `Damaged` when a data file of a lost unit cannot be read, or nothing says how the lake was written;
+/// `Busy` while a plan is open; `Unavailable`, `Denied`, `Io`.
+pub async fn repair(storage: &Storage) -> Result<RepairReport> {
+    WorkPlan::refuse_open(storage).await?;
+    let mut wreck = Wreck::find(storage).await?;
+    let mut report = RepairReport::default();
+    if wreck.lost.is_empty() {
+        return Ok(report);
+    }
+    let tables = wreck.tables();
+    let lost = wreck.lost.clone();
+    let mut found = Vec::new();
+    let mut files = files_of(storage, &base_table(&tables), &lost).await?;
+    for number in lost {
+        let files = files.remove(&number).unwrap_or_default();
+        found.push((number, remains(storage, &wreck, number, files).await?));
+    }
+    // Everything could be read: only now is anything written.
+    for (number, (mut remains, rows_known)) in found {
+        let mut unit = RepairedUnit {
+            number,
+            files: remains.files.len() as u64,
+            rows: remains.files.iter().map(|file| file.rows).sum(),
+            objects: 0,
+            files_set_aside: 0,
+            rows_set_aside: 0,
+        };
+        if !wreck.has_objects(number) {
+            let id = UnitId { number, identity: remains.identity.clone() };
+            set_aside(storage, &quarantine_of(storage, &id).await?).await?;
+            if unit.rows != rows_known || !wreck.drops_copies(number) {
+                (unit.files_set_aside, unit.rows_set_aside) = (unit.files, unit.rows);
+                (unit.files, unit.rows) = (0, 0);
+                let files: Vec<String> =
+                    std::mem::take(&mut remains.files).into_iter().map(|file| file.key).collect();
+                set_aside(storage, &files).await?;
+                set_aside(storage, &[copies_key(&id)]).await?;
+                remains.days.clear();
+            }
+        }
+        unit.objects = wreck.put(storage, number, remains).await?;
+        report.units.push(unit);
+    }
+    (report.files_gone, report.rows_gone) = wreck.end(storage).await?;
+    Ok(report)
+}
+
+/// Finds the data files of units by their names.
+async fn files_of(
+    storage: &Storage,
+    base: &str,
+    lost: &BTreeSet<u64>,
+) -> Result<BTreeMap<u64, Vec<(String, String)>>> {
+    let mut files: BTreeMap<u64, Vec<(String, String)>> = BTreeMap::new();
+    for family in Family::ALL {
+        let table = family.table(base);
+        for listed in storage.list(&table).await? {
+            let number = unit_of(&listed.key).and_then(|unit| unit.split('-').next()?.parse().ok());
+            if let Some(number) = number.filter(|number| lost.contains(number)) {
+                files.entry(number).or_default().push((table.clone(), listed.key));
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Reads what is left of a unit, and how many fingerprints it has.
+async fn remains(
+    storage: &Storage,
+    wreck: &Wreck,
+    number: u64,
+    files: Vec<(String, String)>,
+) -> Result<(Remains, u64)> {
+    let identity = identity_of(storage, wreck, number, &files).await?;
+    let mut remains = Remains { identity, ..Remains::default() };
+    for (table, key) in files {
+        let bytes = storage.read(&key).await?.unwrap_or_default();
+        let facts = FileFacts::read(&bytes).map_err(|err| err.at("key", &key))?;
+        remains.schema_version = remains.schema_version.max(facts.schema_version);
+        let inside = key.strip_prefix(&format!("{table}/")).and_then(|path| path.rsplit_once('/'));
+        remains.files.push(DataFile {
+            partition: inside.map_or_else(String::new, |(partition, _)| partition.to_owned()),
+            table,
+            rows: facts.rows,
+            bytes: bytes.len() as u64,
+            min_instant: facts.min_instant,
+            max_instant: facts.max_instant,
+            key,
+        });
+    }
+    let id = UnitId { number, identity: remains.identity.clone() };
+    let Some(bytes) = storage.read(&copies_key(&id)).await? else { return Ok((remains, 0)) };
+    let named = |err: Error| err.at("key", copies_key(&id));
+    let own = key_of(&bytes).map_err(named)?;
+    let mut count = 0;
+    for (scope, stored) in decode_copies(&own, &bytes).map_err(named)? {
+        let day: &mut DayCopies = remains.days.entry(scope.day).or_default();
+        day.records += stored.len() as u64;
+        day.scopes |= scope.bit();
+        count += stored.len() as u64;
+    }
+    Ok((remains, count))
+}
+
+/// The identity of a unit, as its intent, its files and its documents say.
+async fn identity_of(
+    storage: &Storage,
+    wreck: &Wreck,
+    number: u64,
+    files: &[(String, String)],
+) -> Result<String> {
+    let begin = format!("{number:08}-");
+    let mut found: BTreeSet<String> = BTreeSet::new();
+    for unit in files.iter().filter_map(|(_, key)| unit_of(key)) {
+        found.extend(unit.split_once('-').map(|(_, identity)| identity.to_owned()));
+    }
+    for folder in ["copies", "quarantine"] {
+        let place = format!("{OWN}/{folder}");
+        let folder = format!("{place}/");
+        let (after, until) = (format!("{folder}{begin}"), format!("{folder}{:08}-", number + 1));
+        for listed in storage.list_between(&place, Some(&after), Some(&until)).await? {
+            let name = listed.key.strip_prefix(&folder).and_then(|name| name.split('.').next());
+            found.extend(name.and_then(|name| name.strip_prefix(&begin)).map(str::to_owned));
+        }
+    }
+    found.extend(wreck.announced(number).map(str::to_owned));
+    let mut found = found.into_iter();
+    match (found.next(), found.next()) {
+        (Some(identity), None) => Ok(identity),
+        (None, _) => Ok(format!("{number:016x}")),
+        (Some(one), Some(other)) => {
+            let message = "files of two units have the number of one whose manifest is lost: move those \
+                           of the wrong one away";
+            let units = format!("{begin}{one} and {begin}{other}");
+            Err(Error::new(ErrorKind::Damaged, message).at("units", units))
+        }
+    }
+}
+
+async fn quarantine_of(storage: &Storage, unit: &UnitId) -> Result<Vec<String>> {
+    let listed = storage.list(&format!("{OWN}/quarantine")).await?;
+    let is_its = |key: &String| key.contains(&unit.to_string());
+    Ok(listed.into_iter().map(|listed| listed.key).filter(is_its).collect())
+}
+
+/// Moves objects to where no reader and no run looks.
+async fn set_aside(storage: &Storage, keys: &[String]) -> Result<()> {
+    for key in keys {
+        let Some(bytes) = storage.read(key).await? else { continue };
+        storage.put_over(&format!("{OWN}/set-aside/{key}"), bytes).await?;
+        storage.delete(key).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! Bringing back the rows of data files that are gone.
+//!
+//! The objects that a lost file was made of are read again, as units of their own. The lake's fingerprints
+//! say that it has all their rows; those of a unit do not count for rows of a partition in which all of the
+//! unit's files are gone. So exactly the rows that are lost are new. Where some of a unit's files in a
+//! partition are left, they are removed first, if all objects of the unit are still there: which of the rows
+//! they hold is not known.
+//!
+//! What is gone is noted before anything is removed, and what is back after everything is committed. A run
+//! that was killed leaves files that are lost, or rows that are back and not noted: the next run finds the
+//! latter as copies, in the documents of the units that brought them back.
+
+use crate::engine::feed::cut;
+use crate::engine::lost_rows::LostRows;
+use crate::engine::{ConvertOptions, Duplicates, RestoreReport};
+use crate::error::{Error, Result};
+use crate::lake::{GoneFile, Loss, Manifest, ObjectOutcome, Summary, write_gone};
+use crate::operations::check_files::check_files;
+use crate::operations::recover::{Recovery, can_all_be_read};
+use crate::operations::sweep::remove_all;
+use crate::source::{Object, find};
+use crate::storage::Storage;
+use hashbrown::{HashMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// Objects that are named when they are gone; all are counted.
+const OBJECTS_NAMED: usize = 5;
+
+/// What a run restores.
+#[derive(Debug, Default)]
+pub(super) struct Restore {
+    pub(super) lost: LostRows,
+    units: Vec<LostUnit>,
+    /// All files that are gone, or will be once what is left of them is removed.
+    gone: Vec<GoneFile>,
+    /// Files to remove.
+    left: Vec<String>,
+    /// Objects that are gone from the sources, were replaced there or cannot be read.
+    objects_gone: BTreeSet<String>,
+    /// The numbers of the units that restore.
+    numbers: Range<u64>,
+}
+
+/// A unit that has lost files.
+#[derive(Debug, Default)]
+struct LostUnit {
+    /// Key and etag of its objects and of members of archives, and the rows that it wrote for each.
+    objects: HashMap<(String, String), u64>,
+    /// Keys of those of its files whose rows are brought back, as far as its objects are there.
+    files: HashSet<String>,
+}
+
+/// A unit's files in one partition.
+#[derive(Debug, Default)]
+struct Place<'m> {
+    gone: Vec<&'m str>,
+    left: Vec<&'m crate::lake::DataFile>,
+    is_lost: bool,
+    is_accepted: bool,
+}
+
+impl Place<'_> {
+    /// Returns whether files are left beside those that are lost.
+    fn has_rest(&self) -> bool {
+        self.is_lost && !self.left.is_empty()
+    }
+}
+
+impl Restore {
+    /// Finds what is gone, and puts units of the objects that it was made of before all others.
+    ///
+    /// # Errors
+    /// `Config` when the lost rows were written under another rule about copies; as for reading
+    /// manifests and for finding objects.
+    pub(super) async fn begin(
+        options: &ConvertOptions,
+        storage: &Storage,
+        lake: &Summary,
+        recovery: &mut Recovery,
+    ) -> Result<Self> {
+        let manifests = Manifest::read_all(storage).await?;
+        let check = check_files(storage, &manifests).await?;
+        let losses: HashMap<&str, Loss> =
+            check.gone.iter().map(|gone| (gone.file.key.as_str(), gone.loss)).collect();
+        let is_lost = |manifest: &&Manifest| {
+            manifest.files.iter().any(|f| losses.get(f.key.as_str()) == Some(&Loss::Lost))
+        };
+        let damaged: Vec<&Manifest> = manifests.iter().filter(is_lost).collect();
+        refuse_other_rule(options, &damaged)?;
+        let wanted: Vec<(String, String)> =
+            damaged.iter().flat_map(|manifest| sources_of(manifest)).collect();
+        let found = find(&options.sources, &options.s3, &wanted).await?;
+        let mut restore = Self { gone: check.noted(), ..Self::default() };
+        let mut objects = Vec::new();
+        for manifest in &damaged {
+            let (there, missing) = sources_found(manifest, &found);
+            // What is left of a partition is not removed before all that is lost with it was read once.
+            let has_rest = places(manifest, &losses).values().any(Place::has_rest);
+            let is_whole = manifest.recovered.is_empty()
+                && missing.is_empty()
+                && (!has_rest || can_all_be_read(&there).await?);
+            restore.objects_gone.extend(missing);
+            if restore.add_unit(manifest, &losses, is_whole) {
+                objects.extend(there);
+            }
+        }
+        for manifest in &manifests {
+            restore.add_lost_rows(manifest, &losses);
+        }
+        let mut seen = HashSet::new();
+        objects.retain(|object| seen.insert((object.key.clone(), object.etag.clone())));
+        let units = cut(options, lake.barrier, recovery.resumed.next_number, objects);
+        let first = recovery.resumed.next_number;
+        recovery.resumed.next_number += units.len() as u64;
+        restore.numbers = first..recovery.resumed.next_number;
+        recovery.resumed.units.extend(units);
+        Ok(restore)
+    }
+
+    /// Says what can be brought back of a unit, and returns whether anything can; `is_whole` says whether
+    /// all of its objects are there.
+    fn add_unit(
+        &mut self,
+        manifest: &Manifest,
+        losses: &HashMap<&str, Loss>,
+        is_whole: bool,
+    ) -> bool {
+        let mut unit = LostUnit::default();
+        for place in places(manifest, losses).into_values().filter(|place| place.is_lost) {
+            if !is_whole && place.has_rest() {
+                continue;
+            }
+            unit.files.extend(place.gone.iter().map(|key| (*key).to_owned()));
+            for file in place.left {
+                unit.files.insert(file.key.clone());
+                self.left.push(file.key.clone());
+                self.gone.push(GoneFile { file: file.clone(), loss: Loss::Lost });
+            }
+        }
+        if unit.files.is_empty() {
+            return false;
+        }
+        for object in &manifest.objects {
+            let key = (object.key.clone(), object.etag.clone());
+            *unit.objects.entry(key).or_default() += object.tally.written;
+        }
+        if manifest.recovered.is_empty() {
+            self.units.push(unit);
+        }
+        true
+    }
+
+    /// Notes the partitions in which a unit has no file, unless all that was lost there was accepted.
+    fn add_lost_rows(&mut self, manifest: &Manifest, losses: &HashMap<&str, Loss>) {
+        for ((table, partition), place) in places(manifest, losses) {
+            let is_removed = |file: &&crate::lake::DataFile| self.left.contains(&file.key);
+            if !place.gone.is_empty() && !place.is_accepted && place.left.iter().all(is_removed) {
+                self.lost.add(&manifest.unit, table, partition);
+            }
+        }
+    }
+
+    /// Notes what is gone, and removes what is left of files whose other rows are lost; returns all
+    /// that is gone then.
+    ///
+    /// # Errors
+    /// `Busy` when another run has the lake; `Unavailable`, `Denied`, `Io`.
+    pub(super) async fn remove_rest(&self, storage: &Storage) -> Result<Vec<GoneFile>> {
+        write_gone(storage, &self.gone).await?;
+        storage.sync()?;
+        remove_all(storage, self.left.clone()).await?;
+        Ok(self.gone.clone())
+    }
+
+    /// Notes what is back, by what the run's units say; returns all that is gone, and the sum.
+    ///
+    /// # Errors
+    /// `Damaged` for a manifest that cannot be read; `Unavailable`, `Denied`, `Io`.
+    pub(super) async fn end(self, storage: &Storage) -> Result<(Vec<GoneFile>, RestoreReport)> {
+        let Self { units, mut gone, objects_gone, numbers, .. } = self;
+        let read: RefCell<HashMap<(String, String), u64>> = RefCell::default();
+        Manifest::any_newest_first(storage, |manifest| {
+            let is_ours = numbers.contains(&manifest.unit.number);
+            for object in manifest.objects.iter().filter(|_| is_ours) {
+                let rows = object.tally.written + object.tally.duplicate;
+                let key = (object.key.clone(), object.etag.clone());
+                *read.borrow_mut().entry(key).or_default() += rows;
+            }
+            manifest.unit.number < numbers.start
+        })
+        .await?;
+        let read = read.into_inner();
+        // Each of its rows is in the lake: written by this run, or a copy of one that is there.
+        let is_back = |unit: &&LostUnit| {
+            unit.objects.iter().all(|(key, rows)| read.get(key).copied().unwrap_or(0) >= *rows)
+        };
+        let back: HashSet<&String> =
+            units.iter().filter(is_back).flat_map(|unit| &unit.files).collect();
+        let mut report = RestoreReport {
+            objects_gone: objects_gone.len() as u64,
+            objects: objects_gone.into_iter().take(OBJECTS_NAMED).collect(),
+            ..RestoreReport::default()
+        };
+        for gone in gone.iter_mut().filter(|gone| gone.loss == Loss::Lost) {
+            let is_back = back.contains(&gone.file.key);
+            let (files, rows) = match is_back {
+                true => (&mut report.files, &mut report.rows),
+                false => (&mut report.files_left, &mut report.rows_left),
+            };
+            *files += 1;
+            *rows += gone.file.rows;
+            if is_back {
+                gone.loss = Loss::Restored;
+            }
+        }
+        write_gone(storage, &gone).await?;
+        Ok((gone, report))
+    }
+}
+
+/// A unit's files by table and partition.
+fn places<'m>(
+    manifest: &'m Manifest,
+    losses: &HashMap<&str, Loss>,
+) -> BTreeMap<(&'m str, &'m str), Place<'m>> {
+    let mut places: BTreeMap<_, Place<'m>> = BTreeMap::new();
+    for file in &manifest.files {
+        let new = || Place { is_accepted: true, ..Place::default() };
+        let place =
+            places.entry((file.table.as_str(), file.partition.as_str())).or_insert_with(new);
+        let Some(loss) = losses.get(file.key.as_str()) else {
+            place.left.push(file);
+            continue;
+        };
+        place.gone.push(&file.key);
+        place.is_lost |= *loss == Loss::Lost;
+        place.is_accepted &= *loss == Loss::Accepted;
+    }
+    places
+}
+
+/// Returns the objects that a unit has rows of, as far as they can be read, and the keys of the others.
+fn sources_found(
+    manifest: &Manifest,
+    found: &std::collections::HashMap<String, Object>,
+) -> (Vec<Object>, Vec<String>) {
+    let (mut there, mut missing) = (Vec::new(), Vec::new());
+    for (key, etag) in sources_of(manifest) {
+        match found.get(&key).filter(|object| object.etag == etag && object.blocked.is_none()) {
+            Some(object) => there.push(object.clone()),
+            None => missing.push(key),
+        }
+    }
+    (there, missing)
+}
+
+/// Key and etag of the objects that a unit has rows of.
+fn sources_of(manifest: &Manifest) -> impl Iterator<Item = (String, String)> {
+    let has_rows = |object: &&crate::lake::ObjectRecord| {
+        let is_archive = object.outcome == ObjectOutcome::Archive;
+        !object.etag.is_empty() && (is_archive || object.tally.written > 0)
+    };
+    manifest.objects.iter().filter(has_rows).map(|object| (object.key.clone(), object.etag.clone()))
+}
+
+/// Fingerprints of rows that were kept as copies are others than those of rows that were not: a run under
+/// the other rule would not know the rows that are there.
+fn refuse_other_rule(options: &ConvertOptions, damaged: &[&Manifest]) -> Result<()> {
+    let (other, given) = match options.duplicates {
+        Duplicates::Drop => (" duplicates=false ", "keep"),
+        Duplicates::Keep => (" duplicates=true ", "drop"),
+    };
+    match damaged.iter().find(|manifest| manifest.settings.contains(other)) {
+        None => Ok(()),
+        Some(manifest) => {
+            let message = format!(
+                "files that are gone were converted with `--duplicates {given}`: restore them with \
+                 the same"
+            );
+            Err(Error::config(message).at("unit", &manifest.unit))
+        }
+    }
+}

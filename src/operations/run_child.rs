@@ -1,0 +1,385 @@
+//! A child of an array job: its part of a plan's units, converted.
+//!
+//! Every attempt at a unit writes the same bytes under the same names, so that a child may run twice,
+//! late, or beside its own retry, and may be killed at any instant. A child knows nothing of the
+//! others but which units are done, and who claimed which record.
+
+use crate::decode::Caps;
+use crate::engine::commit::Target;
+use crate::engine::driver::{Run, Surroundings};
+use crate::engine::feed::{Next, Units};
+use crate::engine::resolve::Settle;
+use crate::engine::unit::Unit;
+use crate::engine::unreadable::Unreadable;
+use crate::engine::{
+    CatalogOptions, ConvertOptions, Duplicates, Progress, Report, Retry, SchemaMode, ShardReport,
+    runtime,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::{CopyKey, Known, PlanEnd, PlannedUnit, WorkPlan, read_lock_version};
+use crate::location::Location;
+use crate::operations::open_plan::{catalog_of, find_plan};
+use crate::source::{Narrow, known_object};
+use crate::storage::{S3, Storage};
+use crate::units::ByteCount;
+use hashbrown::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{Receiver, Sender, channel, error::TryRecvError};
+
+/// Units that are read ahead of the driver.
+const UNITS_WAITING: usize = 2;
+
+/// Which part of a plan: the one of this number, from 0, of so many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// From 0.
+    pub index: u32,
+    /// How many there are; none: as many as the plan was cut for.
+    pub count: Option<u32>,
+}
+
+/// What a child is told; the plan says the rest.
+#[derive(Clone, Debug)]
+pub struct ShardOptions {
+    /// The plan's document, or a lake with an open plan.
+    pub plan: Location,
+    /// How S3 is reached.
+    pub s3: Arc<S3>,
+    /// Worker threads.
+    pub threads: usize,
+    /// Bytes in flight.
+    pub memory: ByteCount,
+    /// Which part; none: the whole plan.
+    pub shard: Option<Shard>,
+}
+
+/// The units of a part: those that begin in a stretch of the plan's weight.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    index: u128,
+    count: u128,
+    weight: u128,
+}
+
+impl Part {
+    fn new(plan: &WorkPlan, shard: Option<Shard>) -> Self {
+        let whole = Shard { index: 0, count: Some(1) };
+        let Shard { index, count } = shard.unwrap_or(whole);
+        let count = count.unwrap_or(plan.shards).max(1);
+        let weight = u128::from(plan.totals.weight.max(1));
+        Self { index: index.into(), count: count.into(), weight }
+    }
+
+    /// Which part has what begins after so much weight.
+    fn of(self, start: u64) -> u128 {
+        u128::from(start) * self.count / self.weight
+    }
+
+    /// Whether a unit that begins after so much weight is in it.
+    fn has(self, start: u64) -> bool {
+        self.of(start) == self.index
+    }
+
+    /// Whether any unit that begins within a stretch may be in it.
+    fn touches(self, start: u64, weight: u64) -> bool {
+        self.of(start) <= self.index && self.index <= self.of(start + weight)
+    }
+}
+
+/// Returns which child of an array of this size has the unit that begins after so much weight.
+pub(super) fn child_of(plan: &WorkPlan, start: u64) -> u128 {
+    Part::new(plan, Some(Shard { index: 0, count: None })).of(start)
+}
+
+/// What a child's units were like before it began.
+#[derive(Debug, Default)]
+struct Seen {
+    units: AtomicU64,
+    done_before: AtomicU64,
+}
+
+/// Converts a part of a plan. Nothing is to be done where the plan has ended, or none is open.
+///
+/// # Errors
+/// `Config` for what is no plan of this version of the program, `Busy` when the plan ends meanwhile,
+/// `Unavailable`, `Denied`, `Io`, `Damaged`. Units that are done stay done.
+pub fn convert_plan(
+    options: &ShardOptions,
+    progress: &Progress,
+    stop: &AtomicBool,
+) -> Result<Report> {
+    let started = Instant::now();
+    let runtime = runtime()?;
+    let outcome = runtime.handle().block_on(find_plan(&options.plan, &options.s3)).and_then(
+        |(storage, plan)| match plan {
+            Some(plan) => convert_part(options, &plan, &storage, runtime.handle(), progress, stop),
+            None => Ok(Report::default()),
+        },
+    );
+    // What is still on its way belongs to a run that has failed.
+    runtime.shutdown_background();
+    outcome.map(|report| Report { seconds: started.elapsed().as_secs_f64(), ..report })
+}
+
+fn convert_part(
+    options: &ShardOptions,
+    plan: &WorkPlan,
+    storage: &Storage,
+    handle: &Handle,
+    progress: &Progress,
+    stop: &AtomicBool,
+) -> Result<Report> {
+    let part = Part::new(plan, options.shard);
+    let mut report = ShardReport {
+        plan: storage.address() + &plan.key(),
+        index: options.shard.map(|shard| shard.index),
+        count: part.count as u32,
+        ended: handle.block_on(plan.ended(storage))?.map(|end| end == PlanEnd::Finished),
+        ..ShardReport::default()
+    };
+    if report.ended.is_some() || part.index >= part.count {
+        return Ok(Report { shard: Some(report), ..Report::default() });
+    }
+    let options = convert_options(options, plan)?;
+    let (units_of_day, lock, key) = handle.block_on(async {
+        let units_of_day = Known::read_units_of_day(storage).await?;
+        let lock = read_lock_version(storage, &plan.schema).await?;
+        Ok::<_, Error>((units_of_day, lock, CopyKey::read(storage).await?))
+    })?;
+    let settle = Settle::new(lock, units_of_day, Some(plan), &options, storage, handle, &key);
+    let unreadable = Arc::new(Unreadable::default());
+    let surroundings = Surroundings {
+        options: &options,
+        storage,
+        handle,
+        progress,
+        stop,
+        unreadable: &unreadable,
+        plan: Some(plan),
+        key: &key,
+    };
+    let database = plan.settings.database.clone();
+    let run = Run::new(surroundings, settle, options.settings(), database, 0);
+    let seen = Arc::new(Seen::default());
+    let mut units = ShardUnits::start(storage, plan, part, &options.s3, &seen, handle);
+    let (mut done, _) = run.convert_units(&mut units, Target::Plan(plan))?;
+    let (is_through, _) = run.end().map_err(gone)?;
+    report.units = seen.units.load(Ordering::Relaxed);
+    report.units_done_before = seen.done_before.load(Ordering::Relaxed);
+    unreadable.report(&mut done);
+    done.schema_version = plan.schema.version;
+    done.interrupted = stop.load(Ordering::Relaxed) && !is_through;
+    done.shard = Some(report);
+    Ok(done)
+}
+
+/// An object that is not as it was when it was listed stays so, however often the child is run.
+fn gone(err: Error) -> Error {
+    match err.place("object").map(str::to_owned) {
+        Some(object) if err.kind() == ErrorKind::Unavailable => {
+            let message = "an object of the plan is gone or was replaced since it was listed; give \
+                           the plan up with `trailmill plan discard` and make another";
+            Error::new(ErrorKind::Io, message).at("object", object).because(err)
+        }
+        _ => err,
+    }
+}
+
+/// The options that a plan was made with, and a child's own.
+fn convert_options(options: &ShardOptions, plan: &WorkPlan) -> Result<ConvertOptions> {
+    if plan.program != env!("CARGO_PKG_VERSION") {
+        let message = format!(
+            "the plan was made by version {} of this program; its jobs must run the same",
+            plan.program
+        );
+        return Err(Error::config(message).at("plan", &plan.id));
+    }
+    let settings = &plan.settings;
+    Ok(ConvertOptions {
+        into_existing: false,
+        restore: false,
+        sources: plan.sources.iter().map(|source| source.parse()).collect::<Result<_>>()?,
+        narrow: Narrow::default(),
+        look_back_days: None,
+        full: true,
+        lake: options.plan.clone(),
+        s3: Arc::clone(&options.s3),
+        threads: options.threads,
+        memory: options.memory,
+        unit_size: ByteCount(settings.unit_size),
+        target_file_size: ByteCount(settings.target_file_size),
+        compression: settings.compression.parse()?,
+        partition_by: settings.partition_by.parse()?,
+        nested: settings.nested,
+        strict: false,
+        schema: SchemaMode::Frozen,
+        duplicates: if settings.drops_copies { Duplicates::Drop } else { Duplicates::Keep },
+        caps: Caps { max_object_bytes: settings.max_object_bytes, max_ratio: settings.max_ratio },
+        retry: Retry::default(),
+        catalog: catalog_of(settings, CatalogOptions::new(settings.table.clone())),
+    })
+}
+
+/// The units of a part that are not done, as they are read.
+#[derive(Debug)]
+struct ShardUnits {
+    units: Receiver<Result<Option<Unit>>>,
+    waiting: Option<Result<Option<Unit>>>,
+}
+
+impl ShardUnits {
+    fn start(
+        storage: &Storage,
+        plan: &WorkPlan,
+        part: Part,
+        s3: &Arc<S3>,
+        seen: &Arc<Seen>,
+        handle: &Handle,
+    ) -> Self {
+        let (sender, units) = channel(UNITS_WAITING);
+        let reading = Reading {
+            storage: storage.clone(),
+            plan: plan.clone(),
+            part,
+            s3: Arc::clone(s3),
+            seen: Arc::clone(seen),
+        };
+        handle.spawn(async move {
+            // Its end is said: a task that broke off must not pass for one that is through.
+            let _ = match reading.send_all(&sender).await {
+                Ok(()) => sender.send(Ok(None)).await,
+                Err(err) => sender.send(Err(err)).await,
+            };
+        });
+        Self { units, waiting: None }
+    }
+}
+
+impl Units for ShardUnits {
+    fn poll(&mut self) -> Result<Next> {
+        let arrived = match self.waiting.take() {
+            Some(unit) => unit,
+            None => match self.units.try_recv() {
+                Ok(unit) => unit,
+                Err(TryRecvError::Empty) => return Ok(Next::Pending),
+                Err(TryRecvError::Disconnected) => Err(broken_off()),
+            },
+        };
+        Ok(arrived?.map_or(Next::End, |unit| Next::Unit(Box::new(unit))))
+    }
+
+    fn wait(&mut self, runtime: &Handle) -> Result<()> {
+        let pause = Duration::from_millis(50);
+        let arrived =
+            runtime.block_on(async { tokio::time::timeout(pause, self.units.recv()).await });
+        match arrived {
+            Ok(Some(unit)) => self.waiting = Some(unit),
+            Ok(None) => return Err(broken_off()),
+            Err(_) => {}
+        }
+        Ok(())
+    }
+}
+
+fn broken_off() -> Error {
+    Error::new(ErrorKind::Bug, "reading the plan broke off")
+}
+
+/// Reads a part's units from the plan.
+struct Reading {
+    storage: Storage,
+    plan: WorkPlan,
+    part: Part,
+    s3: Arc<S3>,
+    seen: Arc<Seen>,
+}
+
+impl Reading {
+    async fn send_all(&self, sender: &Sender<Result<Option<Unit>>>) -> Result<()> {
+        let (mut unit, mut start) = (0, 0);
+        for (at, part) in self.plan.parts.iter().enumerate() {
+            let units = unit..unit + part.units;
+            if self.part.touches(start, part.weight)
+                && !self.send_part(at, units, start, sender).await?
+            {
+                return Ok(());
+            }
+            unit += part.units;
+            start += part.weight;
+        }
+        Ok(())
+    }
+
+    /// Sends what is to be done of some units; `false` when nobody wants it any more.
+    async fn send_part(
+        &self,
+        at: usize,
+        numbers: std::ops::Range<u64>,
+        mut start: u64,
+        sender: &Sender<Result<Option<Unit>>>,
+    ) -> Result<bool> {
+        let done = self.plan.done(&self.storage, numbers.clone()).await?;
+        let done: HashSet<u64> = done.into_iter().collect();
+        for (number, planned) in numbers.zip(self.plan.read_part(&self.storage, at).await?) {
+            let weight = planned.weight;
+            if self.part.has(start) {
+                Progress::add(&self.seen.units, 1);
+                if done.contains(&number) {
+                    Progress::add(&self.seen.done_before, 1);
+                } else if sender.send(Ok(Some(self.unit(number, planned).await?))).await.is_err() {
+                    return Ok(false);
+                }
+            }
+            start += weight;
+        }
+        Ok(true)
+    }
+
+    async fn unit(&self, number: u64, planned: PlannedUnit) -> Result<Unit> {
+        let mut objects = Vec::with_capacity(planned.objects.len());
+        for object in planned.objects {
+            let sizes = (object.2, object.3);
+            objects.push(known_object(&object.0, &object.1, sizes, &self.s3).await?);
+        }
+        let id = self.plan.unit_id(number, &planned.identity);
+        let unavailable = Vec::new();
+        Ok(Unit { id, objects, is_resumed: false, is_planned: true, unavailable })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_unit_is_in_exactly_one_part_and_every_part_finds_its_own(
+            weights in prop::collection::vec(1_u64..1000, 1..60),
+            count in 1_u128..20,
+            cut in 1_usize..7,
+        ) {
+            let weight = u128::from(weights.iter().sum::<u64>());
+            let mut owners = vec![0; weights.len()];
+            for index in 0..count {
+                let part = Part { index, count, weight };
+                let mut start = 0;
+                for (at, units) in weights.chunks(cut).enumerate() {
+                    let mut inner = start;
+                    for (within, unit) in units.iter().enumerate() {
+                        if part.has(inner) {
+                            owners[at * cut + within] += 1;
+                            prop_assert!(part.touches(start, units.iter().sum()));
+                        }
+                        inner += unit;
+                    }
+                    start = inner;
+                }
+            }
+            prop_assert!(owners.iter().all(|owners| *owners == 1));
+        }
+    }
+}

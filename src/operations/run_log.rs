@@ -1,0 +1,42 @@
+//! What is told at the end of a run, and what is kept of it in the lake.
+
+use crate::engine::Report;
+use crate::error::Result;
+use crate::lake::{Summary, to_json};
+use crate::storage::{OWN, PublicAccess, Storage};
+
+/// What a person should know about where the lake is.
+pub(super) async fn warnings(storage: &Storage) -> Vec<String> {
+    let Some(bucket) = storage.bucket() else { return Vec::new() };
+    match bucket.public_access().await {
+        PublicAccess::By(_) => vec![format!(
+            "the bucket `{}` is open to the public, and the logs in it are sensitive: block public \
+             access to it",
+            bucket.name()
+        )],
+        // Whoever may not ask learns nothing, here; `doctor` says so.
+        _ => Vec::new(),
+    }
+}
+
+/// What a person should know about rows that are gone.
+pub(super) fn loss_warning(lake: &Summary) -> Option<String> {
+    let (files, rows) = lake.lost();
+    (files > 0).then(|| {
+        format!(
+            "{files} data files with {rows} rows are gone from the lake: bring them back with \
+             `trailmill convert --restore`, or accept the loss with `trailmill catalog sync \
+             --accept-loss`"
+        )
+    })
+}
+
+pub(super) async fn write_run_log(
+    storage: &Storage,
+    report: &Report,
+    lake: &Summary,
+) -> Result<()> {
+    let Some(last) = &lake.last else { return Ok(()) };
+    let key = format!("{OWN}/runs/{}-{}.json", last.unit, jiff::Timestamp::now().as_millisecond());
+    storage.put_new(&key, to_json(report)?).await.map(|_| ())
+}

@@ -1,0 +1,127 @@
+//! Ending for good what can no longer be finished: units of earlier runs, of writers that were cut off, of
+//! plans that were given up.
+//!
+//! Nothing is removed because one listing did not show who needs it. A unit is dead when another manifest
+//! has its number, or when it was cut before the lake's last barrier. Where neither holds, a barrier is
+//! raised first: if that succeeds, the unit can never commit, and if another writer was faster, the run
+//! ends and leaves everything as it is.
+
+use crate::engine::tasks::all;
+use crate::error::Result;
+use crate::lake::{Abandoned, Intent, Known, Manifest, UnitId, WorkPlan, number_of, unit_of};
+use crate::schema::Family;
+use crate::storage::{OWN, Storage};
+use tokio::task::JoinSet;
+
+/// Takes the lake's next number, so that no unit that was begun for it or a later one can commit.
+///
+/// # Errors
+/// `Busy` when another writer has committed; `Unavailable`, `Denied`, `Io`.
+pub(super) async fn raise_barrier(
+    storage: &Storage,
+    number: u64,
+    units: Vec<UnitId>,
+) -> Result<Manifest> {
+    let manifest = Manifest::barrier(number, units, salt());
+    manifest.write(storage).await?;
+    storage.sync()?;
+    Ok(manifest)
+}
+
+/// Removes what dead units left: their files now, and what comes late in a later run.
+///
+/// # Errors
+/// `Busy` when another run has the lake; `Unavailable`, `Denied`, `Io`.
+pub(super) async fn clean_up(
+    storage: &Storage,
+    abandoned: &[UnitId],
+    finished: &[UnitId],
+    table: &str,
+) -> Result<()> {
+    for unit in finished {
+        Intent::remove(storage, unit).await?;
+    }
+    let now = jiff::Timestamp::now().as_millisecond();
+    let late = Abandoned::read_old(storage, now).await?;
+    if abandoned.is_empty() && late.is_empty() {
+        return Ok(());
+    }
+    Abandoned::mark(storage, abandoned, now).await?;
+    let names: Vec<String> = abandoned.iter().chain(&late).map(UnitId::to_string).collect();
+    remove_files(storage, table, |_, unit| names.iter().any(|name| name == unit)).await?;
+    for unit in abandoned {
+        Intent::remove(storage, unit).await?;
+    }
+    for unit in &late {
+        Abandoned::unmark(storage, unit).await?;
+    }
+    Ok(())
+}
+
+/// Removes what children of a plan that was given up wrote, before the numbers of its units are used
+/// again: what has a number that no committed unit has, and is not announced. The lake is the caller's,
+/// and no plan is open. The names of a plan's units are nobody else's, and it can never be finished.
+///
+/// # Errors
+/// `Busy` when another run has the lake; `Unavailable`, `Denied`, `Io`.
+pub(super) async fn sweep_given_up(
+    storage: &Storage,
+    known: &Known,
+    intents: &[Intent],
+    table: &str,
+) -> Result<()> {
+    let next_number = known.summary.next_number();
+    if !WorkPlan::was_given_up_at(storage, next_number).await? {
+        return Ok(());
+    }
+    let announced: Vec<String> = intents.iter().map(|intent| intent.unit.to_string()).collect();
+    let is_left = |number, unit: &str| {
+        number >= next_number && !announced.iter().any(|announced| announced == unit)
+    };
+    remove_files(storage, table, is_left).await
+}
+
+/// Removes data files and what goes with them by the number and the name of their units.
+async fn remove_files(
+    storage: &Storage,
+    table: &str,
+    is_one: impl Fn(u64, &str) -> bool,
+) -> Result<()> {
+    let is_one = |unit: &str| number_of(unit).is_some_and(|number| is_one(number, unit));
+    let mut keys = Vec::new();
+    for family in Family::ALL {
+        let files = storage.list(&family.table(table)).await?.into_iter().map(|file| file.key);
+        keys.extend(files.filter(|key| unit_of(key).is_some_and(is_one)));
+    }
+    for folder in ["quarantine", "copies"] {
+        let unit = |key: &str| -> Option<bool> {
+            Some(is_one(key.rsplit('/').next()?.split('.').next()?))
+        };
+        let files = storage.list(&format!("{OWN}/{folder}")).await?.into_iter();
+        keys.extend(files.map(|file| file.key).filter(|key| unit(key) == Some(true)));
+    }
+    remove_all(storage, keys).await
+}
+
+/// Removes keys that were listed, side by side, if they were listed by the lake's only writer.
+///
+/// # Errors
+/// `Busy` when another run has the lake; `Unavailable`, `Denied`, `Io`.
+pub(super) async fn remove_all(storage: &Storage, keys: Vec<String>) -> Result<()> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    storage.confirm_now().await?;
+    let mut tasks = JoinSet::new();
+    for key in keys {
+        let storage = storage.clone();
+        tasks.spawn(async move { storage.delete(&key).await });
+    }
+    all(tasks).await.map(|_| ())
+}
+
+/// Tells what this process makes now from everything else that was ever made.
+pub(super) fn salt() -> u64 {
+    let now = jiff::Timestamp::now().as_nanosecond();
+    xxhash_rust::xxh3::xxh3_64(format!("{now} {}", std::process::id()).as_bytes())
+}
