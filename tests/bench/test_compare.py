@@ -117,7 +117,7 @@ def table(runs, *options, pages):
 
 
 def test_the_table_and_the_chart_of_the_newest_run_fill_the_pages(run, tmp_path):
-    readme, page, runs = tmp_path / "README.md", tmp_path / "docs/page.md", tmp_path / "runs"
+    readme, page, runs = tmp_path / "README.md", tmp_path / "docs/benchmarks.md", tmp_path / "runs"
     page.parent.mkdir()
     readme.write_text("before\n<!-- chart:start -->\nold\n<!-- chart:end -->\nafter\n")
     page.write_text("before\n<!-- bench:start -->\nold\n<!-- bench:end -->\nafter\n")

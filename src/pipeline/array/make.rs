@@ -35,10 +35,10 @@ use tokio::runtime::Handle;
 const REQUEST_WEIGHT: u64 = 64 << 10;
 
 /// What one child is to do when nobody says how many there are: some four minutes of two vCPUs. Jobs
-/// should run for three to five minutes at least, and for less than thirty on Spot (FACTS.md D7).
+/// should run for three to five minutes at least, and for less than thirty on Spot (docs/aws-facts.md A31).
 const AUTO_WEIGHT: u64 = 40_000_000_000;
 
-/// The largest array of AWS Batch (FACTS.md D1).
+/// The largest array of AWS Batch (docs/aws-facts.md A28).
 const MAX_SHARDS: u64 = 10_000;
 
 /// Objects, or bytes of their keys, that one part of a plan holds at most.
