@@ -1,7 +1,7 @@
 //! Gunzip of whole objects into a reused buffer, with caps against bombs.
 //!
-//! libdeflate decodes a one-member object in one call (docs/benchmarks.md#gunzip: 1,600 MB/s against 550 to 900 for
-//! streaming decoders). It cannot tell where a member ends, so an object in which a second gzip
+//! libdeflate decodes a one-member object in one call, far faster than streaming decoders do
+//! (docs/benchmarks.md#gunzip). It cannot tell where a member ends, so an object in which a second gzip
 //! header may start goes through the streaming decoder, which reads all members. So does one whose
 //! last four bytes are not its size: padding follows it, or it is damaged.
 

@@ -1,8 +1,8 @@
 //! Columns to Parquet, through polars' page, compression and footer writers.
 //!
 //! The levels and pages of nested columns are made here, because polars builds every column dense:
-//! 1,000 members over 20,000 rows take it a second (docs/benchmarks.md#width), while CloudTrail's nested columns
-//! are nearly all null. Costs here follow the values present.
+//! 1,000 members over 20,000 rows take it a second (docs/benchmarks.md#width), while CloudTrail's nested
+//! columns are nearly all null. Costs here follow the values present.
 
 mod arrange;
 mod encode;

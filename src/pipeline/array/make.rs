@@ -22,7 +22,7 @@ use crate::pipeline::segment::{
 use crate::pipeline::target::{check_known, check_target};
 use crate::pipeline::unreadable::Unreadable;
 use crate::pipeline::window::{is_listed, sources, today};
-use crate::pipeline::{ConvertOptions, SchemaMode};
+use crate::pipeline::{ConvertOptions, DEFAULT_SPEED, SchemaMode};
 use crate::schema::{Family, Lock, Observed};
 use crate::source::{ListingReport, Member, Object, members};
 use crate::storage::{Lease, Storage};
@@ -34,9 +34,9 @@ use tokio::runtime::Handle;
 /// as two vCPUs need for about as much.
 const REQUEST_WEIGHT: u64 = 64 << 10;
 
-/// What one child is to do when nobody says how many there are: some four minutes of two vCPUs. Jobs
-/// should run for three to five minutes at least, and for less than thirty on Spot (docs/aws-facts.md A31).
-const AUTO_WEIGHT: u64 = 40_000_000_000;
+/// What one child is to do when nobody says how many there are: four minutes of two vCPUs. Jobs should
+/// run for three to five minutes at least, and for less than thirty on Spot (docs/aws-facts.md A31).
+const AUTO_WEIGHT: u64 = 240 * 2 * DEFAULT_SPEED as u64 * 1_000_000;
 
 /// The largest array of AWS Batch (docs/aws-facts.md A28).
 const MAX_SHARDS: u64 = 10_000;
