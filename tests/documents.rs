@@ -279,6 +279,20 @@ fn every_page_is_in_the_index() {
 }
 
 #[test]
+fn every_room_is_in_the_design() {
+    let files = texts();
+    let design = &files["docs/design.md"];
+    let rooms: BTreeSet<&str> = files
+        .keys()
+        .filter_map(|file| file.strip_prefix("src/")?.split(['/', '.']).next())
+        .filter(|room| !["lib", "main"].contains(room))
+        .collect();
+    let missing: Vec<_> =
+        rooms.into_iter().filter(|room| !design.contains(&format!("`{room}`"))).collect();
+    assert!(missing.is_empty(), "docs/design.md has no row for {missing:?}");
+}
+
+#[test]
 fn speed_image_size_and_build_time_are_stated_once() {
     let files = texts();
     let figures = figures(&files[FIGURES.0]);
