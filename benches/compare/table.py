@@ -11,7 +11,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "docs/benchmarks.md"]
-MARKERS = {"table": ("<!-- bench:start -->", "<!-- bench:end -->"), "chart": ("<!-- chart:start -->", "<!-- chart:end -->")}
+MARKERS = {
+    "table": ("<!-- bench:start -->", "<!-- bench:end -->"),
+    "chart": ("<!-- chart:start -->", "<!-- chart:end -->"),
+}
 
 
 def main():

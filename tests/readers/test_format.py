@@ -88,7 +88,8 @@ def test_manifests_name_every_data_file_and_no_other(lake, manifests):
         for file in manifest["files"]:
             footer = pq.read_metadata(lake / file["key"])
             facts = {key.decode(): value.decode() for key, value in footer.metadata.items()}
-            assert file["key"].startswith(f"{file['table']}/{file['partition']}/part-{name(manifest)}-")
+            begin = f"{file['table']}/{file['partition']}/part-{name(manifest)}-"
+            assert file["key"].startswith(begin)
             assert (lake / file["key"]).stat().st_size == file["bytes"]
             assert footer.num_rows == file["rows"]
             assert facts["trailmill.unit"] == name(manifest)
@@ -147,9 +148,9 @@ def test_a_checkpoint_sums_up_the_manifests(lake, manifests):
 
 def test_nothing_is_left_of_units_that_are_committed(lake):
     own = lake / "_trailmill"
-    known = {"abandoned", "catalog", "checkpoints", "copies", "gone", "intents", "lease.json", "ledger"}
-    known |= {"listings", "manifests", "planned", "plans", "quarantine", "runs", "schema", "set-aside"}
-    known |= {"staged", "unavailable"}
+    known = {"abandoned", "catalog", "checkpoints", "copies", "gone", "intents", "lease.json"}
+    known |= {"ledger", "listings", "manifests", "planned", "plans", "quarantine", "runs"}
+    known |= {"schema", "set-aside", "staged", "unavailable"}
 
     assert {path.name for path in own.iterdir()} <= known
     for folder in ("intents", "abandoned", "staged"):
