@@ -22,6 +22,7 @@ mod commit;
 mod convert;
 mod copies;
 mod damage;
+mod documents;
 mod protocol;
 mod real_data;
 mod refusals;

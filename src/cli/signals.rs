@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// How long a run that was asked to stop may finish what is in flight: Batch, ECS and Spot kill 30
-/// seconds after SIGTERM (FACTS.md D3).
+/// seconds after SIGTERM (docs/aws-facts.md A30).
 const GRACE: Duration = Duration::from_secs(17);
 
 /// Sets a flag on SIGTERM or Ctrl-C; a second signal, or the end of [`GRACE`], ends the process at

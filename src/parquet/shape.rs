@@ -322,7 +322,7 @@ pub(crate) fn plain_type(name: &str, physical_type: PhysicalType) -> ParquetType
 }
 
 /// The Parquet type of a shape; lists and maps have the three levels of the format's document
-/// (LogicalTypes.md of parquet-format).
+/// (<https://github.com/apache/parquet-format/blob/master/LogicalTypes.md>).
 pub(crate) fn parquet_type(name: &str, shape: &Shape) -> ParquetType {
     let group =
         |name: &str, repetition, fields, logical_type, converted_type| ParquetType::GroupType {

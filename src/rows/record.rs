@@ -17,7 +17,7 @@ use crate::units::{EpochMillis, parse_event_time, place};
 use hashbrown::HashMap;
 
 /// The largest record that is converted. CloudTrail's own limit is 256 KB since event version 1.05;
-/// engines refuse rows over 32 MB (FACTS.md B4).
+/// engines refuse rows over 32 MB (docs/aws-facts.md A13).
 pub const MAX_RECORD_BYTES: usize = 32 << 20;
 
 /// What the object's key says about its records; the record's own values come first.

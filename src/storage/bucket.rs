@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell, Semaphore, SemaphorePermit};
 
 /// Requests in flight at once, unless an option says otherwise: about what saturates 10 Gb/s several
-/// times over, and far below the 5,500 GETs per second of one prefix (FACTS.md E1, E3).
+/// times over, and far below the 5,500 GETs per second of one prefix (docs/aws-facts.md A18, A19).
 pub const DEFAULT_REQUESTS: usize = 64;
 
 /// How long a request is tried again, unless an option says otherwise.
