@@ -343,9 +343,11 @@ impl Subtract {
             return Ok(true);
         }
         let Retry { quarantined, ignored } = self.retry;
-        for (how, is_retried) in
-            [(SetAside::Quarantined, quarantined), (SetAside::Ignored, ignored)]
-        {
+        for (how, is_retried) in [
+            (SetAside::Quarantined, quarantined),
+            (SetAside::Ignored, ignored),
+            (SetAside::Both, quarantined || ignored),
+        ] {
             let Object { layout, key, etag, .. } = object;
             let entry = entry_set_aside(layout, key, etag, how, &self.judge);
             if !is_retried && ledger.contains(month, &entry).await? {
