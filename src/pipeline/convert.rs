@@ -26,12 +26,13 @@ use crate::pipeline::segment::{
 };
 use crate::pipeline::settle::Settle;
 use crate::pipeline::target::{check_known, check_target};
-use crate::pipeline::unreadable::Unreadable;
+use crate::pipeline::unreadable::{Broken, Unreadable};
 use crate::pipeline::window::{is_listed, note_listings, sources, today};
 use crate::pipeline::{ConvertOptions, DEFAULT_DATABASE};
 use crate::schema::Lock;
 use crate::source::{Member, Object, members};
 use crate::storage::{Lease, OWN, PublicAccess, Storage};
+use crate::units::{are, counted};
 use hashbrown::HashSet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,7 +74,18 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     let empty = handle.block_on(refuse_empty(options))?;
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
     let lease = handle.block_on(Lease::take(&storage))?;
-    let outcome = convert_with(options, progress, stop, handle, lease.storage(), started);
+    let broken = Arc::new(Broken::default());
+    let mut earlier = Report::default();
+    let outcome = loop {
+        let count = broken.count();
+        let begun = (started, &broken, &mut earlier);
+        let outcome = convert_with(options, progress, stop, handle, lease.storage(), begun);
+        // What broke off is left out the next time, as it would be by the next run.
+        let is_over = outcome.is_ok() || broken.count() == count || stop.load(Ordering::Relaxed);
+        if is_over || options.strict || lease.storage().lost().is_some() {
+            break outcome;
+        }
+    };
     let mut outcome = handle.block_on(lease.conclude(outcome));
     if let Ok(report) = &mut outcome {
         report.warnings.splice(0..0, empty);
@@ -89,7 +101,7 @@ fn convert_with(
     stop: &AtomicBool,
     handle: &Handle,
     storage: &Storage,
-    started: Instant,
+    (started, broken, earlier): (Instant, &Arc<Broken>, &mut Report),
 ) -> Result<Report> {
     handle.block_on(WorkPlan::refuse_open(storage))?;
     let today = today();
@@ -114,7 +126,7 @@ fn convert_with(
     let table = &options.catalog.table;
     handle.block_on(sweep_given_up(storage, &known, &intents, table))?;
     let (begun, restore) = handle.block_on(async {
-        let mut begun = begun(options, storage, &known, intents).await?;
+        let mut begun = begun(options, storage, &known, intents, broken).await?;
         // What a unit is made of depends on what is lost by now.
         begun.needs_barrier |= options.restore && !begun.units.is_empty();
         end_unfinished(storage, &mut known, &mut begun).await?;
@@ -126,7 +138,8 @@ fn convert_with(
     })?;
     let before = handle.block_on(Unavailable::read(storage))?;
     let is_new_lake = known.summary.last.is_none();
-    let unreadable = Arc::new(Unreadable::new(before.clone(), is_new_lake));
+    let unreadable = Unreadable::new(before.clone(), is_new_lake).with_broken(broken);
+    let unreadable = Arc::new(unreadable);
     let open = |begun: Begun, only, unreadable| {
         let (sources, lake) = (sources(options, &listed, &before), Some((storage, &known)));
         let plan = None;
@@ -180,7 +193,14 @@ fn convert_with(
             written?;
         }
     }
-    let (is_through, settle) = ended.map_err(after_commit)?;
+    report.add_earlier(std::mem::take(earlier));
+    let (is_through, settle) = match ended {
+        Ok(ended) => ended,
+        Err(err) => {
+            *earlier = report;
+            return Err(after_commit(err));
+        }
+    };
     unreadable.report(&mut report);
     let seen = feed.seen();
     let Target::Lake { mut known, .. } = target else {
@@ -392,9 +412,12 @@ fn loss_warning(lake: &Summary) -> Option<String> {
     let (files, rows) = lake.lost();
     (files > 0).then(|| {
         format!(
-            "{files} data files with {rows} rows are gone from the lake: bring them back with \
+            "{} with {} {} gone from the lake: bring back what is lost with \
              `trailmill convert --restore`, or accept the loss with `trailmill catalog sync \
-             --accept-loss`"
+             --accept-loss`",
+            counted(files, "data file"),
+            counted(rows, "row"),
+            are(files),
         )
     })
 }

@@ -309,13 +309,11 @@ impl Subtract {
         }
     }
 
-    /// Leaves out what cannot be read, of objects that an earlier run could not read, and of archives,
-    /// which are not fetched before their unit is announced.
+    /// Leaves out what cannot be read, of objects about which there is doubt.
     async fn readable(&self, mut new: Vec<Object>) -> Result<Vec<Object>> {
         let mut tries = JoinSet::new();
         for (at, object) in new.iter().enumerate() {
-            let was_unavailable = self.unreadable.was_unavailable(&object.key);
-            if was_unavailable || object.archive.is_some() {
+            if self.unreadable.is_doubted(object) {
                 let object = object.clone();
                 tries.spawn(async move { Ok((at, try_all(&object).await.err(), object)) });
             }
@@ -327,7 +325,10 @@ impl Subtract {
                     self.unreadable.refused(&object, err)?;
                     lost.insert(at);
                 }
-                None => self.unreadable.is_well(&object.key),
+                None => {
+                    self.unreadable.is_read();
+                    self.unreadable.is_well(&object.key);
+                }
             }
         }
         let mut at = 0..;
@@ -373,11 +374,10 @@ impl Subtract {
                 self.unreadable.is_well(&object.key);
             } else if let Some(reason) = &object.blocked {
                 self.unreadable.blocked(&object, reason)?;
-            } else {
-                if matches!(object.place, Place::File) {
+            } else if !self.unreadable.is_broken(&object)? {
+                if matches!(object.place, Place::File) && !self.unreadable.is_doubted(&object) {
                     // It was opened.
                     self.unreadable.is_read();
-                    self.unreadable.is_well(&object.key);
                 }
                 new.push(object);
             }

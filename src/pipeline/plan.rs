@@ -10,7 +10,7 @@ use crate::pipeline::feed::{Feed, FeedOptions, LEDGER_SHARE};
 use crate::pipeline::fetch::Fetched;
 use crate::pipeline::nothing::{refuse_empty, refuse_nothing};
 use crate::pipeline::tasks::all;
-use crate::pipeline::unreadable::{Unreadable, try_all};
+use crate::pipeline::unreadable::{Broken, Unreadable, try_all};
 use crate::pipeline::window::{sources, today};
 use crate::source::{ListingReport, Object, find};
 use crate::storage::Storage;
@@ -167,6 +167,7 @@ pub(crate) async fn begun(
     storage: &Storage,
     known: &Known,
     intents: Vec<Intent>,
+    broken: &Broken,
 ) -> Result<Begun> {
     let lake = &known.summary;
     let settings = after_barrier(&options.settings(), lake.barrier);
@@ -188,7 +189,9 @@ pub(crate) async fn begun(
         });
         let objects = objects.collect::<Option<Vec<Object>>>();
         let objects = match objects {
-            Some(objects) if can_all_be_read(&objects).await? => objects,
+            Some(objects) if !broken.has_any(&objects) && can_all_be_read(&objects).await? => {
+                objects
+            }
             _ => {
                 begun.abandon(intent, lake.barrier);
                 continue;
@@ -276,7 +279,7 @@ pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
         let storage = Storage::open(&options.lake, &options.s3).await?;
         let known = Known::read(&storage).await?;
         let intents = Intent::read_all(&storage).await?;
-        let begun = begun(options, &storage, &known, intents).await?;
+        let begun = begun(options, &storage, &known, intents, &Broken::default()).await?;
         let listed = CompleteListing::read_all(&storage).await?;
         let lake = Some((&storage, &known));
         let before = Unavailable::read(&storage).await?;

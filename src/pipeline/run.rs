@@ -28,7 +28,7 @@ use crate::pipeline::segment::{
 };
 use crate::pipeline::settle::Settle;
 use crate::pipeline::tasks::all;
-use crate::pipeline::unreadable::{Unreadable, try_first_byte};
+use crate::pipeline::unreadable::{Unreadable, try_all};
 use crate::source::{Beside, Object, Place};
 use crate::storage::Storage;
 use rayon::ThreadPoolBuilder;
@@ -122,7 +122,7 @@ pub(crate) struct Run<'a> {
     rows: RowOptions,
     /// What copies are recognized with.
     key: &'a CopyKey,
-    unreadable: Arc<Unreadable>,
+    pub(super) unreadable: Arc<Unreadable>,
     plan: Option<&'a WorkPlan>,
 }
 
@@ -411,7 +411,7 @@ impl Run<'_> {
             for object in &unit.objects {
                 let outcome = match &object.blocked {
                     Some(reason) => Err(Error::new(ErrorKind::Io, reason.clone())),
-                    None => try_first_byte(object).await,
+                    None => try_all(object).await,
                 };
                 if let Err(err) = outcome {
                     missing.push(self.unreadable.refused(object, err)?);
@@ -486,7 +486,13 @@ impl Run<'_> {
             Ok(()) => {}
             // Whoever waited for room or a turn when the run was to end.
             Err(err) if err.kind() == ErrorKind::Interrupted => return,
-            Err(err) => return self.fail(err),
+            Err(err) => {
+                let object = err.place("source object").map(str::to_owned);
+                return match object {
+                    Some(key) => self.fail(self.unreadable.broken().note(&key, err)),
+                    None => self.fail(err),
+                };
+            }
         }
         self.count_records(&parsed);
         self.settle.bring(job.number, (job, parsed), |settle, (job, parsed)| {
