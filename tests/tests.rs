@@ -16,6 +16,8 @@ mod architecture;
 mod array;
 mod bad_input;
 mod bounded;
+#[cfg(target_os = "linux")]
+mod breaking;
 mod catalog;
 mod cli;
 mod commit;

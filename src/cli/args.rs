@@ -726,6 +726,10 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "BYTES", default_value = mib(ByteCount(DEFAULT_MAX_OBJECT_BYTES)))]
     pub max_object_size: ByteCount,
 
+    /// Largest ratio of decoded to compressed bytes, as the lake was made with
+    #[arg(long, value_name = "RATIO", default_value_t = DEFAULT_MAX_RATIO)]
+    pub max_ratio: u64,
+
     /// Differences to name; all are counted
     #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_MAX_DIFFERENCES)]
     pub max_differences: usize,

@@ -20,6 +20,7 @@ use crate::operations;
 use crate::operations::{
     DiscardOptions, FinishOptions, Finished, Planned, Shard, ShardOptions, find_plan, lake_of_plan,
 };
+use crate::units::{are, counted};
 use serde::Serialize;
 
 /// Says what would be done, or writes a plan; shows one, or gives it up.
@@ -63,8 +64,9 @@ fn make(args: &PlanArgs) -> Result<u8> {
                     "unavailable_by_reason": unavailable,
                 }))?,
                 Format::Text => print(&format!(
-                    "Nothing new: {} objects are in the lake already. No plan was made.\n{}",
-                    report::grouped(known),
+                    "Nothing new: {} {} in the lake already. No plan was made.\n{}",
+                    counted(known, "object"),
+                    are(known),
                     report::unavailable("", &unavailable),
                 ))?,
             }

@@ -32,7 +32,7 @@ use crate::schema::{Lock, changes, render};
 use crate::source::Narrow;
 use crate::storage::{S3, Storage};
 use crate::text::{clean, clean_lines};
-use crate::units::ByteCount;
+use crate::units::{ByteCount, counted};
 use crate::verify::{ConvertedObject, ConvertedUnit, Partial, VerifyOptions, Wants};
 use clap::CommandFactory;
 use std::collections::{BTreeMap, HashSet};
@@ -239,6 +239,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {
         max_differences: args.max_differences,
         duplicates: args.duplicates.into(),
         max_object_size: args.max_object_size.0,
+        max_ratio: args.max_ratio,
         set_aside: set_aside
             .into_iter()
             .filter(|entry| entry.record.is_some())
@@ -361,10 +362,10 @@ pub(super) fn quarantine(args: &QuarantineArgs) -> Result<u8> {
                     .then(|| format!(" ({} kept)", entry.raw_length));
                 let stopped = entry.error_byte.map(|at| format!(" (at byte {at})"));
                 print(&format!(
-                    "{number:>5}  {}  {record}, byte {}, {} bytes{}: {}{}\n",
+                    "{number:>5}  {}  {record}, byte {}, {}{}: {}{}\n",
                     clean(&entry.object),
                     entry.byte,
-                    entry.length,
+                    counted(entry.length, "byte"),
                     cut.unwrap_or_default(),
                     clean(&entry.reason),
                     stopped.unwrap_or_default(),
@@ -393,9 +394,9 @@ pub(super) fn sample(args: &SampleArgs) -> Result<u8> {
     match args.output.report {
         Format::Json => print_json(&report)?,
         Format::Text => print(&format!(
-            "Wrote {} records in {} objects to {}: {} of JSON, {} compressed\n",
-            report::grouped(report.records),
-            report::grouped(report.objects),
+            "Wrote {} in {} to {}: {} of JSON, {} compressed\n",
+            counted(report.records, "record"),
+            counted(report.objects, "object"),
             clean(&args.folder.display().to_string()),
             ByteCount(report.bytes_json),
             ByteCount(report.bytes_compressed),

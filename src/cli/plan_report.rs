@@ -1,12 +1,12 @@
 //! What is told of a plan and of its children, for people.
 
 use crate::cli::array::Estimate;
-use crate::cli::report::{grouped, listing, unavailable};
+use crate::cli::report::{listing, unavailable};
 use crate::engine::Report;
 use crate::lake::{PlanEnd, WorkPlan};
 use crate::operations::Missing;
 use crate::text::clean;
-use crate::units::ByteCount;
+use crate::units::{ByteCount, are, counted, counted_as, grouped};
 use std::fmt::Write as _;
 
 /// A plan for an array job, for people.
@@ -17,18 +17,18 @@ pub(super) fn work_plan(plan: &WorkPlan, address: &str, is_new: bool) -> String 
     let _ = writeln!(out, "{made} {}", clean(address));
     let _ = writeln!(
         out,
-        "  work        {} units for {} children: {} objects, {}, about {} of JSON",
-        grouped(totals.units),
-        grouped(plan.shards.into()),
-        grouped(totals.objects),
+        "  work        {} for {}: {}, {}, about {} of JSON",
+        counted(totals.units, "unit"),
+        counted_as(plan.shards.into(), "child", "children"),
+        counted(totals.objects, "object"),
         ByteCount(totals.bytes),
         ByteCount(totals.bytes_json),
     );
     let _ = writeln!(
         out,
-        "  schema      version {}, {} new fields from the sample",
+        "  schema      version {}, {} from the sample",
         plan.schema.version,
-        grouped(plan.new_fields.len() as u64),
+        counted(plan.new_fields.len() as u64, "new field"),
     );
     let _ = writeln!(
         out,
@@ -68,17 +68,17 @@ pub(super) fn plan_state(
         Some(PlanEnd::Finished) => "finished",
         Some(PlanEnd::Discarded) => "given up",
     };
-    let units = grouped(plan.totals.units);
+    let units = counted(plan.totals.units, "unit");
     let _ = writeln!(
         out,
-        "  state       {state}, made {}; {} of {units} units done",
+        "  state       {state}, made {}; {} of {units} done",
         clean(&plan.made),
         grouped(done)
     );
     let _ = writeln!(
         out,
-        "  estimate    {} children: {:.1} minutes, {:.2} vCPU-hours, {} PUT and {} GET requests",
-        grouped(estimate.children.into()),
+        "  estimate    {}: {:.1} minutes, {:.2} vCPU-hours, {} PUT and {} GET requests",
+        counted_as(estimate.children.into(), "child", "children"),
         estimate.minutes,
         estimate.vcpu_hours,
         grouped(estimate.puts),
@@ -113,8 +113,8 @@ pub(super) fn shard(report: &Report) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "{which}: {} units, {} of them done before; {} done now in {:.2} s ({} of JSON a second)",
-        grouped(shard.units),
+        "{which}: {}, {} of them done before; {} done now in {:.2} s ({} of JSON a second)",
+        counted(shard.units, "unit"),
         grouped(shard.units_done_before),
         grouped(report.units),
         report.seconds,
@@ -143,10 +143,11 @@ pub(super) fn missing(missing: &Missing) -> String {
         format!("{}{more}", shown.join(", "))
     };
     format!(
-        "{} of {} units are not done; nothing was committed.\n  units       {}\n  children    {}\n\n\
+        "{} of {} {} not done; nothing was committed.\n  units       {}\n  children    {}\n\n\
          Run the array again, or these children, and then this: {}\n",
         grouped(missing.missing),
-        grouped(missing.units),
+        counted(missing.units, "unit"),
+        are(missing.missing),
         list(&missing.numbers),
         list(&missing.children),
         clean(&missing.plan),

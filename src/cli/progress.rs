@@ -3,6 +3,7 @@
 use crate::engine::Progress;
 use crate::error::Error;
 use crate::text::clean;
+use crate::units::{counted, grouped};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::error::Error as _;
@@ -57,9 +58,9 @@ fn bar(progress: &Progress, done: &AtomicBool) {
             let rate = records as f64 / started.elapsed().as_secs_f64().max(0.001);
             bar.set_message(format!(
                 "{}/{} objects, {}/s",
-                super::report::grouped(progress.objects.load(Ordering::Relaxed)),
-                super::report::grouped(progress.objects_total.load(Ordering::Relaxed)),
-                plural(rate as u64, "record"),
+                grouped(progress.objects.load(Ordering::Relaxed)),
+                grouped(progress.objects_total.load(Ordering::Relaxed)),
+                counted(rate as u64, "record"),
             ));
         } else {
             bar.set_message("listing");
@@ -68,11 +69,6 @@ fn bar(progress: &Progress, done: &AtomicBool) {
         std::thread::sleep(REDRAW);
     }
     bar.finish_and_clear();
-}
-
-fn plural(count: u64, noun: &str) -> String {
-    let ending = if count == 1 { "" } else { "s" };
-    format!("{} {noun}{ending}", super::report::grouped(count))
 }
 
 fn lines(progress: &Progress, done: &AtomicBool) {

@@ -3,13 +3,14 @@
 use crate::cli::args::Format;
 use crate::cli::args::RepairArgs;
 use crate::cli::lake::open_lake;
-use crate::cli::report::{grouped, print, print_json};
+use crate::cli::report::{print, print_json};
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE};
 use crate::engine::runtime;
 use crate::error::Result;
 use crate::operations::RepairReport;
 use crate::operations::repair as repair_lake;
 use crate::storage::Lease;
+use crate::units::counted;
 
 pub(super) fn repair(args: &RepairArgs) -> Result<u8> {
     let report = runtime()?.block_on(async {
@@ -33,26 +34,26 @@ fn text(report: &RepairReport) -> String {
     let mut text = String::new();
     for unit in &report.units {
         text.push_str(&format!(
-            "unit {}: {} files with {} rows count again",
+            "unit {}: {} with {} counted again",
             unit.number,
-            grouped(unit.files),
-            grouped(unit.rows)
+            counted(unit.files, "file"),
+            counted(unit.rows, "row")
         ));
         if unit.files_set_aside > 0 {
             text.push_str(&format!(
-                "; {} with {} rows were set aside in _trailmill/set-aside: convert again to have the \
+                "; set aside: {} with {}, in _trailmill/set-aside: convert again to have the \
                  rows back from their objects",
-                grouped(unit.files_set_aside),
-                grouped(unit.rows_set_aside)
+                counted(unit.files_set_aside, "file"),
+                counted(unit.rows_set_aside, "row")
             ));
         }
         text.push('\n');
     }
     if report.files_gone > 0 {
         text.push_str(&format!(
-            "{} files with {} rows of these units are gone\n",
-            grouped(report.files_gone),
-            grouped(report.rows_gone)
+            "gone of these units: {} with {}\n",
+            counted(report.files_gone, "file"),
+            counted(report.rows_gone, "row")
         ));
     }
     text

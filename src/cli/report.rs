@@ -6,7 +6,7 @@ use crate::lake::Loss;
 use crate::operations::{FileCheck, PlanReport};
 use crate::source::ListingReport;
 use crate::text::clean;
-use crate::units::ByteCount;
+use crate::units::{ByteCount, are, counted, counted_as, grouped};
 use crate::verify::VerifyReport;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,20 +28,8 @@ pub(super) fn print_json(report: &impl serde::Serialize) -> Result<()> {
     print(&text)
 }
 
-/// `1234567` as `1,234,567`.
-pub(super) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-fn counted(counts: &std::collections::BTreeMap<String, u64>) -> Vec<(&str, u64)> {
+/// Largest first.
+fn sorted(counts: &std::collections::BTreeMap<String, u64>) -> Vec<(&str, u64)> {
     let mut counts: Vec<_> = counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     counts
@@ -57,8 +45,8 @@ pub(super) fn files(check: &FileCheck) -> String {
     };
     list(&mut out, "- orphaned file, removed:", &check.orphaned);
     for gone in check.gone.iter().filter(|gone| gone.loss == Loss::Lost) {
-        let (rows, key) = (grouped(gone.file.rows), clean(&gone.file.key));
-        let _ = writeln!(out, "  ! missing file, whose {rows} records no query finds: {key}");
+        let (rows, key) = (counted(gone.file.rows, "record"), clean(&gone.file.key));
+        let _ = writeln!(out, "  ! missing file, whose {rows} no query finds: {key}");
     }
     list(&mut out, "+ file that is there again:", &check.returned);
     let doubled = "! file that is there again after its records were restored in others, so that they \
@@ -68,19 +56,20 @@ pub(super) fn files(check: &FileCheck) -> String {
     if !check.missing.is_empty() {
         let _ = writeln!(
             out,
-            "  {} files with {} records are missing: bring them back with `trailmill convert --restore \
+            "  {} with {} {} missing: bring back what is lost with `trailmill convert --restore \
              SOURCE... LAKE`, or accept the loss with `trailmill catalog sync --accept-loss LAKE`",
-            grouped(check.missing.len() as u64),
-            grouped(check.rows_missing),
+            counted(check.missing.len() as u64, "file"),
+            counted(check.rows_missing, "record"),
+            are(check.missing.len() as u64),
         );
     }
     if out.is_empty() { out } else { format!("files\n{out}") }
 }
 
 fn catalog_changes(report: &Report) -> String {
-    let mut text = format!("{} changes", grouped(report.catalog_changes));
+    let mut text = counted(report.catalog_changes, "change");
     if report.catalog_calls > 0 {
-        let _ = write!(text, " in {} calls", grouped(report.catalog_calls));
+        let _ = write!(text, " in {}", counted(report.catalog_calls, "call"));
     }
     if report.catalog_throttled > 0 {
         let _ = write!(text, ", {} of them throttled", grouped(report.catalog_throttled));
@@ -95,9 +84,11 @@ pub(super) fn conversion(report: &Report, lake: &str) -> String {
     if report.units == 0 && !report.interrupted {
         let _ = writeln!(
             out,
-            "Nothing new: {} objects are in the lake already, {} are of other kinds.",
-            grouped(report.objects_known),
+            "Nothing new: {} {} in the lake already, {} {} of other kinds.",
+            counted(report.objects_known, "object"),
+            are(report.objects_known),
             grouped(report.objects_ignored),
+            are(report.objects_ignored),
         );
         out.push_str(&listing("", &report.listing));
         out.push_str(&unavailable("", &report.unavailable_by_reason));
@@ -109,9 +100,9 @@ pub(super) fn conversion(report: &Report, lake: &str) -> String {
     }
     let _ = writeln!(
         out,
-        "Converted {} records of {} objects in {seconds:.2} s ({} of JSON a second)",
-        grouped(report.records_written),
-        grouped(report.objects_read),
+        "Converted {} of {} in {seconds:.2} s ({} of JSON a second)",
+        counted(report.records_written, "record"),
+        counted(report.objects_read, "object"),
         ByteCount((report.bytes_json as f64 / seconds) as u64),
     );
     details(&mut out, report, lake);
@@ -123,10 +114,11 @@ pub(super) fn finished(report: &Report, lake: &str) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "Finished: {} records of {} objects, converted as {} units, are in the lake",
-        grouped(report.records_written),
-        grouped(report.objects_read),
-        grouped(report.units),
+        "Finished: {} of {}, converted as {}, {} in the lake",
+        counted(report.records_written, "record"),
+        counted(report.objects_read, "object"),
+        counted(report.units, "unit"),
+        are(report.records_written),
     );
     details(&mut out, report, lake);
     out
@@ -159,11 +151,8 @@ fn details(out: &mut String, report: &Report, lake: &str) {
         ),
     );
     if report.objects_padded > 0 {
-        let padded = grouped(report.objects_padded);
-        line(
-            "padding",
-            format!("{padded} objects have zero bytes or line ends after their gzip data"),
-        );
+        let padded = counted(report.objects_padded, "object");
+        line("padding", format!("zero bytes or line ends after the gzip data of {padded}"));
     }
     let share = 100.0 * report.bytes_parquet as f64 / (report.bytes_json as f64).max(1.0);
     line(
@@ -177,32 +166,32 @@ fn details(out: &mut String, report: &Report, lake: &str) {
     );
     line(
         "files",
-        format!("{} in {} partitions", grouped(report.files), grouped(report.partitions)),
+        format!("{} in {}", grouped(report.files), counted(report.partitions, "partition")),
     );
-    for (i, (table, rows)) in counted(&report.rows_by_table).into_iter().enumerate() {
+    for (i, (table, rows)) in sorted(&report.rows_by_table).into_iter().enumerate() {
         line(
             if i == 0 { "tables" } else { "" },
-            format!("{} {} rows", clean(table), grouped(rows)),
+            format!("{} {}", clean(table), counted(rows, "row")),
         );
     }
     line(
         "schema",
         format!(
-            "version {}, {} new fields, {} nested values kept as text only",
+            "version {}, {}, {} kept as text only",
             report.schema_version,
-            grouped(report.new_fields.len() as u64),
-            grouped(report.nested_values_unfit),
+            counted(report.new_fields.len() as u64, "new field"),
+            counted(report.nested_values_unfit, "nested value"),
         ),
     );
     line("catalog", catalog_changes(report));
     if report.units_resumed > 0 {
-        line("resumed", format!("{} units of an earlier run", grouped(report.units_resumed)));
+        line("resumed", format!("{} of an earlier run", counted(report.units_resumed, "unit")));
     }
-    for (i, (kind, count)) in counted(&report.ignored_by_kind).into_iter().enumerate() {
+    for (i, (kind, count)) in sorted(&report.ignored_by_kind).into_iter().enumerate() {
         line(if i == 0 { "ignored" } else { "" }, format!("{} {}", grouped(count), clean(kind)));
     }
     for (i, (reason, count)) in
-        counted(&report.quarantined_by_reason).into_iter().take(10).enumerate()
+        sorted(&report.quarantined_by_reason).into_iter().take(10).enumerate()
     {
         line(
             if i == 0 { "set aside" } else { "" },
@@ -229,15 +218,15 @@ pub(super) fn unavailable(indent: &str, by_reason: &BTreeMap<String, u64>) -> St
     let line = |(reason, count): (&str, u64)| {
         format!("{indent}{} not read, tried again next time: {}\n", grouped(count), clean(reason))
     };
-    counted(by_reason).into_iter().map(line).collect()
+    sorted(by_reason).into_iter().map(line).collect()
 }
 
 /// What was listed and what was not, for people.
 pub(super) fn listing(indent: &str, listing: &ListingReport) -> String {
     let mut out = String::new();
     if listing.objects_unwanted > 0 {
-        let count = grouped(listing.objects_unwanted);
-        let _ = writeln!(out, "{indent}{count} objects were listed and left out by options.");
+        let objects = counted(listing.objects_unwanted, "object");
+        let _ = writeln!(out, "{indent}Listed and left out by options: {objects}.");
     }
     if !listing.folders_ignored.is_empty() {
         let folders: Vec<String> = listing
@@ -262,18 +251,18 @@ pub(super) fn plan(report: &PlanReport) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "{} objects to read, {} (about {} of JSON), in {} units",
-        grouped(report.objects),
+        "{} to read, {} (about {} of JSON), in {}",
+        counted(report.objects, "object"),
         ByteCount(report.bytes),
         ByteCount(report.bytes_json_estimate),
-        grouped(report.units),
+        counted(report.units, "unit"),
     );
     let _ = writeln!(
         out,
-        "  {} in the lake already, {} of other kinds, {} units begun by an earlier run",
+        "  {} in the lake already, {} of other kinds, {} begun by an earlier run",
         grouped(report.objects_known),
         grouped(report.objects_ignored),
-        grouped(report.units_resumed),
+        counted(report.units_resumed, "unit"),
     );
     out.push_str(&listing("  ", &report.listing));
     out.push_str(&unavailable("  ", &report.unavailable_by_reason));
@@ -297,17 +286,16 @@ fn restored(indent: &str, report: Option<&RestoreReport>) -> String {
         let _ = writeln!(out, "{indent}No data file is missing: there is nothing to restore.");
     }
     if report.files > 0 {
-        let (files, rows) = (grouped(report.files), grouped(report.rows));
-        let _ = writeln!(out, "{indent}Restored: all {rows} rows of {files} files are there.");
+        let (files, rows) = (counted(report.files, "file"), counted(report.rows, "row"));
+        let _ = writeln!(out, "{indent}Restored: all of {rows} of {files}.");
     }
     if report.files_left > 0 {
-        let (files, rows) = (grouped(report.files_left), grouped(report.rows_left));
+        let (files, rows) = (counted(report.files_left, "file"), counted(report.rows_left, "row"));
         let _ = writeln!(
             out,
-            "{indent}Not restored, or not whole: {files} files with {rows} rows. {} objects of their \
-             units are gone, replaced or cannot be read; what is lost for good is accepted with: \
-             trailmill catalog sync --accept-loss",
-            grouped(report.objects_gone),
+            "{indent}Not restored, or not whole: {files} with {rows}. Gone, replaced or unreadable: {}; \
+             what is lost for good is accepted with: trailmill catalog sync --accept-loss",
+            counted(report.objects_gone, "object"),
         );
     }
     for object in &report.objects {
@@ -321,7 +309,7 @@ pub(super) fn verification(report: &VerifyReport) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "{}: {} source records of {} objects against {} rows of {} files",
+        "{}: {} of {} against {} of {}",
         match report.proves() {
             true if report.objects_gone + report.objects_unwanted > 0 =>
                 format!("Equal, as far as compared{}", set_aside(report)),
@@ -329,34 +317,34 @@ pub(super) fn verification(report: &VerifyReport) -> String {
             false if report.is_equal_as_far_as_read() => "EQUAL AS FAR AS READ".to_owned(),
             false => "DIFFERENT".to_owned(),
         },
-        grouped(report.records_expected),
-        grouped(report.objects_read),
-        grouped(report.rows_checked),
-        grouped(report.files_read),
+        counted(report.records_expected, "source record"),
+        counted(report.objects_read, "object"),
+        counted(report.rows_checked, "row"),
+        counted(report.files_read, "file"),
     );
     let _ = writeln!(
         out,
-        "  {} missing, {} unexpected, {} file problems, {} duplicates and {} set aside in the source",
+        "  {} missing, {} unexpected, {}, {} and {} set aside in the source",
         grouped(report.records_missing),
         grouped(report.records_unexpected),
-        grouped(report.file_problems),
-        grouped(report.records_duplicate),
+        counted(report.file_problems, "file problem"),
+        counted(report.records_duplicate, "duplicate"),
         grouped(report.records_set_aside),
     );
     if report.objects_gone + report.objects_unwanted > 0 {
         let _ = writeln!(
             out,
-            "  not compared: {} objects that are gone and {} that options leave out, with {} rows; {} \
-             rows of their units are lost",
-            grouped(report.objects_gone),
+            "  not compared: {} gone and {} left out by options, with {}; lost of their units: {}",
+            counted(report.objects_gone, "object"),
             grouped(report.objects_unwanted),
-            grouped(report.rows_not_compared),
-            grouped(report.rows_lost),
+            counted(report.rows_not_compared, "row"),
+            counted(report.rows_lost, "row"),
         );
     }
     if report.objects_not_read > 0 {
-        let count = grouped(report.objects_not_read);
-        let _ = writeln!(out, "  {count} objects or folders of the source could not be read");
+        let (one, many) = ("object or folder", "objects or folders");
+        let count = counted_as(report.objects_not_read, one, many);
+        let _ = writeln!(out, "  {count} of the source could not be read");
     }
     for difference in &report.differences {
         let kind = format!("{:?}", difference.kind).to_lowercase();
@@ -376,29 +364,22 @@ pub(super) fn verification(report: &VerifyReport) -> String {
 
 /// What of the sources cannot be in a table and was set aside.
 fn set_aside(report: &VerifyReport) -> String {
-    let count = |count: u64, what: &str| {
-        let plural = if count == 1 { "" } else { "s" };
-        (count > 0).then(|| format!("{} {what}{plural}", grouped(count)))
-    };
-    let records = count(report.records_set_aside, "record");
-    let objects = count(report.objects_set_aside, "object");
-    let parts: Vec<String> = records.into_iter().chain(objects).collect();
+    let (records, objects) = (report.records_set_aside, report.objects_set_aside);
+    let parts = [(records, "record"), (objects, "object")].into_iter();
+    let parts: Vec<String> =
+        parts.filter(|(count, _)| *count > 0).map(|(count, noun)| counted(count, noun)).collect();
     match parts.is_empty() {
         true => String::new(),
-        false => format!(", but for {} that are in the quarantine", parts.join(" and ")),
+        false => {
+            let are = are(records + objects);
+            format!(", but for {} that {are} in the quarantine", parts.join(" and "))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_234_567), "1,234,567");
-    }
 
     #[test]
     fn a_run_with_nothing_new_says_so() {

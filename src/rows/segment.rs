@@ -206,7 +206,7 @@ fn parse_object(
     let bytes: &[u8] = match &input {
         Input::File(path) => {
             read_file(path, file)
-                .map_err(|err| Error::io("cannot read a source object", err).at("object", &key))?;
+                .map_err(|err| Error::io("cannot be read", err).at("source object", &key))?;
             file
         }
         Input::Bytes(bytes) => bytes,
