@@ -298,10 +298,10 @@ fn verify_sets_aside_what_is_over_the_ratio_as_the_converter_does_and_takes_anot
     let (plain, packed) = (("a.json", text.clone()), ("a.json.gz", gzip(&text)));
     for (name, bytes) in [
         (key("a.json.gz"), gzip(&text)),
-        ("plain.zip".to_owned(), zip(&[plain.clone()])),
-        ("packed.zip".to_owned(), zip(&[packed.clone()])),
-        ("packed.tar".to_owned(), tar(&[packed.clone()])),
-        ("plain.tgz".to_owned(), gzip(&tar(&[plain.clone()]))),
+        ("plain.zip".to_owned(), zip(std::slice::from_ref(&plain))),
+        ("packed.zip".to_owned(), zip(std::slice::from_ref(&packed))),
+        ("packed.tar".to_owned(), tar(std::slice::from_ref(&packed))),
+        ("plain.tgz".to_owned(), gzip(&tar(std::slice::from_ref(&plain)))),
         ("packed.tgz".to_owned(), gzip(&tar(&[packed]))),
     ] {
         let world = World::new();

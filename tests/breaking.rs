@@ -26,7 +26,7 @@ fn with_breaking(names: &[String]) -> World {
 fn a_file_whose_reading_breaks_off_is_left_out_and_tried_again() {
     for units in [&[][..], &["--unit-size", "1"]] {
         let odd = key("3-breaks.json.gz");
-        let world = with_breaking(&[odd.clone()]);
+        let world = with_breaking(std::slice::from_ref(&odd));
 
         let first = world.convert(units).exits(1).report();
 
