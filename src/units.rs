@@ -51,6 +51,34 @@ impl FromStr for ByteCount {
     }
 }
 
+/// `1234567` as `1,234,567`.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 record`, `1,234 records`: a count of what takes an s when there is not one of it.
+pub fn counted(count: u64, noun: &str) -> String {
+    counted_as(count, noun, &format!("{noun}s"))
+}
+
+/// As [`counted`], of what has another plural: `1 child`, `2 children`.
+pub fn counted_as(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { many })
+}
+
+/// The verb that goes with a count: `is` or `are`.
+pub fn are(count: u64) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
 impl fmt::Display for ByteCount {
     /// Writes three significant digits in powers of 1000: `1.25 GB`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -234,6 +262,27 @@ fn days_in_month(year: i64, month: i64) -> i64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn one_is_singular_and_none_and_more_are_plural() {
+        for (count, records, children, verb) in [
+            (0, "0 records", "0 children", "are"),
+            (1, "1 record", "1 child", "is"),
+            (2, "2 records", "2 children", "are"),
+            (1001, "1,001 records", "1,001 children", "are"),
+        ] {
+            assert_eq!(counted(count, "record"), records);
+            assert_eq!(counted_as(count, "child", "children"), children);
+            assert_eq!(are(count), verb);
+        }
+    }
 
     #[test]
     fn byte_counts_are_read_as_people_write_them() {

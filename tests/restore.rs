@@ -99,11 +99,11 @@ fn a_partition_folder_removed_by_hand_comes_back_to_the_row() {
 
     for command in ["diff", "sync", "sync", "diff"] {
         let text = world.on_lake(&["catalog", command], &[]).exits(1).text();
-        assert!(text.contains(&format!("1 files with {lost} records are missing")), "{text}");
+        assert!(text.contains(&format!("1 file with {lost} records is missing")), "{text}");
         assert!(text.contains("trailmill convert --restore"), "{text}");
     }
     let run = world.convert(&[]).exits(0);
-    assert!(run.stderr.contains(&format!("1 data files with {lost} rows are gone")));
+    assert!(run.stderr.contains(&format!("1 data file with {lost} rows is gone")));
 
     let report = restore(&world, &[]).exits(0).report();
 

@@ -22,7 +22,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::definition::check_name;
-use super::{Applied, Columns, DatabaseInput, Existing, PartitionInput, Plan, TableInput, is_name};
+use super::{
+    Applied, CatalogDiff, Columns, DatabaseInput, Existing, PartitionInput, TableInput, is_name,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::notice::tell;
 
@@ -91,7 +93,7 @@ impl LocalCatalog {
         Ok(self.partitions_of(database, &input)?.into_values().collect())
     }
 
-    /// Returns what [`super::plan()`] compares with; what is damaged is not there.
+    /// Returns what [`super::diff()`] compares with; what is damaged is not there.
     ///
     /// # Errors
     /// `Config` for an impossible name, `Io` if a document cannot be read.
@@ -110,39 +112,39 @@ impl LocalCatalog {
         })
     }
 
-    /// Does what a plan says. Safe to repeat: a second time writes nothing.
+    /// Does what a diff says. Safe to repeat: a second time writes nothing.
     ///
     /// # Errors
-    /// `Io` if a file cannot be written, `Config` if the plan has partitions for a table that neither
+    /// `Io` if a file cannot be written, `Config` if the diff has partitions for a table that neither
     /// exists nor is created.
-    pub fn apply(&self, plan: &Plan) -> Result<Applied> {
-        let folder = self.table_folder(&plan.database, &plan.table)?;
-        // The plan was made with what could be read, and that was told.
+    pub fn apply(&self, diff: &CatalogDiff) -> Result<Applied> {
+        let folder = self.table_folder(&diff.database, &diff.table)?;
+        // The diff was made with what could be read, and that was told.
         let untold = |_: &str| {};
-        let before = or_absent(self.table(&plan.database, &plan.table), untold)?;
+        let before = or_absent(self.table(&diff.database, &diff.table), untold)?;
         let mut partitions = match &before {
-            Some(table) => or_absent(self.partitions_of(&plan.database, table), untold)?,
+            Some(table) => or_absent(self.partitions_of(&diff.database, table), untold)?,
             None => BTreeMap::new(),
         };
         let mut applied = Applied::default();
-        if plan.create_database {
+        if diff.create_database {
             let database =
-                DatabaseInput { name: plan.database.clone(), ..DatabaseInput::default() };
-            let path = self.database_folder(&plan.database)?.join("database.json");
+                DatabaseInput { name: diff.database.clone(), ..DatabaseInput::default() };
+            let path = self.database_folder(&diff.database)?.join("database.json");
             // A database that has appeared meanwhile may hold keys of others: leave it.
-            if or_absent(self.database(&plan.database), untold)?.is_none() {
+            if or_absent(self.database(&diff.database), untold)?.is_none() {
                 applied.files += write_changed(&path, &pretty(&database)?)?;
             }
         }
-        let wanted = plan.create_table.as_ref().or(plan.update_table.as_ref().map(|u| &u.input));
+        let wanted = diff.create_table.as_ref().or(diff.update_table.as_ref().map(|u| &u.input));
         if let Some(table) = wanted {
             applied.files += write_changed(&folder.join("table.json"), &pretty(table)?)?;
         }
-        for values in &plan.delete_partitions {
+        for values in &diff.delete_partitions {
             applied.partitions += u64::from(partitions.remove(values).is_some());
         }
-        let updates = plan.update_partitions.iter().map(|u| &u.input);
-        for partition in plan.create_partitions.iter().chain(updates) {
+        let updates = diff.update_partitions.iter().map(|u| &u.input);
+        for partition in diff.create_partitions.iter().chain(updates) {
             let before = partitions.insert(partition.values.clone(), partition.clone());
             applied.partitions += u64::from(before.as_ref() != Some(partition));
         }
@@ -151,7 +153,7 @@ impl LocalCatalog {
                 return Ok(applied);
             }
             return Err(Error::config("there is no such table to add partitions to")
-                .at("table", &plan.table));
+                .at("table", &diff.table));
         };
         let path = folder.join("partitions.jsonl");
         let (has_work, moved) = (applied.partitions > 0, before.as_ref() != Some(table));

@@ -142,7 +142,8 @@ impl Tree {
         let is_cut = level >= self.depth && !members.is_empty();
         let mut shown = outline(hive_type);
         if is_cut {
-            let _ = write!(shown, " of {} fields", members.len());
+            let s = if members.len() == 1 { "" } else { "s" };
+            let _ = write!(shown, " of {} field{s}", members.len());
         }
         if !comment.is_empty() {
             let _ = write!(shown, "  -- {}", clean(comment));

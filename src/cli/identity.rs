@@ -2,8 +2,8 @@
 
 use crate::aws::Caller;
 use crate::cli::args::AwsArgs;
-use crate::cli::progress::{event, is_watched, say};
-use crate::engine::runtime;
+use crate::cli::progress::{event, on_terminal, say};
+use crate::engine::{CatalogKind, ConvertOptions, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::storage::S3;
@@ -25,6 +25,12 @@ impl Reach {
     pub(super) fn of<'l>(places: impl IntoIterator<Item = &'l Location>, in_glue: bool) -> Self {
         let is_aws = in_glue || places.into_iter().any(Location::is_s3);
         if is_aws { Self::Aws } else { Self::Machine }
+    }
+
+    /// Returns how far a conversion with these options reaches.
+    pub(super) fn of_conversion(options: &ConvertOptions) -> Self {
+        let places = options.sources.iter().chain([&options.lake]);
+        Self::of(places, options.catalog.kind == Some(CatalogKind::Glue))
     }
 }
 
@@ -82,7 +88,7 @@ fn say_caller(quiet: bool, caller: &Caller) {
     if quiet {
         return;
     }
-    if is_watched() {
+    if on_terminal() {
         say(quiet, &format!("acting as {arn}, account {account}"));
     } else {
         event(&json!({ "event": "identity", "account": account, "arn": arn }));

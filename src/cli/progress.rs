@@ -3,6 +3,7 @@
 use crate::engine::Progress;
 use crate::error::Error;
 use crate::text::clean;
+use crate::units::{counted, grouped};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::error::Error as _;
@@ -16,20 +17,20 @@ const REDRAW: Duration = Duration::from_millis(100);
 /// How often a JSON line is written.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Returns whether somebody looks at a terminal.
-pub(super) fn is_watched() -> bool {
+/// Returns whether stderr is a terminal.
+pub(super) fn on_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
 /// Runs `work` while its progress is shown.
-pub(super) fn shown<T>(quiet: bool, progress: &Progress, work: impl FnOnce() -> T) -> T {
+pub(super) fn with_progress<T>(quiet: bool, progress: &Progress, work: impl FnOnce() -> T) -> T {
     if quiet {
         return work();
     }
     let done = AtomicBool::new(false);
     std::thread::scope(|threads| {
         threads.spawn(|| {
-            if is_watched() {
+            if on_terminal() {
                 bar(progress, &done);
             } else {
                 lines(progress, &done);
@@ -57,9 +58,9 @@ fn bar(progress: &Progress, done: &AtomicBool) {
             let rate = records as f64 / started.elapsed().as_secs_f64().max(0.001);
             bar.set_message(format!(
                 "{}/{} objects, {}/s",
-                super::report::grouped(progress.objects.load(Ordering::Relaxed)),
-                super::report::grouped(progress.objects_total.load(Ordering::Relaxed)),
-                plural(rate as u64, "record"),
+                grouped(progress.objects.load(Ordering::Relaxed)),
+                grouped(progress.objects_total.load(Ordering::Relaxed)),
+                counted(rate as u64, "record"),
             ));
         } else {
             bar.set_message("listing");
@@ -68,11 +69,6 @@ fn bar(progress: &Progress, done: &AtomicBool) {
         std::thread::sleep(REDRAW);
     }
     bar.finish_and_clear();
-}
-
-fn plural(count: u64, noun: &str) -> String {
-    let ending = if count == 1 { "" } else { "s" };
-    format!("{} {noun}{ending}", super::report::grouped(count))
 }
 
 fn lines(progress: &Progress, done: &AtomicBool) {
@@ -104,7 +100,7 @@ pub(super) fn event(value: &serde_json::Value) {
 
 /// Says, where nobody looks at a terminal, who begins and what it works with.
 pub(super) fn say_begin(quiet: bool, threads: usize, memory: u64) {
-    if !quiet && !is_watched() {
+    if !quiet && !on_terminal() {
         event(&json!({
             "event": "begin",
             "version": env!("CARGO_PKG_VERSION"),
@@ -119,7 +115,7 @@ pub(super) fn say(quiet: bool, message: &str) {
     if quiet {
         return;
     }
-    if is_watched() {
+    if on_terminal() {
         let _ = writeln!(std::io::stderr(), "{}", clean(message));
     } else {
         event(&json!({ "event": "message", "message": message }));
@@ -134,7 +130,7 @@ pub(super) fn say_error(err: &Error) {
         causes.push(err.to_string());
         cause = err.source();
     }
-    if is_watched() {
+    if on_terminal() {
         let mut stderr = std::io::stderr().lock();
         let _ = writeln!(stderr, "error: {}", clean(&err.to_string()));
         for cause in causes {

@@ -1,6 +1,6 @@
 //! SIGTERM and Ctrl-C: every command ends with 75, within the time that Batch, ECS and Spot leave.
 
-use crate::cli::EXIT_TRY_LATER;
+use crate::cli::exit::EXIT_TRY_LATER;
 use crate::cli::progress::say;
 use crate::error::{Error, Result};
 use std::sync::Arc;

@@ -84,8 +84,7 @@ impl Doctor<'_> {
             return;
         }
         let detail = format!(
-            "{count} of the first {} objects are in an archive class: they are left out until they are \
-             restored",
+            "in an archive class, and left out until restored: {count} of the first {} objects",
             listed.len()
         );
         self.note(Outcome::Warning, "storage class", place, detail);

@@ -73,7 +73,8 @@ impl Doctor<'_> {
         });
         let count = denied.count();
         if count > 0 {
-            let detail = format!("{count} files or folders may not be read: they are left out");
+            let what = if count == 1 { "file or folder" } else { "files or folders" };
+            let detail = format!("{count} {what} may not be read, and will be left out");
             self.note(Outcome::Warning, "source", place, detail);
             self.fix("give yourself the right to read them: chmod -R u+rX");
         }

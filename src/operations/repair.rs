@@ -55,7 +55,7 @@ impl RepairReport {
 }
 
 /// Returns the base name that the lake's tables were made with.
-pub fn base_table<'a>(tables: impl IntoIterator<Item = &'a String>) -> String {
+pub(super) fn base_table<'a>(tables: impl IntoIterator<Item = &'a String>) -> String {
     let name = tables.into_iter().next().map_or(DEFAULT_TABLE, String::as_str);
     let suffix =
         Family::ALL.iter().map(|f| f.suffix()).find(|s| !s.is_empty() && name.ends_with(s));

@@ -12,7 +12,7 @@ use futures::stream::{StreamExt, TryStreamExt, iter};
 
 use super::GlueCatalog;
 use super::calls::{Failed, What, is_throttled, is_unknown};
-use super::convert::{Shared, partition_from, partition_to, values_to};
+use super::sdk_types::{Shared, partition_from, partition_to, values_to};
 use crate::aws;
 use crate::catalog::definition::COLUMNS;
 use crate::catalog::{Comparison, PartitionInput, Reading, TableInput};

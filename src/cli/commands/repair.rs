@@ -1,0 +1,74 @@
+//! `trailmill repair`: make lost manifests again.
+
+use crate::cli::args::{EncryptionArgs, Format, LakePlace, OutputArgs};
+use crate::cli::exit::{EXIT_OK, EXIT_SET_ASIDE};
+use crate::cli::report::{print, print_json};
+use crate::engine::runtime;
+use crate::error::Result;
+use crate::operations::{RepairReport, open_lake, repair};
+use crate::storage::Lease;
+use crate::units::counted;
+use clap::Args as Group;
+
+/// Make manifests again that somebody removed or that are damaged, from what else is in the lake.
+///
+/// Nothing is removed. Files of a unit that lost its manifest count again; where nothing says any more
+/// which objects they came from, those are converted anew, and found to be copies of what is there, or the
+/// files are set aside for them. Writes nothing when no manifest is lost; exit code 1 when files were set
+/// aside or are gone themselves.
+#[derive(Debug, Group)]
+pub(super) struct RepairArgs {
+    #[command(flatten)]
+    pub place: LakePlace,
+    #[command(flatten)]
+    pub encryption: EncryptionArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+pub(super) fn run(args: &RepairArgs) -> Result<u8> {
+    let report = runtime()?.block_on(async {
+        let s3 = args.place.aws.s3(Some(&args.encryption))?;
+        let storage = open_lake(&args.place.lake, &s3).await?;
+        let lease = Lease::take(&storage).await?;
+        let outcome = repair(lease.storage()).await;
+        lease.conclude(outcome).await
+    })?;
+    match args.output.report {
+        Format::Json => print_json(&report)?,
+        Format::Text => print(&text(&report))?,
+    }
+    Ok(if report.is_whole() { EXIT_OK } else { EXIT_SET_ASIDE })
+}
+
+fn text(report: &RepairReport) -> String {
+    if report.units.is_empty() {
+        return "No manifest is missing or damaged.\n".to_owned();
+    }
+    let mut text = String::new();
+    for unit in &report.units {
+        text.push_str(&format!(
+            "unit {}: {} with {} counted again",
+            unit.number,
+            counted(unit.files, "file"),
+            counted(unit.rows, "row")
+        ));
+        if unit.files_set_aside > 0 {
+            text.push_str(&format!(
+                "; set aside: {} with {}, in _trailmill/set-aside: convert again to have the \
+                 rows back from their objects",
+                counted(unit.files_set_aside, "file"),
+                counted(unit.rows_set_aside, "row")
+            ));
+        }
+        text.push('\n');
+    }
+    if report.files_gone > 0 {
+        text.push_str(&format!(
+            "gone of these units: {} with {}\n",
+            counted(report.files_gone, "file"),
+            counted(report.rows_gone, "row")
+        ));
+    }
+    text
+}
