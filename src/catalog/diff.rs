@@ -292,7 +292,7 @@ impl CatalogDiff {
         for input in wanted {
             if !seen.insert(input.values.clone()) {
                 let name = self.wanted.input.partition_name(&input.values);
-                return Err(Error::config("a partition is wanted twice").at("partition", name));
+                return Err(Error::config("duplicate partition").at("partition", name));
             }
             let Some(found) = found.get(input.values.as_slice()) else {
                 self.create_partitions.push(input);
@@ -331,7 +331,8 @@ fn refuse_other_lake(found: &TableInput, lake: &str) -> Result<()> {
         None => Ok(()),
         Some(other) => {
             let message = "a table of this name belongs to another lake, or this lake was moved: choose \
-                           another `--database` or `--table`, or drop the table if that lake is no more";
+                           another `--database` or `--table`, or drop the table if that lake no \
+                           longer exists";
             Err(Error::config(message).at("table", &found.name).at("lake", other))
         }
     }
@@ -472,7 +473,7 @@ impl fmt::Display for Change {
             Self::ColumnAdded { column } => write!(f, "column {column} added"),
             Self::ColumnRemoved { column } => write!(f, "column {column} removed"),
             Self::ColumnsReordered => f.write_str("columns reordered"),
-            Self::Columns => f.write_str("columns as the table's"),
+            Self::Columns => f.write_str("columns set to those of the table"),
             Self::ColumnType { column, additive: true } => write!(f, "column {column} grew"),
             Self::ColumnType { column, additive: false } => {
                 write!(f, "column {column} changed type, not additive")

@@ -78,7 +78,11 @@ impl LocalCatalog {
         let Some(bytes) = read(&path)? else { return Ok(None) };
         let input: TableInput = parse(&bytes).map_err(|err| err.at("path", path.display()))?;
         if input.name != table {
-            return Err(damaged("the table has another name").at("path", path.display()));
+            return Err(damaged(
+                "the document belongs to a table of another \
+                                name",
+            )
+            .at("path", path.display()));
         }
         Ok(Some(input))
     }
@@ -152,8 +156,9 @@ impl LocalCatalog {
             if partitions.is_empty() {
                 return Ok(applied);
             }
-            return Err(Error::config("there is no such table to add partitions to")
-                .at("table", &diff.table));
+            return Err(
+                Error::config("cannot add partitions: table not found").at("table", &diff.table)
+            );
         };
         let path = folder.join("partitions.jsonl");
         let (has_work, moved) = (applied.partitions > 0, before.as_ref() != Some(table));
@@ -185,7 +190,7 @@ impl LocalCatalog {
             }
             let mut partition: PartitionInput = parse(line).map_err(|err| place(err, i + 1))?;
             if partition.values.len() != table.partition_keys.len() {
-                let message = "a partition has not one value for each partition column";
+                let message = "expected one value for each partition column";
                 return Err(place(damaged(message), i + 1));
             }
             let columns = &mut partition.storage_descriptor.columns;
@@ -193,7 +198,7 @@ impl LocalCatalog {
                 *columns = shared.clone();
             }
             if partitions.insert(partition.values.clone(), partition).is_some() {
-                return Err(place(damaged("a partition occurs twice"), i + 1));
+                return Err(place(damaged("duplicate partition"), i + 1));
             }
         }
         Ok(partitions)
@@ -238,7 +243,7 @@ fn unserializable(err: serde_json::Error) -> Error {
 fn or_absent<T: Default>(found: Result<T>, tell: impl Fn(&str)) -> Result<T> {
     match found {
         Err(err) if err.kind() == ErrorKind::Damaged => {
-            tell(&format!("a document of the lake's catalog is damaged and made again: {err}"));
+            tell(&format!("rebuilding a damaged document of the lake's catalog: {err}"));
             Ok(T::default())
         }
         found => found,

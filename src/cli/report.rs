@@ -34,7 +34,7 @@ pub(super) fn sorted(counts: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
 /// What could not be read, for people.
 pub(super) fn unavailable(indent: &str, by_reason: &BTreeMap<String, u64>) -> String {
     let line = |(reason, count): (&str, u64)| {
-        format!("{indent}{} not read, tried again next time: {}\n", grouped(count), clean(reason))
+        format!("{indent}{} not read, retried by the next run: {}\n", grouped(count), clean(reason))
     };
     sorted(by_reason).into_iter().map(line).collect()
 }
@@ -58,7 +58,7 @@ pub(super) fn listing(indent: &str, listing: &ListingReport) -> String {
         let source = clean(source);
         let _ = writeln!(
             out,
-            "{indent}{source}: listed what was delivered from {since} on; --full lists all."
+            "{indent}{source}: listed from delivery date {since} on; --full lists everything."
         );
     }
     out

@@ -68,7 +68,7 @@ pub(super) fn details(out: &mut String, report: &Report, lake: &str) {
     line(
         "objects",
         format!(
-            "{} read, {} ignored, {} quarantined, {} known from before",
+            "{} read, {} ignored, {} quarantined, {} already converted",
             grouped(report.objects_read),
             grouped(report.objects_ignored),
             grouped(report.objects_quarantined),
@@ -128,12 +128,13 @@ pub(super) fn details(out: &mut String, report: &Report, lake: &str) {
     out.push_str(&restored("  ", report.restored.as_ref()));
     if report.has_quarantine() {
         let _ =
-            writeln!(out, "\nSee what was set aside with: trailmill quarantine {}", clean(lake));
+            writeln!(out, "\nList quarantined input with: trailmill quarantine {}", clean(lake));
     }
     if report.interrupted {
         let _ = writeln!(
             out,
-            "\nStopped before the end. What is converted is committed; run the same command to go on."
+            "\nStopped before the end. Converted units are committed; run the same command to \
+             continue."
         );
     }
 }
@@ -153,13 +154,13 @@ pub(super) fn restored(indent: &str, report: Option<&RestoreReport>) -> String {
         let (files, rows) = (counted(report.files_left, "file"), counted(report.rows_left, "row"));
         let _ = writeln!(
             out,
-            "{indent}Not restored, or not whole: {files} with {rows}. Gone, replaced or unreadable: {}; \
-             what is lost for good is accepted with: trailmill catalog sync --accept-loss",
+            "{indent}Not restored, or not whole: {files} with {rows}. Missing, replaced or \
+             unreadable: {}; accept a final loss with: trailmill catalog sync --accept-loss",
             counted(report.objects_gone, "object"),
         );
     }
     for object in &report.objects {
-        let _ = writeln!(out, "{indent}  gone, replaced or unreadable: {}", clean(object));
+        let _ = writeln!(out, "{indent}  missing, replaced or unreadable: {}", clean(object));
     }
     out
 }

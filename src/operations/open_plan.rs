@@ -36,7 +36,7 @@ pub fn lake_of_plan(address: &Location) -> Location {
 /// `Config` for what is no lake, has no plan of that name, or has no plan and no unit at all; `Damaged`, `Unavailable`, `Denied`, `Io`.
 pub async fn find_plan(address: &Location, s3: &S3) -> Result<(Storage, Option<WorkPlan>)> {
     if address.local().is_some_and(|path| path.as_os_str().is_empty()) {
-        return Err(Error::config("no plan and no lake is named"));
+        return Err(Error::config("no plan or lake given"));
     }
     let (lake, id) = plan_in(address);
     let storage = open_lake(&lake, s3).await?;
@@ -51,7 +51,7 @@ pub async fn find_plan(address: &Location, s3: &S3) -> Result<(Storage, Option<W
         },
         Some(id) => {
             let plan = WorkPlan::read(&storage, &id).await?;
-            Some(plan.ok_or_else(|| Error::config("there is no such plan").at("plan", address))?)
+            Some(plan.ok_or_else(|| Error::config("plan not found").at("plan", address))?)
         }
     };
     Ok((storage, plan))

@@ -162,8 +162,8 @@ pub(super) fn after_commit(err: Error) -> Error {
     if err.kind() != ErrorKind::Config {
         return err;
     }
-    let message = "stopped after something was written: what is committed stays; mend the cause, and run \
-                   the same command or `trailmill catalog sync`";
+    let message = "stopped after changes were written: committed data stays; fix the cause, and \
+                   run the same command or `trailmill catalog sync`";
     Error::new(ErrorKind::Io, message).because(err)
 }
 

@@ -197,8 +197,8 @@ async fn identity_of(
         (Some(identity), None) => Ok(identity),
         (None, _) => Ok(format!("{number:016x}")),
         (Some(one), Some(other)) => {
-            let message = "files of two units have the number of one whose manifest is lost: move those \
-                           of the wrong one away";
+            let message = "files of two units have the number of a unit whose manifest is lost: \
+                           move the files of the wrong unit away";
             let units = format!("{begin}{one} and {begin}{other}");
             Err(Error::new(ErrorKind::Damaged, message).at("units", units))
         }

@@ -113,7 +113,7 @@ impl GlueCatalog {
         if self.options.create_database || self.has_database(database).await? {
             return Ok(());
         }
-        let message = "the database does not exist, and `--no-create-database` forbids making it";
+        let message = "the database does not exist, and `--no-create-database` forbids creating it";
         Err(Error::config(message).at("database", database))
     }
 
@@ -320,7 +320,7 @@ impl GlueCatalog {
                 Err(failed) => self.wait_if_undecided(failed, &mut patience).await?,
             }
             let Some((found, now)) = self.table(&diff.database, &diff.table).await? else {
-                let message = "the table was deleted while it was brought in line";
+                let message = "the table was deleted during the update; run again";
                 return Err(Error::new(ErrorKind::Unavailable, message).at("table", &diff.table));
             };
             input = diff.wanted.over(&found)?;

@@ -10,20 +10,20 @@ use clap::{Args as Group, ValueEnum};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How AWS is reached; what is not given comes from the environment and the shared configuration
-/// files, as for every AWS tool.
+/// How AWS is reached. Defaults come from the environment and the shared configuration files, as
+/// for every AWS tool.
 #[derive(Clone, Debug, Group)]
 pub(in crate::cli) struct AwsArgs {
-    /// Profile of the shared AWS configuration files; keys in the environment do not count beside it
+    /// Profile of the shared AWS configuration files; keys in the environment are then ignored
     #[arg(long, value_name = "NAME", help_heading = "AWS")]
     pub profile: Option<String>,
 
-    /// Stop with exit code 2, before anything is read or written, if the credentials are those of
+    /// Stop with exit code 2, before anything is read or written, if the credentials belong to
     /// another account
     #[arg(long, value_name = "ID", value_parser = account, help_heading = "AWS")]
     pub expect_account: Option<String>,
 
-    /// Region of the catalog, and of buckets at an --endpoint-url
+    /// Region of the catalog, and of buckets behind --endpoint-url
     #[arg(long, value_name = "REGION", help_heading = "AWS")]
     pub aws_region: Option<String>,
 
@@ -39,21 +39,21 @@ pub(in crate::cli) struct AwsArgs {
     #[arg(long, value_name = "URL", help_heading = "AWS")]
     pub glue_endpoint_url: Option<String>,
 
-    /// Requests to S3 in flight at once
+    /// Concurrent requests to S3
     #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_REQUESTS as u16,
         value_parser = clap::value_parser!(u16).range(1..=10_000), help_heading = "AWS")]
     pub requests: u16,
 
-    /// Seconds for which a request that is throttled or not answered is tried again
+    /// Seconds during which a throttled or unanswered request is retried
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_RETRY_TIMEOUT.as_secs(), help_heading = "AWS")]
     pub retry_timeout: u64,
 
-    /// Seconds without an answer from S3 after which other runs may take over the lake
+    /// Seconds without a response from S3 after which other runs may take over the lake
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_LEASE.as_secs(),
         value_parser = clap::value_parser!(u64).range(2..=3600), help_heading = "AWS")]
     pub lease_timeout: u64,
 
-    /// Pay for requests to buckets whose requester pays
+    /// Pay for requests to requester-pays buckets
     #[arg(long, help_heading = "AWS")]
     pub request_payer: bool,
 }
@@ -61,7 +61,7 @@ pub(in crate::cli) struct AwsArgs {
 /// How new objects of a lake in S3 are encrypted.
 #[derive(Clone, Debug, Group)]
 pub(in crate::cli) struct EncryptionArgs {
-    /// Encryption of new objects at rest [default: as the bucket's default says]
+    /// Encryption of new objects at rest [default: the bucket's default]
     #[arg(long, value_enum, help_heading = "AWS")]
     pub sse: Option<EncryptionName>,
 
@@ -120,7 +120,7 @@ impl EncryptionArgs {
             (Some(EncryptionName::Kms), key) => Ok(Encryption::Kms(key)),
             (Some(EncryptionName::S3), None) => Ok(Encryption::S3),
             (Some(EncryptionName::S3), Some(_)) => {
-                Err(Error::config("`--sse-kms-key-id` goes with `--sse aws:kms`"))
+                Err(Error::config("`--sse-kms-key-id` requires `--sse aws:kms`"))
             }
         }
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(in crate::cli) enum CatalogName {
     /// The AWS Glue Data Catalog
     Glue,
-    /// Documents in the lake itself, a local folder
+    /// Documents in the lake itself, for lakes in a folder
     Local,
     /// No catalog
     None,
@@ -28,7 +28,7 @@ pub(in crate::cli) enum Switch {
 
 #[derive(Clone, Debug, Group)]
 pub(in crate::cli) struct CatalogPlaceArgs {
-    /// Catalog that knows the lake [default: glue for a lake in a bucket, else local]
+    /// Catalog of the lake [default: glue for a lake in a bucket, else local]
     #[arg(long, value_enum, value_name = "CATALOG", help_heading = "Catalog")]
     pub catalog: Option<CatalogName>,
 
@@ -48,8 +48,9 @@ pub(in crate::cli) struct CatalogPlaceArgs {
 /// How partitions are published.
 #[derive(Clone, Debug, Default, Group)]
 pub(in crate::cli) struct PublicationArgs {
-    /// Let Athena compute partitions from parameters of the table instead of registering them; other
-    /// engines see none. A table keeps what was chosen until this is given again; =off registers
+    /// Let Athena compute partitions from parameters of the table instead of registering them;
+    /// other engines then see no partitions. The choice is kept until the option is given again;
+    /// =off registers partitions
     #[arg(
         long,
         value_enum,
@@ -62,7 +63,7 @@ pub(in crate::cli) struct PublicationArgs {
     )]
     pub partition_projection: Option<Switch>,
 
-    /// Let Glue keep an index over the partition columns, and Athena use it
+    /// Create a Glue index over the partition columns, and let Athena use it
     #[arg(long, help_heading = "Catalog")]
     pub partition_index: bool,
 }

@@ -36,11 +36,11 @@ pub(in crate::cli) struct ConversionArgs {
 #[derive(Debug, Group)]
 pub(in crate::cli) struct LakeArgs {
     /// Partition keys in order: account, region, event_date, year, month, day, hour, event_source,
-    /// organization; a lake keeps those it began with
+    /// organization; fixed once the lake exists
     #[arg(long, value_name = "KEYS", default_value = DEFAULT_PARTITION_BY, help_heading = "Lake")]
     pub partition_by: PartitionBy,
 
-    /// Write only the documented columns with their JSON text, no inferred nested ones
+    /// Write only the documented columns with their JSON text, without inferred nested columns
     #[arg(long, help_heading = "Lake")]
     pub no_nested: bool,
 
@@ -52,7 +52,7 @@ pub(in crate::cli) struct LakeArgs {
     #[arg(long, value_name = "CODEC", default_value_t = DEFAULT_COMPRESSION, help_heading = "Lake")]
     pub compression: Compression,
 
-    /// Size at which a data file ends; files get there only with a large --unit-size
+    /// Size at which a new data file is begun; reached only with a large --unit-size
     #[arg(long, value_name = "BYTES", default_value = mebibytes(DEFAULT_TARGET_FILE_SIZE), help_heading = "Lake")]
     pub target_file_size: ByteCount,
 
@@ -61,7 +61,7 @@ pub(in crate::cli) struct LakeArgs {
     #[arg(long, value_name = "BYTES", default_value = mebibytes(DEFAULT_UNIT_SIZE), help_heading = "Lake")]
     pub unit_size: ByteCount,
 
-    /// Make a lake of a folder or a prefix that has other things in it already
+    /// Create the lake in a folder or prefix that has other files in it
     #[arg(long, help_heading = "Lake")]
     pub into_existing: bool,
 
@@ -76,7 +76,7 @@ pub(in crate::cli) struct WorkArgs {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Work")]
     pub threads: Option<u16>,
 
-    /// Memory for what is in flight [default: 256MiB per thread, 512MiB at least]
+    /// Memory for objects and rows in flight [default: 256MiB per thread, 512MiB at least]
     #[arg(long, value_name = "BYTES", help_heading = "Work")]
     pub memory: Option<ByteCount>,
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args as Group, ValueEnum};
 
-/// How a report is written to stdout.
+/// Format of a report on stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Format {
     /// For people
@@ -13,7 +13,7 @@ pub(in crate::cli) enum Format {
 
 #[derive(Debug, Group)]
 pub(in crate::cli) struct OutputArgs {
-    /// How the report is written to stdout
+    /// Format of the report on stdout
     #[arg(long, value_enum, default_value = "text", help_heading = "Output")]
     pub report: Format,
 
@@ -22,14 +22,15 @@ pub(in crate::cli) struct OutputArgs {
     pub quiet: bool,
 }
 
-/// What a run tells those who watch it.
+/// What a run reports beside its result.
 #[derive(Debug, Group)]
 pub(in crate::cli) struct EndingArgs {
-    /// Write metrics of every unit and of the run to stderr: emf is CloudWatch's embedded format
+    /// Write metrics of every unit and of the run to stderr; emf is CloudWatch's embedded metric
+    /// format
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
     pub metrics: Option<MetricsFormat>,
 
-    /// End with exit code 0, and not 1, when some input was set aside
+    /// End with exit code 0 instead of 1 when some input was quarantined
     #[arg(long, help_heading = "Output")]
     pub allow_quarantine: bool,
 }

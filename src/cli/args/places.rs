@@ -20,7 +20,7 @@ pub(in crate::cli) struct PlaceArgs {
     pub aws: AwsArgs,
 }
 
-/// A lake that is there already.
+/// An existing lake.
 #[derive(Clone, Debug, Group)]
 pub(in crate::cli) struct LakePlace {
     /// The lake: a folder or s3://bucket/prefix
@@ -38,6 +38,6 @@ pub(in crate::cli) struct LakePlace {
 pub(in crate::cli) fn sources_and_lake(places: &[Location]) -> Result<(Vec<Location>, Location)> {
     match places {
         [sources @ .., lake] if !sources.is_empty() => Ok((sources.to_vec(), lake.clone())),
-        _ => Err(Error::config("give at least one source, and the lake")),
+        _ => Err(Error::config("expected at least one source, then the lake")),
     }
 }

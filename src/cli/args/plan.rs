@@ -8,7 +8,7 @@ use clap::Args as Group;
 /// A plan.
 #[derive(Clone, Debug, Group)]
 pub(in crate::cli) struct PlanPlace {
-    /// The plan's document, or the lake for the plan that is open there
+    /// Address of the plan's document, or the lake for its open plan
     #[arg(value_name = "PLAN", value_parser = location())]
     pub plan: Location,
 

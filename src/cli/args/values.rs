@@ -16,7 +16,7 @@ pub(in crate::cli) fn location() -> impl TypedValueParser<Value = Location> {
 /// `Config` for anything but 12 digits.
 pub(in crate::cli) fn account(text: &str) -> Result<String> {
     let is_account = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
-    let wrong = || Error::config(format!("`{text}` is no account: write its twelve digits"));
+    let wrong = || Error::config(format!("invalid account ID `{text}`: expected 12 digits"));
     is_account.then(|| text.to_owned()).ok_or_else(wrong)
 }
 

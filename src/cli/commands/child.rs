@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 /// The plan, and which child of its array this is.
 #[derive(Debug, Group)]
 pub(super) struct ChildArgs {
-    /// Convert a part of this plan: its document, or the lake for the one that is open there
+    /// Convert a part of this plan: the address of its document, or the lake for its open plan
     #[arg(
         long,
         value_name = "PLAN",
@@ -55,9 +55,13 @@ impl ChildArgs {
         };
         match (index, count) {
             (None, None) => Ok(None),
-            (None, Some(_)) => Err(Error::config("an array has a size, and this child no index")),
+            (None, Some(_)) => Err(Error::config(
+                "the array has a size, but this child has no \
+                                                  index: give `--array-index`",
+            )),
             (Some(index), Some(count)) if index >= count => Err(Error::config(format!(
-                "an array of {count} has no child {index}: the first is 0"
+                "invalid array index {index} in an array of {count}: expected 0 to {}",
+                count.saturating_sub(1)
             ))),
             (Some(index), count) => Ok(Some(Shard { index, count })),
         }
@@ -66,10 +70,12 @@ impl ChildArgs {
 
 fn from_environment(name: &str) -> Result<Option<u32>> {
     match std::env::var(name) {
-        Ok(text) if !text.is_empty() => text
-            .parse()
-            .map(Some)
-            .map_err(|_| Error::config(format!("the environment's {name} is no number"))),
+        Ok(text) if !text.is_empty() => text.parse().map(Some).map_err(|_| {
+            Error::config(format!(
+                "invalid {name} in the environment: expected a \
+                                                number"
+            ))
+        }),
         _ => Ok(None),
     }
 }
@@ -117,7 +123,7 @@ fn text(report: &Report) -> String {
     };
     match shard.ended {
         Some(true) => return format!("{which}: nothing to convert, the plan is finished.\n"),
-        Some(false) => return format!("{which}: nothing to convert, the plan was given up.\n"),
+        Some(false) => return format!("{which}: nothing to convert, the plan was discarded.\n"),
         None => {}
     }
     let mut out = String::new();
@@ -140,7 +146,7 @@ fn text(report: &Report) -> String {
         grouped(report.records_quarantined),
     );
     if report.interrupted {
-        let _ = writeln!(out, "\nStopped before the end; run the same command to go on.");
+        let _ = writeln!(out, "\nStopped before the end; run the same command to continue.");
     }
     out
 }

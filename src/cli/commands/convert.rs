@@ -18,23 +18,24 @@ use crate::units::{ByteCount, are, counted, grouped};
 use clap::Args as Group;
 use std::fmt::Write as _;
 
-/// Convert what is new in the sources into the lake, or a part of a plan.
+/// Convert new objects of the sources into the lake, or a part of a plan.
 ///
-/// Lists the sources, passes over what the lake's ledger knows, converts the rest and brings the
-/// lake's catalog in line. Run it as often as you like: with nothing new it writes nothing. A run
-/// that was killed is finished by the next one, to the same lake as if it had not been killed.
+/// Lists the sources, skips objects that the lake's ledger has, converts the others and brings the
+/// lake's catalog in line. Run it as often as you like: without new objects it writes nothing. The
+/// next run finishes one that was killed, and the lake is the same as without the kill.
 ///
-/// What cannot be converted is set aside in the lake's quarantine with its raw bytes and the reason
-/// (`trailmill quarantine LAKE`), and the rest goes on.
+/// Input that cannot be converted is quarantined with its raw bytes and the reason (`trailmill
+/// quarantine LAKE`); everything else is converted.
 ///
-/// With `--plan`, one child of an array job: converts its part of a plan's units, beside the other
-/// children, twice or late without harm; see `trailmill plan --shards` and `trailmill finish`.
+/// With `--plan`, runs as one child of an array job: it converts its part of a plan's units beside
+/// the other children, and may safely run twice or late; see `trailmill plan --shards` and
+/// `trailmill finish`.
 #[derive(Debug, Group)]
 #[command(override_usage = "trailmill convert [OPTIONS] <SOURCE>... <LAKE>
        trailmill convert [OPTIONS] --plan <PLAN>")]
 pub(super) struct ConvertArgs {
-    /// Folders, files, archives (.json, .json.gz, .tar, .tar.gz, .zip) or s3://bucket/prefix to read;
-    /// and the lake: a folder or s3://bucket/prefix
+    /// Sources to read: folders, files, archives (.json, .json.gz, .tar, .tar.gz, .zip) or
+    /// s3://bucket/prefix; then the lake: a folder or s3://bucket/prefix
     #[arg(required_unless_present = "plan", num_args = 2.., value_name = "SOURCE, LAKE",
         value_parser = location())]
     pub places: Vec<Location>,
@@ -42,8 +43,8 @@ pub(super) struct ConvertArgs {
     #[command(flatten)]
     pub child: ChildArgs,
 
-    /// Bring back the rows of data files that are gone, as `catalog diff` names them: their sources are
-    /// read again, whatever else narrows the run, and exactly the rows that are lost are written
+    /// Restore the rows of missing data files, as listed by `catalog diff`: reads their sources
+    /// again, even those that other options leave out, and writes exactly the lost rows
     #[arg(long, conflicts_with = "plan", help_heading = "Input")]
     pub restore: bool,
 
@@ -63,7 +64,8 @@ pub(super) fn run(args: &ConvertArgs) -> Result<u8> {
     }
     let (sources, lake) = sources_and_lake(&args.places)?;
     if args.child.shard()?.is_some() {
-        let message = "children of an array job convert a plan: give `--plan`, and no sources";
+        let message = "an array index is set, but no plan is given: children of an array job take \
+                       `--plan` and no sources";
         return Err(Error::config(message));
     }
     let mut options = args.conversion.options(&args.publication, sources, lake)?;

@@ -19,13 +19,13 @@ use std::sync::Arc;
 /// What does not answer for this long is said not to: nobody waits for minutes to be told.
 const PATIENCE_SECONDS: u64 = 10;
 
-/// Check, before a first run, everything that it needs.
+/// Check everything that a first run needs.
 ///
-/// Tries credentials, clock, regions and every permission one by one: listing and reading the sources,
-/// a probe under `_trailmill/` of the lake that is put, read and removed, keys of KMS, and the calls to
-/// Glue, on a temporary table that is removed again. Changes nothing that is there. What is missing
-/// is printed as an IAM policy to paste. Exit code 1 if anything is missing, 2 without credentials, 75
-/// if a service does not answer.
+/// Tries credentials, clock, regions and every permission one by one: lists and reads the sources,
+/// puts, reads and removes a probe under `_trailmill/` of the lake, uses the KMS keys, and calls
+/// Glue on a temporary table that is removed again. Changes nothing that exists. Prints missing
+/// permissions as an IAM policy to paste. Exit code 1 if anything is missing, 2 without
+/// credentials, 75 if a service does not respond.
 #[derive(Debug, Group)]
 pub(super) struct DoctorArgs {
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub(super) struct DoctorArgs {
     #[command(flatten)]
     pub encryption: EncryptionArgs,
 
-    /// Catalog that is to know the lake [default: glue for a lake in a bucket, else local]
+    /// Catalog of the lake [default: glue for a lake in a bucket, else local]
     #[arg(long, value_enum, value_name = "CATALOG", help_heading = "Catalog")]
     pub catalog: Option<CatalogName>,
 
@@ -133,7 +133,7 @@ fn text(diagnosis: &Diagnosis) -> String {
     }
     if let Some(policy) = &diagnosis.policy {
         let text = serde_json::to_string_pretty(policy).unwrap_or_default();
-        let who = diagnosis.identity.as_deref().unwrap_or("the identity that runs it");
+        let who = diagnosis.identity.as_deref().unwrap_or("the identity that runs trailmill");
         let _ = writeln!(out, "\nAdd this IAM policy to {}:\n\n{}", clean(who), clean_lines(&text));
     }
     if !diagnosis.grants.is_empty() {

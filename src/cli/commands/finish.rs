@@ -20,15 +20,15 @@ use crate::units::{are, counted, grouped};
 use clap::Args as Group;
 use std::fmt::Write as _;
 
-/// End an array job: commit what its children did, and bring the catalog in line.
+/// End an array job: commit the work of its children, and bring the catalog in line.
 ///
-/// Makes sure that every unit of the plan is done; exit code 75 and a list if some are not. Then all
-/// of them become the lake's, the schema grows by what the children saw beyond the plan's, the catalog
-/// is brought in line, and one report is written for the whole array. Killed or failed, it goes on
-/// where it was when it is run again.
+/// Checks that every unit of the plan is done, else lists the others and ends with exit code 75.
+/// Then commits all units, adds fields that only the children saw to the schema, brings the catalog
+/// in line, and writes one report for the whole array. After a kill or a failure, run it again to
+/// continue.
 #[derive(Debug, Group)]
 pub(super) struct FinishArgs {
-    /// The plan's document, or the lake for the plan that is open there
+    /// Address of the plan's document, or the lake for its open plan
     #[arg(long, value_name = "PLAN", value_parser = location())]
     pub plan: Location,
 
@@ -80,7 +80,7 @@ pub(super) fn run(args: &FinishArgs) -> Result<u8> {
                 Format::Text => print(match end {
                     None => "Nothing to finish: the lake has no open plan.\n",
                     Some(PlanEnd::Finished) => "Nothing to finish: the plan is finished.\n",
-                    Some(PlanEnd::Discarded) => "Nothing to finish: the plan was given up.\n",
+                    Some(PlanEnd::Discarded) => "Nothing to finish: the plan was discarded.\n",
                 })?,
             }
             Ok(EXIT_OK)

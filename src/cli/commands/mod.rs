@@ -33,7 +33,7 @@ use verify::VerifyArgs;
 const EXAMPLES: &str = "\
 Examples:
   trailmill sample logs --size 100MB        make an archive to try things on
-  trailmill convert logs lake               convert it, and again whenever logs grew
+  trailmill convert logs lake               convert it; run again when there are new logs
   trailmill catalog show lake               see tables, partitions and columns
   trailmill catalog ddl lake --dialect duckdb | duckdb
   trailmill doctor s3://logs s3://lake/x    try every permission before the first run
@@ -41,13 +41,13 @@ Examples:
 
 An array job of AWS Batch, where one machine is not enough:
   trailmill plan s3://logs s3://lake/x --shards auto
-  trailmill convert --plan s3://lake/x      each child; the array's index says which part
-  trailmill finish --plan s3://lake/x       when all are done
+  trailmill convert --plan s3://lake/x      each child; the array index selects its part
+  trailmill finish --plan s3://lake/x       when all children are done
 
 Exit codes:
-  0  all done                     1  done, but some input was set aside, or something differs
-  2  wrong usage                  3  stopped by an error that will not pass
-  75 try again later: another run holds the lake, or this one was interrupted, or units of a plan lack";
+  0  all done                     1  done, but some input was quarantined, or something differs
+  2  wrong usage                  3  stopped by a permanent error
+  75 try again later: another run holds the lake, this run was interrupted, or units are not done";
 
 /// What a report of a fault needs; `build.rs` knows the commit.
 const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("TRAILMILL_BUILD"));
@@ -56,7 +56,7 @@ const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("TRAILMI
 ///
 /// Reads folders, files and archives of CloudTrail objects in any of their layouts, infers the
 /// nested schema, and writes a lake that Athena, Spark, DuckDB and Polars read. Nothing is lost,
-/// nothing is doubled, and a run that was killed is finished by the next one.
+/// nothing is doubled, and the next run finishes one that was killed.
 #[derive(Debug, Parser)]
 #[command(name = "trailmill", version, long_version = LONG_VERSION)]
 #[command(max_term_width = 100, after_help = EXAMPLES)]

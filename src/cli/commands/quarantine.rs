@@ -14,13 +14,13 @@ use crate::units::counted;
 use clap::Args as Group;
 use std::io::Write as _;
 
-/// List what was set aside, or write one entry's raw bytes to stdout.
+/// List the quarantine, or write one entry's raw bytes to stdout.
 #[derive(Debug, Group)]
 pub(super) struct QuarantineArgs {
     #[command(flatten)]
     pub place: LakePlace,
 
-    /// Number of the entry whose raw bytes are written
+    /// Number of the entry to write
     #[arg(long, value_name = "NUMBER")]
     pub raw: Option<usize>,
 
@@ -43,7 +43,7 @@ pub(super) fn run(args: &QuarantineArgs) -> Result<u8> {
     }
     match args.output.report {
         Format::Json => print_json(&entries)?,
-        Format::Text if entries.is_empty() => print("Nothing was set aside.\n")?,
+        Format::Text if entries.is_empty() => print("The quarantine is empty.\n")?,
         Format::Text => {
             for (number, entry) in entries.iter().enumerate() {
                 print(&line(number, entry))?;
@@ -56,10 +56,14 @@ pub(super) fn run(args: &QuarantineArgs) -> Result<u8> {
 /// The bytes of an entry, as far as they were kept.
 async fn raw_bytes(storage: &Storage, entries: &[Quarantined], number: usize) -> Result<Vec<u8>> {
     let entry = entries.get(number).ok_or_else(|| {
-        Error::config(format!("there is no entry {number}; the quarantine has {}", entries.len()))
+        Error::config(format!(
+            "entry {number} not found: the quarantine has {}, numbered from \
+                               0",
+            entries.len()
+        ))
     })?;
     if entry.raw.is_empty() {
-        return Err(Error::config("it could not be read: nothing of it is kept"));
+        return Err(Error::config("no raw bytes kept: the object could not be read"));
     }
     let bytes = storage.read(&entry.raw).await?.unwrap_or_default();
     let start = entry.raw_offset as usize;

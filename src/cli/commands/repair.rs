@@ -10,12 +10,12 @@ use crate::storage::Lease;
 use crate::units::counted;
 use clap::Args as Group;
 
-/// Make manifests again that somebody removed or that are damaged, from what else is in the lake.
+/// Rebuild manifests that were removed or are damaged, from other documents of the lake.
 ///
-/// Nothing is removed. Files of a unit that lost its manifest count again; where nothing says any more
-/// which objects they came from, those are converted anew, and found to be copies of what is there, or the
-/// files are set aside for them. Writes nothing when no manifest is lost; exit code 1 when files were set
-/// aside or are gone themselves.
+/// Nothing is removed. Files of a unit whose manifest was lost count again. If no document names
+/// the objects of a unit any more, the next conversion converts them again and drops their records
+/// as copies; where that is not possible, the files are moved to `_trailmill/set-aside`. Writes
+/// nothing when no manifest is lost; exit code 1 when files were moved there or are missing.
 #[derive(Debug, Group)]
 pub(super) struct RepairArgs {
     #[command(flatten)]

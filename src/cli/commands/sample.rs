@@ -18,11 +18,11 @@ use std::sync::atomic::Ordering;
 
 /// Write a realistic archive of made-up CloudTrail logs in the real key layout.
 ///
-/// The same options write the same bytes. Accounts, regions, services, odd keys, polymorphic
-/// fields, late events and duplicates are all there; nothing in it is real.
+/// The same options write the same bytes. The archive has accounts, regions, services, odd keys,
+/// polymorphic fields, late events and duplicates; nothing in it is real.
 #[derive(Debug, Group)]
 pub(super) struct SampleArgs {
-    /// Folder to write into; it must be empty or absent
+    /// Folder to write into; must be empty or not exist
     pub folder: PathBuf,
 
     /// JSON bytes of the archive, before compression

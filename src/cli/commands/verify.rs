@@ -29,11 +29,11 @@ use std::sync::atomic::Ordering;
 /// Prove that the lake holds exactly the records of the sources.
 ///
 /// Reads both sides with code that shares nothing with the converter, compares every documented
-/// column and every free-form text of every record, and names what differs. Exit code 1 if anything
-/// does.
+/// column and every free-form text of every record, and lists differences. Exit code 1 if there are
+/// any.
 ///
-/// With `--from`, `--to` and the like, objects are compared whose keys say so, and of the lake's rows
-/// those that the ledger does not count for other objects.
+/// With `--from`, `--to` and the like, only objects with matching keys are compared, with the
+/// lake's rows less those that the ledger counts for other objects.
 #[derive(Debug, Group)]
 pub(super) struct VerifyArgs {
     #[command(flatten)]
@@ -42,8 +42,8 @@ pub(super) struct VerifyArgs {
     #[command(flatten)]
     pub narrow: NarrowArgs,
 
-    /// Objects may be gone from the sources since they were converted, as a retention removes them: those
-    /// that are there are compared, and the others counted
+    /// Objects may have been removed from the sources since they were converted, as by a retention
+    /// rule: the existing ones are compared, the others counted
     #[arg(long, help_heading = "Input")]
     pub source_may_be_partial: bool,
 
@@ -51,7 +51,7 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE)]
     pub table: String,
 
-    /// Whether the lake was made with copies dropped or kept
+    /// Rule for copies that the lake was made with: drop or keep
     #[arg(long, value_name = "RULE", default_value = "drop")]
     pub duplicates: Duplicates,
 
@@ -59,7 +59,7 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "BYTES", default_value = mebibytes(ByteCount(DEFAULT_MAX_OBJECT_BYTES)))]
     pub max_object_size: ByteCount,
 
-    /// Differences to name; all are counted
+    /// Differences to list; all are counted
     #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_MAX_DIFFERENCES)]
     pub max_differences: usize,
 

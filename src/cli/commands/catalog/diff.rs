@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 
 /// Print what differs between the lake and its catalog; exit code 1 if anything does.
 ///
-/// Everything is compared, the columns of every partition included.
+/// Compares everything, including the columns of every partition.
 #[derive(Debug, Group)]
 pub(super) struct DiffArgs {
     #[command(flatten)]
@@ -57,13 +57,13 @@ fn files_text(check: &FileCheck) -> String {
     list(&mut out, "- orphaned file, removed:", &check.orphaned);
     for gone in check.gone.iter().filter(|gone| gone.loss == Loss::Lost) {
         let (rows, key) = (counted(gone.file.rows, "record"), clean(&gone.file.key));
-        let _ = writeln!(out, "  ! missing file, whose {rows} no query finds: {key}");
+        let _ = writeln!(out, "  ! missing file with {rows}: {key}");
     }
-    list(&mut out, "+ file that is there again:", &check.returned);
-    let doubled = "! file that is there again after its records were restored in others, so that they \
-                   are doubled, unless `trailmill verify` says otherwise:";
+    list(&mut out, "+ file that is back:", &check.returned);
+    let doubled = "! file that is back after its records were restored in other files, so that \
+                   they are doubled unless `trailmill verify` says otherwise:";
     list(&mut out, doubled, &check.doubled);
-    list(&mut out, "! foreign file, which readers read too:", &check.foreign);
+    list(&mut out, "! foreign file, which queries read too:", &check.foreign);
     if !check.missing.is_empty() {
         let _ = writeln!(
             out,

@@ -14,9 +14,9 @@ use clap::Args as Group;
 pub(super) struct ShowArgs {
     #[command(flatten)]
     pub lake: CatalogLakeArgs,
-    /// A table to show with its columns
+    /// Table to show with its columns
     table: Option<String>,
-    /// How deep nested types are drawn
+    /// Depth to which nested types are shown
     #[arg(long, default_value_t = DEFAULT_DEPTH)]
     depth: usize,
     #[command(flatten)]

@@ -12,19 +12,19 @@ use clap::Args as Group;
 
 /// Bring the catalog in line with the lake.
 ///
-/// Everything is compared, the columns of every partition included; `convert`, which does the
-/// same at its end, goes by a fingerprint of them.
+/// Compares everything, including the columns of every partition. `convert` does the same at its
+/// end, but compares fingerprints of the columns.
 #[derive(Debug, Group)]
 pub(super) struct SyncArgs {
     #[command(flatten)]
     pub lake: CatalogLakeArgs,
     #[command(flatten)]
     pub encryption: EncryptionArgs,
-    /// Only print what would be done
+    /// Print the changes without making them
     #[arg(long)]
     dry_run: bool,
-    /// Accept for good that rows of data files that are gone are lost; `convert --restore` brings them
-    /// back where their sources are still there
+    /// Accept the loss of the rows of missing data files for good; `convert --restore` restores
+    /// them while their sources exist
     #[arg(long)]
     accept_loss: bool,
     #[command(flatten)]
@@ -47,8 +47,8 @@ fn say_usage(quiet: bool, usage: &Usage) {
         say(
             quiet,
             &format!(
-                "the catalog was asked {} times, {} of them to change something; {} throttled, {} \
-                 not answered",
+                "calls to the catalog: {}, of which {} may change something, {} were throttled and \
+                 {} got no answer",
                 usage.calls, usage.writes, usage.throttled, usage.unanswered
             ),
         );

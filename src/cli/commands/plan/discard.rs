@@ -8,10 +8,9 @@ use crate::error::Result;
 use crate::operations::{self, DiscardOptions};
 use clap::Args as Group;
 
-/// Give an open plan up: what its children wrote is removed, and its objects are new again.
+/// Discard an open plan: files written by its children are removed, and its objects are new again.
 ///
-/// Cancel its jobs first: what a child that still runs writes after that is removed by
-/// `trailmill catalog sync`.
+/// Cancel its jobs first: `trailmill catalog sync` removes files that a running child writes later.
 #[derive(Debug, Group)]
 pub(super) struct DiscardArgs {
     #[command(flatten)]
@@ -27,7 +26,7 @@ pub(super) fn run(args: &DiscardArgs) -> Result<u8> {
     let address = operations::discard_plan(&options)?;
     match output.report {
         Format::Json => print_json(&serde_json::json!({ "plan": address, "ended": "discarded" }))?,
-        Format::Text => print(&format!("Gave up {address}; its objects are new again.\n"))?,
+        Format::Text => print(&format!("Discarded {address}; its objects are new again.\n"))?,
     }
     Ok(EXIT_OK)
 }

@@ -19,16 +19,18 @@ use std::fmt::Write as _;
 
 #[derive(Debug, Group)]
 pub(super) struct MakeArgs {
-    /// Folders, files, archives (.json, .json.gz, .tar, .tar.gz, .zip) or s3://bucket/prefix to read;
-    /// and the lake: a folder or s3://bucket/prefix
+    /// Sources to read: folders, files, archives (.json, .json.gz, .tar, .tar.gz, .zip) or
+    /// s3://bucket/prefix; then the lake: a folder or s3://bucket/prefix
     #[arg(required = true, num_args = 2.., value_name = "SOURCE, LAKE", value_parser = location())]
     pub places: Vec<Location>,
 
-    /// Write a plan for so many children: a number, or auto for four minutes each of two vCPUs
+    /// Write a plan for this number of children; auto: as many as need four minutes each on two
+    /// vCPUs
     #[arg(long, value_name = "COUNT", value_parser = shards, help_heading = "Array job")]
     pub shards: Option<Shards>,
 
-    /// Objects to infer the schema from, of all accounts, regions and months; 0 for the lake's schema
+    /// Objects to infer the schema from, across all accounts, regions and months; 0 uses the lake's
+    /// schema
     #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_SAMPLED, requires = "shards",
         help_heading = "Array job")]
     pub sample_objects: usize,
@@ -44,7 +46,7 @@ fn shards(text: &str) -> Result<Shards> {
         "auto" => Ok(Shards::Auto),
         _ => match text.parse() {
             Ok(count @ 1..=10_000) => Ok(Shards::Count(count)),
-            _ => Err(Error::config("give `auto`, or a number from 1 to 10000")),
+            _ => Err(Error::config("expected `auto` or a number from 1 to 10000")),
         },
     }
 }
@@ -77,10 +79,7 @@ fn make(args: &MakeArgs, options: &ConvertOptions, shards: Shards) -> Result<u8>
     let (plan, address, is_new) = match made {
         Planned::New(plan, address) => (plan, address, true),
         Planned::Open(plan, address) => {
-            say(
-                quiet,
-                "the lake has an open plan, which comes first; make another when it is finished",
-            );
+            say(quiet, "the lake has an open plan: finish or discard it before making another");
             (plan, address, false)
         }
         Planned::Nothing { known, listing, unavailable } => {

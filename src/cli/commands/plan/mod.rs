@@ -10,12 +10,12 @@ use discard::DiscardArgs;
 use make::MakeArgs;
 use show::ShowArgs;
 
-/// Say what a conversion would read and make, or write a plan for an array job.
+/// Estimate a conversion, or write a plan for an array job.
 ///
-/// Without `--shards` nothing is written. With it, the sources are listed once, the lake's ledger is
-/// subtracted, the schema is inferred from a sample, and units of work are written into the lake. The
-/// children of an array job convert them (`trailmill convert --plan`), and `trailmill finish` makes
-/// them the lake's. Until then nobody else can write to the lake.
+/// Without `--shards` nothing is written. With it, the sources are listed once, objects that the
+/// lake has are left out, the schema is inferred from a sample, and units of work are written into
+/// the lake. The children of an array job convert them (`trailmill convert --plan`), and `trailmill
+/// finish` commits them to the lake. Until then no other run can write to the lake.
 #[derive(Debug, Group)]
 #[command(
     args_conflicts_with_subcommands = true,

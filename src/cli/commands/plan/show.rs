@@ -13,7 +13,7 @@ use crate::units::{ByteCount, counted, counted_as, grouped};
 use clap::Args as Group;
 use std::fmt::Write as _;
 
-/// Show a plan: what it comes to, how much of it is done, and what it would take.
+/// Show a plan: its size, its progress, and its estimated time and cost.
 #[derive(Debug, Group)]
 pub(super) struct ShowArgs {
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub(super) struct ShowArgs {
     output: OutputArgs,
 }
 
-/// What an array would take. There are no built-in prices.
+/// Inputs of the estimate. There are no built-in prices.
 #[derive(Clone, Debug, Group)]
 pub(super) struct PriceArgs {
     /// Children [default: the shards of the plan]
@@ -39,7 +39,7 @@ pub(super) struct PriceArgs {
     #[arg(long, value_name = "GIB", default_value_t = 4.0, help_heading = "Estimate")]
     pub memory_gib: f64,
 
-    /// MB of JSON that a vCPU converts in a second; what a plan weighs counts requests as well
+    /// MB of JSON that a vCPU converts in a second; the plan's weight also counts requests
     #[arg(long, value_name = "MB", default_value_t = DEFAULT_SPEED, help_heading = "Estimate")]
     pub speed: f64,
 
@@ -144,7 +144,8 @@ pub(super) fn work_plan(plan: &WorkPlan, address: &str, is_new: bool) -> String 
         } else {
             let _ = writeln!(
                 out,
-                "  trailmill convert --plan {lake} --array-index 0   … to {last}; AWS Batch says which"
+                "  trailmill convert --plan {lake} --array-index 0   … to {last}; AWS Batch sets \
+                 the index"
             );
         }
         let _ = writeln!(out, "  trailmill finish --plan {lake}");
@@ -158,7 +159,7 @@ fn plan_state(plan: &WorkPlan, done: u64, ended: Option<PlanEnd>, estimate: &Arr
     let state = match ended {
         None => "open",
         Some(PlanEnd::Finished) => "finished",
-        Some(PlanEnd::Discarded) => "given up",
+        Some(PlanEnd::Discarded) => "discarded",
     };
     let units = counted(plan.totals.units, "unit");
     let _ = writeln!(
@@ -178,7 +179,7 @@ fn plan_state(plan: &WorkPlan, done: u64, ended: Option<PlanEnd>, estimate: &Arr
     );
     let _ = match estimate.dollars {
         Some(dollars) => {
-            writeln!(out, "  cost        ${dollars:.2}, of what prices were given for")
+            writeln!(out, "  cost        ${dollars:.2}, for the prices given")
         }
         None => writeln!(
             out,

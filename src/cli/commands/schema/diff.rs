@@ -14,13 +14,13 @@ use crate::text::clean;
 use clap::Args as Group;
 use std::path::Path;
 
-/// Compare two schemas; each is a lake, a schema file or `seed`. Exit code 1 if they differ.
+/// Compare two schemas, each a lake, a schema file or `seed`. Exit code 1 if they differ.
 #[derive(Debug, Group)]
 pub(super) struct DiffArgs {
-    /// The first
+    /// The first schema
     #[arg(value_parser = location())]
     old: Location,
-    /// The second
+    /// The second schema
     #[arg(value_parser = location())]
     new: Location,
     #[command(flatten)]

@@ -30,7 +30,7 @@ pub(super) struct InferArgs {
     aws: Box<AwsArgs>,
     #[command(flatten)]
     narrow: Box<NarrowArgs>,
-    /// Show only what the sources hold, without the fields every lake starts from
+    /// Show only fields of the sources, without the fields that every lake starts with
     #[arg(long)]
     bare: bool,
     #[command(flatten)]

@@ -12,7 +12,7 @@ use crate::schema::{Lock, render};
 use crate::text::clean_lines;
 use clap::Args as Group;
 
-/// Show a lake's schema lock, or without a lake the one every lake starts from.
+/// Show a lake's schema lock, or the initial one if no lake is given.
 #[derive(Debug, Group)]
 pub(super) struct ShowArgs {
     /// The lake: a folder or s3://bucket/prefix
