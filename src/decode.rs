@@ -48,10 +48,13 @@ impl Caps {
     /// Returns what to say of something that is over `limit`, which [`Caps::limit`] returned.
     pub fn over(&self, limit: u64) -> Error {
         let message = if limit >= self.max_object_bytes {
-            format!("decodes to over {limit} bytes; `--max-object-size` raises it")
+            format!("decoded size is over {limit} bytes; raise the limit with `--max-object-size`")
         } else {
             let ratio = self.max_ratio;
-            format!("decodes to over {ratio} times its size; `--max-ratio` raises it")
+            format!(
+                "decoded size is over {ratio} times the compressed size; raise the limit with \
+                     `--max-ratio`"
+            )
         };
         Error::new(ErrorKind::OverLimit, message)
     }

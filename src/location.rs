@@ -48,7 +48,7 @@ impl Location {
             "file" => return Ok(Self::Local(rest.into())),
             _ => {
                 let message = format!(
-                    "`{scheme}://` is no place to read or write: give a path or `s3://bucket/prefix`"
+                    "unsupported scheme `{scheme}://`: expected a path or `s3://bucket/prefix`"
                 );
                 return Err(Error::config(message));
             }
@@ -57,7 +57,7 @@ impl Location {
         let is_allowed =
             |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':');
         if bucket.len() < 3 || !bucket.bytes().all(is_allowed) {
-            return Err(Error::config(format!("`{address}` names no bucket")));
+            return Err(Error::config(format!("bucket name missing in `{address}`")));
         }
         Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
     }

@@ -80,12 +80,12 @@ impl FromStr for PartitionBy {
             let Some((key, _)) = ALL.iter().find(|(_, known)| *known == name) else {
                 let known: Vec<_> = ALL.iter().map(|(_, name)| *name).collect();
                 return Err(Error::config(format!(
-                    "`{name}` is no partition key; choose from {}",
+                    "unknown partition key `{name}`: expected {}",
                     known.join(", ")
                 )));
             };
             if keys.contains(key) {
-                return Err(Error::config(format!("partition key `{name}` is given twice")));
+                return Err(Error::config(format!("duplicate partition key `{name}`")));
             }
             keys.push(*key);
         }
@@ -159,7 +159,7 @@ fn text(value: &[u8], also: &[u8], name: &'static str, out: &mut Vec<u8>) -> Res
         && value[0].is_ascii_alphanumeric()
         && value.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-' || also.contains(b));
     if !is_fit {
-        return Err(Error::bad_input(format!("{name} may not become part of a path")));
+        return Err(Error::bad_input(format!("{name} cannot be part of a path")));
     }
     out.extend_from_slice(value);
     Ok(())

@@ -237,7 +237,7 @@ impl FromStr for Day {
 
     fn from_str(text: &str) -> Result<Self> {
         Self::read(text, '-')
-            .ok_or_else(|| Error::config(format!("`{text}` is no date: write YYYY-MM-DD")))
+            .ok_or_else(|| Error::config(format!("invalid date `{text}`: expected YYYY-MM-DD")))
     }
 }
 

@@ -326,10 +326,16 @@ fn named_files(text: &str, room: &str, exports: &BTreeMap<String, String>) -> BT
     named
 }
 
+/// The file that declares the modules of a folder: its `mod.rs`, or the `.rs` beside it.
+fn root_of(folder: &Path) -> Option<PathBuf> {
+    [folder.join("mod.rs"), folder.with_extension("rs")].into_iter().find(|root| root.is_file())
+}
+
 /// What each name of a room leads to: modules to their files, re-exported names to the files that
 /// define them.
 fn exports_of(folder: &Path) -> BTreeMap<String, String> {
-    let text = live(&fs::read_to_string(folder.join("mod.rs")).expect("a room has a mod.rs"));
+    let root = root_of(folder).expect("a room has a root");
+    let text = live(&fs::read_to_string(root).expect("source is UTF-8"));
     let mut exports = BTreeMap::new();
     for rest in after(&text, "mod") {
         let name: String = rest.trim().chars().take_while(|c| is_word(*c as u8)).collect();
@@ -348,21 +354,42 @@ fn exports_of(folder: &Path) -> BTreeMap<String, String> {
     exports
 }
 
-/// Files of one room that name each other, directly or around a corner.
-fn circles(folder: &Path) -> Vec<String> {
-    let room = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+fn folders_below(dir: &Path, out: &mut Vec<PathBuf>) {
+    let inner = fs::read_dir(dir).expect("src is readable").flatten().map(|entry| entry.path());
+    for folder in inner.filter(|path| path.is_dir()) {
+        folders_below(&folder, out);
+        out.push(folder);
+    }
+}
+
+/// The live code of a room's part: of a file, or of all files of a folder.
+fn text_of(part: &Path) -> String {
+    let mut files = Vec::new();
+    if part.is_dir() {
+        rust_files(part, &mut files)
+    } else {
+        files.push(part.to_owned())
+    }
+    files.retain(|file| !is_test_module(file));
+    let texts = files.iter().map(|file| fs::read_to_string(file).expect("source is UTF-8"));
+    texts.map(|text| live(&text)).collect::<Vec<_>>().join("\n")
+}
+
+/// Parts of one room, files and folders, that name each other, directly or around a corner.
+fn circles(src: &Path, folder: &Path) -> Vec<String> {
+    let below = folder.strip_prefix(src).expect("under src");
+    let room = below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("::");
     let exports = exports_of(folder);
     let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for entry in fs::read_dir(folder).expect("a room is readable").flatten() {
         let path = entry.path();
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if path.extension().is_none_or(|e| e != "rs") || name == "mod" || is_test_module(&path) {
+        let is_code = path.is_dir() || path.extension().is_some_and(|e| e == "rs");
+        if !is_code || name == "mod" || is_test_module(&path) {
             continue;
         }
-        let text = live(&fs::read_to_string(&path).expect("source is UTF-8"));
-        let mut named = named_files(&text, &room, &exports);
-        named.remove(&name);
-        arrows.insert(name, named);
+        let named = named_files(&text_of(&path), &room, &exports);
+        arrows.entry(name.clone()).or_default().extend(named.into_iter().filter(|n| *n != name));
     }
     let reach = |from: &str| {
         let mut seen = BTreeSet::new();
@@ -380,7 +407,7 @@ fn circles(folder: &Path) -> Vec<String> {
     for file in &on_a_circle {
         for other in arrows[*file].iter().filter(|other| on_a_circle.contains(other)) {
             if reach(other).contains(*file) {
-                out.push(format!("{room}/{file}.rs -> {other}.rs"));
+                out.push(format!("{room}::{file} -> {other}"));
             }
         }
     }
@@ -390,11 +417,10 @@ fn circles(folder: &Path) -> Vec<String> {
 #[test]
 fn no_two_files_of_a_room_lean_on_each_other() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let rooms = fs::read_dir(src).expect("src is readable").flatten().map(|entry| entry.path());
-    let mut found: Vec<String> = rooms
-        .filter(|room| room.join("mod.rs").is_file())
-        .flat_map(|room| circles(&room))
-        .collect();
+    let mut folders = Vec::new();
+    folders_below(&src, &mut folders);
+    let rooms = folders.iter().filter(|folder| root_of(folder).is_some());
+    let mut found: Vec<String> = rooms.flat_map(|room| circles(&src, room)).collect();
     found.sort();
     assert!(found.is_empty(), "{} arrows lie on circles:\n{}", found.len(), found.join("\n"));
 }

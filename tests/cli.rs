@@ -111,7 +111,7 @@ fn a_folder_that_is_no_lake_exits_2() {
     {
         let run = world.on_lake(command, &[]).exits(2);
 
-        assert!(run.stderr.contains("no lake"), "{command:?}: {}", run.stderr);
+        assert!(run.stderr.contains("not a trailmill lake"), "{command:?}: {}", run.stderr);
     }
     assert_eq!(files(&world.lake).len(), 0, "a question made files");
 }
@@ -125,7 +125,7 @@ fn a_lake_inside_its_source_is_refused() {
 
     let run = run(["convert", logs, inside.to_str().unwrap()]).exits(2);
 
-    assert!(run.stderr.contains("inside one another"), "{}", run.stderr);
+    assert!(run.stderr.contains("one is inside the other"), "{}", run.stderr);
     assert!(!inside.is_dir());
 }
 
@@ -349,5 +349,5 @@ fn an_entry_that_the_quarantine_lacks_exits_2() {
 
     world.on_lake(&["quarantine"], &["--raw", "0"]).exits(2);
     let text = world.on_lake(&["quarantine"], &[]).exits(0).text();
-    assert_eq!(text, "Nothing was set aside.\n");
+    assert_eq!(text, "The quarantine is empty.\n");
 }

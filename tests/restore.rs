@@ -320,7 +320,7 @@ fn a_file_that_is_put_back_after_all_is_told() {
 
     for command in ["sync", "diff"] {
         let text = world.on_lake(&["catalog", command], &[]).exits(1).text();
-        assert!(text.contains("restored in others"), "{text}");
+        assert!(text.contains("restored in other files"), "{text}");
     }
     world.verify(&[]).exits(1);
     fs::remove_file(&file).unwrap();

@@ -35,7 +35,7 @@ impl Aws {
         let found = found.map_err(|err| failed(action, "the credentials", &err))?;
         match (found.account, found.arn) {
             (Some(account), Some(arn)) => Ok(Caller { account, arn }),
-            _ => Err(Error::config(format!("the answer to {action} names no account"))),
+            _ => Err(Error::config(format!("the response to {action} has no account ID"))),
         }
     }
 

@@ -44,19 +44,18 @@ pub(super) async fn problem(option: Option<&str>) -> Option<String> {
     let from_environment = std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
     let (name, source) = match (option, &from_environment) {
         (Some(name), _) => (name, "`--profile`"),
-        (None, Some(name)) => (name.as_str(), "the environment's AWS_PROFILE"),
+        (None, Some(name)) => (name.as_str(), "the environment variable AWS_PROFILE"),
         (None, None) => return None,
     };
     let found = load(&Fs::real(), &Env::real(), &Default::default(), None).await;
     match found {
         Ok(profiles) if profiles.get_profile(name).is_some() => None,
         Ok(_) => Some(format!(
-            "{source} names the profile `{name}`, which is in none of the shared AWS configuration \
-             files; `aws configure list-profiles` lists those that are"
+            "profile `{name}` of {source} not found in the shared AWS configuration files; list \
+             profiles with `aws configure list-profiles`"
         )),
         Err(err) => Some(format!(
-            "{source} names the profile `{name}`, and the shared AWS configuration files cannot be \
-             read: {err}"
+            "cannot read the shared AWS configuration files for profile `{name}` of {source}: {err}"
         )),
     }
 }

@@ -171,7 +171,7 @@ fn create_athena(database: &str, table: &TableInput) -> Result<String> {
     push(&mut sql, format_args!("TBLPROPERTIES (\n{}\n)", properties.join(",\n")));
     if sql.len() > MAX_ATHENA_STATEMENT {
         let message = format!(
-            "the statement has {} bytes and Athena takes {MAX_ATHENA_STATEMENT}; \
+            "the statement has {} bytes, and Athena's limit is {MAX_ATHENA_STATEMENT}: \
              use `catalog sync`, or convert with `--no-nested`",
             sql.len()
         );

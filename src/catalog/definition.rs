@@ -134,7 +134,7 @@ impl TableDefinition {
         check_location(&self.location)?;
         check_text("description", &self.description, MAX_DESCRIPTION)?;
         if !CODECS.contains(&self.compression.as_str()) {
-            return Err(refused("no engine reads this codec").at("codec", &self.compression));
+            return Err(refused("unknown compression codec").at("codec", &self.compression));
         }
         for (key, value) in &self.parameters {
             check_text("parameter name", key, MAX_NAME)?;
@@ -147,14 +147,14 @@ impl TableDefinition {
 
     fn validate_columns(&self) -> Result<()> {
         if self.columns.is_empty() {
-            return Err(refused("a table needs a column").at("table", &self.name));
+            return Err(refused("the table has no columns").at("table", &self.name));
         }
         let mut seen = HashSet::new();
         for column in &self.columns {
             let place = |err: Error| err.at("column", &column.name);
             check_name("column", &column.name)?;
             if !seen.insert(column.name.as_str()) {
-                return Err(place(refused("a column occurs twice")));
+                return Err(place(refused("duplicate column")));
             }
             if column.hive_type.len() > MAX_TYPE {
                 let message = format!("the column's type is longer than {MAX_TYPE} characters");
@@ -166,7 +166,7 @@ impl TableDefinition {
         for key in &self.partition_keys {
             check_name("partition column", key)?;
             if !seen.insert(key) {
-                let message = "a partition column is also a data column or occurs twice";
+                let message = "a partition column is duplicate or also a data column";
                 return Err(refused(message).at("column", key));
             }
         }
@@ -319,7 +319,7 @@ pub(super) fn check_name(what: &'static str, name: &str) -> Result<()> {
     if is_name(name) {
         return Ok(());
     }
-    let message = format!("the {what} name is not 1 to {MAX_NAME} of a-z, 0-9 and `_`");
+    let message = format!("invalid {what} name: expected 1 to {MAX_NAME} of a-z, 0-9 and `_`");
     let shown: String = name.chars().take(64).flat_map(char::escape_debug).collect();
     Err(refused(message).at(what, shown))
 }
@@ -340,7 +340,7 @@ fn check_location(location: &str) -> Result<()> {
     if is_known && location.ends_with('/') {
         return Ok(());
     }
-    Err(refused("a location is `s3://…/` or `file:///…/` and ends in `/`").at("location", location))
+    Err(refused("invalid location: expected `s3://…/` or `file:///…/`").at("location", location))
 }
 
 #[cfg(test)]
@@ -370,10 +370,10 @@ mod tests {
             (refusal(|t| t.name = "CloudTrail".into()), "table name"),
             (refusal(|t| t.database = "a-b".into()), "database name"),
             (refusal(|t| t.name = "a".repeat(256)), "table name"),
-            (refusal(|t| t.location = "s3://b/x".into()), "ends in `/`"),
-            (refusal(|t| t.location = "/tmp/".into()), "ends in `/`"),
-            (refusal(|t| t.columns.clear()), "needs a column"),
-            (refusal(|t| t.columns.push(Column::new("eventname", "int"))), "occurs twice"),
+            (refusal(|t| t.location = "s3://b/x".into()), "invalid location"),
+            (refusal(|t| t.location = "/tmp/".into()), "invalid location"),
+            (refusal(|t| t.columns.clear()), "no columns"),
+            (refusal(|t| t.columns.push(Column::new("eventname", "int"))), "duplicate"),
             (refusal(|t| t.columns.push(Column::new("x-y", "int"))), "column name"),
             (refusal(|t| t.columns.push(Column::new("x", "struct<>"))), "(byte 7, column x)"),
             (refusal(|t| t.columns.push(Column::new("x", &long_type))), "131072"),

@@ -62,7 +62,7 @@ impl HiveType {
         let mut parser = Parser { text, at: 0 };
         let parsed = parser.hive_type(0)?;
         if parser.at < text.len() {
-            return Err(parser.error("the type ends here but the text goes on"));
+            return Err(parser.error("unexpected text after the type"));
         }
         Ok(parsed)
     }
@@ -164,7 +164,7 @@ impl<'a> Parser<'a> {
             word if PLAIN.contains(&word) => Ok(self.primitive(start)),
             _ => {
                 self.at = start;
-                Err(self.error("no such type"))
+                Err(self.error("unknown type"))
             }
         }
     }
@@ -195,7 +195,7 @@ impl<'a> Parser<'a> {
             }
             if !seen.insert(name) {
                 self.at = start;
-                return Err(self.error("a field name occurs twice in one struct"));
+                return Err(self.error("duplicate field name in a struct"));
             }
             self.byte(b':')?;
             let hive_type = self.hive_type(depth + 1)?;
@@ -287,19 +287,19 @@ mod tests {
     #[test]
     fn what_engines_refuse_is_refused_at_its_byte() {
         for (text, byte, why) in [
-            ("", 0, "no such type"),
-            ("text", 0, "no such type"),
-            ("STRING", 0, "no such type"),
+            ("", 0, "unknown type"),
+            ("text", 0, "unknown type"),
+            ("STRING", 0, "unknown type"),
             ("struct<>", 7, "expected a field name"),
             ("struct<a-b:string>", 8, "expected `:`"),
             ("struct<a:string,a:int>", 16, "twice"),
             ("struct<A:string>", 7, "expected a field name"),
             ("struct<a:string", 15, "expected `>`"),
             ("struct<a:string,>", 16, "expected a field name"),
-            ("struct<a: string>", 9, "no such type"),
+            ("struct<a: string>", 9, "unknown type"),
             ("struct<a:string>>", 16, "the text goes on"),
             ("array<string", 12, "expected `>`"),
-            ("array<>", 6, "no such type"),
+            ("array<>", 6, "unknown type"),
             ("map<string>", 10, "expected `,`"),
             ("map<array<int>,int>", 4, "key must be a scalar"),
             ("decimal(39,2)", 8, "from 1 to 38"),

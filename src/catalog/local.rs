@@ -22,7 +22,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::definition::check_name;
-use super::{Applied, Columns, DatabaseInput, Existing, PartitionInput, Plan, TableInput, is_name};
+use super::{
+    Applied, CatalogDiff, Columns, DatabaseInput, Existing, PartitionInput, TableInput, is_name,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::notice::tell;
 
@@ -76,7 +78,11 @@ impl LocalCatalog {
         let Some(bytes) = read(&path)? else { return Ok(None) };
         let input: TableInput = parse(&bytes).map_err(|err| err.at("path", path.display()))?;
         if input.name != table {
-            return Err(damaged("the table has another name").at("path", path.display()));
+            return Err(damaged(
+                "the document belongs to a table of another \
+                                name",
+            )
+            .at("path", path.display()));
         }
         Ok(Some(input))
     }
@@ -91,7 +97,7 @@ impl LocalCatalog {
         Ok(self.partitions_of(database, &input)?.into_values().collect())
     }
 
-    /// Returns what [`super::plan()`] compares with; what is damaged is not there.
+    /// Returns what [`super::diff()`] compares with; what is damaged is not there.
     ///
     /// # Errors
     /// `Config` for an impossible name, `Io` if a document cannot be read.
@@ -110,39 +116,39 @@ impl LocalCatalog {
         })
     }
 
-    /// Does what a plan says. Safe to repeat: a second time writes nothing.
+    /// Does what a diff says. Safe to repeat: a second time writes nothing.
     ///
     /// # Errors
-    /// `Io` if a file cannot be written, `Config` if the plan has partitions for a table that neither
+    /// `Io` if a file cannot be written, `Config` if the diff has partitions for a table that neither
     /// exists nor is created.
-    pub fn apply(&self, plan: &Plan) -> Result<Applied> {
-        let folder = self.table_folder(&plan.database, &plan.table)?;
-        // The plan was made with what could be read, and that was told.
+    pub fn apply(&self, diff: &CatalogDiff) -> Result<Applied> {
+        let folder = self.table_folder(&diff.database, &diff.table)?;
+        // The diff was made with what could be read, and that was told.
         let untold = |_: &str| {};
-        let before = or_absent(self.table(&plan.database, &plan.table), untold)?;
+        let before = or_absent(self.table(&diff.database, &diff.table), untold)?;
         let mut partitions = match &before {
-            Some(table) => or_absent(self.partitions_of(&plan.database, table), untold)?,
+            Some(table) => or_absent(self.partitions_of(&diff.database, table), untold)?,
             None => BTreeMap::new(),
         };
         let mut applied = Applied::default();
-        if plan.create_database {
+        if diff.create_database {
             let database =
-                DatabaseInput { name: plan.database.clone(), ..DatabaseInput::default() };
-            let path = self.database_folder(&plan.database)?.join("database.json");
+                DatabaseInput { name: diff.database.clone(), ..DatabaseInput::default() };
+            let path = self.database_folder(&diff.database)?.join("database.json");
             // A database that has appeared meanwhile may hold keys of others: leave it.
-            if or_absent(self.database(&plan.database), untold)?.is_none() {
+            if or_absent(self.database(&diff.database), untold)?.is_none() {
                 applied.files += write_changed(&path, &pretty(&database)?)?;
             }
         }
-        let wanted = plan.create_table.as_ref().or(plan.update_table.as_ref().map(|u| &u.input));
+        let wanted = diff.create_table.as_ref().or(diff.update_table.as_ref().map(|u| &u.input));
         if let Some(table) = wanted {
             applied.files += write_changed(&folder.join("table.json"), &pretty(table)?)?;
         }
-        for values in &plan.delete_partitions {
+        for values in &diff.delete_partitions {
             applied.partitions += u64::from(partitions.remove(values).is_some());
         }
-        let updates = plan.update_partitions.iter().map(|u| &u.input);
-        for partition in plan.create_partitions.iter().chain(updates) {
+        let updates = diff.update_partitions.iter().map(|u| &u.input);
+        for partition in diff.create_partitions.iter().chain(updates) {
             let before = partitions.insert(partition.values.clone(), partition.clone());
             applied.partitions += u64::from(before.as_ref() != Some(partition));
         }
@@ -150,8 +156,9 @@ impl LocalCatalog {
             if partitions.is_empty() {
                 return Ok(applied);
             }
-            return Err(Error::config("there is no such table to add partitions to")
-                .at("table", &plan.table));
+            return Err(
+                Error::config("cannot add partitions: table not found").at("table", &diff.table)
+            );
         };
         let path = folder.join("partitions.jsonl");
         let (has_work, moved) = (applied.partitions > 0, before.as_ref() != Some(table));
@@ -183,7 +190,7 @@ impl LocalCatalog {
             }
             let mut partition: PartitionInput = parse(line).map_err(|err| place(err, i + 1))?;
             if partition.values.len() != table.partition_keys.len() {
-                let message = "a partition has not one value for each partition column";
+                let message = "expected one value for each partition column";
                 return Err(place(damaged(message), i + 1));
             }
             let columns = &mut partition.storage_descriptor.columns;
@@ -191,7 +198,7 @@ impl LocalCatalog {
                 *columns = shared.clone();
             }
             if partitions.insert(partition.values.clone(), partition).is_some() {
-                return Err(place(damaged("a partition occurs twice"), i + 1));
+                return Err(place(damaged("duplicate partition"), i + 1));
             }
         }
         Ok(partitions)
@@ -236,7 +243,7 @@ fn unserializable(err: serde_json::Error) -> Error {
 fn or_absent<T: Default>(found: Result<T>, tell: impl Fn(&str)) -> Result<T> {
     match found {
         Err(err) if err.kind() == ErrorKind::Damaged => {
-            tell(&format!("a document of the lake's catalog is damaged and made again: {err}"));
+            tell(&format!("rebuilding a damaged document of the lake's catalog: {err}"));
             Ok(T::default())
         }
         found => found,

@@ -1,10 +1,10 @@
 //! The catalog: what engines are told about the lake, and how it is brought in line with it.
 //!
 //! Everything here but [`LocalCatalog`] and [`GlueCatalog`] is pure data. A [`TableDefinition`] says
-//! what the lake holds; [`plan()`] compares it with what a catalog says now ([`Existing`]) and returns
-//! a [`Plan`]; a [`Catalog`] applies it. `local` keeps Glue's own `TableInput` and `PartitionInput`
+//! what the lake holds; [`diff()`] compares it with what a catalog says now ([`Existing`]) and returns
+//! a [`CatalogDiff`]; a [`Catalog`] applies it. `local` keeps Glue's own `TableInput` and `PartitionInput`
 //! JSON in a folder of the lake; `glue` reads into the same [`Existing`] and applies the same
-//! [`Plan`], in batches of Glue's sizes. [`ddl`] and [`views`] render the same inputs as SQL
+//! [`CatalogDiff`], in batches of Glue's sizes. [`ddl`] and [`views`] render the same inputs as SQL
 //! for Athena, Spark and `DuckDB`, [`show`] as text for people.
 //!
 //! The policy: what is ours is set, what is not ours (parameters, comments, keys we do not know)
@@ -13,17 +13,21 @@
 
 pub mod ddl;
 mod definition;
+mod diff;
 pub mod glue;
 mod hive_type;
 mod input;
 mod local;
-mod plan;
 mod projection;
 pub mod show;
 pub mod views;
 
 pub use ddl::Dialect;
 pub use definition::{LAKE, PartitionDefinition, Publication, TableDefinition, is_name};
+pub use diff::{
+    CatalogDiff, Change, DiffReport, Existing, OnExtraPartition, PartitionUpdate, TableUpdate,
+    Wanted, diff, refuse_foreign,
+};
 pub use glue::{GlueCatalog, GlueOptions, Permission};
 pub use hive_type::{HiveType, MAX_TYPE_DEPTH, StructField, is_additive};
 pub use input::{
@@ -31,22 +35,18 @@ pub use input::{
     StorageDescriptor, TableInput,
 };
 pub use local::LocalCatalog;
-pub use plan::{
-    Change, Existing, OnExtraPartition, PartitionUpdate, Plan, PlanReport, TableUpdate, Wanted,
-    plan, refuse_foreign,
-};
 pub use projection::{MAX_ENUM_VALUES, projection_parameters};
 pub use views::View;
 
 use crate::error::Result;
 
-/// What applying a plan changed, and what it took.
+/// What applying a diff changed, and what it took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
     /// Documents written: files of the local catalog, tables and databases of Glue; 0 if the catalog
     /// already said so.
     pub files: u64,
-    /// Partitions created, updated or deleted by the plan.
+    /// Partitions created, updated or deleted by the diff.
     pub partitions: u64,
 }
 
@@ -93,7 +93,7 @@ pub enum Catalog {
 }
 
 impl Catalog {
-    /// Returns what [`plan()`] compares with.
+    /// Returns what [`diff()`] compares with.
     ///
     /// # Errors
     /// Those of [`LocalCatalog::existing`] and [`GlueCatalog::existing`].
@@ -109,14 +109,14 @@ impl Catalog {
         }
     }
 
-    /// Does what a plan says. Safe to repeat.
+    /// Does what a diff says. Safe to repeat.
     ///
     /// # Errors
     /// Those of [`LocalCatalog::apply`] and [`GlueCatalog::apply`].
-    pub async fn apply(&self, plan: &Plan) -> Result<Applied> {
+    pub async fn apply(&self, diff: &CatalogDiff) -> Result<Applied> {
         match self {
-            Self::Local(catalog) => catalog.apply(plan),
-            Self::Glue(catalog) => catalog.apply(plan).await,
+            Self::Local(catalog) => catalog.apply(diff),
+            Self::Glue(catalog) => catalog.apply(diff).await,
         }
     }
 

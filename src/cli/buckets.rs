@@ -57,7 +57,7 @@ async fn read(s3: &S3, file: &RemoteFile, range: Range<u64>) -> Result<Vec<u8>> 
         |message| Err(Error::new(ErrorKind::Unavailable, message).at("object", file.address()));
     match got {
         Some(bytes) if bytes.len() as u64 == wanted => Ok(bytes.into()),
-        Some(_) => changed("object has another size than its listing says; run again"),
+        Some(_) => changed("the object's size differs from its listing; run again"),
         None => changed("object is gone since it was listed; run again"),
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::aws::Caller;
 use crate::cli::args::AwsArgs;
-use crate::cli::progress::{event, is_watched, say};
-use crate::engine::runtime;
+use crate::cli::progress::{event, on_terminal, say};
+use crate::engine::{CatalogKind, ConvertOptions, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::storage::S3;
@@ -25,6 +25,12 @@ impl Reach {
     pub(super) fn of<'l>(places: impl IntoIterator<Item = &'l Location>, in_glue: bool) -> Self {
         let is_aws = in_glue || places.into_iter().any(Location::is_s3);
         if is_aws { Self::Aws } else { Self::Machine }
+    }
+
+    /// Returns how far a conversion with these options reaches.
+    pub(super) fn of_conversion(options: &ConvertOptions) -> Self {
+        let places = options.sources.iter().chain([&options.lake]);
+        Self::of(places, options.catalog.kind == Some(CatalogKind::Glue))
     }
 }
 
@@ -49,7 +55,7 @@ pub(super) fn say_identity(args: &AwsArgs, s3: &S3, reach: Reach, quiet: bool) -
             say(false, &format!("warning: {}", plain(&endpoint)));
         }
         if args.expect_account.is_none() && !aws.is_known_to_sts() {
-            say(quiet, "identity: not asked for, since the endpoint is not one of AWS");
+            say(quiet, "identity: not checked, because the endpoint is not AWS");
             return Ok(());
         }
         let found = aws.caller().await;
@@ -60,7 +66,7 @@ pub(super) fn say_identity(args: &AwsArgs, s3: &S3, reach: Reach, quiet: bool) -
             (None, Ok(_)) => Ok(()),
             (None, Err(err)) if err.kind() == ErrorKind::Config => Err(err),
             (None, Err(err)) => {
-                say(quiet, &format!("identity: not known, and the run goes on without: {err}"));
+                say(quiet, &format!("identity: unknown, continuing without it: {err}"));
                 Ok(())
             }
             (Some(expected), Ok(caller)) => refuse_other(expected, &caller),
@@ -72,8 +78,8 @@ pub(super) fn say_identity(args: &AwsArgs, s3: &S3, reach: Reach, quiet: bool) -
 /// What is wrong with an endpoint that is reached without encryption.
 fn plain(endpoint: &str) -> String {
     format!(
-        "the endpoint {endpoint} is reached without encryption: whoever is on the way can read the logs \
-         and change them; give an https:// address"
+        "the connection to {endpoint} is not encrypted: anyone on the network path can read and \
+         change the logs; give an https:// address"
     )
 }
 
@@ -82,7 +88,7 @@ fn say_caller(quiet: bool, caller: &Caller) {
     if quiet {
         return;
     }
-    if is_watched() {
+    if on_terminal() {
         say(quiet, &format!("acting as {arn}, account {account}"));
     } else {
         event(&json!({ "event": "identity", "account": account, "arn": arn }));
@@ -94,7 +100,7 @@ fn refuse_other(expected: &str, caller: &Caller) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "the credentials are those of account {}, and `--expect-account` wants {expected}; nothing was \
+        "the credentials belong to account {}, but `--expect-account` is {expected}; nothing was \
          read or written",
         caller.account
     );
@@ -108,8 +114,8 @@ fn unknown(expected: &str, err: Error) -> Error {
         _ => ErrorKind::Config,
     };
     let message = format!(
-        "`--expect-account` wants {expected}, and STS does not say whose the credentials are; nothing \
-         was read or written"
+        "`--expect-account` is {expected}, but STS does not tell the account of the credentials; \
+         nothing was read or written"
     );
     Error::new(kind, message).because(err)
 }

@@ -5,7 +5,7 @@
 //! the report, and need no permission and no request.
 
 use crate::cli::args::MetricsFormat;
-use crate::cli::progress::{event, is_watched};
+use crate::cli::progress::{event, on_terminal};
 use crate::engine::{Progress, Report, UnitSummary};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,12 +15,12 @@ const NAMESPACE: &str = "trailmill";
 
 /// Returns counters for a run that tell of every unit: in a line of the log where nobody watches, and
 /// as metrics where they are wanted.
-pub(super) fn watched(quiet: bool, metrics: Option<MetricsFormat>, lake: &str) -> Progress {
-    let (tells_units, lake) = (!quiet && !is_watched(), lake.to_owned());
+pub(super) fn unit_progress(quiet: bool, metrics: Option<MetricsFormat>, lake: &str) -> Progress {
+    let (tells_units, lake) = (!quiet && !on_terminal(), lake.to_owned());
     let is_silent = !tells_units && metrics.is_none();
     let tell = move |unit: &UnitSummary| {
         if tells_units {
-            tell_unit(unit);
+            write_unit(unit);
         }
         if metrics.is_some() {
             event(&of_unit(unit, &lake, now()));
@@ -30,13 +30,13 @@ pub(super) fn watched(quiet: bool, metrics: Option<MetricsFormat>, lake: &str) -
 }
 
 /// Writes the metrics of a run that has ended.
-pub(super) fn tell_run(metrics: Option<MetricsFormat>, report: &Report, lake: &str) {
+pub(super) fn write_run_metrics(metrics: Option<MetricsFormat>, report: &Report, lake: &str) {
     if metrics.is_some() {
         event(&of_run(report, lake, now()));
     }
 }
 
-fn tell_unit(unit: &UnitSummary) {
+fn write_unit(unit: &UnitSummary) {
     let Ok(Value::Object(mut line)) = serde_json::to_value(unit) else { return };
     line.insert("event".to_owned(), "unit".into());
     event(&Value::Object(line));

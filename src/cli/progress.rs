@@ -17,20 +17,20 @@ const REDRAW: Duration = Duration::from_millis(100);
 /// How often a JSON line is written.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Returns whether somebody looks at a terminal.
-pub(super) fn is_watched() -> bool {
+/// Returns whether stderr is a terminal.
+pub(super) fn on_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
 /// Runs `work` while its progress is shown.
-pub(super) fn shown<T>(quiet: bool, progress: &Progress, work: impl FnOnce() -> T) -> T {
+pub(super) fn with_progress<T>(quiet: bool, progress: &Progress, work: impl FnOnce() -> T) -> T {
     if quiet {
         return work();
     }
     let done = AtomicBool::new(false);
     std::thread::scope(|threads| {
         threads.spawn(|| {
-            if is_watched() {
+            if on_terminal() {
                 bar(progress, &done);
             } else {
                 lines(progress, &done);
@@ -100,7 +100,7 @@ pub(super) fn event(value: &serde_json::Value) {
 
 /// Says, where nobody looks at a terminal, who begins and what it works with.
 pub(super) fn say_begin(quiet: bool, threads: usize, memory: u64) {
-    if !quiet && !is_watched() {
+    if !quiet && !on_terminal() {
         event(&json!({
             "event": "begin",
             "version": env!("CARGO_PKG_VERSION"),
@@ -115,7 +115,7 @@ pub(super) fn say(quiet: bool, message: &str) {
     if quiet {
         return;
     }
-    if is_watched() {
+    if on_terminal() {
         let _ = writeln!(std::io::stderr(), "{}", clean(message));
     } else {
         event(&json!({ "event": "message", "message": message }));
@@ -130,7 +130,7 @@ pub(super) fn say_error(err: &Error) {
         causes.push(err.to_string());
         cause = err.source();
     }
-    if is_watched() {
+    if on_terminal() {
         let mut stderr = std::io::stderr().lock();
         let _ = writeln!(stderr, "error: {}", clean(&err.to_string()));
         for cause in causes {

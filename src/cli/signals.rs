@@ -1,6 +1,6 @@
 //! SIGTERM and Ctrl-C: every command ends with 75, within the time that Batch, ECS and Spot leave.
 
-use crate::cli::EXIT_TRY_LATER;
+use crate::cli::exit::EXIT_TRY_LATER;
 use crate::cli::progress::say;
 use crate::error::{Error, Result};
 use std::sync::Arc;
@@ -24,9 +24,9 @@ pub(super) fn stop_on_signal(quiet: bool) -> Result<Arc<AtomicBool>> {
     end_after(runtime, async move {
         signals.next().await;
         flag.store(true, Ordering::Relaxed);
-        say(quiet, "stopping: what is in flight is being committed; once more to end now");
+        say(quiet, "finishing in-flight units; press Ctrl-C again to quit now");
         if tokio::time::timeout(GRACE, signals.next()).await.is_err() {
-            say(quiet, "what is in flight takes too long; the next run finishes it");
+            say(quiet, "in-flight units take too long; the next run finishes them");
         }
     });
     Ok(stop)

@@ -10,7 +10,7 @@ use crate::storage::{Bucket, Encryption, OWN, PublicAccess, Put, Storage};
 use aws_sdk_s3::types::{Object, ObjectStorageClass, Payer, RequestPayer};
 
 const PROBE: &[u8] =
-    b"A probe of `trailmill doctor`, which removes it. Remove it if it is still here.\n";
+    b"A probe of `trailmill doctor`, normally removed at once. Delete it if it is still here.\n";
 const OTHER: &[u8] = b"Another probe of `trailmill doctor`.\n";
 
 /// A probe in a lake, and how far we got with it.
@@ -42,11 +42,7 @@ impl Doctor<'_> {
             Ok(listed) => listed,
             Err(refusal) => {
                 self.refused("s3:ListBucket", &place, "listed the source", &refusal, sid, arn);
-                self.skipped(
-                    "s3:GetObject",
-                    &place,
-                    "not tried: without listing, no object is known",
-                );
+                self.skipped("s3:GetObject", &place, "not tried: listing failed");
                 return self.facts(&bucket).await;
             }
         };
@@ -68,10 +64,8 @@ impl Doctor<'_> {
                     &place,
                     "listed the source: nothing is there",
                 );
-                self.fix(
-                    "look at the prefix: it is compared with the start of keys, letter by letter",
-                );
-                self.skipped("s3:GetObject", &place, "not tried: there is no object");
+                self.fix("check the prefix: it must match the start of the keys exactly");
+                self.skipped("s3:GetObject", &place, "not tried: no object found");
             }
         }
         self.facts(&bucket).await;
@@ -190,15 +184,19 @@ impl Doctor<'_> {
                 return Some(etag);
             }
             Ok(found) => {
-                let seen =
-                    if found.is_some() { "other bytes came back" } else { "it was not there" };
+                let seen = if found.is_some() {
+                    "the bytes read differ from those \
+                                          written"
+                } else {
+                    "not found"
+                };
                 self.note(
                     Outcome::Failed,
                     "s3:GetObject",
                     &probe.address,
                     format!("{tried}: {seen}"),
                 );
-                self.fix("use a store that returns what was put, at once");
+                self.fix("use a store with read-after-write consistency");
             }
             Err(err) => {
                 let refusal = Refusal::from(&err);
@@ -241,7 +239,7 @@ impl Doctor<'_> {
             (Ok(_), Ok(found)) => {
                 let header = if found.is_some() { "If-Match" } else { "If-None-Match: *" };
                 let detail =
-                    format!("the store ignores `{header}`: two runs could overwrite one another");
+                    format!("the store ignores `{header}`: two runs could overwrite each other");
                 self.note(Outcome::Failed, subject, &probe.address, detail);
                 self.fix("use a store with conditional writes, or keep the lake in a folder");
             }
@@ -251,8 +249,7 @@ impl Doctor<'_> {
                     true => Outcome::Unreachable,
                     false => Outcome::Failed,
                 };
-                let detail =
-                    format!("a second put was not answered as it should be: {}", refusal.said());
+                let detail = format!("unexpected response to a second put: {}", refusal.said());
                 self.note(outcome, subject, &probe.address, detail);
             }
         }
@@ -352,12 +349,12 @@ impl Doctor<'_> {
             Err(err) if err.kind() == ErrorKind::Unavailable => {
                 let detail = Refusal::from(&err).said();
                 self.note(Outcome::Unreachable, "bucket", &place, detail);
-                self.fix("look at the network, the endpoint and the region, and try again later");
+                self.fix("check the network, the endpoint and the region, and try again later");
                 None
             }
             Err(err) => {
                 self.note(Outcome::Failed, "bucket", &place, err.message());
-                self.fix("look at the name, and at the account or store that it should be in");
+                self.fix("check the name, and the account or store that should have it");
                 None
             }
         }
@@ -394,8 +391,8 @@ impl Doctor<'_> {
             }
             PublicAccess::By(what) => {
                 let detail = format!(
-                    "anybody on the internet may read this bucket, says its {what}: the logs in it tell \
-                     who you are, what you run and from where"
+                    "anyone on the internet can read this bucket because of its {what}: the logs \
+                     in it reveal who you are, what you run and from where"
                 );
                 self.note(Outcome::Warning, subject, place, detail);
                 self.fix(format!(
@@ -413,12 +410,13 @@ impl Doctor<'_> {
         let asked = bucket.client().get_bucket_request_payment().bucket(bucket.name()).send().await;
         match asked.map(|found| found.payer) {
             Ok(Some(Payer::Requester)) if !self.options.request_payer => {
-                let detail = "the requester pays for this bucket, and we do not agree to";
+                let detail = "the requester pays for this bucket, and `--request-payer` is not \
+                              given";
                 self.note(Outcome::Failed, subject, place, detail);
                 self.fix("give `--request-payer`");
             }
             Ok(Some(Payer::Requester)) => {
-                self.ok(subject, place, "the requester pays, and we agree");
+                self.ok(subject, place, "the requester pays, and `--request-payer` is given");
             }
             Ok(Some(_)) => self.ok(subject, place, "the owner pays"),
             Ok(None) => self.skipped(subject, place, "not known: the store does not say"),

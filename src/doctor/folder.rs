@@ -19,7 +19,7 @@ impl Doctor<'_> {
         let place = path.display().to_string();
         if let Err(err) = path.metadata() {
             self.note(outcome_of(&err), "source", &place, format!("cannot be opened: {err}"));
-            return self.fix("look at the path and at the permissions of the folders above it");
+            return self.fix("check the path and the permissions of the folders above it");
         }
         let is_hidden =
             |name: &std::ffi::OsStr| matches!(name.as_encoded_bytes().first(), Some(b'.' | b'_'));
@@ -44,7 +44,7 @@ impl Doctor<'_> {
             }
             Some(Err(folder)) => {
                 self.note(Outcome::Missing, "source", &folder, "the folder cannot be listed");
-                self.fix("give yourself the right to read it: chmod u+rx");
+                self.fix("grant yourself read access: chmod u+rx");
             }
             Some(Ok(file)) => match File::open(&file).and_then(|mut file| file.read(&mut [0])) {
                 Ok(_) => {
@@ -54,7 +54,7 @@ impl Doctor<'_> {
                 Err(err) => {
                     let place = file.display().to_string();
                     self.note(outcome_of(&err), "source", &place, format!("cannot be read: {err}"));
-                    self.fix("give yourself the right to read it: chmod u+r");
+                    self.fix("grant yourself read access: chmod u+r");
                 }
             },
         }
@@ -76,7 +76,7 @@ impl Doctor<'_> {
             let what = if count == 1 { "file or folder" } else { "files or folders" };
             let detail = format!("{count} {what} may not be read, and will be left out");
             self.note(Outcome::Warning, "source", place, detail);
-            self.fix("give yourself the right to read them: chmod -R u+rX");
+            self.fix("grant yourself read access: chmod -R u+rX");
         }
     }
 
@@ -84,7 +84,13 @@ impl Doctor<'_> {
     pub(super) fn lake_folder(&mut self, path: &Path) {
         let place = path.display().to_string();
         let Some(there) = nearest_folder(path) else {
-            self.note(Outcome::Failed, "lake", &place, "it is not a folder, and cannot become one");
+            self.note(
+                Outcome::Failed,
+                "lake",
+                &place,
+                "not a folder, and no folder can be created \
+                                                        there",
+            );
             return self.fix("give another path");
         };
         let is_lake = there == path;
@@ -94,14 +100,14 @@ impl Doctor<'_> {
         let probe = parent.join(format!(".{}", random_name()));
         match std::fs::create_dir_all(&probe) {
             Ok(()) => {
-                let where_to = if is_lake { "in it" } else { "in the folder it would be made in" };
-                self.ok("lake", &place, format!("made a folder {where_to}"));
+                let where_to = if is_lake { "in it" } else { "in its parent folder" };
+                self.ok("lake", &place, format!("created a folder {where_to}"));
                 self.file_system(&probe, &place);
             }
             Err(err) => {
                 self.note(outcome_of(&err), "lake", &place, format!("cannot be written: {err}"));
                 self.fix(format!(
-                    "give yourself the right to write to {}: chmod u+rwx",
+                    "grant yourself write access to {}: chmod u+rwx",
                     there.display()
                 ));
             }
@@ -110,7 +116,15 @@ impl Doctor<'_> {
             && err.kind() != ErrorKind::NotFound
         {
             let place = probe.display().to_string();
-            self.note(Outcome::Warning, "lake", &place, format!("the probe is left there: {err}"));
+            self.note(
+                Outcome::Warning,
+                "lake",
+                &place,
+                format!(
+                    "the probe could not be removed: \
+                                                            {err}"
+                ),
+            );
         }
         if is_lake && !had_own {
             // Only if nothing else has come into it.
@@ -143,7 +157,10 @@ impl Doctor<'_> {
             }
             (linked, _) => {
                 let why = linked.err().map(|err| format!(": {err}")).unwrap_or_default();
-                let detail = format!("the file system has no hard links, which commits need{why}");
+                let detail = format!(
+                    "the file system does not support hard links, which commits \
+                                      need{why}"
+                );
                 self.note(Outcome::Failed, "put if absent", place, detail);
                 self.fix("put the lake on a local disk or on NFS");
             }

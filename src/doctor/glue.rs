@@ -24,8 +24,8 @@ use std::time::Duration;
 const PARTITION: &str = "probe";
 
 /// Glue looks for a table after it has asked IAM; but that is no proof.
-const NOT_REFUSED: &str = "not refused, on a table that is not there; with a database to make a table in, \
-                           it is tried for real";
+const NOT_REFUSED: &str = "not refused for a table that does not exist; fully tested once the \
+                           database exists";
 
 /// What a call came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,14 +67,16 @@ impl Doctor<'_> {
         let came = self.came(&target, "glue:GetDatabase", &place, "looked for it", asked);
         match came {
             Came::Done => {
-                self.ok("glue:CreateDatabase", &place, "not needed: the database is there");
+                self.ok("glue:CreateDatabase", &place, "not needed: the database exists");
             }
             Came::Absent => {
-                let detail = "not probed, as that would make the database, which is not there yet";
+                let detail = "not probed: the call would create the database, which does not exist \
+                              yet";
                 self.skipped("glue:CreateDatabase", &place, detail);
                 let resource = self.glue_arn(catalog, &format!("database/{}", catalog.database));
                 self.fix(format!(
-                    "a first run needs it, on {resource}; or create the database yourself"
+                    "a first run needs this permission on {resource}; or create the database \
+                     yourself"
                 ));
             }
             Came::Refused => {
@@ -90,7 +92,12 @@ impl Doctor<'_> {
             .iter()
             .any(|c| c.outcome == Outcome::Unreachable && c.subject == "glue:GetDatabase")
         {
-            return self.skipped("glue", &place, "the rest was not tried: Glue does not answer");
+            return self.skipped(
+                "glue",
+                &place,
+                "remaining checks not tried: Glue does not \
+                                                 respond",
+            );
         }
         self.read_calls(&target, &catalog.table, "asked for the lake's own table").await;
         self.write_calls(&target).await;
@@ -168,7 +175,8 @@ impl Doctor<'_> {
             Err(refusal) if refusal.is_absent() => true,
             Err(refusal) => {
                 let detail = format!(
-                    "no run needs it; without it the rest cannot be tried on a temporary table: {}",
+                    "runs do not need this permission, but without it the rest cannot be tried on \
+                     a temporary table: {}",
                     refusal.said()
                 );
                 self.note(Outcome::Warning, "glue:DeleteTable", &place, detail);
@@ -179,7 +187,7 @@ impl Doctor<'_> {
         if can_remove {
             let call = client.create_table().set_catalog_id(catalog.catalog_id.clone());
             let call = call.database_name(&catalog.database).set_table_input(target.table("probe"));
-            let tried = "made a temporary table";
+            let tried = "created a temporary table";
             let came = self.came(target, "glue:CreateTable", &place, tried, call.send().await);
             is_made = came == Came::Done;
         } else {
@@ -190,13 +198,17 @@ impl Doctor<'_> {
             match delete().await.map_err(Refusal::from) {
                 Ok(_) => self.ok("glue:DeleteTable", &place, "removed the temporary table"),
                 Err(refusal) => {
-                    let detail = format!("the temporary table is left: {}", refusal.said());
+                    let detail = format!(
+                        "the temporary table could not be removed: \
+                                          {}",
+                        refusal.said()
+                    );
                     self.note(Outcome::Warning, "glue:DeleteTable", &place, detail);
                     self.fix(format!("remove it: DROP TABLE {}.{probe}", catalog.database));
                 }
             }
         } else if can_remove {
-            self.skipped("glue:DeleteTable", &place, format!("{NOT_REFUSED}; no run needs it"));
+            self.skipped("glue:DeleteTable", &place, format!("{NOT_REFUSED}; runs do not need it"));
         }
     }
 
@@ -212,7 +224,7 @@ impl Doctor<'_> {
         let call = call.database_name(database).table_name(probe);
         let made = call.partition_input_list(target.partition("probe")).send().await;
         let errors = made.as_ref().ok().and_then(|made| made.errors.clone());
-        let tried = "made a partition";
+        let tried = "created a partition";
         self.came_each(target, "glue:BatchCreatePartition", place, tried, made, errors);
 
         let call = client.batch_update_partition().set_catalog_id(owner.clone());
@@ -299,9 +311,9 @@ impl Doctor<'_> {
         };
         if refusal.is_absent() {
             match action {
-                "glue:GetDatabase" => self.ok(action, place, "looked for it: it is not there yet"),
+                "glue:GetDatabase" => self.ok(action, place, "looked for it: does not exist yet"),
                 "glue:GetTable" | "glue:GetPartitions" | "glue:BatchGetPartition" => {
-                    self.ok(action, place, format!("{tried}: allowed, it is not there yet"));
+                    self.ok(action, place, format!("{tried}: allowed; does not exist yet"));
                 }
                 _ => self.skipped(action, place, NOT_REFUSED),
             }
@@ -370,7 +382,7 @@ impl Target<'_> {
     fn table(&self, note: &str) -> Option<TableInput> {
         TableInput::builder()
             .name(&self.probe)
-            .description("A probe of `trailmill doctor`, which removes it")
+            .description("A probe of `trailmill doctor`, normally removed at once")
             .table_type("EXTERNAL_TABLE")
             .parameters("EXTERNAL", "TRUE")
             .parameters("trailmill.doctor", note)

@@ -64,9 +64,10 @@ impl Doctor<'_> {
             }
         }
         for endpoint in aws.plain_endpoints() {
-            self.note(Outcome::Warning, "endpoint", &endpoint, "it is reached without encryption");
+            self.note(Outcome::Warning, "endpoint", &endpoint, "the connection is not encrypted");
             self.fix(
-                "give an https:// address: whoever is on the way can read the logs and change them",
+                "give an https:// address: without encryption, anyone on the network path can read \
+                 and change the logs",
             );
         }
         self.who.region = aws.region().map(str::to_owned);
@@ -93,8 +94,8 @@ impl Doctor<'_> {
         let client = aws_sdk_sts::Client::from_conf(config.build());
         let refusal: Refusal = match client.get_caller_identity().send().await {
             Ok(found) => {
-                let account = found.account().unwrap_or("which STS does not name");
-                let detail = format!("whose credentials they are: account {account}");
+                let account = found.account().unwrap_or("unknown");
+                let detail = format!("credentials of account {account}");
                 self.ok("identity", found.arn().unwrap_or(""), detail);
                 (self.who.arn, self.who.account) = (found.arn, found.account);
                 return;
@@ -111,10 +112,7 @@ impl Doctor<'_> {
             _ => self.skipped(
                 "identity",
                 "",
-                format!(
-                    "sts:GetCallerIdentity was not answered, which no run needs: {}",
-                    refusal.said()
-                ),
+                format!("sts:GetCallerIdentity failed, which runs do not need: {}", refusal.said()),
             ),
         }
     }
@@ -133,7 +131,7 @@ impl Doctor<'_> {
             seen = date.seen();
         }
         let Some((skew, is_ahead)) = seen else {
-            return self.skipped("clock", "", "no answer said what time it is");
+            return self.skipped("clock", "", "no response had a date");
         };
         let way = if is_ahead { "ahead of" } else { "behind" };
         let detail = format!("{skew} seconds {way} AWS");

@@ -219,8 +219,7 @@ impl Doctor<'_> {
         let said = refusal.said();
         if refusal.is_unreachable() {
             self.note(Outcome::Unreachable, action, place, format!("{tried}: {said}"));
-            return self
-                .fix("look at the network, the endpoint and the region, and try again later");
+            return self.fix("check the network, the endpoint and the region, and try again later");
         }
         if let Some(advice) = refusal.advice() {
             self.note(Outcome::Failed, action, place, format!("{tried}: {said}"));
@@ -238,7 +237,7 @@ impl Doctor<'_> {
         self.needs.allow(sid, action, resources);
         let more = match self.options.request_payer || !action.starts_with("s3:") {
             true => "",
-            false => "; a bucket whose requester pays wants `--request-payer`",
+            false => "; for a bucket whose requester pays, give `--request-payer`",
         };
         self.fix(format!("allow {action}, see the policy below{more}"));
     }

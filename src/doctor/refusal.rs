@@ -109,13 +109,13 @@ impl Refusal {
     pub(super) fn advice(&self) -> Option<&'static str> {
         Some(match self.code.as_str() {
             "InvalidAccessKeyId" | "InvalidClientTokenId" | "UnrecognizedClientException" => {
-                "the access key is not known: look at the profile and at AWS_ACCESS_KEY_ID"
+                "unknown access key: check the profile and AWS_ACCESS_KEY_ID"
             }
             "SignatureDoesNotMatch" | "InvalidSignatureException" => {
-                "the secret key does not fit the access key, or the clock is wrong"
+                "the secret key does not match the access key, or the clock is wrong"
             }
             "RequestTimeTooSkewed" => {
-                "set the clock: AWS takes requests of the last 15 minutes only"
+                "set the clock: AWS accepts only requests of the last 15 minutes"
             }
             "ExpiredToken"
             | "ExpiredTokenException"
@@ -125,8 +125,11 @@ impl Refusal {
             }
             "InvalidObjectState" => "the object is archived: restore it, or leave it out",
             "KMS.DisabledException" => "the key is disabled: enable it",
-            "KMS.NotFoundException" => "there is no such key in the bucket's region",
-            "KMS.KMSInvalidStateException" => "the key is about to be deleted: cancel that",
+            "KMS.NotFoundException" => "key not found in the bucket's region",
+            "KMS.KMSInvalidStateException" => {
+                "the key is scheduled for deletion: cancel the \
+                                               deletion"
+            }
             _ => return None,
         })
     }

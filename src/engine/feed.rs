@@ -196,7 +196,7 @@ impl Feed {
             None => {
                 // A listing that ended without saying so must not pass for a complete one.
                 if !self.seen().is_complete {
-                    return Err(Error::new(ErrorKind::Bug, "the listing broke off"));
+                    return Err(Error::new(ErrorKind::Bug, "the listing ended unexpectedly"));
                 }
                 self.is_listed = true;
                 self.cut.end(&mut self.ready);

@@ -53,7 +53,10 @@ impl FromStr for SchemaMode {
         match text {
             "evolve" => Ok(Self::Evolve),
             "frozen" => Ok(Self::Frozen),
-            _ => Err(Error::config(format!("`{text}` is neither evolve nor frozen"))),
+            _ => Err(Error::config(format!(
+                "unknown schema mode `{text}`: expected evolve or \
+                                            frozen"
+            ))),
         }
     }
 }
@@ -74,7 +77,10 @@ impl FromStr for Duplicates {
         match text {
             "drop" => Ok(Self::Drop),
             "keep" => Ok(Self::Keep),
-            _ => Err(Error::config(format!("`{text}` is neither drop nor keep"))),
+            _ => Err(Error::config(format!(
+                "unknown rule for duplicates `{text}`: expected drop or \
+                                            keep"
+            ))),
         }
     }
 }

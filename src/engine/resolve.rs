@@ -373,7 +373,14 @@ pub(crate) fn scope_of(row: &Row) -> Scope {
 }
 
 async fn read_copies(storage: Storage, key: String) -> Result<(String, Bytes)> {
-    let gone = || Error::new(ErrorKind::Damaged, "fingerprints of a unit are gone").at("key", &key);
+    let gone = || {
+        Error::new(
+            ErrorKind::Damaged,
+            "fingerprints of a unit are \
+                                                  missing",
+        )
+        .at("key", &key)
+    };
     let bytes = storage.read(&key).await?.ok_or_else(gone)?;
     Ok((key, bytes))
 }

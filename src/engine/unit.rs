@@ -77,8 +77,8 @@ impl Unit {
         let decided = plan.leave_out(storage, &self.id, missing).await?;
         let is_out = |key: &str| decided.iter().any(|object| object.object == key);
         if let Some(key) = lost.iter().find(|key| !is_out(key)) {
-            let message = "an object that another attempt at its unit has read cannot be read; run the \
-                           child again, or give the plan up with `trailmill plan discard`";
+            let message = "an object that another attempt at its unit has read cannot be read; run \
+                           the child again, or discard the plan with `trailmill plan discard`";
             return Err(Error::new(ErrorKind::Unavailable, message).at("object", key));
         }
         fetched.retain(|fetched| !is_out(&fetched.object.key));

@@ -477,8 +477,8 @@ async fn tell_damaged(storage: &Storage, key: &str, err: Error) -> Result<u64> {
         return Err(err);
     }
     tell(&format!(
-        "the checkpoint {key} is damaged and left out: all manifests are read, and the next run that \
-         converts makes it again"
+        "ignoring the damaged checkpoint {key}: all manifests are read instead, and the next \
+         conversion rebuilds it"
     ));
     whole::checkpointed(storage).await
 }
@@ -489,8 +489,8 @@ async fn newest_checkpoint(storage: &Storage) -> Result<Option<String>> {
 }
 
 fn damaged(key: &str) -> Error {
-    let message = "part of the ledger is damaged; without the folders `checkpoints` and `ledger`, \
-                   it is made again from the manifests";
+    let message = "part of the ledger is damaged: remove the folders `checkpoints` and `ledger`, \
+                   and it is rebuilt from the manifests";
     Error::new(ErrorKind::Damaged, message).at("key", key)
 }
 

@@ -76,18 +76,16 @@ fn check(key: &str, format: Option<u64>) -> Result<()> {
     let message = match format {
         Some(FORMAT) => return Ok(()),
         Some(newer) if newer > FORMAT => format!(
-            "the lake was written by a newer version of trailmill: format {newer}, and this program \
-             knows {FORMAT}; upgrade trailmill"
+            "the lake was written by a newer version of trailmill: format {newer}, but this \
+             program supports {FORMAT}; upgrade trailmill"
         ),
         Some(older) => format!(
-            "the lake was written by an older version of trailmill: format {older}, and this program \
-             reads {FORMAT} only; convert into a new lake"
+            "the lake was written by an older version of trailmill: format {older}, but this \
+             program reads only {FORMAT}; convert into a new lake"
         ),
-        None => {
-            "the document has no format version: a version of trailmill wrote it that was never \
-                 released; convert into a new lake"
-                .to_owned()
-        }
+        None => "the document has no format version: an unreleased version of trailmill wrote it; \
+             convert into a new lake"
+            .to_owned(),
     };
     Err(Error::config(message).at("key", key))
 }

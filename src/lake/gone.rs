@@ -50,8 +50,8 @@ pub async fn read_gone(storage: &Storage) -> Result<Vec<GoneFile>> {
         match unpack::<Vec<GoneFile>>(&listed.key, &bytes) {
             Ok(files) => gone.extend(files),
             Err(err) if err.kind() == ErrorKind::Damaged => tell(&format!(
-                "the list {} of data files that are gone is damaged and left out: \
-                 `trailmill catalog sync` makes it again",
+                "ignoring the damaged list {} of missing data files: `trailmill catalog sync` \
+                 rebuilds it",
                 listed.key
             )),
             Err(err) => return Err(err),

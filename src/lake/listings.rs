@@ -50,8 +50,8 @@ impl CompleteListing {
             match document::parse(&listed.key, &bytes) {
                 Ok(listing) => out.push(listing),
                 Err(err) if err.kind() == ErrorKind::Damaged => tell(&format!(
-                    "the document {} of a complete listing is damaged and left out: its source is \
-                     listed as a whole, which makes it again",
+                    "ignoring the damaged document {} of a complete listing: its source is listed \
+                     in full, which rebuilds it",
                     listed.key
                 )),
                 Err(err) => return Err(err),

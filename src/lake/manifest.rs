@@ -333,8 +333,8 @@ impl Intent {
         let name = key.rsplit('/').next().and_then(|name| name.strip_suffix(".json.gz"));
         let Some(unit) = name.and_then(UnitId::parse) else { return Err(err) };
         tell(&format!(
-            "the intent {key} is damaged, as by a loss of power: if its unit is not in the lake, it is \
-             given up, and its objects are converted anew"
+            "ignoring the damaged intent {key}, perhaps after a power loss: if its unit is not in \
+             the lake, its objects are converted again"
         ));
         // Which barrier it came after is not known: only a new one ends it for certain.
         Ok(Self { unit, settings: format!("{BARRIER}{}", u64::MAX), objects: Vec::new() })

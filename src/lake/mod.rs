@@ -95,7 +95,7 @@ pub async fn read_lock(storage: &Storage, summary: &Summary) -> Result<Lock> {
 pub async fn read_lock_version(storage: &Storage, name: &LockName) -> Result<Lock> {
     let key = lock_key(name);
     let message = "schema lock is gone or damaged: put it back from a backup or an earlier version of \
-                   the object; nothing else says which columns the files were written with";
+                   the object; no other document records the columns of the files";
     let damaged = || Error::new(ErrorKind::Damaged, message).at("key", &key);
     let bytes = storage.read(&key).await?.ok_or_else(damaged)?;
     let lock = document::parse(&key, &bytes).map_err(|err| match err.kind() {

@@ -88,7 +88,7 @@ impl WorkPlan {
             Put::Created | Put::Same => Ok(()),
             Put::Differs => Err(Error::new(
                 ErrorKind::Damaged,
-                "two attempts at a unit of the plan did not do the same",
+                "two attempts at a unit of the plan had different results",
             )
             .at("unit", &done.manifest.unit)),
         }
@@ -100,7 +100,7 @@ impl WorkPlan {
     /// `Damaged` when it is not there or cannot be read; `Unavailable`, `Denied`, `Io`.
     pub async fn read_done(&self, storage: &Storage, unit: u64) -> Result<UnitDone> {
         let key = self.done_key(unit);
-        let gone = || Error::new(ErrorKind::Damaged, "unit of the plan is gone").at("key", &key);
+        let gone = || Error::new(ErrorKind::Damaged, "unit of the plan is missing").at("key", &key);
         let bytes = storage.read(&key).await?.ok_or_else(gone)?;
         let done: UnitDone = unpack(&key, &bytes).map_err(|err| {
             if err.kind() == ErrorKind::Config {
@@ -111,7 +111,7 @@ impl WorkPlan {
             Error::new(ErrorKind::Damaged, message).at("key", &key).because(err)
         })?;
         if done.manifest.unit.number != self.first_number + unit {
-            let message = "unit of the plan says that it is another";
+            let message = "document of a plan's unit names another unit";
             return Err(Error::new(ErrorKind::Damaged, message).at("key", &key));
         }
         Ok(done)

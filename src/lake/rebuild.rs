@@ -110,8 +110,8 @@ pub(super) async fn rebuild(storage: &Storage, part: &Part, cut: Cut) -> Result<
     let key = part.key();
     // Who may only read goes on with what is in memory.
     let is_put = storage.put_hashed(&key, bytes.clone()).await.is_ok();
-    let how = if is_put { "made again" } else { "read" };
-    tell(&format!("the part {key} of the ledger is damaged: it was {how} from all manifests"));
+    let how = if is_put { "rebuilt" } else { "read" };
+    tell(&format!("the part {key} of the ledger is damaged and was {how} from all manifests"));
     Ok(Some(bytes))
 }
 

@@ -175,8 +175,8 @@ impl Wreck {
             }) => (partition_by, database, compression, *nested, settings.clone(), schema),
             None => {
                 let (Some(last), Some(known)) = (last, &self.checkpoint) else {
-                    let message = "nothing says how the lake was written: it has neither manifests \
-                                       nor a checkpoint; put them back from a backup, or convert into a \
+                    let message = "cannot tell how the lake was written: it has neither manifests \
+                                   nor a checkpoint; put them back from a backup, or convert into a \
                                        new lake";
                     return Err(Error::new(ErrorKind::Damaged, message));
                 };

@@ -115,8 +115,8 @@ pub async fn refuse_forgotten(storage: &Storage) -> Result<()> {
     for folder in ["checkpoints", "ledger", "listings", "runs"] {
         let folder = format!("{OWN}/{folder}");
         if !storage.is_empty(&folder).await? {
-            let message = "the lake has no manifests, and it had some: put the folder \
-                           `_trailmill/manifests` back from a backup, or convert into a new lake";
+            let message = "the lake's manifests are gone: put the folder `_trailmill/manifests` \
+                           back from a backup, or convert into a new lake";
             return Err(Error::new(ErrorKind::Damaged, message).at("written after them", folder));
         }
     }

@@ -206,7 +206,7 @@ impl WorkPlan {
         let Some(bytes) = storage.read(&key).await? else { return Ok(None) };
         let plan: Self = document::parse(&key, &bytes)?;
         if plan.id != id || !plan.is_sound() {
-            let message = "plan is damaged: what it says does not agree with itself";
+            let message = "plan is damaged: its contents are inconsistent";
             return Err(Error::new(ErrorKind::Damaged, message).at("key", &key));
         }
         Ok(Some(plan))
@@ -263,8 +263,8 @@ impl WorkPlan {
             None => Ok(()),
             Some(plan) => Err(Error::new(
                 ErrorKind::Busy,
-                "the lake has an open plan: run its jobs and `trailmill finish`, or give it up with \
-                 `trailmill plan discard`",
+                "the lake has an open plan: run its jobs and `trailmill finish`, or discard it \
+                 with `trailmill plan discard`",
             )
             .at("plan", storage.address() + &plan.key())),
         }
@@ -302,9 +302,9 @@ impl WorkPlan {
         let how = match self.ended(storage).await? {
             None => return Ok(()),
             Some(PlanEnd::Finished) => "finished",
-            Some(PlanEnd::Discarded) => "given up",
+            Some(PlanEnd::Discarded) => "discarded",
         };
-        let message = format!("the plan was {how} meanwhile");
+        let message = format!("the plan was {how} by another command");
         Err(Error::new(ErrorKind::Busy, message).at("plan", &self.id))
     }
 
@@ -380,7 +380,7 @@ impl WorkPlan {
     /// `Damaged` when it is gone or cannot be read; `Unavailable`, `Denied`, `Io`.
     pub async fn read_part(&self, storage: &Storage, part: usize) -> Result<Vec<PlannedUnit>> {
         let key = self.part_key(part);
-        let gone = || Error::new(ErrorKind::Damaged, "part of the plan is gone").at("key", &key);
+        let gone = || Error::new(ErrorKind::Damaged, "part of the plan is missing").at("key", &key);
         unpack(&key, &storage.read(&key).await?.ok_or_else(gone)?)
     }
 

@@ -89,7 +89,7 @@ impl FileCheck {
 ///
 /// # Errors
 /// `Io`, `Denied` or `Unavailable` when the lake cannot be listed.
-pub async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Result<FileCheck> {
+pub(super) async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Result<FileCheck> {
     let intents = Intent::read_all(storage).await?;
     let unfinished: HashSet<String> = intents.iter().map(|i| i.unit.to_string()).collect();
     let plan = WorkPlan::find_open(storage).await?;
@@ -130,7 +130,11 @@ pub async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Result<Fi
 ///
 /// # Errors
 /// `Busy` when another run has the lake or has committed; `Io`, `Denied` or `Unavailable` from the store.
-pub async fn settle_files(storage: &Storage, check: &FileCheck, accepts_loss: bool) -> Result<()> {
+pub(super) async fn settle_files(
+    storage: &Storage,
+    check: &FileCheck,
+    accepts_loss: bool,
+) -> Result<()> {
     let is_free = |key: &&String| {
         unit_of(key).and_then(number_of).is_none_or(|number| number >= check.next_number)
     };

@@ -177,7 +177,7 @@ fn convert_with(
     unreadable.report(&mut report);
     let seen = feed.seen();
     let Target::Lake { mut known, .. } = target else {
-        return Err(Error::new(ErrorKind::Bug, "the lake was no lake"));
+        return Err(Error::new(ErrorKind::Bug, "the target of a conversion is not a lake"));
     };
     if is_through && report.units == 0 && unreadable.count() == 0 {
         refuse_nothing(&known, &seen.report)?;
@@ -209,7 +209,8 @@ fn convert_with(
     report.warnings.extend(loss_warning(lake).filter(|_| !options.restore));
     note_unrecognized(&mut report, !lake.tables.is_empty());
     if is_key_restored {
-        let restored = "the key of the lake's fingerprints was gone or damaged, and was restored";
+        let restored = "the key of the lake's fingerprints was missing or damaged and has been \
+                        restored";
         report.warnings.push(restored.to_owned());
     }
     report.objects_ignored += seen.report.objects_ignored;

@@ -41,7 +41,7 @@ async fn discard(plan: &WorkPlan, storage: &Storage) -> Result<()> {
         // An attempt that was killed may have left something; what was written since then is not ours.
         Some(PlanEnd::Discarded) => {}
         None if is_own(plan, storage, &plan.committed(storage).await?).await? => {
-            let message = "units of the plan are in the lake by now: finish it";
+            let message = "some units of the plan are in the lake already: run `trailmill finish`";
             return Err(Error::config(message).at("plan", &plan.id));
         }
         None => {

@@ -234,8 +234,8 @@ impl Finish<'_> {
         let Self { plan, storage, .. } = *self;
         let there = plan.committed(storage).await?;
         if !there.is_empty() && !is_own(plan, storage, &there).await? {
-            let message = "another run has used the numbers of the plan's units: give it up with \
-                           `trailmill plan discard`";
+            let message = "another run has used the numbers of the plan's units: discard the plan \
+                           with `trailmill plan discard`";
             return Err(Error::new(ErrorKind::Damaged, message).at("plan", &plan.id));
         }
         let Some(last) = there.last().copied() else { return Ok(None) };

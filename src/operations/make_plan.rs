@@ -82,7 +82,8 @@ pub fn make_plan(options: &ConvertOptions, shards: Shards, most_sampled: usize) 
     check_places(options)?;
     check_names(options)?;
     if options.strict {
-        let message = "`--strict` looks at everything before anything is committed: not for a plan";
+        let message = "`--strict` cannot be used for a plan: it checks all input before anything \
+                       is committed";
         return Err(Error::config(message));
     }
     let runtime = runtime()?;

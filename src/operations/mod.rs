@@ -1,13 +1,17 @@
 //! What the product does, a verb a file: each joins the rooms below it into one run.
 
+mod array_cost;
 mod check_files;
 mod convert;
 mod discard_plan;
 mod estimate;
 mod finish_plan;
 mod infer;
+mod lake_catalog;
+mod list_quarantine;
 mod look_back;
 mod make_plan;
+mod open_lake;
 mod open_plan;
 mod options_check;
 mod preflight;
@@ -20,16 +24,22 @@ mod run_log;
 mod stratified_sample;
 mod strict;
 mod sweep;
+mod sync;
 mod target;
 
-pub use check_files::{FileCheck, check_files, settle_files};
+pub use array_cost::{ArrayCost, Prices};
+pub use check_files::FileCheck;
 pub use convert::convert;
 pub use discard_plan::{DiscardOptions, discard_plan};
 pub use estimate::{PlanReport, plan};
 pub use finish_plan::{FinishOptions, Finished, Missing, finish_plan};
 pub use infer::infer;
+pub use lake_catalog::{LakeCatalog, RegisteredTable};
+pub use list_quarantine::list_quarantine;
 pub use make_plan::{Planned, Shards, make_plan};
+pub use open_lake::{open_lake, read_lake_lock};
 pub use open_plan::{find_plan, lake_of_plan};
-pub use register::{after_commit, apply_plans, catalog_plan, open_catalog, refresh_catalog};
-pub use repair::{RepairReport, RepairedUnit, base_table, repair};
+
+pub use repair::{RepairReport, RepairedUnit, repair};
 pub use run_child::{Shard, ShardOptions, convert_plan};
+pub use sync::{Differences, SyncOptions, sync};

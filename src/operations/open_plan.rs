@@ -4,6 +4,7 @@ use crate::engine::{CatalogOptions, ConvertOptions, Duplicates};
 use crate::error::{Error, Result};
 use crate::lake::{Manifest, PlanSettings, WorkPlan};
 use crate::location::Location;
+use crate::operations::open_lake::open_lake;
 use crate::storage::{OWN, S3, Storage};
 
 /// Says where a plan's lake is, and which plan is meant: the address of its document, or that of the
@@ -35,18 +36,10 @@ pub fn lake_of_plan(address: &Location) -> Location {
 /// `Config` for what is no lake, has no plan of that name, or has no plan and no unit at all; `Damaged`, `Unavailable`, `Denied`, `Io`.
 pub async fn find_plan(address: &Location, s3: &S3) -> Result<(Storage, Option<WorkPlan>)> {
     if address.local().is_some_and(|path| path.as_os_str().is_empty()) {
-        return Err(Error::config("no plan and no lake is named"));
+        return Err(Error::config("no plan or lake given"));
     }
     let (lake, id) = plan_in(address);
-    let no_lake =
-        || Error::config("this is no lake: it has no `_trailmill` folder").at("lake", &lake);
-    if lake.local().is_some_and(|folder| !folder.join(OWN).is_dir()) {
-        return Err(no_lake());
-    }
-    let storage = Storage::open(&lake, s3).await?;
-    if lake.is_s3() && storage.is_empty(OWN).await? {
-        return Err(no_lake());
-    }
+    let storage = open_lake(&lake, s3).await?;
     let plan = match id {
         None => match WorkPlan::find_open(&storage).await? {
             None if is_unused(&storage).await? => {
@@ -58,7 +51,7 @@ pub async fn find_plan(address: &Location, s3: &S3) -> Result<(Storage, Option<W
         },
         Some(id) => {
             let plan = WorkPlan::read(&storage, &id).await?;
-            Some(plan.ok_or_else(|| Error::config("there is no such plan").at("plan", address))?)
+            Some(plan.ok_or_else(|| Error::config("plan not found").at("plan", address))?)
         }
     };
     Ok((storage, plan))

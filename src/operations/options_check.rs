@@ -8,7 +8,7 @@ use crate::location::Location;
 /// A lake inside its source would be read as a source the next time.
 pub(super) fn check_places(options: &ConvertOptions) -> Result<()> {
     let inside = |lake: &dyn std::fmt::Display, source: &Location| {
-        Error::config("the lake and a source lie inside one another")
+        Error::config("the lake and a source overlap: one is inside the other")
             .at("lake", lake)
             .at("source", source)
     };
@@ -30,7 +30,7 @@ pub(super) fn check_places(options: &ConvertOptions) -> Result<()> {
             });
         }
         Location::Local(lake) => std::path::absolute(lake)
-            .map_err(|err| Error::config("the lake's path is no path").because(err))?,
+            .map_err(|err| Error::config("invalid lake path").because(err))?,
     };
     let lake = lake.canonicalize().unwrap_or(lake);
     for source in &options.sources {
@@ -50,7 +50,7 @@ pub(super) fn check_names(options: &ConvertOptions) -> Result<()> {
         // The longest suffix of a family's table must fit, too.
         if !is_name(name) || name.starts_with('_') || name.len() > 200 {
             return Err(Error::config(format!(
-                "`{name}` is no {what} name: use a-z, 0-9 and _, and begin with a letter"
+                "invalid {what} name `{name}`: expected a-z, 0-9 and _, beginning with a letter"
             )));
         }
     }

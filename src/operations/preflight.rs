@@ -24,15 +24,15 @@ pub(super) async fn refuse_empty(options: &ConvertOptions) -> Result<Vec<String>
         }
     }
     if empty.len() < options.sources.len() || knows_any(options, &empty).await? {
-        let warning = |source: &&Location| format!("nothing lies in {source}: look at the address");
+        let warning = |source: &&Location| format!("nothing found in {source}: check the address");
         // Of those that are known one by one, nothing need be said every night.
         let is_all = empty.len() == options.sources.len();
         return Ok(empty.iter().filter(|_| !is_all).map(warning).collect());
     }
     let places: Vec<String> = empty.iter().map(ToString::to_string).collect();
     let message = format!(
-        "nothing lies in {}, and the lake knows no object of it: look at the address; a prefix is the \
-         start of keys, letter by letter",
+        "nothing found in {}, and the lake has no object of it: check the address; a prefix must \
+         match the start of the keys exactly",
         places.join(", ")
     );
     Err(Error::config(message))
@@ -84,11 +84,11 @@ pub(super) fn refuse_nothing(known: &Known, listing: &ListingReport) -> Result<(
         seen.push(format!("{objects} left out by options"));
     }
     if seen.is_empty() {
-        seen.push("nothing that could be one".to_owned());
+        seen.push("nothing else either".to_owned());
     }
     let message = format!(
-        "the sources hold no CloudTrail log to convert, but {}: look at addresses and options; nothing \
-         was converted",
+        "no CloudTrail log to convert found in the sources, but {}: check addresses and options; \
+         nothing was converted",
         seen.join(" and ")
     );
     Err(Error::config(message))

@@ -1,8 +1,8 @@
 //! From manifests and the lock to the catalog: what the lake says the tables are.
 
 use crate::catalog::{
-    Catalog, Column, Comparison, Existing, GlueCatalog, LAKE, LocalCatalog, OnExtraPartition,
-    PartitionDefinition, Permission, Plan, Publication, Reading, TableDefinition, plan,
+    Catalog, CatalogDiff, Column, Comparison, Existing, GlueCatalog, LAKE, LocalCatalog,
+    OnExtraPartition, PartitionDefinition, Permission, Publication, Reading, TableDefinition, diff,
     projection_parameters, refuse_foreign,
 };
 use crate::engine::{CatalogKind, CatalogOptions, Refreshed};
@@ -93,7 +93,7 @@ fn keys_of(partition_by: &str) -> Vec<String> {
 /// # Errors
 /// `Config` when the lake cannot have that catalog, or when Glue cannot be reached for lack of a
 /// region or credentials, or when its database is missing and may not be made.
-pub async fn open_catalog(
+pub(super) async fn open_catalog(
     storage: &Storage,
     lake: &Summary,
     options: &CatalogOptions,
@@ -158,12 +158,12 @@ pub(super) async fn refuse_others_tables(
 
 /// What is wrong with a setting when something has been written already: that exit code says that nothing
 /// was done.
-pub fn after_commit(err: Error) -> Error {
+pub(super) fn after_commit(err: Error) -> Error {
     if err.kind() != ErrorKind::Config {
         return err;
     }
-    let message = "stopped after something was written: what is committed stays; mend the cause, and run \
-                   the same command or `trailmill catalog sync`";
+    let message = "stopped after changes were written: committed data stays; fix the cause, and \
+                   run the same command or `trailmill catalog sync`";
     Error::new(ErrorKind::Io, message).because(err)
 }
 
@@ -192,20 +192,20 @@ fn published(
     table
 }
 
-/// Compares the lake with its catalog; one plan per table, empty ones included.
+/// Compares the lake with its catalog; one diff per table, empty ones included.
 ///
 /// # Errors
 /// `Damaged` for a catalog document that cannot be read, `Config` for a foreign table of the name,
 /// `Denied` and `Unavailable` from Glue.
-pub async fn catalog_plan(
+pub(super) async fn catalog_diffs(
     catalog: &Catalog,
     storage: &Storage,
     lake: &Summary,
     lock: &Lock,
     options: &CatalogOptions,
     comparison: Comparison,
-) -> Result<Vec<Plan>> {
-    let mut plans = Vec::new();
+) -> Result<Vec<CatalogDiff>> {
+    let mut diffs = Vec::new();
     for (table, partitions) in tables(storage, lake, lock, options) {
         let reading = Reading {
             comparison,
@@ -216,23 +216,23 @@ pub async fn catalog_plan(
         // A lake's own catalog moves with it; in a shared one, lakes must not take each other's tables.
         let address = matches!(catalog, Catalog::Glue(_)).then(|| storage.address());
         let table = published(table, &partitions, &existing, options, address);
-        let mut plan = plan(&table, &partitions, &existing, OnExtraPartition::Delete)?;
+        let mut diff = diff(&table, &partitions, &existing, OnExtraPartition::Delete)?;
         // Tables share the database: one creates it.
-        plan.create_database &= plans.iter().all(|earlier: &Plan| !earlier.create_database);
-        plans.push(plan);
+        diff.create_database &= diffs.iter().all(|earlier: &CatalogDiff| !earlier.create_database);
+        diffs.push(diff);
     }
-    Ok(plans)
+    Ok(diffs)
 }
 
-/// Does what plans say; returns the number of changes. Nothing is written where nothing changed.
+/// Does what diffs say; returns the number of changes. Nothing is written where nothing changed.
 ///
 /// # Errors
 /// See [`Catalog::apply`].
-pub async fn apply_plans(catalog: &Catalog, plans: &[Plan]) -> Result<u64> {
+pub(super) async fn apply_diffs(catalog: &Catalog, diffs: &[CatalogDiff]) -> Result<u64> {
     let mut changes = 0;
-    for plan in plans.iter().filter(|plan| !plan.is_empty()) {
-        let applied = catalog.apply(plan).await?;
-        let is_table_touched = plan.create_table.is_some() || plan.update_table.is_some();
+    for diff in diffs.iter().filter(|diff| !diff.is_empty()) {
+        let applied = catalog.apply(diff).await?;
+        let is_table_touched = diff.create_table.is_some() || diff.update_table.is_some();
         changes += applied.partitions + u64::from(is_table_touched);
     }
     Ok(changes)
@@ -241,8 +241,8 @@ pub async fn apply_plans(catalog: &Catalog, plans: &[Plan]) -> Result<u64> {
 /// Brings the lake's catalog in line with its manifests.
 ///
 /// # Errors
-/// See [`catalog_plan`] and [`Catalog::apply`].
-pub async fn refresh_catalog(
+/// See [`catalog_diffs`] and [`Catalog::apply`].
+pub(super) async fn refresh_catalog(
     catalog: &Catalog,
     storage: &Storage,
     lake: &Summary,
@@ -250,7 +250,7 @@ pub async fn refresh_catalog(
     options: &CatalogOptions,
 ) -> Result<Refreshed> {
     let comparison = Comparison::Fingerprints;
-    let plans = catalog_plan(catalog, storage, lake, lock, options, comparison).await?;
-    let changes = apply_plans(catalog, &plans).await?;
+    let diffs = catalog_diffs(catalog, storage, lake, lock, options, comparison).await?;
+    let changes = apply_diffs(catalog, &diffs).await?;
     Ok(Refreshed { changes, usage: catalog.usage() })
 }

@@ -55,7 +55,7 @@ impl RepairReport {
 }
 
 /// Returns the base name that the lake's tables were made with.
-pub fn base_table<'a>(tables: impl IntoIterator<Item = &'a String>) -> String {
+pub(super) fn base_table<'a>(tables: impl IntoIterator<Item = &'a String>) -> String {
     let name = tables.into_iter().next().map_or(DEFAULT_TABLE, String::as_str);
     let suffix =
         Family::ALL.iter().map(|f| f.suffix()).find(|s| !s.is_empty() && name.ends_with(s));
@@ -197,8 +197,8 @@ async fn identity_of(
         (Some(identity), None) => Ok(identity),
         (None, _) => Ok(format!("{number:016x}")),
         (Some(one), Some(other)) => {
-            let message = "files of two units have the number of one whose manifest is lost: move those \
-                           of the wrong one away";
+            let message = "files of two units have the number of a unit whose manifest is lost: \
+                           move the files of the wrong unit away";
             let units = format!("{begin}{one} and {begin}{other}");
             Err(Error::new(ErrorKind::Damaged, message).at("units", units))
         }

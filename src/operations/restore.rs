@@ -276,8 +276,8 @@ fn refuse_other_rule(options: &ConvertOptions, damaged: &[&Manifest]) -> Result<
         None => Ok(()),
         Some(manifest) => {
             let message = format!(
-                "files that are gone were converted with `--duplicates {given}`: restore them with \
-                 the same"
+                "missing files were converted with `--duplicates {given}`: restore them with the \
+                 same rule"
             );
             Err(Error::config(message).at("unit", &manifest.unit))
         }

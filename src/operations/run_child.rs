@@ -180,8 +180,8 @@ fn convert_part(
 fn gone(err: Error) -> Error {
     match err.place("object").map(str::to_owned) {
         Some(object) if err.kind() == ErrorKind::Unavailable => {
-            let message = "an object of the plan is gone or was replaced since it was listed; give \
-                           the plan up with `trailmill plan discard` and make another";
+            let message = "an object of the plan was removed or replaced since it was listed; \
+                           discard the plan with `trailmill plan discard` and make another";
             Error::new(ErrorKind::Io, message).at("object", object).because(err)
         }
         _ => err,
@@ -192,7 +192,7 @@ fn gone(err: Error) -> Error {
 fn convert_options(options: &ShardOptions, plan: &WorkPlan) -> Result<ConvertOptions> {
     if plan.program != env!("CARGO_PKG_VERSION") {
         let message = format!(
-            "the plan was made by version {} of this program; its jobs must run the same",
+            "the plan was made by version {} of this program; its jobs must run the same version",
             plan.program
         );
         return Err(Error::config(message).at("plan", &plan.id));
@@ -285,7 +285,7 @@ impl Units for ShardUnits {
 }
 
 fn broken_off() -> Error {
-    Error::new(ErrorKind::Bug, "reading the plan broke off")
+    Error::new(ErrorKind::Bug, "reading the plan ended unexpectedly")
 }
 
 /// Reads a part's units from the plan.

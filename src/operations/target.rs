@@ -101,15 +101,15 @@ fn has_file(place: PathBuf) -> std::io::Result<bool> {
 }
 
 fn not_a_lake(lake: &Location) -> Error {
-    let message = "not a trailmill lake, and not empty: `_trailmill/` not found beside what is there; \
-                   the lake is the last argument, and `--into-existing` makes one among other things";
+    let message = "not a trailmill lake, and not empty: `_trailmill/` not found; the lake is the \
+                   last argument, and `--into-existing` creates a lake beside existing files";
     Error::config(message).at("lake", lake)
 }
 
 fn holds_data(lake: &Location, table: &str) -> Error {
-    let message = "not a trailmill lake, and its tables' folders are not empty: `_trailmill/` is gone, \
-                   and what is there would be doubled; put it back from a backup, or convert into \
-                   another place";
+    let message = "not a trailmill lake, and its tables' folders are not empty: `_trailmill/` is \
+                   missing, and existing rows would be doubled; put it back from a backup, or \
+                   convert into another place";
     Error::config(message).at("lake", lake).at("folder", table)
 }
 

@@ -70,13 +70,13 @@ impl FromStr for Compression {
             ("zstd", None) => Ok(DEFAULT_COMPRESSION),
             ("zstd", Some(level)) => match level.parse() {
                 Ok(level @ 1..=22) => Ok(Self::Zstd(level)),
-                _ => Err(Error::config("a zstd level is a number from 1 to 22")),
+                _ => Err(Error::config("invalid zstd level: expected 1 to 22")),
             },
             ("snappy", None) => Ok(Self::Snappy),
             ("gzip", None) => Ok(Self::Gzip),
             ("none", None) => Ok(Self::None),
             _ => Err(Error::config(format!(
-                "`{text}` is no compression; choose zstd, zstd:LEVEL, snappy, gzip or none"
+                "unknown compression `{text}`: expected zstd, zstd:LEVEL, snappy, gzip or none"
             ))),
         }
     }

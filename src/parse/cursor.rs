@@ -292,10 +292,10 @@ fn reason(kind: &simd_json::ErrorType) -> &'static str {
     match kind {
         E::InvalidUtf8 => "not UTF-8",
         E::InvalidUnicodeCodepoint | E::InvalidUnicodeEscape => {
-            "a \\u escape that is no Unicode character (a lone surrogate?)"
+            "a \\u escape that is not a Unicode character (a lone surrogate?)"
         }
-        E::InvalidEscape => "an escape that JSON does not have",
-        E::InvalidNumber => "a number that JSON or a double cannot hold",
+        E::InvalidEscape => "an escape unknown to JSON",
+        E::InvalidNumber => "an invalid number, or one too large for a double",
         E::UnterminatedString => "a string without its closing quote",
         E::Eof => "ends in the middle of a value",
         other => {

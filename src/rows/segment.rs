@@ -276,7 +276,7 @@ fn text_of<'t>(
     };
     match packed_with(text) {
         Some(name) => Err(Error::bad_input(format!(
-            "object is packed with {name}, which is not read: unpack it, or use gzip"
+            "object is compressed with {name}, which is not supported: decompress it, or use gzip"
         ))),
         None => Ok((text, padding)),
     }

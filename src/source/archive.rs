@@ -159,7 +159,7 @@ fn tar_members(
     }
     let mut ending = archive.into_inner();
     if ending.zeros < 512 {
-        return Err(Error::bad_input("archive has no end: it seems to be truncated"));
+        return Err(Error::bad_input("archive has no end marker: it seems to be truncated"));
     }
     ending.refuse_more()?;
     Ok(passed_over)
@@ -208,8 +208,8 @@ impl<R: Read> Ending<R> {
                 return Ok(());
             }
             if self.zeros < count {
-                let message = "archive goes on after its end: what follows is not read; \
-                               are these several archives in one file?";
+                let message = "archive has data after its end, which is not read: does the file \
+                               hold several archives?";
                 return Err(Error::bad_input(message));
             }
         }

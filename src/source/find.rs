@@ -84,7 +84,7 @@ pub async fn known_object(
         if found.etag == etag {
             return Ok(found);
         }
-        let blocked = Some("not as it was when it was listed".to_owned());
+        let blocked = Some("changed since it was listed".to_owned());
         return Ok(Object { etag: etag.to_owned(), blocked, ..found });
     };
     let found = BucketObject { key: key.to_owned(), size, etag: etag.to_owned(), archived: None };

@@ -77,7 +77,7 @@ impl Read for Remote {
         }
         let from = self.block.get((self.at - self.block_start) as usize..).unwrap_or_default();
         if from.is_empty() {
-            let short = "the bucket's answer is shorter than the object is";
+            let short = "the response is shorter than the object";
             let short = Error::new(ErrorKind::Unavailable, short).at("object", &self.key);
             return Err(std::io::Error::other(short));
         }

@@ -69,13 +69,14 @@ impl Wanted {
     ) -> Result<Self> {
         let entry = archive.by_index_raw(index).map_err(damaged)?;
         if entry.encrypted() {
-            let message = "is encrypted, which is not read: unpack the archive with its password";
+            let message = "is encrypted, which is not supported: unpack the archive with its \
+                           password";
             return Err(Error::bad_input(message));
         }
         if !matches!(entry.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
             let method = method_name(entry.compression());
             let message =
-                format!("is compressed with {method}, which is not read: unpack the archive");
+                format!("is compressed with {method}, which is not supported: unpack the archive");
             return Err(Error::bad_input(message));
         }
         let (stored, size) = (entry.compressed_size(), entry.size());

@@ -729,7 +729,7 @@ fn is_too_large_to_skip(err: &object_store::Error) -> bool {
 }
 
 fn replaced(what: &str) -> Error {
-    Error::new(ErrorKind::Unavailable, "object was replaced while we read; run again")
+    Error::new(ErrorKind::Unavailable, "object was replaced while it was read; run again")
         .at("object", what)
 }
 
@@ -802,7 +802,7 @@ fn store_failed(action: &'static str, what: &str, err: object_store::Error) -> E
             }
             _ => format!("not allowed to {action} on {what}"),
         },
-        ErrorKind::Config => format!("there is no bucket for {what}"),
+        ErrorKind::Config => format!("bucket not found for {what}"),
         _ => match code {
             Some((code, _)) => format!("cannot {action}: {code}"),
             None => format!("cannot {action}"),
@@ -839,7 +839,7 @@ async fn region_of(client: &Client, name: &str) -> Result<Option<String>> {
             let region = answer.and_then(|answer| answer.headers().get("x-amz-bucket-region"));
             let region = region.map(str::to_owned);
             match answer.map(|answer| answer.status().as_u16()) {
-                Some(404) => Err(Error::config(format!("there is no bucket `{name}`"))),
+                Some(404) => Err(Error::config(format!("bucket `{name}` not found"))),
                 // Listing may be allowed for some prefixes only, which a HEAD does not name.
                 Some(301 | 307 | 400 | 403) => Ok(region),
                 _ => Err(failed("s3:ListBucket", &format!("s3://{name}"), &err)),
@@ -898,7 +898,7 @@ fn object_store_of(
 }
 
 fn encryption_key() -> Result<AmazonS3ConfigKey> {
-    let bug = |err: object_store::Error| Error::new(ErrorKind::Bug, "no such setting").because(err);
+    let bug = |err: object_store::Error| Error::new(ErrorKind::Bug, "unknown setting").because(err);
     "aws_server_side_encryption".parse().map_err(bug)
 }
 

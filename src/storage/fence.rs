@@ -146,7 +146,7 @@ impl Leased {
         }
         let asked = tokio::time::timeout(self.document.patience() / 2, self.ask(state)).await;
         let is_ours = asked.unwrap_or_else(|_| {
-            let message = "S3 does not answer whether the lake is still this run's";
+            let message = "cannot confirm the lake's lease: S3 does not respond";
             Err(Error::new(ErrorKind::Unavailable, message).at("lease", self.address()))
         })?;
         if is_ours {
@@ -211,8 +211,8 @@ impl Leased {
     }
 
     fn taken_over(&self) -> Error {
-        let message = "another run has taken over this lake while this one could not reach it; \
-                       nothing more was written";
+        let message = "another run took over this lake while this run could not reach it; nothing \
+                       more was written";
         Error::new(ErrorKind::Busy, message).at("lease", self.address())
     }
 

@@ -96,7 +96,8 @@ impl Storage {
                 let prefix = prefix.trim_matches('/');
                 let is_plain = prefix.is_empty() || prefix.split('/').all(is_plain_part);
                 if !is_plain {
-                    let message = "a lake's prefix has parts of letters, digits and `-_.=` only";
+                    let message = "invalid lake prefix: expected parts of letters, digits and \
+                                   `-_.=`";
                     return Err(Error::config(message).at("prefix", prefix));
                 }
                 let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
@@ -412,7 +413,7 @@ fn is_plain_part(part: &str) -> bool {
 }
 
 fn other_bytes(key: &str) -> Error {
-    Error::new(ErrorKind::Damaged, "the lake has other bytes here than an unfinished run wrote")
+    Error::new(ErrorKind::Damaged, "the bytes in the lake differ from those of an unfinished run")
         .at("key", key)
 }
 

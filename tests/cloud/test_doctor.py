@@ -336,7 +336,7 @@ def test_a_public_bucket_is_a_warning_in_plain_words(doctor, logs, lake, proxy, 
 
     by_policy, by_list = (found.one("public access", b.bucket) for b in (logs, lake))
     assert by_policy["outcome"] == by_list["outcome"] == "warning"
-    assert "anybody on the internet" in by_policy["detail"] and "policy" in by_policy["detail"]
+    assert "anyone on the internet" in by_policy["detail"] and "policy" in by_policy["detail"]
     assert "access control list" in by_list["detail"]
     assert f"put-public-access-block --bucket {lake.bucket} " in by_list["fix"]
 
@@ -384,7 +384,7 @@ def test_keys_that_are_not_known_are_no_missing_permission(doctor, logs, lake, p
     found = doctor(codes=(1,))
 
     assert found.having("missing") == [] and found.report["policy"] is None
-    assert "access key is not known" in found.one("s3:PutObject")["fix"]
+    assert "unknown access key" in found.one("s3:PutObject")["fix"]
 
 
 def test_no_credentials_at_all(logs, lake, endpoint):

@@ -229,7 +229,7 @@ def test_a_mistyped_prefix_and_an_empty_bucket_are_no_quiet_night(logs, new_buck
     for source in [f"{logs.url}/out/", f"{logs.url}/in/AWSLog/", empty]:
         for options in [[], ["--full"]]:
             said = convert(source, *options, codes=(2,))
-            assert "nothing lies in" in said.stderr and source in said.stderr and said.stdout == ""
+            assert "nothing found in" in said.stderr and source in said.stderr and said.stdout == ""
         for shards in [[], ["--shards", "2"]]:
             run_trailmill("plan", source, lake.url, *NO_CATALOG, *shards, endpoint=endpoint, codes=(2,))
     assert lake.keys() == []

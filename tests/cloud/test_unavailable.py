@@ -437,7 +437,7 @@ def test_a_file_or_a_folder_without_permission_does_not_stop_the_others(folder, 
     barred.chmod(0o755)
     assert as_nobody(*args)[0] == 0
     assert written() == 11 * RECORDS
-    assert "Nothing was set aside" in as_nobody("quarantine", path)[1]
+    assert "The quarantine is empty" in as_nobody("quarantine", path)[1]
 
 
 def test_a_folder_without_any_readable_file_ends_with_3(folder):

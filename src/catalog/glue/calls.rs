@@ -96,7 +96,7 @@ impl Patience {
         let pause = jittered(self.waits);
         if self.since.elapsed() + pause > self.limit {
             let message = format!(
-                "{}, and was given up after {} attempts in {} s (`--retry-timeout`)",
+                "{}; gave up after {} attempts in {} s (`--retry-timeout`)",
                 why.message(),
                 self.waits + 1,
                 self.limit.as_secs(),
@@ -346,6 +346,6 @@ mod tests {
 
         let err = outcome.expect_err("given up");
         assert_eq!(err.kind(), ErrorKind::Unavailable);
-        assert!(err.to_string().starts_with("glue:GetTable was throttled, and was given up"));
+        assert!(err.to_string().starts_with("glue:GetTable was throttled; gave up"));
     }
 }

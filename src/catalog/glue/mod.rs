@@ -1,6 +1,6 @@
 //! The AWS Glue Data Catalog.
 //!
-//! Reads a table into [`Existing`] and applies a [`Plan`], as the local catalog does. What is special
+//! Reads a table into [`Existing`] and applies a [`CatalogDiff`], as the local catalog does. What is special
 //! here comes from Glue, and from others who use the same catalog at the same time:
 //!
 //! - `UpdateTable` replaces the whole table: it is sent with the version that was read, so that a
@@ -16,8 +16,8 @@
 //! A permission that is missing, of IAM or Lake Formation, is named by the error.
 
 mod calls;
-mod convert;
 mod partitions;
+mod sdk_types;
 
 use std::time::Duration;
 
@@ -30,7 +30,9 @@ use aws_sdk_glue::config::timeout::TimeoutConfig;
 
 pub use self::calls::Permission;
 use self::calls::{Caller, Failed, What};
-use super::{Applied, Comparison, Existing, PartitionInput, Plan, Reading, TableInput, Usage};
+use super::{
+    Applied, CatalogDiff, Comparison, Existing, PartitionInput, Reading, TableInput, Usage,
+};
 use crate::aws::Aws;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -111,7 +113,7 @@ impl GlueCatalog {
         if self.options.create_database || self.has_database(database).await? {
             return Ok(());
         }
-        let message = "the database does not exist, and `--no-create-database` forbids making it";
+        let message = "the database does not exist, and `--no-create-database` forbids creating it";
         Err(Error::config(message).at("database", database))
     }
 
@@ -144,7 +146,7 @@ impl GlueCatalog {
         let answer = self.caller.find(&what, || request.clone().send()).await?;
         let Some(mut table) = answer.and_then(|answer| answer.table) else { return Ok(None) };
         let version = table.version_id.take();
-        Ok(Some((convert::table_from(table), version)))
+        Ok(Some((sdk_types::table_from(table), version)))
     }
 
     /// Returns the partitions of a table, sorted by values. Those with the table's columns share them;
@@ -164,7 +166,7 @@ impl GlueCatalog {
         Ok(found)
     }
 
-    /// Returns what [`super::plan()`] compares with: one call for a table that is not there, two and
+    /// Returns what [`super::diff()`] compares with: one call for a table that is not there, two and
     /// more for one that is.
     ///
     /// # Errors
@@ -199,30 +201,30 @@ impl GlueCatalog {
         Ok(found.unwrap_or_default().into_iter().map(keys).collect())
     }
 
-    /// Does what a plan says. Safe to repeat, also after it failed half-way.
+    /// Does what a diff says. Safe to repeat, also after it failed half-way.
     ///
     /// # Errors
     /// `Config` if the database is missing and may not be created, or if the table has become one
     /// that is not ours; `Denied` with the permission that is missing; `Unavailable` when Glue
     /// throttles or does not answer for too long; `Io` for what else Glue refuses.
-    pub async fn apply(&self, plan: &Plan) -> Result<Applied> {
+    pub async fn apply(&self, diff: &CatalogDiff) -> Result<Applied> {
         let mut applied = Applied::default();
-        if plan.create_database {
-            applied.files += self.create_database(&plan.database).await?;
+        if diff.create_database {
+            applied.files += self.create_database(&diff.database).await?;
         }
-        if plan.create_table.is_some() {
-            applied.files += self.create_table(plan).await?;
-        } else if let Some(update) = &plan.update_table {
+        if diff.create_table.is_some() {
+            applied.files += self.create_table(diff).await?;
+        } else if let Some(update) = &diff.update_table {
             applied.files +=
-                self.update_table(plan, update.input.clone(), plan.version.clone()).await?;
+                self.update_table(diff, update.input.clone(), diff.version.clone()).await?;
         }
-        if let Some(index) = plan.create_index.as_ref().filter(|_| plan.create_table.is_none()) {
-            applied.files += self.create_index(plan, index).await?;
+        if let Some(index) = diff.create_index.as_ref().filter(|_| diff.create_table.is_none()) {
+            applied.files += self.create_index(diff, index).await?;
         }
-        let updates: Vec<_> = plan.update_partitions.iter().map(|update| &update.input).collect();
-        let place = (plan.database.as_str(), plan.table.as_str());
-        applied.partitions += self.delete_partitions(place, &plan.delete_partitions).await?;
-        let create = plan.create_partitions.iter().collect();
+        let updates: Vec<_> = diff.update_partitions.iter().map(|update| &update.input).collect();
+        let place = (diff.database.as_str(), diff.table.as_str());
+        applied.partitions += self.delete_partitions(place, &diff.delete_partitions).await?;
+        let create = diff.create_partitions.iter().collect();
         applied.partitions += self.put_partitions(place, create, updates).await?;
         Ok(applied)
     }
@@ -265,15 +267,15 @@ impl GlueCatalog {
         patience.wait(failed.into()).await
     }
 
-    async fn create_table(&self, plan: &Plan) -> Result<u64> {
-        let what = What { action: "glue:CreateTable", is_write: true, resource: &plan.table };
-        let index = plan.create_index.as_ref().map(convert::index_to).transpose()?;
+    async fn create_table(&self, diff: &CatalogDiff) -> Result<u64> {
+        let what = What { action: "glue:CreateTable", is_write: true, resource: &diff.table };
+        let index = diff.create_index.as_ref().map(sdk_types::index_to).transpose()?;
         let request = self
             .client
             .create_table()
             .set_catalog_id(self.catalog_id())
-            .database_name(&plan.database)
-            .table_input(convert::table_to(&plan.wanted.input)?)
+            .database_name(&diff.database)
+            .table_input(sdk_types::table_to(&diff.wanted.input)?)
             .set_partition_indexes(index.map(|index| vec![index]));
         let mut patience = self.caller.patience();
         loop {
@@ -286,42 +288,42 @@ impl GlueCatalog {
                 self.wait_if_undecided(failed, &mut patience).await?;
             }
             // Our own, of which no answer came, or another's: compared like any other.
-            if let Some((found, version)) = self.table(&plan.database, &plan.table).await? {
-                let input = plan.wanted.over(&found)?;
+            if let Some((found, version)) = self.table(&diff.database, &diff.table).await? {
+                let input = diff.wanted.over(&found)?;
                 if input == found {
                     return Ok(1);
                 }
-                return self.update_table(plan, input, version).await;
+                return self.update_table(diff, input, version).await;
             }
         }
     }
 
     async fn update_table(
         &self,
-        plan: &Plan,
+        diff: &CatalogDiff,
         mut input: TableInput,
         mut version: Option<String>,
     ) -> Result<u64> {
-        let what = What { action: "glue:UpdateTable", is_write: true, resource: &plan.table };
+        let what = What { action: "glue:UpdateTable", is_write: true, resource: &diff.table };
         let mut patience = self.caller.patience();
         loop {
             let request = self
                 .client
                 .update_table()
                 .set_catalog_id(self.catalog_id())
-                .database_name(&plan.database)
-                .table_input(convert::table_to(&input)?)
+                .database_name(&diff.database)
+                .table_input(sdk_types::table_to(&input)?)
                 .set_version_id(version)
                 .skip_archive(true);
             match self.caller.call(&what, &mut patience, || request.clone().send()).await {
                 Ok(_) => return Ok(1),
                 Err(failed) => self.wait_if_undecided(failed, &mut patience).await?,
             }
-            let Some((found, now)) = self.table(&plan.database, &plan.table).await? else {
-                let message = "the table was deleted while it was brought in line";
-                return Err(Error::new(ErrorKind::Unavailable, message).at("table", &plan.table));
+            let Some((found, now)) = self.table(&diff.database, &diff.table).await? else {
+                let message = "the table was deleted during the update; run again";
+                return Err(Error::new(ErrorKind::Unavailable, message).at("table", &diff.table));
             };
-            input = plan.wanted.over(&found)?;
+            input = diff.wanted.over(&found)?;
             version = now;
             if input == found {
                 return Ok(1);
@@ -329,16 +331,16 @@ impl GlueCatalog {
         }
     }
 
-    async fn create_index(&self, plan: &Plan, index: &super::PartitionIndex) -> Result<u64> {
+    async fn create_index(&self, diff: &CatalogDiff, index: &super::PartitionIndex) -> Result<u64> {
         let action = "glue:CreatePartitionIndex";
-        let what = What { action, is_write: true, resource: &plan.table };
+        let what = What { action, is_write: true, resource: &diff.table };
         let request = self
             .client
             .create_partition_index()
             .set_catalog_id(self.catalog_id())
-            .database_name(&plan.database)
-            .table_name(&plan.table)
-            .partition_index(convert::index_to(index)?);
+            .database_name(&diff.database)
+            .table_name(&diff.table)
+            .partition_index(sdk_types::index_to(index)?);
         let mut patience = self.caller.patience();
         loop {
             let failed =
@@ -348,7 +350,7 @@ impl GlueCatalog {
                     Err(failed) => failed,
                 };
             self.wait_if_undecided(failed, &mut patience).await?;
-            if self.indexes(&plan.database, &plan.table).await?.contains(&index.keys) {
+            if self.indexes(&diff.database, &diff.table).await?.contains(&index.keys) {
                 return Ok(1);
             }
         }

@@ -12,7 +12,7 @@ use futures::stream::{StreamExt, TryStreamExt, iter};
 
 use super::GlueCatalog;
 use super::calls::{Failed, What, is_throttled, is_unknown};
-use super::convert::{Shared, partition_from, partition_to, values_to};
+use super::sdk_types::{Shared, partition_from, partition_to, values_to};
 use crate::aws;
 use crate::catalog::definition::COLUMNS;
 use crate::catalog::{Comparison, PartitionInput, Reading, TableInput};
@@ -177,7 +177,8 @@ impl GlueCatalog {
             done += created.done + updated.done;
             (exist, missing) = (owned(created.exist), owned(updated.missing));
         }
-        let message = "others create and delete the same partitions at the same time";
+        let message = "another process creates and deletes the same partitions; run again when it \
+                       has stopped";
         Err(Error::new(ErrorKind::Unavailable, message).at("table", place.1))
     }
 
@@ -270,7 +271,7 @@ impl GlueCatalog {
             let is_undecided = !batch.is_empty();
             batch.append(&mut rest);
             if is_undecided {
-                let message = format!("{action} left partitions undecided");
+                let message = format!("{action} did not process all partitions");
                 patience.wait(Error::new(ErrorKind::Unavailable, message)).await?;
             }
         }
@@ -425,7 +426,7 @@ impl GlueCatalog {
             }
             left.retain(|values| again.contains(values));
             if !left.is_empty() {
-                let message = format!("{action} left partitions undecided");
+                let message = format!("{action} did not process all partitions");
                 patience.wait(Error::new(ErrorKind::Unavailable, message)).await?;
             }
         }

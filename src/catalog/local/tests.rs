@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::{Applied, LocalCatalog};
 use crate::catalog::fixtures::{definition, partition};
-use crate::catalog::{Column, OnExtraPartition, PartitionDefinition, TableDefinition, plan};
+use crate::catalog::{Column, OnExtraPartition, PartitionDefinition, TableDefinition, diff};
 use crate::error::ErrorKind;
 
 fn sync(
@@ -16,8 +16,8 @@ fn sync(
     on_extra: OnExtraPartition,
 ) -> Applied {
     let existing = catalog.existing(&table.database, &table.name).expect("readable");
-    let plan = plan(table, partitions, &existing, on_extra).expect("a plan");
-    catalog.apply(&plan).expect("applied")
+    let diff = diff(table, partitions, &existing, on_extra).expect("a diff");
+    catalog.apply(&diff).expect("applied")
 }
 
 fn folder(root: &Path) -> PathBuf {
@@ -56,7 +56,7 @@ fn what_was_applied_is_read_back_and_nothing_is_left_to_do() {
     wanted.reverse();
     assert_eq!(catalog.partitions("lake", "cloudtrail").expect("read"), wanted);
     let existing = catalog.existing("lake", "cloudtrail").expect("read");
-    let again = plan(&table, &days(), &existing, OnExtraPartition::Delete).expect("a plan");
+    let again = diff(&table, &days(), &existing, OnExtraPartition::Delete).expect("a diff");
     assert!(again.is_empty());
 }
 
@@ -65,13 +65,13 @@ fn a_plan_applied_twice_writes_nothing_the_second_time() {
     let dir = tempfile::tempdir().expect("a folder");
     let catalog = LocalCatalog::open(dir.path()).expect("a catalog");
     let existing = catalog.existing("lake", "cloudtrail").expect("read");
-    let plan = plan(&definition(), &days(), &existing, OnExtraPartition::Keep).expect("a plan");
-    catalog.apply(&plan).expect("applied");
+    let diff = diff(&definition(), &days(), &existing, OnExtraPartition::Keep).expect("a diff");
+    catalog.apply(&diff).expect("applied");
     let old = SystemTime::UNIX_EPOCH;
     let path = folder(dir.path()).join("table.json");
     fs::File::options().append(true).open(&path).expect("open").set_modified(old).expect("set");
 
-    let applied = catalog.apply(&plan).expect("applied");
+    let applied = catalog.apply(&diff).expect("applied");
 
     assert_eq!(applied, Applied::default());
     assert_eq!(fs::metadata(&path).expect("there").modified().expect("a time"), old);

@@ -1,10 +1,10 @@
 //! The difference between what the lake wants a catalog to say and what it says.
 //!
-//! [`plan()`] is a pure function, the same for every catalog. What is wanted is laid over what exists
+//! [`diff()`] is a pure function, the same for every catalog. What is wanted is laid over what exists
 //! (see `merged_over` in `input.rs`); whatever is then equal to what exists needs no call. A table
 //! that is not ours to change (an Iceberg table, a view, a CloudTrail-serde table of the same name,
-//! other partition columns) is refused rather than overwritten. A [`Plan`] prints one line per
-//! difference; [`Plan::report`] is the same for machines, without the documents themselves.
+//! other partition columns) is refused rather than overwritten. A [`CatalogDiff`] prints one line per
+//! difference; [`CatalogDiff::report`] is the same for machines, without the documents themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -38,7 +38,7 @@ pub struct Existing {
     pub table: Option<TableInput>,
     /// The version of the table that was read, where the catalog counts versions.
     pub version: Option<String>,
-    /// Its partitions: all of them, or those that [`plan()`] is asked about. One without columns is
+    /// Its partitions: all of them, or those that [`diff()`] is asked about. One without columns is
     /// one whose columns are known to be others than the table's.
     pub partitions: Vec<PartitionInput>,
     /// The columns of its partition indexes.
@@ -127,7 +127,7 @@ pub struct PartitionUpdate {
 
 /// What to do to a catalog, in this order: database, table, partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Plan {
+pub struct CatalogDiff {
     /// The database.
     pub database: String,
     /// The table.
@@ -146,18 +146,18 @@ pub struct Plan {
     pub delete_partitions: Vec<Vec<String>>,
     /// The partition index to create.
     pub create_index: Option<PartitionIndex>,
-    /// The version of the table that the plan was made from, where the catalog counts versions.
+    /// The version of the table that the diff was made from, where the catalog counts versions.
     pub version: Option<String>,
     /// What a person should know; nothing is done about it.
     pub warnings: Vec<String>,
-    /// What the plan was made for, to make it anew when the table changes under it.
+    /// What the diff was made for, to make it anew when the table changes under it.
     pub wanted: Wanted,
 }
 
-/// A plan for machines: names and changes, without the documents.
+/// A diff for machines: names and changes, without the documents.
 #[expect(clippy::struct_excessive_bools, reason = "a report, not a state")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PlanReport {
+pub struct DiffReport {
     /// The database.
     pub database: String,
     /// The table.
@@ -189,51 +189,51 @@ pub struct PlanReport {
 /// # Errors
 /// `Config` if a service would refuse what is wanted, if a partition is wanted twice, or if the
 /// existing table is not a Parquet table with the same partition columns.
-pub fn plan(
+pub fn diff(
     table: &TableDefinition,
     partitions: &[PartitionDefinition],
     existing: &Existing,
     on_extra: OnExtraPartition,
-) -> Result<Plan> {
+) -> Result<CatalogDiff> {
     table.validate()?;
     let owned_parameters = table.publication.owned_parameters();
     let wanted = Wanted { input: table.table_input(), owned_parameters };
-    let mut plan = Plan {
+    let mut diff = CatalogDiff {
         database: table.database.clone(),
         table: table.name.clone(),
         create_database: !existing.database,
         version: existing.version.clone(),
-        ..Plan::default()
+        ..CatalogDiff::default()
     };
     let mut columns = wanted.input.storage_descriptor.columns.bare();
     match &existing.table {
-        None => plan.create_table = Some(wanted.input.clone()),
+        None => diff.create_table = Some(wanted.input.clone()),
         Some(found) => {
             let input = wanted.over(found)?;
-            plan.warnings = warnings(&wanted.input, &input, found);
+            diff.warnings = warnings(&wanted.input, &input, found);
             columns = input.storage_descriptor.columns.bare();
             if input != *found {
                 let changes = table_changes(found, &input);
                 let additive = super::is_additive(found.columns(), input.columns());
-                plan.update_table = Some(TableUpdate { input, changes, additive });
+                diff.update_table = Some(TableUpdate { input, changes, additive });
             }
         }
     }
-    plan.create_index = table.partition_index().filter(|i| !existing.indexes.contains(&i.keys));
-    plan.wanted = wanted;
+    diff.create_index = table.partition_index().filter(|i| !existing.indexes.contains(&i.keys));
+    diff.wanted = wanted;
     if table.publication == Publication::Projected {
-        plan.delete_all(&existing.partitions);
-        return Ok(plan);
+        diff.delete_all(&existing.partitions);
+        return Ok(diff);
     }
     let inputs = table.partition_inputs_with(&columns, partitions);
     for definition in partitions {
         table.validate_partition(definition)?;
     }
-    plan.compare_partitions(inputs, &existing.partitions, on_extra)?;
-    Ok(plan)
+    diff.compare_partitions(inputs, &existing.partitions, on_extra)?;
+    Ok(diff)
 }
 
-impl Plan {
+impl CatalogDiff {
     /// Returns whether the catalog already says what the lake holds.
     pub fn is_empty(&self) -> bool {
         !self.create_database
@@ -245,10 +245,10 @@ impl Plan {
             && self.create_index.is_none()
     }
 
-    /// Returns the plan for `--report json`.
-    pub fn report(&self) -> PlanReport {
+    /// Returns the diff for `--report json`.
+    pub fn report(&self) -> DiffReport {
         let name = |values: &[String]| self.wanted.input.partition_name(values);
-        PlanReport {
+        DiffReport {
             database: self.database.clone(),
             table: self.table.clone(),
             in_sync: self.is_empty(),
@@ -292,7 +292,7 @@ impl Plan {
         for input in wanted {
             if !seen.insert(input.values.clone()) {
                 let name = self.wanted.input.partition_name(&input.values);
-                return Err(Error::config("a partition is wanted twice").at("partition", name));
+                return Err(Error::config("duplicate partition").at("partition", name));
             }
             let Some(found) = found.get(input.values.as_slice()) else {
                 self.create_partitions.push(input);
@@ -331,7 +331,8 @@ fn refuse_other_lake(found: &TableInput, lake: &str) -> Result<()> {
         None => Ok(()),
         Some(other) => {
             let message = "a table of this name belongs to another lake, or this lake was moved: choose \
-                           another `--database` or `--table`, or drop the table if that lake is no more";
+                           another `--database` or `--table`, or drop the table if that lake no \
+                           longer exists";
             Err(Error::config(message).at("table", &found.name).at("lake", other))
         }
     }
@@ -472,7 +473,7 @@ impl fmt::Display for Change {
             Self::ColumnAdded { column } => write!(f, "column {column} added"),
             Self::ColumnRemoved { column } => write!(f, "column {column} removed"),
             Self::ColumnsReordered => f.write_str("columns reordered"),
-            Self::Columns => f.write_str("columns as the table's"),
+            Self::Columns => f.write_str("columns set to those of the table"),
             Self::ColumnType { column, additive: true } => write!(f, "column {column} grew"),
             Self::ColumnType { column, additive: false } => {
                 write!(f, "column {column} changed type, not additive")
@@ -490,7 +491,7 @@ impl fmt::Display for Change {
 }
 
 /// One line per difference, then one per warning; nothing to do is one line, too.
-impl fmt::Display for Plan {
+impl fmt::Display for CatalogDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (database, table) = (clean(&self.database), clean(&self.table));
         let name = |values: &[String]| clean(&self.wanted.input.partition_name(values));

@@ -1,23 +1,37 @@
-//! The command that makes lost manifests again.
+//! `trailmill repair`: make lost manifests again.
 
-use crate::cli::args::Format;
-use crate::cli::args::RepairArgs;
-use crate::cli::lake::open_lake;
+use crate::cli::args::{EncryptionArgs, Format, LakePlace, OutputArgs};
+use crate::cli::exit::{EXIT_OK, EXIT_SET_ASIDE};
 use crate::cli::report::{print, print_json};
-use crate::cli::{EXIT_OK, EXIT_SET_ASIDE};
 use crate::engine::runtime;
 use crate::error::Result;
-use crate::operations::RepairReport;
-use crate::operations::repair as repair_lake;
+use crate::operations::{RepairReport, open_lake, repair};
 use crate::storage::Lease;
 use crate::units::counted;
+use clap::Args as Group;
 
-pub(super) fn repair(args: &RepairArgs) -> Result<u8> {
+/// Rebuild manifests that were removed or are damaged, from other documents of the lake.
+///
+/// Nothing is removed. Files of a unit whose manifest was lost count again. If no document names
+/// the objects of a unit any more, the next conversion converts them again and drops their records
+/// as copies; where that is not possible, the files are moved to `_trailmill/set-aside`. Writes
+/// nothing when no manifest is lost; exit code 1 when files were moved there or are missing.
+#[derive(Debug, Group)]
+pub(super) struct RepairArgs {
+    #[command(flatten)]
+    pub place: LakePlace,
+    #[command(flatten)]
+    pub encryption: EncryptionArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+pub(super) fn run(args: &RepairArgs) -> Result<u8> {
     let report = runtime()?.block_on(async {
         let s3 = args.place.aws.s3(Some(&args.encryption))?;
         let storage = open_lake(&args.place.lake, &s3).await?;
         let lease = Lease::take(&storage).await?;
-        let outcome = repair_lake(lease.storage()).await;
+        let outcome = repair(lease.storage()).await;
         lease.conclude(outcome).await
     })?;
     match args.output.report {

@@ -1,24 +1,59 @@
-//! `trailmill doctor`: its report, and its exit code.
+//! `trailmill doctor`.
 
-use crate::cli::args::{AwsArgs, CatalogName, DoctorArgs, Format, PlaceArgs};
+use crate::cli::args::{AwsArgs, CatalogName, EncryptionArgs, Format, OutputArgs, PlaceArgs};
+use crate::cli::exit::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER, EXIT_USAGE};
 use crate::cli::identity::{Reach, say_identity};
-use crate::cli::lake::open_lake;
 use crate::cli::report::{print, print_json};
-use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER, EXIT_USAGE};
 use crate::doctor::{CatalogTarget, Diagnosis, DoctorOptions, Outcome, examine};
 use crate::engine::{CatalogOptions, DEFAULT_DATABASE, DEFAULT_TABLE, runtime};
 use crate::error::{Error, Result};
 use crate::lake::Known;
 use crate::location::Location;
-use crate::storage::{Encryption, S3};
+use crate::operations::open_lake;
+use crate::storage::S3;
 use crate::text::{clean, clean_lines};
+use clap::Args as Group;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// What does not answer for this long is said not to: nobody waits for minutes to be told.
 const PATIENCE_SECONDS: u64 = 10;
 
-pub(super) fn doctor(args: &DoctorArgs) -> Result<u8> {
+/// Check everything that a first run needs.
+///
+/// Tries credentials, clock, regions and every permission one by one: lists and reads the sources,
+/// puts, reads and removes a probe under `_trailmill/` of the lake, uses the KMS keys, and calls
+/// Glue on a temporary table that is removed again. Changes nothing that exists. Prints missing
+/// permissions as an IAM policy to paste. Exit code 1 if anything is missing, 2 without
+/// credentials, 75 if a service does not respond.
+#[derive(Debug, Group)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    pub places: PlaceArgs,
+    #[command(flatten)]
+    pub encryption: EncryptionArgs,
+
+    /// Catalog of the lake [default: glue for a lake in a bucket, else local]
+    #[arg(long, value_enum, value_name = "CATALOG", help_heading = "Catalog")]
+    pub catalog: Option<CatalogName>,
+
+    /// Database in the catalog [default: the one the lake is in, else trailmill]
+    #[arg(long, value_name = "NAME", help_heading = "Catalog")]
+    pub database: Option<String>,
+
+    /// Account that owns the Glue catalog [default: that of the credentials]
+    #[arg(long, value_name = "NUMBER", help_heading = "Catalog")]
+    pub catalog_id: Option<String>,
+
+    /// Base name of the tables
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE, help_heading = "Catalog")]
+    pub table: String,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+pub(super) fn run(args: &DoctorArgs) -> Result<u8> {
     let runtime = runtime()?;
     // Everything else is for the checks to say.
     if args.places.aws.expect_account.is_some() || args.places.aws.profile.is_some() {
@@ -29,7 +64,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<u8> {
     let diagnosis = runtime.block_on(examine(&options));
     match args.output.report {
         Format::Json => print_json(&diagnosis)?,
-        Format::Text => print(&render(&diagnosis))?,
+        Format::Text => print(&text(&diagnosis))?,
     }
     Ok(exit_code(&diagnosis))
 }
@@ -53,7 +88,7 @@ async fn options(args: &DoctorArgs) -> Result<DoctorOptions> {
     Ok(DoctorOptions {
         sources,
         lake,
-        encryption: encryption(args),
+        encryption: args.encryption.encryption()?,
         s3,
         request_payer: aws.request_payer,
         catalog: is_in_glue.then(|| CatalogTarget {
@@ -72,15 +107,6 @@ async fn database_of(lake: &Location, s3: &S3) -> String {
     CatalogOptions::new(DEFAULT_TABLE).database_of(&known.summary)
 }
 
-fn encryption(args: &DoctorArgs) -> Encryption {
-    use crate::cli::args::EncryptionName::{Kms, S3};
-    match args.encryption.sse {
-        None => Encryption::BucketDefault,
-        Some(S3) => Encryption::S3,
-        Some(Kms) => Encryption::Kms(args.encryption.sse_kms_key_id.clone()),
-    }
-}
-
 fn exit_code(diagnosis: &Diagnosis) -> u8 {
     if diagnosis.is_without_credentials {
         EXIT_USAGE
@@ -94,7 +120,7 @@ fn exit_code(diagnosis: &Diagnosis) -> u8 {
 }
 
 /// One line per check, and below it how to mend it; then what to add.
-fn render(diagnosis: &Diagnosis) -> String {
+fn text(diagnosis: &Diagnosis) -> String {
     let mut out = String::new();
     for check in &diagnosis.checks {
         let parts = [&check.subject, &check.place].into_iter().filter(|part| !part.is_empty());
@@ -107,7 +133,7 @@ fn render(diagnosis: &Diagnosis) -> String {
     }
     if let Some(policy) = &diagnosis.policy {
         let text = serde_json::to_string_pretty(policy).unwrap_or_default();
-        let who = diagnosis.identity.as_deref().unwrap_or("the identity that runs it");
+        let who = diagnosis.identity.as_deref().unwrap_or("the identity that runs trailmill");
         let _ = writeln!(out, "\nAdd this IAM policy to {}:\n\n{}", clean(who), clean_lines(&text));
     }
     if !diagnosis.grants.is_empty() {

@@ -1,6 +1,6 @@
-//! What a plan says, and what it refuses.
+//! What a diff says, and what it refuses.
 
-use super::{Change, Existing, OnExtraPartition, Plan, plan};
+use super::{CatalogDiff, Change, Existing, OnExtraPartition, diff};
 use crate::catalog::fixtures::{definition, partition};
 use crate::catalog::{
     Column, PartitionDefinition, Publication, TableDefinition, projection_parameters,
@@ -15,18 +15,22 @@ fn existing(table: &TableDefinition, partitions: &[PartitionDefinition]) -> Exis
     }
 }
 
-fn planned(table: &TableDefinition, wanted: &[PartitionDefinition], existing: &Existing) -> Plan {
-    plan(table, wanted, existing, OnExtraPartition::Delete).expect("a plan")
+fn planned(
+    table: &TableDefinition,
+    wanted: &[PartitionDefinition],
+    existing: &Existing,
+) -> CatalogDiff {
+    diff(table, wanted, existing, OnExtraPartition::Delete).expect("a diff")
 }
 
 #[test]
 fn a_new_lake_creates_everything_in_order() {
     let wanted = [partition("us-east-1", "2026-01-02"), partition("eu-west-1", "2026-01-02")];
 
-    let plan = planned(&definition(), &wanted, &Existing::default());
+    let diff = planned(&definition(), &wanted, &Existing::default());
 
     assert_eq!(
-        plan.to_string(),
+        diff.to_string(),
         "+ database lake\n\
          + table cloudtrail: 35 columns\n\
          + partition cloudtrail/account=111122223333/region=eu-west-1/event_date=2026-01-02\n\
@@ -38,11 +42,11 @@ fn a_new_lake_creates_everything_in_order() {
 fn what_is_in_sync_needs_nothing() {
     let wanted = [partition("eu-west-1", "2026-01-02")];
 
-    let plan = planned(&definition(), &wanted, &existing(&definition(), &wanted));
+    let diff = planned(&definition(), &wanted, &existing(&definition(), &wanted));
 
-    assert!(plan.is_empty());
-    assert!(plan.report().in_sync);
-    assert_eq!(plan.to_string(), "= table lake.cloudtrail is in sync\n");
+    assert!(diff.is_empty());
+    assert!(diff.report().in_sync);
+    assert_eq!(diff.to_string(), "= table lake.cloudtrail is in sync\n");
 }
 
 #[test]
@@ -59,13 +63,13 @@ fn what_is_not_ours_is_no_difference_and_is_kept() {
     table.rows += 1;
     let mut more = wanted.clone();
     more[0].rows += 1;
-    let plan = planned(&table, &more, &found);
+    let diff = planned(&table, &more, &found);
 
-    let update = plan.update_table.as_ref().expect("an update");
+    let update = diff.update_table.as_ref().expect("an update");
     assert_eq!(update.input.parameters["transient_lastDdlTime"], "1700000000");
     assert_eq!(update.input.parameters["recordCount"], "1001");
     assert_eq!(update.input.other["Owner"], "hadoop");
-    assert_eq!(plan.update_partitions[0].input.parameters["team"], "soc");
+    assert_eq!(diff.update_partitions[0].input.parameters["team"], "soc");
 }
 
 #[test]
@@ -77,11 +81,11 @@ fn growth_is_cascaded_to_partitions_and_called_additive() {
     let tls = new.columns.iter_mut().find(|c| c.name == "tlsdetails").expect("a column");
     tls.hive_type = tls.hive_type.replace('>', ",keyexchange:string>");
 
-    let plan = planned(&new, &wanted, &existing(&old, &wanted));
+    let diff = planned(&new, &wanted, &existing(&old, &wanted));
 
-    assert!(plan.update_table.as_ref().is_some_and(|u| u.additive));
+    assert!(diff.update_table.as_ref().is_some_and(|u| u.additive));
     assert_eq!(
-        plan.to_string(),
+        diff.to_string(),
         "~ table cloudtrail: column tlsdetails grew\n\
          ~ table cloudtrail: column request added\n\
          ~ partition cloudtrail/account=111122223333/region=eu-west-1/event_date=2026-01-02: \
@@ -98,9 +102,9 @@ fn other_changes_of_columns_are_told_apart() {
     new.columns[2].comment = "ISO 8601".into();
     new.columns.pop();
 
-    let plan = planned(&new, &[], &existing(&old, &[]));
+    let diff = planned(&new, &[], &existing(&old, &[]));
 
-    let update = plan.update_table.expect("an update");
+    let update = diff.update_table.expect("an update");
     assert!(!update.additive);
     assert_eq!(
         update.changes,
@@ -117,7 +121,7 @@ fn extra_partitions_are_deleted_only_when_the_whole_lake_is_wanted() {
     let all = [partition("eu-west-1", "2026-01-02"), partition("eu-west-1", "2026-01-03")];
     let found = existing(&definition(), &all);
 
-    let kept = plan(&definition(), &all[..1], &found, OnExtraPartition::Keep).expect("a plan");
+    let kept = diff(&definition(), &all[..1], &found, OnExtraPartition::Keep).expect("a diff");
     let deleted = planned(&definition(), &all[..1], &found);
 
     assert!(kept.is_empty());
@@ -134,9 +138,9 @@ fn a_moved_partition_and_a_changed_format_are_named() {
     found.partitions[0].storage_descriptor.location = "s3://old/".into();
     found.partitions[0].storage_descriptor.number_of_buckets = 0;
 
-    let plan = planned(&definition(), &wanted, &found);
+    let diff = planned(&definition(), &wanted, &found);
 
-    let changes = &plan.update_partitions[0].changes;
+    let changes = &diff.update_partitions[0].changes;
     assert_eq!(changes.len(), 2);
     assert!(changes[0].to_string().starts_with("location s3://old/ -> s3://bucket/"));
     assert_eq!(changes[1], Change::Format);
@@ -147,7 +151,7 @@ fn a_table_that_is_not_ours_is_refused() {
     let refusal = |change: &dyn Fn(&mut Existing)| {
         let mut found = existing(&definition(), &[]);
         change(&mut found);
-        let result = plan(&definition(), &[], &found, OnExtraPartition::Keep);
+        let result = diff(&definition(), &[], &found, OnExtraPartition::Keep);
         result.expect_err("refused").to_string()
     };
     let set = |found: &mut Existing, f: &dyn Fn(&mut crate::catalog::TableInput)| {
@@ -179,17 +183,17 @@ fn projection_and_a_newer_schema_are_warned_about() {
     parameters.insert("projection.enabled".into(), "true".into());
     parameters.insert("trailmill.schema_version".into(), "2".into());
 
-    let plan = planned(&definition(), &[], &found);
+    let diff = planned(&definition(), &[], &found);
 
-    assert_eq!(plan.warnings.len(), 2);
-    assert!(plan.to_string().contains("! `projection.enabled`"));
+    assert_eq!(diff.warnings.len(), 2);
+    assert!(diff.to_string().contains("! `projection.enabled`"));
 }
 
 #[test]
 fn a_partition_wanted_twice_is_refused() {
     let twice = [partition("eu-west-1", "2026-01-02"), partition("eu-west-1", "2026-01-02")];
 
-    let result = plan(&definition(), &twice, &Existing::default(), OnExtraPartition::Keep);
+    let result = diff(&definition(), &twice, &Existing::default(), OnExtraPartition::Keep);
 
     assert!(result.is_err());
 }
@@ -220,11 +224,11 @@ fn a_partition_whose_columns_are_known_to_be_others_is_updated_with_one_word() {
     found.partitions[0].storage_descriptor.columns = Vec::new().into();
     found.partitions[0].parameters.insert("trailmill.columns".into(), "stale".into());
 
-    let plan = planned(&definition(), &wanted, &found);
+    let diff = planned(&definition(), &wanted, &found);
 
-    assert_eq!(plan.update_partitions[0].changes, [Change::Columns]);
+    assert_eq!(diff.update_partitions[0].changes, [Change::Columns]);
     assert_eq!(
-        plan.update_partitions[0].input,
+        diff.update_partitions[0].input,
         definition().partition_input(&partition("eu-west-1", "2026-01-02"))
     );
 }
@@ -238,10 +242,10 @@ fn partitions_follow_columns_that_somebody_added_to_the_table() {
     columns.push(Column::new("ticket", "string"));
     table.storage_descriptor.columns = columns.into();
 
-    let plan = planned(&definition(), &wanted, &found);
+    let diff = planned(&definition(), &wanted, &found);
 
-    assert!(plan.update_table.is_none());
-    let columns = &plan.update_partitions[0].input.storage_descriptor.columns;
+    assert!(diff.update_table.is_none());
+    let columns = &diff.update_partitions[0].input.storage_descriptor.columns;
     assert_eq!(columns.last().map(|c| c.name.as_str()), Some("ticket"));
 }
 

@@ -1,0 +1,117 @@
+//! Catalogs, and how a lake is registered in them.
+
+use crate::catalog::GlueOptions;
+use crate::cli::args::places::LakePlace;
+use crate::engine::{CatalogKind, CatalogOptions, DEFAULT_TABLE};
+use clap::{Args as Group, ValueEnum};
+use std::time::Duration;
+
+/// Which catalog a lake is registered in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum CatalogName {
+    /// The AWS Glue Data Catalog
+    Glue,
+    /// Documents in the lake itself, for lakes in a folder
+    Local,
+    /// No catalog
+    None,
+}
+
+/// Whether a thing is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Switch {
+    /// Yes
+    On,
+    /// No
+    Off,
+}
+
+#[derive(Clone, Debug, Group)]
+pub(in crate::cli) struct CatalogPlaceArgs {
+    /// Catalog of the lake [default: glue for a lake in a bucket, else local]
+    #[arg(long, value_enum, value_name = "CATALOG", help_heading = "Catalog")]
+    pub catalog: Option<CatalogName>,
+
+    /// Database in the catalog [default: the one the lake is in, else trailmill]
+    #[arg(long, value_name = "NAME", help_heading = "Catalog")]
+    pub database: Option<String>,
+
+    /// Account that owns the Glue catalog [default: that of the credentials]
+    #[arg(long, value_name = "ACCOUNT", help_heading = "Catalog")]
+    pub catalog_id: Option<String>,
+
+    /// Stop with exit code 2 if the Glue database does not exist, instead of creating it
+    #[arg(long, help_heading = "Catalog")]
+    pub no_create_database: bool,
+}
+
+/// How partitions are published.
+#[derive(Clone, Debug, Default, Group)]
+pub(in crate::cli) struct PublicationArgs {
+    /// Let Athena compute partitions from parameters of the table instead of registering them;
+    /// other engines then see no partitions. The choice is kept until the option is given again;
+    /// =off registers partitions
+    #[arg(
+        long,
+        value_enum,
+        value_name = "on|off",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "on",
+        conflicts_with = "partition_index",
+        help_heading = "Catalog"
+    )]
+    pub partition_projection: Option<Switch>,
+
+    /// Create a Glue index over the partition columns, and let Athena use it
+    #[arg(long, help_heading = "Catalog")]
+    pub partition_index: bool,
+}
+
+/// The lake and the catalog of a command about the catalog.
+#[derive(Clone, Debug, Group)]
+pub(in crate::cli) struct CatalogLakeArgs {
+    #[command(flatten)]
+    pub place: LakePlace,
+    #[command(flatten)]
+    pub catalog: CatalogPlaceArgs,
+    #[command(flatten)]
+    pub publication: PublicationArgs,
+}
+
+impl CatalogPlaceArgs {
+    /// Returns the options of the catalog, for tables of this base name.
+    pub(in crate::cli) fn options(
+        &self,
+        publication: &PublicationArgs,
+        retry_timeout: u64,
+        table: impl Into<String>,
+    ) -> CatalogOptions {
+        let kind = self.catalog.map(|name| match name {
+            CatalogName::Glue => CatalogKind::Glue,
+            CatalogName::Local => CatalogKind::Local,
+            CatalogName::None => CatalogKind::None,
+        });
+        let projection = publication.partition_projection;
+        CatalogOptions {
+            kind,
+            glue: GlueOptions {
+                catalog_id: self.catalog_id.clone(),
+                create_database: !self.no_create_database,
+                retry: Duration::from_secs(retry_timeout),
+            },
+            partition_projection: projection.map(|switch| switch == Switch::On),
+            partition_index: publication.partition_index,
+            database: self.database.clone(),
+            ..CatalogOptions::new(table)
+        }
+    }
+}
+
+impl CatalogLakeArgs {
+    /// Returns the options of the catalog; the lake knows the base name of its tables.
+    pub(in crate::cli) fn options(&self) -> CatalogOptions {
+        let retry = self.place.aws.retry_timeout;
+        self.catalog.options(&self.publication, retry, DEFAULT_TABLE)
+    }
+}

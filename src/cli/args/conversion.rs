@@ -1,0 +1,127 @@
+//! How a conversion works.
+
+use crate::cli::args::aws::{AwsArgs, EncryptionArgs};
+use crate::cli::args::catalog::{CatalogPlaceArgs, PublicationArgs};
+use crate::cli::args::input::{InputArgs, RetryName};
+use crate::cli::args::values::mebibytes;
+use crate::cli::machine::{memory, threads};
+use crate::decode::Caps;
+use crate::engine::{
+    ConvertOptions, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Retry, SchemaMode,
+};
+use crate::error::Result;
+use crate::location::Location;
+use crate::parquet::{Compression, DEFAULT_COMPRESSION};
+use crate::partition::{DEFAULT_PARTITION_BY, PartitionBy};
+use crate::units::ByteCount;
+use clap::Args as Group;
+
+/// How a conversion works.
+#[derive(Debug, Group)]
+pub(in crate::cli) struct ConversionArgs {
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub encryption: EncryptionArgs,
+    #[command(flatten)]
+    pub lake: LakeArgs,
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub work: WorkArgs,
+    #[command(flatten)]
+    pub catalog: CatalogPlaceArgs,
+}
+
+#[derive(Debug, Group)]
+pub(in crate::cli) struct LakeArgs {
+    /// Partition keys in order: account, region, event_date, year, month, day, hour, event_source,
+    /// organization; fixed once the lake exists
+    #[arg(long, value_name = "KEYS", default_value = DEFAULT_PARTITION_BY, help_heading = "Lake")]
+    pub partition_by: PartitionBy,
+
+    /// Write only the documented columns with their JSON text, without inferred nested columns
+    #[arg(long, help_heading = "Lake")]
+    pub no_nested: bool,
+
+    /// Whether new fields are added to the nested columns: evolve or frozen
+    #[arg(long, value_name = "MODE", default_value = "evolve", help_heading = "Lake")]
+    pub schema: SchemaMode,
+
+    /// Codec of the Parquet files: zstd, zstd:LEVEL (1 to 22), snappy, gzip or none
+    #[arg(long, value_name = "CODEC", default_value_t = DEFAULT_COMPRESSION, help_heading = "Lake")]
+    pub compression: Compression,
+
+    /// Size at which a new data file is begun; reached only with a large --unit-size
+    #[arg(long, value_name = "BYTES", default_value = mebibytes(DEFAULT_TARGET_FILE_SIZE), help_heading = "Lake")]
+    pub target_file_size: ByteCount,
+
+    /// JSON bytes converted as one unit, into one file per partition: larger units make fewer and
+    /// larger files and take more memory
+    #[arg(long, value_name = "BYTES", default_value = mebibytes(DEFAULT_UNIT_SIZE), help_heading = "Lake")]
+    pub unit_size: ByteCount,
+
+    /// Create the lake in a folder or prefix that has other files in it
+    #[arg(long, help_heading = "Lake")]
+    pub into_existing: bool,
+
+    /// Base name of the tables; families add _insight, _network_activity, _aggregated
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE, help_heading = "Catalog")]
+    pub table: String,
+}
+
+#[derive(Debug, Group)]
+pub(in crate::cli) struct WorkArgs {
+    /// Worker threads [default: one per processor]; the output does not depend on them
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Work")]
+    pub threads: Option<u16>,
+
+    /// Memory for objects and rows in flight [default: 256MiB per thread, 512MiB at least]
+    #[arg(long, value_name = "BYTES", help_heading = "Work")]
+    pub memory: Option<ByteCount>,
+}
+
+impl ConversionArgs {
+    /// Returns the options of a conversion of these sources into this lake.
+    ///
+    /// # Errors
+    /// `Config` for options that contradict each other.
+    pub(in crate::cli) fn options(
+        &self,
+        publication: &PublicationArgs,
+        sources: Vec<Location>,
+        lake: Location,
+    ) -> Result<ConvertOptions> {
+        let threads = threads(self.work.threads);
+        let (table, retry) = (self.lake.table.clone(), self.aws.retry_timeout);
+        Ok(ConvertOptions {
+            s3: self.aws.s3(Some(&self.encryption))?,
+            catalog: self.catalog.options(publication, retry, table),
+            sources,
+            lake,
+            into_existing: self.lake.into_existing,
+            restore: false,
+            threads,
+            memory: memory(self.work.memory, threads),
+            unit_size: self.lake.unit_size,
+            target_file_size: self.lake.target_file_size,
+            compression: self.lake.compression,
+            partition_by: self.lake.partition_by.clone(),
+            nested: !self.lake.no_nested,
+            narrow: self.input.narrow.narrow()?,
+            look_back_days: self.input.look_back,
+            full: self.input.full,
+            strict: self.input.strict,
+            schema: self.lake.schema,
+            duplicates: self.input.duplicates,
+            caps: Caps {
+                max_object_bytes: self.input.max_object_size.0,
+                max_ratio: self.input.max_ratio,
+            },
+            retry: Retry {
+                quarantined: self.input.retry.contains(&RetryName::Quarantined),
+                ignored: self.input.retry.contains(&RetryName::Ignored),
+            },
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! Arguments that several commands share, by subject. Parsing does no work; defaults are the rooms'
+//! constants.
+
+mod aws;
+mod catalog;
+mod conversion;
+mod input;
+mod output;
+mod places;
+mod plan;
+mod values;
+
+pub(super) use aws::{AwsArgs, EncryptionArgs};
+pub(super) use catalog::{CatalogLakeArgs, CatalogName, CatalogPlaceArgs, PublicationArgs};
+pub(super) use conversion::ConversionArgs;
+pub(super) use input::NarrowArgs;
+pub(super) use output::{EndingArgs, Format, MetricsFormat, OutputArgs};
+pub(super) use places::{LakePlace, PlaceArgs, sources_and_lake};
+pub(super) use plan::PlanPlace;
+pub(super) use values::{location, mebibytes, megabytes};

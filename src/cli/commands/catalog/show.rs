@@ -1,0 +1,56 @@
+//! `trailmill catalog show`.
+
+use crate::catalog::show::{DEFAULT_DEPTH, TableSummary, table, tables};
+use crate::cli::args::{CatalogLakeArgs, Format, OutputArgs};
+use crate::cli::exit::EXIT_OK;
+use crate::cli::report::{print, print_json};
+use crate::error::{Error, Result};
+use crate::operations::{LakeCatalog, RegisteredTable, open_lake};
+use crate::storage::S3;
+use clap::Args as Group;
+
+/// Show the tables, or one of them with its columns.
+#[derive(Debug, Group)]
+pub(super) struct ShowArgs {
+    #[command(flatten)]
+    pub lake: CatalogLakeArgs,
+    /// Table to show with its columns
+    table: Option<String>,
+    /// Depth to which nested types are shown
+    #[arg(long, default_value_t = DEFAULT_DEPTH)]
+    depth: usize,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+pub(super) async fn run(args: &ShowArgs, s3: &S3) -> Result<u8> {
+    let storage = open_lake(&args.lake.place.lake, s3).await?;
+    let found = LakeCatalog::open(&storage, &args.lake.options(), s3).await?.tables().await?;
+    match &args.table {
+        Some(name) => {
+            let none = || Error::config(format!("the catalog has no table `{name}`"));
+            let one = found.iter().find(|found| found.table.name == *name).ok_or_else(none)?;
+            show_table(one, args)?;
+        }
+        None => {
+            let summary = |found: &RegisteredTable| {
+                TableSummary::new(&found.database, &found.table, &found.partitions)
+            };
+            let summaries: Vec<_> = found.iter().map(summary).collect();
+            match args.output.report {
+                Format::Json => print_json(&summaries)?,
+                Format::Text => print(&tables(&summaries))?,
+            }
+        }
+    }
+    Ok(EXIT_OK)
+}
+
+fn show_table(found: &RegisteredTable, args: &ShowArgs) -> Result<()> {
+    match args.output.report {
+        Format::Json => print_json(&serde_json::json!({
+            "database": found.database, "table": found.table, "partitions": found.partitions,
+        })),
+        Format::Text => print(&table(&found.database, &found.table, &found.partitions, args.depth)),
+    }
+}

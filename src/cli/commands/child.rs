@@ -1,0 +1,152 @@
+//! `trailmill convert --plan`: a child of an array job.
+
+use crate::cli::args::{ConversionArgs, Format, MetricsFormat, OutputArgs, location};
+use crate::cli::exit::{EXIT_OK, EXIT_TRY_LATER};
+use crate::cli::identity::{Reach, say_identity};
+use crate::cli::machine::{memory, threads};
+use crate::cli::metrics::{unit_progress, write_run_metrics};
+use crate::cli::progress::{say_begin, with_progress};
+use crate::cli::report::{print, print_json};
+use crate::cli::signals::stop_on_signal;
+use crate::engine::Report;
+use crate::error::{Error, Result};
+use crate::location::Location;
+use crate::operations::{self, Shard, ShardOptions, lake_of_plan};
+use crate::units::{ByteCount, counted, grouped};
+use clap::Args as Group;
+use std::fmt::Write as _;
+
+/// The plan, and which child of its array this is.
+#[derive(Debug, Group)]
+pub(super) struct ChildArgs {
+    /// Convert a part of this plan: the address of its document, or the lake for its open plan
+    #[arg(
+        long,
+        value_name = "PLAN",
+        value_parser = location(),
+        conflicts_with_all = ["places", "LakeArgs", "InputArgs", "NarrowArgs",
+            "CatalogPlaceArgs", "PublicationArgs", "allow_quarantine"],
+        help_heading = "Array job"
+    )]
+    pub plan: Option<Location>,
+
+    /// Number of this child, from 0 [env: AWS_BATCH_JOB_ARRAY_INDEX] [default: the whole plan]
+    #[arg(long, value_name = "NUMBER", help_heading = "Array job")]
+    pub array_index: Option<u32>,
+
+    /// Children of the array [env: AWS_BATCH_JOB_ARRAY_SIZE] [default: the shards of the plan]
+    #[arg(long, value_name = "COUNT", help_heading = "Array job")]
+    pub array_size: Option<u32>,
+}
+
+impl ChildArgs {
+    /// Says which child of an array this is, by options or else by AWS Batch; nothing where it is none.
+    ///
+    /// # Errors
+    /// `Config` for what is no number, and for a number that no child of such an array has.
+    pub(super) fn shard(&self) -> Result<Option<Shard>> {
+        let index = match self.array_index {
+            None => from_environment("AWS_BATCH_JOB_ARRAY_INDEX")?,
+            given => given,
+        };
+        let count = match self.array_size {
+            None => from_environment("AWS_BATCH_JOB_ARRAY_SIZE")?,
+            given => given,
+        };
+        match (index, count) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(Error::config(
+                "the array has a size, but this child has no \
+                                                  index: give `--array-index`",
+            )),
+            (Some(index), Some(count)) if index >= count => Err(Error::config(format!(
+                "invalid array index {index} in an array of {count}: expected 0 to {}",
+                count.saturating_sub(1)
+            ))),
+            (Some(index), count) => Ok(Some(Shard { index, count })),
+        }
+    }
+}
+
+fn from_environment(name: &str) -> Result<Option<u32>> {
+    match std::env::var(name) {
+        Ok(text) if !text.is_empty() => text.parse().map(Some).map_err(|_| {
+            Error::config(format!(
+                "invalid {name} in the environment: expected a \
+                                                number"
+            ))
+        }),
+        _ => Ok(None),
+    }
+}
+
+/// Converts a child's part of a plan. Quarantined input does not fail the child: `finish` reports it.
+pub(super) fn run(
+    child: &ChildArgs,
+    conversion: &ConversionArgs,
+    metrics: Option<MetricsFormat>,
+    output: &OutputArgs,
+) -> Result<u8> {
+    let missing = || Error::config("`--plan` is missing: give a plan or its lake");
+    let plan = child.plan.as_ref().ok_or_else(missing)?;
+    let threads = threads(conversion.work.threads);
+    let options = ShardOptions {
+        plan: plan.clone(),
+        s3: conversion.aws.s3(Some(&conversion.encryption))?,
+        threads,
+        memory: memory(conversion.work.memory, threads),
+        shard: child.shard()?,
+    };
+    let (quiet, lake) = (output.quiet, lake_of_plan(plan).to_string());
+    let stop = stop_on_signal(quiet)?;
+    say_identity(&conversion.aws, &options.s3, Reach::of([plan], false), quiet)?;
+    say_begin(quiet, threads, options.memory.0);
+    let progress = unit_progress(quiet, metrics, &lake);
+    let report =
+        with_progress(quiet, &progress, || operations::convert_plan(&options, &progress, &stop))?;
+    write_run_metrics(metrics, &report, &lake);
+    match output.report {
+        Format::Json => print_json(&report)?,
+        Format::Text => print(&text(&report))?,
+    }
+    Ok(if report.interrupted { EXIT_TRY_LATER } else { EXIT_OK })
+}
+
+/// A child's part of a plan, for people.
+fn text(report: &Report) -> String {
+    let Some(shard) = &report.shard else {
+        return "Nothing to convert: the lake has no open plan.\n".to_owned();
+    };
+    let which = match shard.index {
+        Some(index) => format!("Child {index} of {}", grouped(shard.count.into())),
+        None => "The whole plan".to_owned(),
+    };
+    match shard.ended {
+        Some(true) => return format!("{which}: nothing to convert, the plan is finished.\n"),
+        Some(false) => return format!("{which}: nothing to convert, the plan was discarded.\n"),
+        None => {}
+    }
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{which}: {}, {} of them done before; {} done now in {:.2} s ({} of JSON a second)",
+        counted(shard.units, "unit"),
+        grouped(shard.units_done_before),
+        grouped(report.units),
+        report.seconds,
+        ByteCount((report.bytes_json as f64 / report.seconds.max(0.001)) as u64),
+    );
+    let _ = writeln!(
+        out,
+        "  records     {} read = {} written + {} duplicate + {} filtered + {} quarantined",
+        grouped(report.records_read),
+        grouped(report.records_written),
+        grouped(report.records_duplicate),
+        grouped(report.records_filtered),
+        grouped(report.records_quarantined),
+    );
+    if report.interrupted {
+        let _ = writeln!(out, "\nStopped before the end; run the same command to continue.");
+    }
+    out
+}

@@ -1,0 +1,126 @@
+//! `trailmill convert`.
+
+use crate::cli::args::{
+    ConversionArgs, EndingArgs, OutputArgs, PublicationArgs, location, sources_and_lake,
+};
+use crate::cli::commands::child::{self, ChildArgs};
+use crate::cli::identity::{Reach, say_identity};
+use crate::cli::metrics::{unit_progress, write_run_metrics};
+use crate::cli::progress::{say_begin, with_progress};
+use crate::cli::report::{listing, unavailable};
+use crate::cli::run_report::{catalog_changes, conclude, details, restored};
+use crate::cli::signals::stop_on_signal;
+use crate::engine::Report;
+use crate::error::{Error, Result};
+use crate::location::Location;
+use crate::operations;
+use crate::units::{ByteCount, are, counted, grouped};
+use clap::Args as Group;
+use std::fmt::Write as _;
+
+/// Convert new objects of the sources into the lake, or a part of a plan.
+///
+/// Lists the sources, skips objects that the lake's ledger has, converts the others and brings the
+/// lake's catalog in line. Run it as often as you like: without new objects it writes nothing. The
+/// next run finishes one that was killed, and the lake is the same as without the kill.
+///
+/// Input that cannot be converted is quarantined with its raw bytes and the reason (`trailmill
+/// quarantine LAKE`); everything else is converted.
+///
+/// With `--plan`, runs as one child of an array job: it converts its part of a plan's units beside
+/// the other children, and may safely run twice or late; see `trailmill plan --shards` and
+/// `trailmill finish`.
+#[derive(Debug, Group)]
+#[command(override_usage = "trailmill convert [OPTIONS] <SOURCE>... <LAKE>
+       trailmill convert [OPTIONS] --plan <PLAN>")]
+pub(super) struct ConvertArgs {
+    /// Sources to read: folders, files, archives (.json, .json.gz, .tar, .tar.gz, .zip) or
+    /// s3://bucket/prefix; then the lake: a folder or s3://bucket/prefix
+    #[arg(required_unless_present = "plan", num_args = 2.., value_name = "SOURCE, LAKE",
+        value_parser = location())]
+    pub places: Vec<Location>,
+
+    #[command(flatten)]
+    pub child: ChildArgs,
+
+    /// Restore the rows of missing data files, as listed by `catalog diff`: reads their sources
+    /// again, even those that other options leave out, and writes exactly the lost rows
+    #[arg(long, conflicts_with = "plan", help_heading = "Input")]
+    pub restore: bool,
+
+    #[command(flatten)]
+    pub conversion: ConversionArgs,
+    #[command(flatten)]
+    pub publication: PublicationArgs,
+    #[command(flatten)]
+    pub ending: EndingArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+pub(super) fn run(args: &ConvertArgs) -> Result<u8> {
+    if args.child.plan.is_some() {
+        return child::run(&args.child, &args.conversion, args.ending.metrics, &args.output);
+    }
+    let (sources, lake) = sources_and_lake(&args.places)?;
+    if args.child.shard()?.is_some() {
+        let message = "an array index is set, but no plan is given: children of an array job take \
+                       `--plan` and no sources";
+        return Err(Error::config(message));
+    }
+    let mut options = args.conversion.options(&args.publication, sources, lake)?;
+    options.restore = args.restore;
+    let (quiet, metrics, lake) = (args.output.quiet, args.ending.metrics, options.lake.to_string());
+    let stop = stop_on_signal(quiet)?;
+    say_identity(&args.conversion.aws, &options.s3, Reach::of_conversion(&options), quiet)?;
+    say_begin(quiet, options.threads, options.memory.0);
+    let progress = unit_progress(quiet, metrics, &lake);
+    let report =
+        with_progress(quiet, &progress, || operations::convert(&options, &progress, &stop))?;
+    write_run_metrics(metrics, &report, &lake);
+    let text = || text(&report, &lake);
+    conclude(&report, args.output.report, text, args.ending.allow_quarantine)
+}
+
+/// A conversion, for people.
+fn text(report: &Report, lake: &str) -> String {
+    let mut out = String::new();
+    let seconds = report.seconds.max(0.001);
+    if report.units == 0 && !report.interrupted {
+        let _ = writeln!(
+            out,
+            "Nothing new: {} {} in the lake already, {} {} of other kinds.",
+            counted(report.objects_known, "object"),
+            are(report.objects_known),
+            grouped(report.objects_ignored),
+            are(report.objects_ignored),
+        );
+        out.push_str(&listing("", &report.listing));
+        out.push_str(&unavailable("", &report.unavailable_by_reason));
+        out.push_str(&restored("", report.restored.as_ref()));
+        if report.catalog_changes > 0 {
+            let _ = writeln!(out, "Catalog: {} made.", catalog_changes(report));
+        }
+        return out;
+    }
+    let _ = writeln!(
+        out,
+        "Converted {} of {} in {seconds:.2} s ({} of JSON a second)",
+        counted(report.records_written, "record"),
+        counted(report.objects_read, "object"),
+        ByteCount((report.bytes_json as f64 / seconds) as u64),
+    );
+    details(&mut out, report, lake);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_with_nothing_new_says_so() {
+        let report = Report { objects_known: 1200, ..Report::default() };
+        assert!(text(&report, "lake").starts_with("Nothing new: 1,200 objects"));
+    }
+}

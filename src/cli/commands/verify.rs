@@ -1,0 +1,224 @@
+//! `trailmill verify`.
+
+use crate::cli::args::{Format, NarrowArgs, OutputArgs, PlaceArgs, mebibytes};
+use crate::cli::buckets::Buckets;
+use crate::cli::exit::{EXIT_OK, EXIT_SET_ASIDE};
+use crate::cli::identity::{Reach, say_identity};
+use crate::cli::machine::threads;
+use crate::cli::progress::with_progress;
+use crate::cli::report::{print, print_json};
+use crate::decode::{DEFAULT_MAX_OBJECT_BYTES, DEFAULT_MAX_RATIO};
+use crate::engine::{DEFAULT_TABLE, Duplicates, Progress, runtime};
+use crate::error::Result;
+use crate::keys::parse as parse_layout;
+use crate::lake::{DataFile, Loss, Manifest, ObjectRecord, read_gone, read_quarantine};
+use crate::operations::open_lake;
+use crate::storage::Storage;
+use crate::text::clean;
+use crate::units::{ByteCount, are, counted, counted_as, grouped};
+use crate::verify::{
+    ConvertedObject, ConvertedUnit, DEFAULT_MAX_DIFFERENCES, DuplicateRule, Partial, VerifyOptions,
+    VerifyReport, Wants, verify,
+};
+use clap::Args as Group;
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Prove that the lake holds exactly the records of the sources.
+///
+/// Reads both sides with code that shares nothing with the converter, compares every documented
+/// column and every free-form text of every record, and lists differences. Exit code 1 if there are
+/// any.
+///
+/// With `--from`, `--to` and the like, only objects with matching keys are compared, with the
+/// lake's rows less those that the ledger counts for other objects.
+#[derive(Debug, Group)]
+pub(super) struct VerifyArgs {
+    #[command(flatten)]
+    pub places: PlaceArgs,
+
+    #[command(flatten)]
+    pub narrow: NarrowArgs,
+
+    /// Objects may have been removed from the sources since they were converted, as by a retention
+    /// rule: the existing ones are compared, the others counted
+    #[arg(long, help_heading = "Input")]
+    pub source_may_be_partial: bool,
+
+    /// Base name of the tables
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE)]
+    pub table: String,
+
+    /// Rule for copies that the lake was made with: drop or keep
+    #[arg(long, value_name = "RULE", default_value = "drop")]
+    pub duplicates: Duplicates,
+
+    /// Largest decoded object, as the lake was made with
+    #[arg(long, value_name = "BYTES", default_value = mebibytes(ByteCount(DEFAULT_MAX_OBJECT_BYTES)))]
+    pub max_object_size: ByteCount,
+
+    /// Largest ratio of decoded to compressed bytes, as the lake was made with
+    #[arg(long, value_name = "RATIO", default_value_t = DEFAULT_MAX_RATIO)]
+    pub max_ratio: u64,
+
+    /// Differences to list; all are counted
+    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_MAX_DIFFERENCES)]
+    pub max_differences: usize,
+
+    /// Worker threads [default: one per processor]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+impl From<Duplicates> for DuplicateRule {
+    fn from(rule: Duplicates) -> Self {
+        match rule {
+            Duplicates::Drop => Self::Drop,
+            Duplicates::Keep => Self::Keep,
+        }
+    }
+}
+
+pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
+    let PlaceArgs { sources, lake, aws } = args.places.clone();
+    let runtime = runtime()?;
+    let s3 = aws.s3(None)?;
+    let reach = Reach::of(sources.iter().chain([&lake]), false);
+    say_identity(&aws, &s3, reach, args.output.quiet)?;
+    let storage = runtime.block_on(open_lake(&lake, &s3))?;
+    let set_aside = runtime.block_on(read_quarantine(&storage))?;
+    let options = VerifyOptions {
+        partial: runtime.block_on(partial(args, &storage))?,
+        table: args.table.clone(),
+        threads: threads(args.threads),
+        max_differences: args.max_differences,
+        duplicates: args.duplicates.into(),
+        max_object_size: args.max_object_size.0,
+        max_ratio: args.max_ratio,
+        set_aside: set_aside
+            .into_iter()
+            .filter(|entry| entry.record.is_some())
+            .map(|entry| (entry.object, entry.byte))
+            .collect(),
+        reads_ahead: s3.requests(),
+        buckets: Some(Arc::new(Buckets { s3, runtime: runtime.handle().clone() })),
+        ..VerifyOptions::new(sources, lake)
+    };
+    let progress = Progress::default();
+    let report = with_progress(args.output.quiet, &progress, || {
+        verify(&options, &|count| {
+            progress.records.fetch_add(count, Ordering::Relaxed);
+        })
+    })?;
+    match args.output.report {
+        Format::Json => print_json(&report)?,
+        Format::Text => print(&text(&report))?,
+    }
+    Ok(if report.proves() { EXIT_OK } else { EXIT_SET_ASIDE })
+}
+
+/// Which part of the sources is compared, with what the ledger says about the rest; none for all of them.
+async fn partial(args: &VerifyArgs, storage: &Storage) -> Result<Option<Partial>> {
+    let (narrow, may_be_gone) = (args.narrow.narrow()?, args.source_may_be_partial);
+    if narrow.is_everything() && !may_be_gone {
+        return Ok(None);
+    }
+    let object = |object: ObjectRecord| ConvertedObject {
+        rows: object.tally.written,
+        name: object.key,
+        etag: object.etag,
+    };
+    let gone = read_gone(storage).await?;
+    let restored: HashSet<&str> = gone
+        .iter()
+        .filter(|gone| gone.loss == Loss::Restored)
+        .map(|gone| gone.file.key.as_str())
+        .collect();
+    let is_restored = |file: &&DataFile| restored.contains(file.key.as_str());
+    let unit = |manifest: Manifest| ConvertedUnit {
+        unit: manifest.unit.to_string(),
+        rows_restored: manifest.files.iter().filter(is_restored).map(|file| file.rows).sum(),
+        objects: manifest.objects.into_iter().map(object).collect(),
+    };
+    let units = Manifest::read_all(storage).await?.into_iter().map(unit).collect();
+    let wants = Wants::new(move |name| narrow.wants(&parse_layout(name)));
+    Ok(Some(Partial { wants, may_be_gone, units }))
+}
+
+/// A comparison, for people.
+fn text(report: &VerifyReport) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{}: {} of {} against {} of {}",
+        match report.proves() {
+            true if report.objects_gone + report.objects_unwanted > 0 =>
+                format!("Equal, as far as compared{}", set_aside(report)),
+            true => format!("Equal{}", set_aside(report)),
+            false if report.is_equal_as_far_as_read() => "EQUAL AS FAR AS READ".to_owned(),
+            false => "DIFFERENT".to_owned(),
+        },
+        counted(report.records_expected, "source record"),
+        counted(report.objects_read, "object"),
+        counted(report.rows_checked, "row"),
+        counted(report.files_read, "file"),
+    );
+    let _ = writeln!(
+        out,
+        "  {} missing, {} unexpected, {}, {} and {} set aside in the source",
+        grouped(report.records_missing),
+        grouped(report.records_unexpected),
+        counted(report.file_problems, "file problem"),
+        counted(report.records_duplicate, "duplicate"),
+        grouped(report.records_set_aside),
+    );
+    if report.objects_gone + report.objects_unwanted > 0 {
+        let _ = writeln!(
+            out,
+            "  not compared: {} gone and {} left out by options, with {}; lost of their units: {}",
+            counted(report.objects_gone, "object"),
+            grouped(report.objects_unwanted),
+            counted(report.rows_not_compared, "row"),
+            counted(report.rows_lost, "row"),
+        );
+    }
+    if report.objects_not_read > 0 {
+        let (one, many) = ("object or folder", "objects or folders");
+        let count = counted_as(report.objects_not_read, one, many);
+        let _ = writeln!(out, "  {count} of the source could not be read");
+    }
+    for difference in &report.differences {
+        let kind = format!("{:?}", difference.kind).to_lowercase();
+        let mut parts = vec![kind, clean(&difference.table)];
+        let mut part = |name: &str, value: Option<String>| {
+            parts.extend(value.map(|value| format!("{name} {}", clean(&value))));
+        };
+        part("column", difference.column.clone());
+        part("event", difference.event_id.clone());
+        part("object", difference.object.clone());
+        part("record", difference.record.map(|n| n.to_string()));
+        part("file", difference.file.clone());
+        let _ = writeln!(out, "  {}", parts.join("  "));
+    }
+    out
+}
+
+/// What of the sources cannot be in a table and was set aside.
+fn set_aside(report: &VerifyReport) -> String {
+    let (records, objects) = (report.records_set_aside, report.objects_set_aside);
+    let parts = [(records, "record"), (objects, "object")].into_iter();
+    let parts: Vec<String> =
+        parts.filter(|(count, _)| *count > 0).map(|(count, noun)| counted(count, noun)).collect();
+    match parts.is_empty() {
+        true => String::new(),
+        false => {
+            let are = are(records + objects);
+            format!(", but for {} that {are} in the quarantine", parts.join(" and "))
+        }
+    }
+}
