@@ -5,12 +5,16 @@
 //! columns are nearly all null. Costs here follow the values present.
 
 mod arrange;
+mod bounds;
+mod dictionary;
 mod encode;
 mod facts;
 mod file;
 mod footer;
 mod hybrid;
+mod leaf;
 mod levels;
+mod plain;
 mod shape;
 
 use crate::error::{Error, Result};
