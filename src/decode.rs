@@ -327,7 +327,7 @@ mod tests {
         for trailing in [&b"oops"[..], b"\0\0oops", b"\0\x1f\x8b", b"{\"Records\":[]}"] {
             let err = decode(&[&member, trailing]).unwrap_err();
             let zeros = trailing.iter().take_while(|byte| **byte == 0).count();
-            let at: usize = err.place("byte").unwrap().parse().unwrap();
+            let at = err.byte().unwrap() as usize;
             assert!(at >= member.len() + zeros && at <= member.len() + trailing.len(), "{err}");
         }
     }

@@ -1,8 +1,9 @@
 //! What went wrong, where, and what a caller may do about it.
 //!
-//! One opaque [`Error`], one word wide. Its kind says which reaction it calls for, its place says
-//! which object, record, byte or field; the cause is kept apart and printed only by `cli`.
-//! Record contents and secrets never enter a message.
+//! One opaque [`Error`], one word wide. Its kind says which reaction it calls for, its [`Cause`] what
+//! only a few callers react to; its place says for people which object, record, byte or field. The chain
+//! of causes is kept apart and printed only by `cli`. Nobody searches the text of an error for its
+//! meaning. Record contents and secrets never enter a message.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -58,13 +59,27 @@ impl ErrorKind {
     }
 }
 
+/// What happened, where a caller reacts to more than the kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// An object that was listed is not there any more.
+    Gone,
+    /// An object has other bytes than when it was listed.
+    Replaced,
+    /// The credentials were good once; newer ones may be had.
+    ExpiredCredentials,
+}
+
 /// An error of this crate.
 pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
     message: String,
+    cause: Option<Cause>,
     place: Vec<(&'static str, String)>,
+    byte: Option<u64>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -72,7 +87,8 @@ impl Error {
     /// Creates an error whose message says what could not be done, in lower case, no full stop.
     #[cold]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), place: Vec::new(), source: None }))
+        let (message, place) = (message.into(), Vec::new());
+        Self(Box::new(Inner { kind, message, cause: None, place, byte: None, source: None }))
     }
 
     /// Creates an error about input that is not what CloudTrail writes.
@@ -96,11 +112,32 @@ impl Error {
         Self::new(ErrorKind::Io, message).because(cause)
     }
 
-    /// Adds where it happened: `at("object", key)`, `at("record", index)`, `at("byte", offset)`.
+    /// Creates an error about an object that is not as it was listed, and stays so however long one waits.
+    #[cold]
+    pub fn changed(cause: Cause, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unavailable, message).caused_by(cause)
+    }
+
+    /// Says what happened, see [`Cause`].
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Option<Cause>>) -> Self {
+        self.0.cause = cause.into();
+        self
+    }
+
+    /// Adds where it happened, for people: `at("object", key)`, `at("record", index)`. For an offset there
+    /// is [`Error::at_byte`].
     #[must_use]
     pub fn at(mut self, what: &'static str, value: impl fmt::Display) -> Self {
         self.0.place.push((what, value.to_string()));
         self
+    }
+
+    /// Adds the offset at which it happened, in bytes.
+    #[must_use]
+    pub fn at_byte(mut self, offset: u64) -> Self {
+        self.0.byte = Some(offset);
+        self.at("byte", offset)
     }
 
     /// Keeps the cause. It is shown by whoever prints the chain, never inside the message.
@@ -115,7 +152,27 @@ impl Error {
         &self.0.message
     }
 
-    /// Returns a place that was added with [`Error::at`].
+    /// Returns what happened, if a caller may react to it.
+    pub fn cause(&self) -> Option<Cause> {
+        self.0.cause
+    }
+
+    /// Returns whether an object is not as it was listed.
+    pub fn is_changed(&self) -> bool {
+        matches!(self.0.cause, Some(Cause::Gone | Cause::Replaced))
+    }
+
+    /// Returns the offset that was added with [`Error::at_byte`], in bytes.
+    pub fn byte(&self) -> Option<u64> {
+        self.0.byte
+    }
+
+    /// Returns the first error of a type in the chain of causes.
+    pub fn find<T: StdError + 'static>(&self) -> Option<&T> {
+        find(self)
+    }
+
+    /// Returns a place that was added with [`Error::at`], to say it again to people.
     pub fn place(&self, what: &str) -> Option<&str> {
         self.0.place.iter().find(|(name, _)| *name == what).map(|(_, value)| value.as_str())
     }
@@ -124,6 +181,18 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
+}
+
+/// Returns the first of an error and its causes that is of a type.
+pub fn find<'e, T: StdError + 'static>(err: &'e (dyn StdError + 'static)) -> Option<&'e T> {
+    let mut next = Some(err);
+    while let Some(err) = next {
+        if let Some(found) = err.downcast_ref() {
+            return Some(found);
+        }
+        next = err.source();
+    }
+    None
 }
 
 impl fmt::Display for Error {
@@ -156,7 +225,7 @@ impl StdError for Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, ErrorKind, Reaction};
+    use super::{Cause, Error, ErrorKind, Reaction};
 
     #[test]
     fn the_message_names_the_place_and_leaves_the_cause_to_the_chain() {
@@ -169,6 +238,22 @@ mod tests {
             "BadInput: cannot gunzip object (object k.json.gz)\n  because corrupt deflate stream"
         );
         assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn what_happened_and_where_is_kept_as_a_value_and_shown_as_text() {
+        let inner = Error::bad_input("unexpected byte").at("record", 3).at_byte(17);
+        assert_eq!(inner.byte(), Some(17));
+        assert_eq!(inner.to_string(), "unexpected byte (record 3, byte 17)");
+
+        let io = std::io::Error::other(Error::changed(Cause::Replaced, "object was replaced"));
+        let outer = Error::new(ErrorKind::Unavailable, "cannot read").because(io);
+
+        assert_eq!((outer.cause(), outer.byte()), (None, None), "those of the causes are theirs");
+        assert!(outer.find::<std::fmt::Error>().is_none());
+        assert!(outer.find::<std::io::Error>().is_some());
+        assert!(Error::changed(Cause::Gone, "gone").is_changed());
+        assert!(!Error::config("x").caused_by(Cause::ExpiredCredentials).is_changed());
     }
 
     #[test]

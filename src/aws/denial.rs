@@ -5,25 +5,40 @@
 //! permission in the middle of other words, under one error code. What is not of these forms is
 //! passed on as it was said.
 
-use super::kind_of;
+use super::Answer;
 use crate::error::{Error, ErrorKind};
 
-/// Turns what a service answered into an error; `action` is the permission the call needs.
-pub fn refused(action: &str, code: &str, said: &str) -> Error {
-    let kind = kind_of(Some(code), true);
+/// Turns what a service answered into an error; `action` is the permission the call needs, `resource`
+/// what it is about, for answers that do not name that.
+pub fn refused(action: &str, resource: Option<&str>, answer: &Answer) -> Error {
+    let (kind, said) = (answer.kind(), answer.message.as_deref().unwrap_or_default());
     let said = said.trim().trim_end_matches('.');
+    let error = |message| Error::new(kind, message).caused_by(answer.cause());
+    let located = |message| resource.iter().fold(error(message), |err, it| err.at("resource", it));
     if kind == ErrorKind::Denied {
-        let sentence = iam(said).or_else(|| lake_formation(action, said));
-        return Error::new(
-            kind,
-            sentence.unwrap_or_else(|| format!("not allowed to {action}: {said}")),
-        );
+        return match iam(said).or_else(|| lake_formation(action, said)) {
+            Some(Sentence { text, is_whole: true }) => error(text),
+            Some(Sentence { text, .. }) => located(text),
+            None => located(format!("not allowed to {action}: {said}")),
+        };
     }
-    Error::new(kind, format!("{action} was refused with {code}: {said}"))
+    let code = answer.code.as_deref().unwrap_or_default();
+    located(format!("{action} was refused with {code}: {said}"))
+}
+
+/// Returns whether an answer says in IAM's words which permission is missing.
+pub fn names_permission(answer: &Answer) -> bool {
+    answer.message.as_deref().and_then(iam).is_some()
+}
+
+struct Sentence {
+    text: String,
+    /// Whether it says what the permission is about.
+    is_whole: bool,
 }
 
 /// `User: ARN is not authorized to perform: ACTION on resource: ARN because …`
-fn iam(said: &str) -> Option<String> {
+fn iam(said: &str) -> Option<Sentence> {
     let (who, rest) = said.split_once(" is not authorized to perform: ")?;
     let who = who.rsplit(' ').next()?;
     let (action, rest) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -40,24 +55,31 @@ fn iam(said: &str) -> Option<String> {
     if let Some(why) = why {
         sentence.push_str(&format!(" ({why})"));
     }
-    Some(sentence)
+    Some(Sentence { text: sentence, is_whole: resource.is_some() })
 }
 
 /// `Insufficient Lake Formation permission(s): Required GRANT on NAME`
-fn lake_formation(action: &str, said: &str) -> Option<String> {
+fn lake_formation(action: &str, said: &str) -> Option<Sentence> {
     let (_, rest) = said.split_once("Lake Formation permission(s)")?;
     let wanted = rest.trim_start_matches([':', ' ']);
     let wanted = wanted.strip_prefix("Required ").unwrap_or(wanted);
     let (grant, on) = wanted.split_once(" on ")?;
-    Some(format!("permission missing: the Lake Formation grant `{grant}` on `{on}`, for {action}"))
+    let text =
+        format!("permission missing: the Lake Formation grant `{grant}` on `{on}`, for {action}");
+    Some(Sentence { text, is_whole: true })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn answer(status: u16, code: &str, said: &str) -> Answer {
+        Answer { status, code: Some(code.to_owned()), message: Some(said.to_owned()) }
+    }
+
     fn denied(said: &str) -> String {
-        let err = refused("glue:CreateTable", "AccessDeniedException", said);
+        let answer = answer(400, "AccessDeniedException", said);
+        let err = refused("glue:CreateTable", Some("the table"), &answer);
         assert_eq!(err.kind(), ErrorKind::Denied);
         err.to_string()
     }
@@ -91,16 +113,18 @@ mod tests {
         );
         assert_eq!(
             denied("Insufficient Lake Formation permission(s) on s3://b/lake/"),
-            "not allowed to glue:CreateTable: Insufficient Lake Formation permission(s) on s3://b/lake/"
+            "not allowed to glue:CreateTable: Insufficient Lake Formation permission(s) on s3://b/lake/ \
+             (resource the table)"
         );
     }
 
     #[test]
     fn other_refusals_keep_code_and_words() {
-        let err = refused("glue:CreateTable", "InvalidInputException", "Bad type.");
+        let answer = answer(400, "InvalidInputException", "Bad type.");
+        let err = refused("glue:CreateTable", Some("t"), &answer);
         assert_eq!(
             err.to_string(),
-            "glue:CreateTable was refused with InvalidInputException: Bad type"
+            "glue:CreateTable was refused with InvalidInputException: Bad type (resource t)"
         );
         assert_eq!(err.kind(), ErrorKind::Io);
     }

@@ -5,21 +5,26 @@
 //! [`Aws`], and [`Aws::credentials`] hands the same identity to `object_store`, which would find
 //! another one by itself.
 
+mod answer;
 mod caller;
 mod denial;
 mod profile;
+mod retry;
 mod task;
 
+pub use answer::Answer;
 pub use caller::Caller;
-pub use denial::refused;
+pub use denial::{names_permission, refused};
+pub use retry::{Patience, jittered};
 pub use task::{TaskLimits, task_limits};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future::ProvideCredentials as ProvidedCredentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::service_config::ServiceConfigKey;
@@ -203,28 +208,28 @@ pub fn error_code<E: ProvideErrorMetadata, R>(err: &SdkError<E, R>) -> Option<&s
 
 /// Turns a failed call into an error; `action` is the permission it needs, `glue:GetTable`. A missing
 /// permission is named in one sentence, see [`refused`].
-pub fn failed<E, R>(action: &'static str, resource: &str, err: &SdkError<E, R>) -> Error
+pub fn failed<E>(action: &'static str, resource: &str, err: &SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
 {
-    if let Some(service) = err.as_service_error()
-        && let (Some(code), Some(said)) = (service.code(), service.message())
-    {
-        let error = refused(action, code, said);
-        // A sentence of IAM names what it is about; S3 may say no more than `Access Denied`.
-        let is_named = error.kind() == ErrorKind::Denied && error.to_string().contains(" on ");
-        return if is_named { error } else { error.at("resource", resource) };
+    let status = err.raw_response().map(|answer| answer.status().as_u16());
+    let code = error_code(err);
+    let said = err.as_service_error().and_then(ProvideErrorMetadata::message);
+    if let (Some(code), Some(said), Some(status)) = (code, said, status) {
+        let (code, message) = (Some(code.to_owned()), Some(said.to_owned()));
+        return refused(action, Some(resource), &Answer { status, code, message });
     }
     let kind = match err {
         SdkError::ConstructionFailure(_) => ErrorKind::Config,
-        _ => kind_of(error_code(err), err.as_service_error().is_some()),
+        _ if status.is_some_and(answer::is_passing) => ErrorKind::Unavailable,
+        _ => kind_of(code, err.as_service_error().is_some()),
     };
     let message = match kind {
         ErrorKind::Unavailable => format!("{action} was not answered"),
         _ => format!("{action} failed"),
     };
-    Error::new(kind, message).at("resource", resource).because(causes(err))
+    let cause = code.filter(|code| answer::is_expired(code)).map(|_| Cause::ExpiredCredentials);
+    Error::new(kind, message).at("resource", resource).because(causes(err)).caused_by(cause)
 }
 
 /// Returns how a caller reacts to an error code; none: the service did not answer.
@@ -242,9 +247,7 @@ pub fn kind_of(code: Option<&str>, answered: bool) -> ErrorKind {
         | "MissingAuthenticationTokenException"
         | "IncompleteSignature"
         | "InvalidClientTokenId" => ErrorKind::Denied,
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => {
-            ErrorKind::Unavailable
-        }
+        code if answer::is_expired(code) => ErrorKind::Unavailable,
         "SlowDown"
         | "Throttling"
         | "ThrottlingException"

@@ -256,7 +256,7 @@ impl<'a> Parser<'a> {
 
     fn error(&self, why: impl fmt::Display) -> Error {
         Error::new(ErrorKind::Config, format!("cannot parse a Hive type: {why}"))
-            .at("byte", self.at)
+            .at_byte(self.at as u64)
     }
 }
 

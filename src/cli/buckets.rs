@@ -1,6 +1,6 @@
 //! Buckets as `verify` asks for them: this is all that the two sides of its proof share.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::storage::S3;
 use crate::verify::{Files, RemoteFile, Waiting};
 use std::ops::Range;
@@ -53,11 +53,12 @@ impl Files for Buckets {
 async fn read(s3: &S3, file: &RemoteFile, range: Range<u64>) -> Result<Vec<u8>> {
     let (wanted, etag) = (range.end - range.start, Some(file.etag.as_str()));
     let got = s3.bucket(&file.bucket).await?.get_part(&file.key, etag, range).await?;
-    let changed =
-        |message| Err(Error::new(ErrorKind::Unavailable, message).at("object", file.address()));
+    let changed = |cause, message| Err(Error::changed(cause, message).at("object", file.address()));
     match got {
         Some(bytes) if bytes.len() as u64 == wanted => Ok(bytes.into()),
-        Some(_) => changed("the object's size differs from its listing; run again"),
-        None => changed("object is gone since it was listed; run again"),
+        Some(_) => {
+            changed(Cause::Replaced, "the object's size differs from its listing; run again")
+        }
+        None => changed(Cause::Gone, "object is gone since it was listed; run again"),
     }
 }

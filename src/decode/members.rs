@@ -59,7 +59,7 @@ impl<R: BufRead> GzipMembers<R> {
                 Some(_) => {
                     let message = "gzip stream is followed by bytes that are not gzip";
                     let at = self.consumed.get();
-                    return Err(std::io::Error::other(Error::bad_input(message).at("byte", at)));
+                    return Err(std::io::Error::other(Error::bad_input(message).at_byte(at)));
                 }
             }
         }
@@ -73,7 +73,7 @@ impl<R: BufRead> GzipMembers<R> {
             _ => return err,
         };
         let at = self.consumed.get();
-        std::io::Error::other(Error::bad_input(message).at("byte", at).because(err))
+        std::io::Error::other(Error::bad_input(message).at_byte(at).because(err))
     }
 }
 

@@ -88,7 +88,15 @@ impl Doctor<'_> {
     async fn read_source(&mut self, bucket: &Bucket, prefix: &str, key: &str) {
         let place = bucket.address(key);
         let tried = "read a byte of the first object";
-        let get = bucket.client().get_object().bucket(bucket.name()).key(key).range("bytes=0-0");
+        let get = self
+            .options
+            .s3
+            .client(bucket)
+            .await
+            .get_object()
+            .bucket(bucket.name())
+            .key(key)
+            .range("bytes=0-0");
         let refusal: Refusal = match get.set_request_payer(self.payer()).send().await {
             Ok(found) => {
                 self.ok("s3:GetObject", &place, tried);
@@ -258,7 +266,8 @@ impl Doctor<'_> {
     /// What the store says of the probe's encryption at rest.
     async fn encryption(&mut self, probe: &Probe) {
         let subject = "encryption";
-        let head = probe.bucket.client().head_object().bucket(probe.bucket.name());
+        let head =
+            self.options.s3.client(&probe.bucket).await.head_object().bucket(probe.bucket.name());
         let head = head.key(&probe.full_key).set_request_payer(self.payer()).send().await;
         let found = match head {
             Ok(found) => found,
@@ -362,7 +371,14 @@ impl Doctor<'_> {
 
     /// Lists the first objects under a prefix.
     async fn list(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Object>, Refusal> {
-        let list = bucket.client().list_objects_v2().bucket(bucket.name()).prefix(prefix);
+        let list = self
+            .options
+            .s3
+            .client(bucket)
+            .await
+            .list_objects_v2()
+            .bucket(bucket.name())
+            .prefix(prefix);
         let listed = list.max_keys(1000).set_request_payer(self.payer()).send().await?;
         Ok(listed.contents.unwrap_or_default())
     }
@@ -407,7 +423,15 @@ impl Doctor<'_> {
 
     async fn requester_pays(&mut self, bucket: &Bucket, place: &str) {
         let subject = "requester pays";
-        let asked = bucket.client().get_bucket_request_payment().bucket(bucket.name()).send().await;
+        let asked = self
+            .options
+            .s3
+            .client(bucket)
+            .await
+            .get_bucket_request_payment()
+            .bucket(bucket.name())
+            .send()
+            .await;
         match asked.map(|found| found.payer) {
             Ok(Some(Payer::Requester)) if !self.options.request_payer => {
                 let detail = "the requester pays for this bucket, and `--request-payer` is not \
@@ -430,7 +454,15 @@ impl Doctor<'_> {
 
     async fn default_encryption(&mut self, bucket: &Bucket) {
         let (subject, place) = ("default encryption", bucket.address(""));
-        let asked = bucket.client().get_bucket_encryption().bucket(bucket.name()).send().await;
+        let asked = self
+            .options
+            .s3
+            .client(bucket)
+            .await
+            .get_bucket_encryption()
+            .bucket(bucket.name())
+            .send()
+            .await;
         let found = match asked {
             Ok(found) => found.server_side_encryption_configuration,
             Err(err) => {

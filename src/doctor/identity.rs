@@ -126,7 +126,7 @@ impl Doctor<'_> {
             && let Ok(opened) = self.options.s3.bucket(bucket).await
         {
             let date = Noted::default();
-            let head = opened.client().head_bucket().bucket(bucket);
+            let head = self.options.s3.client(&opened).await.head_bucket().bucket(bucket);
             let _ = head.customize().interceptor(date.clone()).send().await;
             seen = date.seen();
         }

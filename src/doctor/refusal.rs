@@ -1,6 +1,6 @@
 //! What a service says instead of doing it, and what that means.
 
-use crate::aws::kind_of;
+use crate::aws::{Answer, kind_of};
 use crate::error::{Error, ErrorKind};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -37,30 +37,22 @@ where
 }
 
 impl From<&Error> for Refusal {
-    /// Takes apart what `object_store` reports: the answer's XML is in the text of a cause.
     fn from(err: &Error) -> Self {
-        let text = format!("{err:?}");
-        let element = |name: &str| {
-            let (_, rest) = text.split_once(&format!("<{name}>"))?;
-            rest.split_once(&format!("</{name}>")).map(|(value, _)| unescaped(value))
-        };
-        let denied = err.kind() == ErrorKind::Denied;
+        let answer = err.find::<Answer>();
+        let said = answer.and_then(|answer| answer.message.clone());
         Self {
-            code: element("Code").unwrap_or_default(),
-            message: element("Message").unwrap_or_else(|| match err.kind() {
-                ErrorKind::Unavailable => innermost(&text),
+            code: answer.and_then(|answer| answer.code.clone()).unwrap_or_default(),
+            message: said.unwrap_or_else(|| match err.kind() {
+                ErrorKind::Unavailable => innermost(&format!("{err:?}")),
                 _ => err.message().to_owned(),
             }),
             status: match err.kind() {
                 ErrorKind::Unavailable => None,
-                _ => Some(if denied { 403 } else { 400 }),
+                ErrorKind::Denied => Some(403),
+                _ => Some(400),
             },
         }
     }
-}
-
-fn unescaped(text: &str) -> String {
-    text.replace("&quot;", "\"").replace("&apos;", "'").replace("&lt;", "<").replace("&gt;", ">")
 }
 
 /// The start of a chain of causes, short enough for a line.
@@ -187,9 +179,16 @@ mod tests {
     }
 
     #[test]
-    fn what_object_store_says_is_taken_apart() {
-        let cause = "status 403: <Error><Code>AccessDenied</Code><Message>is not authorized to \
-             perform: kms:GenerateDataKey on resource: &quot;arn:aws:kms:x:1:key/2&quot;</Message></Error>";
+    fn what_s3_answered_is_found_among_the_causes() {
+        let cause = Answer {
+            status: 403,
+            code: Some("AccessDenied".to_owned()),
+            message: Some(
+                "is not authorized to perform: kms:GenerateDataKey on resource: \
+                 \"arn:aws:kms:x:1:key/2\""
+                    .to_owned(),
+            ),
+        };
         let err = Error::new(ErrorKind::Denied, "not allowed to s3:PutObject").because(cause);
 
         let refusal = Refusal::from(&err);

@@ -165,7 +165,7 @@ impl<'a> Run<'a> {
         let fetches = if is_fetched { options.memory.0 / 8 } else { 0 };
         let mut segments = options.memory.0 - fetches - reserved;
         let each = options.unit_size.0.saturating_mul(MEMORY_PER_JSON_BYTE);
-        if storage.root().is_some() {
+        if !storage.is_remote() {
             // Where nothing is uploaded, a segment for each thread keeps all of them at work.
             segments = segments.min(each.saturating_mul(options.threads.max(2) as u64));
         }
@@ -216,8 +216,7 @@ impl Run<'_> {
         target: Target<'t>,
     ) -> Result<(Report, Target<'t>)> {
         // Whoever claims records waits for a network meanwhile.
-        let waiting =
-            usize::from(matches!(target, Target::Plan(_)) && self.storage.root().is_none());
+        let waiting = usize::from(matches!(target, Target::Plan(_)) && self.storage.is_remote());
         let pool = ThreadPoolBuilder::new()
             .num_threads(self.options.threads.max(1) + waiting)
             .stack_size(8 << 20)

@@ -9,7 +9,7 @@
 //! A run to which everything is refused has the wrong identity, and ends.
 
 use crate::engine::Report;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::keys::parse as parse_layout;
 use crate::lake::{Unavailable, UnavailableObject};
 use crate::source::{ListingReport, Object, Place};
@@ -178,7 +178,7 @@ impl Unreadable {
     /// `err`, if it is not: a service that does not answer, a bucket that is not there. As
     /// [`Unreadable::blocked`].
     pub(crate) fn refused(&self, object: &Object, err: Error) -> Result<UnavailableObject> {
-        let is_changed = err.kind() == ErrorKind::Unavailable && err.place("object").is_some();
+        let is_changed = err.is_changed();
         if !is_changed && !matches!(err.kind(), ErrorKind::Denied | ErrorKind::Io) {
             return Err(err);
         }
@@ -339,7 +339,7 @@ pub(crate) async fn try_all(object: &Object) -> Result<()> {
 /// An object that was listed and is not there.
 pub(crate) fn gone(object: &Object) -> Error {
     let message = "object is gone since it was listed; run again";
-    Error::new(ErrorKind::Unavailable, message).at("object", &object.key)
+    Error::changed(Cause::Gone, message).at("object", &object.key)
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ impl QuarantinedObject {
     /// A whole object, and why; its bytes are still to be given.
     pub fn whole(object: Arc<str>, err: &Error) -> Self {
         // Reasons are counted: where it was stands beside them.
-        let error_byte = err.place("byte").and_then(|byte| byte.parse().ok());
+        let error_byte = err.byte();
         let (record, reason, raw) = (None, err.message().to_owned(), Raw::default());
         Self { object, record, records: 1, byte: 0, error_byte, reason, raw }
     }

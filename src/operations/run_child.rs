@@ -178,14 +178,13 @@ fn convert_part(
 
 /// An object that is not as it was when it was listed stays so, however often the child is run.
 fn gone(err: Error) -> Error {
-    match err.place("object").map(str::to_owned) {
-        Some(object) if err.kind() == ErrorKind::Unavailable => {
-            let message = "an object of the plan was removed or replaced since it was listed; \
-                           discard the plan with `trailmill plan discard` and make another";
-            Error::new(ErrorKind::Io, message).at("object", object).because(err)
-        }
-        _ => err,
+    if !err.is_changed() {
+        return err;
     }
+    let message = "an object of the plan is gone or was replaced since it was listed; give the plan up \
+                   with `trailmill plan discard` and make another";
+    let object = err.place("object").unwrap_or_default().to_owned();
+    Error::new(ErrorKind::Io, message).at("object", object).because(err)
 }
 
 /// The options that a plan was made with, and a child's own.

@@ -3,21 +3,19 @@
 use crate::engine::Report;
 use crate::error::Result;
 use crate::lake::{Summary, to_json};
-use crate::storage::{OWN, PublicAccess, Storage};
+use crate::storage::{OWN, Storage};
 use crate::units::{are, counted};
 
 /// What a person should know about where the lake is.
 pub(super) async fn warnings(storage: &Storage) -> Vec<String> {
-    let Some(bucket) = storage.bucket() else { return Vec::new() };
-    match bucket.public_access().await {
-        PublicAccess::By(_) => vec![format!(
-            "the bucket `{}` is open to the public, and the logs in it are sensitive: block public \
-             access to it",
-            bucket.name()
-        )],
-        // Whoever may not ask learns nothing, here; `doctor` says so.
-        _ => Vec::new(),
-    }
+    // Whoever may not ask learns nothing, here; `doctor` says so.
+    let open = storage.public_bucket().await.map(|bucket| {
+        format!(
+            "the bucket `{bucket}` is open to the public, and the logs in it are sensitive: block \
+             public access to it"
+        )
+    });
+    open.into_iter().collect()
 }
 
 /// What a person should know about rows that are gone.

@@ -271,7 +271,7 @@ impl Parser {
                 }
             }
             Err(err) => Err(Error::bad_input(reason(err.error()))
-                .at("byte", range.start + err.index().saturating_sub(1))),
+                .at_byte((range.start + err.index().saturating_sub(1)) as u64)),
         };
         self.nodes = tape.reset().0;
         outcome

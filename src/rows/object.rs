@@ -258,7 +258,7 @@ impl<'a> ObjectReader<'a> {
         } else if let Some(reason) = damage {
             self.quarantine_one(source, span.clone(), reason, None);
         } else if let Err(err) = self.parse_chunk(source, span.clone()) {
-            let stopped = err.place("byte").and_then(|byte| byte.parse::<usize>().ok());
+            let stopped = err.byte().map(|byte| byte as usize);
             // Brackets that match by chance may have swallowed records.
             let end = next_record(source, span.clone());
             self.quarantine_one(source, span.start..end, err.message(), stopped);

@@ -1,11 +1,12 @@
 //! Archives as people download them: members are streamed, nothing is unpacked to disk.
 
 use crate::decode::{Caps, Counting, GzipMembers};
-use crate::error::{Error, ErrorKind, Result};
-use crate::keys::{Folder, parse};
+use crate::error::Result;
+use crate::source::MemberSink;
+use crate::source::member::damaged;
 use crate::source::read_ahead::ReadAhead;
+use crate::source::tar_members::tar_members;
 use crate::source::zip_members::zip_members;
-use std::cell::Cell;
 use std::io::{BufReader, Read, Seek};
 
 /// How an archive is packed.
@@ -32,40 +33,6 @@ impl ArchiveKind {
         } else {
             None
         }
-    }
-}
-
-/// One member of an archive.
-#[derive(Debug)]
-pub struct Member {
-    /// The path inside the archive.
-    pub name: String,
-    /// How many bytes of the archive it takes, about.
-    pub stored: u64,
-    /// Its bytes, or why they cannot be had.
-    pub bytes: Result<Vec<u8>>,
-}
-
-/// Takes the members of an archive.
-pub trait MemberSink {
-    /// Is told how many bytes the next member has, before memory is taken for them.
-    ///
-    /// # Errors
-    /// Whatever ends the reading of the archive.
-    fn make_room(&mut self, _bytes: u64) -> Result<()> {
-        Ok(())
-    }
-
-    /// Takes a member.
-    ///
-    /// # Errors
-    /// Whatever ends the reading of the archive.
-    fn take(&mut self, member: Member) -> Result<()>;
-}
-
-impl<F: FnMut(Member) -> Result<()>> MemberSink for F {
-    fn take(&mut self, member: Member) -> Result<()> {
-        self(member)
     }
 }
 
@@ -110,131 +77,10 @@ pub fn members(
     }
 }
 
-/// What is wrong with an archive; unless it is with fetching it.
-pub(super) fn damaged(err: impl std::error::Error + Send + Sync + 'static) -> Error {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&err);
-    while let Some(err) = cause {
-        let io = err.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(ours) = io.and_then(|err| err.downcast_ref::<Error>()) {
-            return Error::new(ours.kind(), ours.to_string());
-        }
-        if err.downcast_ref::<std::io::Error>().is_some_and(|err| err.raw_os_error().is_some()) {
-            return Error::new(ErrorKind::Io, format!("cannot be read: {err}"));
-        }
-        cause = err.source();
-    }
-    Error::bad_input("archive is damaged or truncated").because(err)
-}
-
-fn tar_members(
-    reader: impl Read,
-    consumed: &Cell<u64>,
-    caps: &Caps,
-    sink: &mut dyn MemberSink,
-) -> Result<u64> {
-    let mut passed_over = 0;
-    let ending = Ending { inner: reader, zeros: 0 };
-    let mut archive = tar::Archive::new(ending);
-    for entry in archive.entries().map_err(damaged)? {
-        let mut entry = entry.map_err(damaged)?;
-        let kind = entry.header().entry_type();
-        if !(kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse()) {
-            // Links name what is elsewhere; folders hold nothing.
-            passed_over += u64::from(!kind.is_dir());
-            continue;
-        }
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if is_passed_over(&name) {
-            passed_over += 1;
-            continue;
-        }
-        let (size, start) = (entry.size(), consumed.get());
-        let bytes = if size > caps.max_object_bytes {
-            Err(caps.over(caps.max_object_bytes))
-        } else {
-            sink.make_room(size)?;
-            read_entry(&mut entry, size, caps, || consumed.get() - start)?
-        };
-        sink.take(Member { name, stored: consumed.get() - start, bytes })?;
-    }
-    let mut ending = archive.into_inner();
-    if ending.zeros < 512 {
-        return Err(Error::bad_input("archive has no end marker: it seems to be truncated"));
-    }
-    ending.refuse_more()?;
-    Ok(passed_over)
-}
-
-/// What a step of reading an entry takes: the ratio is looked at in between.
-const STEP: u64 = 1 << 20;
-
-/// Reads an entry of a tar, or says that it is over the ratio; `stored` says how many bytes of the
-/// archive it has taken so far. Of a truncated last member the whole records count; the missing end is
-/// told at the archive's.
-fn read_entry(
-    entry: &mut impl Read,
-    size: u64,
-    caps: &Caps,
-    stored: impl Fn() -> u64,
-) -> Result<Result<Vec<u8>>> {
-    let mut bytes = Vec::with_capacity(size as usize);
-    loop {
-        let step = STEP.min(size - bytes.len() as u64);
-        let count = entry.take(step).read_to_end(&mut bytes).map_err(damaged)?;
-        if count == 0 {
-            return Ok(Ok(bytes));
-        }
-        let limit = caps.limit(stored());
-        if bytes.len() as u64 > limit {
-            return Ok(Err(caps.over(limit)));
-        }
-    }
-}
-
-/// Remembers how many zero bytes were read last: a tar ends with blocks of zeros.
-struct Ending<R> {
-    inner: R,
-    zeros: usize,
-}
-
-impl<R: Read> Ending<R> {
-    /// Reads what follows the end of a tar. More zeros are usual; anything else is not read, and must
-    /// not be lost without a word: another tar, for one.
-    fn refuse_more(&mut self) -> Result<()> {
-        let mut block = vec![0; 64 << 10];
-        loop {
-            let count = self.read(&mut block).map_err(damaged)?;
-            if count == 0 {
-                return Ok(());
-            }
-            if self.zeros < count {
-                let message = "archive has data after its end, which is not read: does the file \
-                               hold several archives?";
-                return Err(Error::bad_input(message));
-            }
-        }
-    }
-}
-
-impl<R: Read> Read for Ending<R> {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.inner.read(out)?;
-        let zeros = out[..count].iter().rev().take_while(|byte| **byte == 0).count();
-        self.zeros = if zeros == count { self.zeros + zeros } else { zeros };
-        Ok(count)
-    }
-}
-
-/// Hidden names, digests and other services' objects.
-pub(super) fn is_passed_over(name: &str) -> bool {
-    let is_hidden =
-        name.split('/').any(|part| part.starts_with(['_', '.']) && !matches!(part, "." | ".."));
-    is_hidden || matches!(parse(name).folder, Folder::Digest | Folder::Other)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Member;
     use std::io::Write;
 
     fn tar() -> Vec<u8> {

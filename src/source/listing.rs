@@ -5,11 +5,9 @@ use crate::keys::{Folder, Layout, parse};
 use crate::location::Location;
 use crate::source::pages::{Listed, Pages, Refused};
 use crate::source::walk::{Counting, Lister, reason_of, walk};
-use crate::source::{ArchiveKind, Object, Place, Source, Window, is_hidden, local};
+use crate::source::{ArchiveKind, ListingReport, Object, Place, Source, Window, is_hidden, local};
 use crate::storage::{Bucket, BucketObject, S3};
 use crate::units::Day;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,26 +16,6 @@ const LOCAL_PAGE: usize = 1000;
 
 /// Spans that are listed at once, however many requests may be in flight: each holds a page.
 const MAX_SPANS_AT_ONCE: usize = 64;
-
-/// What a listing saw.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListingReport {
-    /// LIST requests to S3, without those that were tried again.
-    pub requests: u64,
-    /// Log objects seen, wanted or not.
-    pub objects_listed: u64,
-    /// Of them, objects that a narrowing option or the look-back leaves out.
-    pub objects_unwanted: u64,
-    /// Digests and other services' objects that were passed over one by one.
-    pub objects_ignored: u64,
-    /// Folders of digests and other services that were not listed at all, by name.
-    pub folders_ignored: BTreeMap<String, u64>,
-    /// Folders and prefixes that could not be listed, with the reason.
-    #[serde(default)]
-    pub folders_unreadable: BTreeMap<String, String>,
-    /// With a look-back, the first delivery date listed of each source that has one.
-    pub since: BTreeMap<String, String>,
-}
 
 /// A bucket's source, as its pages know it.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! An object of a bucket as a file: archives are streamed and zips are read from behind.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::source::{Object, Place};
 use crate::storage::Bucket;
 use bytes::Bytes;
@@ -58,7 +58,7 @@ impl Remote {
         let range = self.block_start..(self.block_start + BLOCK).min(self.size);
         let got = self.bucket.get_part(&self.key, Some(&self.etag), range);
         self.runtime.block_on(got)?.ok_or_else(|| {
-            Error::new(ErrorKind::Unavailable, "object is gone since it was listed; run again")
+            Error::changed(Cause::Gone, "object is gone since it was listed; run again")
         })
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::decode::Caps;
 use crate::error::{Error, Result};
-use crate::source::archive::{Member, MemberSink, damaged, is_passed_over};
+use crate::source::member::{damaged, is_passed_over};
+use crate::source::{Member, MemberSink};
 use std::io::{Read, Seek, SeekFrom};
 use zip::{CompressionMethod, ZipArchive};
 

@@ -101,7 +101,8 @@ impl Storage {
 async fn put_over(bucket: &Bucket, key: &str, bytes: Bytes) -> Result<()> {
     while bucket.put_new(key, bytes.clone()).await? == Put::Differs {
         let Some((_, etag)) = bucket.get_with_etag(key).await? else { continue };
-        if bucket.replace(key, &etag, bytes.clone()).await?.is_some() {
+        // Where an answer was lost, the next turn finds these bytes.
+        if bucket.replace_patiently(key, &etag, bytes.clone()).await?.is_some() {
             break;
         }
     }

@@ -4,11 +4,13 @@
 //! when the renewal is old, or a clock jumped, it asks by renewing. Age counts time that the machine
 //! slept. Once the lease is lost, every request that waits is abandoned and none is sent. A request that
 //! left before that may still arrive: what it may do then is settled by the numbers of manifests, not
-//! here (see `commit`).
+//! here (see `lake`).
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::Bucket;
+use crate::storage::guard::Guard;
 use crate::storage::holder::Document;
+use async_trait::async_trait;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex as Lock, PoisonError};
@@ -56,7 +58,7 @@ impl Fence {
     pub(super) async fn confirm(&self) -> Result<()> {
         match self {
             Self::Folder(locked) => locked.confirm(),
-            Self::Bucket(leased) => leased.confirm().await,
+            Self::Bucket(leased) => leased.confirm_by_age().await,
         }
     }
 
@@ -116,7 +118,7 @@ impl Leased {
         self.document.patience() / 6
     }
 
-    async fn confirm(&self) -> Result<()> {
+    async fn confirm_by_age(&self) -> Result<()> {
         if self.is_sure() {
             return Ok(());
         }
@@ -125,14 +127,10 @@ impl Leased {
         if self.is_sure() { Ok(()) } else { self.renew_locked(&mut state).await }
     }
 
-    async fn confirm_now(&self) -> Result<()> {
+    /// Renews the lease, or learns that it is lost.
+    pub(super) async fn confirm_now(&self) -> Result<()> {
         let mut state = self.state.lock().await;
         self.renew_locked(&mut state).await
-    }
-
-    /// Renews the lease, or learns that it is lost.
-    pub(super) async fn renew(&self) -> Result<()> {
-        self.confirm_now().await
     }
 
     fn is_sure(&self) -> bool {
@@ -196,20 +194,6 @@ impl Leased {
         Ok(())
     }
 
-    /// Returns the outcome of `work`, unless the lease is lost first.
-    pub(super) async fn unless_lost<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let mut lost = self.is_lost.subscribe();
-        tokio::select! {
-            outcome = work => outcome,
-            _ = lost.wait_for(|is_lost| *is_lost) => Err(self.taken_over()),
-        }
-    }
-
-    /// Confirms the lease before a request that changes something.
-    pub(super) async fn before_write(&self) -> Result<()> {
-        self.confirm().await
-    }
-
     fn taken_over(&self) -> Error {
         let message = "another run took over this lake while this run could not reach it; nothing \
                        more was written";
@@ -218,6 +202,20 @@ impl Leased {
 
     fn address(&self) -> String {
         self.bucket.address(&self.key)
+    }
+}
+
+#[async_trait]
+impl Guard for Leased {
+    async fn confirm(&self) -> Result<()> {
+        self.confirm_by_age().await
+    }
+
+    async fn lost(&self) -> Error {
+        let mut lost = self.is_lost.subscribe();
+        // The sender is ours, and lives as long as the call.
+        let _ = lost.wait_for(|is_lost| *is_lost).await;
+        self.taken_over()
     }
 }
 

@@ -223,7 +223,7 @@ async fn keep_renewing(leased: Arc<Leased>) {
     loop {
         tokio::time::sleep(leased.renew_every()).await;
         // A failure is not the end: the next turn tries again, and a write makes sure.
-        if leased.renew().await.is_err_and(|err| err.kind() == ErrorKind::Busy) {
+        if leased.confirm_now().await.is_err_and(|err| err.kind() == ErrorKind::Busy) {
             return;
         }
     }

@@ -5,26 +5,37 @@
 //! has no rename: there they are put under their final names, which come from the unit's identity, and
 //! it is the manifest that says that they count.
 
+mod answers;
+mod body;
 mod bucket;
 mod checksum;
 mod durable;
 mod fence;
 mod folder;
+mod guard;
 mod holder;
 mod lease;
+mod options;
+mod page;
 mod public;
+mod s3;
+mod sdk;
+mod store;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
-pub use bucket::{
-    Bucket, BucketObject, DEFAULT_REQUESTS, DEFAULT_RETRY_TIMEOUT, Encryption, Page, S3, S3Options,
-};
+pub use bucket::Bucket;
 use bytes::Bytes;
 use fence::Fence;
 use folder::{Durable, Folder, There};
 pub use lease::Lease;
+use object_store::memory::InMemory;
+pub use options::{DEFAULT_REQUESTS, DEFAULT_RETRY_TIMEOUT, Encryption, S3Options};
+pub use page::{BucketObject, Page};
 pub use public::PublicAccess;
+pub use s3::S3;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything of ours in a lake lies under this folder; readers pass over names with `_`.
@@ -114,11 +125,20 @@ impl Storage {
         Folder::open(folder).map(|folder| Self(Kind::Folder(folder), None))
     }
 
+    /// Opens an empty lake in memory, which behaves as one in a bucket does, and ends with the process.
+    pub fn memory() -> Self {
+        let requests = Arc::new(tokio::sync::Semaphore::new(DEFAULT_REQUESTS));
+        let store = Arc::new(InMemory::new());
+        let bucket = Bucket::in_store("memory", store, requests, S3Options::default());
+        Self(Kind::Bucket { bucket, prefix: String::new() }, None)
+    }
+
     /// Returns the same storage behind a lease.
     fn fenced(&self, fence: Fence) -> Self {
         let kind = match (&self.0, &fence) {
             (Kind::Bucket { bucket, prefix }, Fence::Bucket(leased)) => {
-                Kind::Bucket { bucket: bucket.fenced(leased), prefix: prefix.clone() }
+                let guard = Arc::clone(leased) as Arc<dyn guard::Guard>;
+                Kind::Bucket { bucket: bucket.guarded(guard), prefix: prefix.clone() }
             }
             (kind, _) => kind.clone(),
         };
@@ -152,7 +172,7 @@ impl Storage {
         self.1.as_ref().and_then(Fence::lost)
     }
 
-    /// Returns the folder of a local lake.
+    /// Returns the folder of a lake that has one: of a local lake.
     pub fn root(&self) -> Option<&Path> {
         match &self.0 {
             Kind::Folder(folder) => Some(&folder.root),
@@ -160,12 +180,9 @@ impl Storage {
         }
     }
 
-    /// Returns the bucket of a lake in S3.
-    pub fn bucket(&self) -> Option<&Bucket> {
-        match &self.0 {
-            Kind::Folder(_) => None,
-            Kind::Bucket { bucket, .. } => Some(bucket),
-        }
+    /// Returns whether putting and reading wait for a network.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.0, Kind::Bucket { .. })
     }
 
     /// Returns the lake's address as the catalog writes it, ending in `/`.

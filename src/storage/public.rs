@@ -6,7 +6,8 @@
 
 use crate::aws::{error_code, failed};
 use crate::error::{Error, Result};
-use crate::storage::Bucket;
+use crate::storage::{Bucket, Kind, Storage};
+use aws_sdk_s3::Client;
 use aws_sdk_s3::types::Grant;
 
 /// Who may read a bucket.
@@ -20,9 +21,31 @@ pub enum PublicAccess {
     Unknown(Error),
 }
 
+impl Storage {
+    /// Returns the name of the lake's bucket if anybody may read it, as far as that is known.
+    pub async fn public_bucket(&self) -> Option<&str> {
+        let Kind::Bucket { bucket, .. } = &self.0 else { return None };
+        matches!(bucket.public_access().await, PublicAccess::By(_)).then(|| bucket.name())
+    }
+}
+
 impl Bucket {
-    /// Asks whether anybody may read the bucket.
+    /// Asks whether anybody may read the bucket. A store that is not S3 is in this process.
     pub async fn public_access(&self) -> PublicAccess {
+        match self.client() {
+            Some(client) => Asked { client, bucket: self }.public_access().await,
+            None => PublicAccess::No,
+        }
+    }
+}
+
+struct Asked<'a> {
+    client: Client,
+    bucket: &'a Bucket,
+}
+
+impl Asked<'_> {
+    async fn public_access(&self) -> PublicAccess {
         let block = self.public_block().await;
         let (blocks_policy, blocks_list) = *block.as_ref().unwrap_or(&(false, false));
         let policy = if blocks_policy { Ok(false) } else { self.policy_is_public().await };
@@ -37,12 +60,16 @@ impl Bucket {
 
     /// Returns whether public policies and public access lists are idle.
     async fn public_block(&self) -> Result<(bool, bool)> {
-        let asked = self.client().get_public_access_block().bucket(self.name()).send().await;
+        let asked = self.client.get_public_access_block().bucket(self.bucket.name()).send().await;
         let found = match asked {
             Ok(found) => found.public_access_block_configuration,
             Err(err) if error_code(&err) == Some("NoSuchPublicAccessBlockConfiguration") => None,
             Err(err) => {
-                return Err(failed("s3:GetBucketPublicAccessBlock", &self.address(""), &err));
+                return Err(failed(
+                    "s3:GetBucketPublicAccessBlock",
+                    &self.bucket.address(""),
+                    &err,
+                ));
             }
         };
         let is_set = |flag: Option<bool>| flag.unwrap_or(false);
@@ -53,19 +80,20 @@ impl Bucket {
 
     async fn policy_is_public(&self) -> Result<bool> {
         let action = "s3:GetBucketPolicyStatus";
-        match self.client().get_bucket_policy_status().bucket(self.name()).send().await {
+        match self.client.get_bucket_policy_status().bucket(self.bucket.name()).send().await {
             Ok(found) => {
                 let said = found.policy_status.and_then(|status| status.is_public);
                 said.ok_or_else(|| Error::config(format!("{action} was not understood")))
             }
             Err(err) if error_code(&err) == Some("NoSuchBucketPolicy") => Ok(false),
-            Err(err) => Err(failed(action, &self.address(""), &err)),
+            Err(err) => Err(failed(action, &self.bucket.address(""), &err)),
         }
     }
 
     async fn list_is_public(&self) -> Result<bool> {
-        let asked = self.client().get_bucket_acl().bucket(self.name()).send().await;
-        let found = asked.map_err(|err| failed("s3:GetBucketAcl", &self.address(""), &err))?;
+        let asked = self.client.get_bucket_acl().bucket(self.bucket.name()).send().await;
+        let found =
+            asked.map_err(|err| failed("s3:GetBucketAcl", &self.bucket.address(""), &err))?;
         let is_everybody = |grant: &Grant| {
             let uri = grant.grantee().and_then(|grantee| grantee.uri()).unwrap_or("");
             uri.ends_with("/global/AllUsers") || uri.ends_with("/global/AuthenticatedUsers")

@@ -1,18 +1,16 @@
 //! One call to Glue: counted, repeated while that can help, and its failure told apart.
 //!
 //! The SDK's own retries are off, so that every request is seen here. A *throttled* call was not done
-//! and is repeated after a wait with full jitter. A call that was *not answered* (dropped connection,
+//! and is repeated after a pause (see [`aws::Patience`]). A call that was *not answered* (dropped connection,
 //! timeout, 5xx) may have been done: reading is repeated, writing is given back as
 //! [`Failed::Unknown`], and whoever wrote reads what happened before it decides. Waiting is bounded
 //! by [`Patience`]; after that the error is `Unavailable`, and the same command may succeed later.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -21,12 +19,6 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use crate::aws;
 use crate::catalog::Usage;
 use crate::error::{Error, ErrorKind, Result};
-
-/// The first wait is at most this long; each further one at most twice the one before.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-
-/// No wait is longer.
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// A call and what it is about.
 #[derive(Clone, Copy, Debug)]
@@ -81,11 +73,7 @@ impl From<Failed> for Error {
 
 /// How long a call may be repeated.
 #[derive(Debug)]
-pub(super) struct Patience {
-    since: Instant,
-    limit: Duration,
-    waits: u32,
-}
+pub(super) struct Patience(aws::Patience);
 
 impl Patience {
     /// Waits before the next attempt.
@@ -93,29 +81,17 @@ impl Patience {
     /// # Errors
     /// `Unavailable` because of `why`, if the limit is reached.
     pub(super) async fn wait(&mut self, why: Error) -> Result<()> {
-        let pause = jittered(self.waits);
-        if self.since.elapsed() + pause > self.limit {
-            let message = format!(
-                "{}; gave up after {} attempts in {} s (`--retry-timeout`)",
-                why.message(),
-                self.waits + 1,
-                self.limit.as_secs(),
-            );
-            return Err(Error::new(ErrorKind::Unavailable, message).because(why));
+        if self.0.wait().await {
+            return Ok(());
         }
-        self.waits += 1;
-        tokio::time::sleep(pause).await;
-        Ok(())
+        let message = format!(
+            "{}; gave up after {} attempts in {} s (`--retry-timeout`)",
+            why.message(),
+            self.0.attempts(),
+            self.0.limit().as_secs(),
+        );
+        Err(Error::new(ErrorKind::Unavailable, message).because(why))
     }
-}
-
-/// Returns anything from nothing to the whole wait: callers that were throttled together do not come
-/// back together.
-fn jittered(waits: u32) -> Duration {
-    let whole = FIRST_WAIT.saturating_mul(1 << waits.min(16)).min(LONGEST_WAIT);
-    // The standard library seeds each hasher at random.
-    let random = RandomState::new().build_hasher().finish();
-    whole.mul_f64((random >> 11) as f64 / (1_u64 << 53) as f64)
 }
 
 /// Confirms, before a call that changes something, that the caller may still change it.
@@ -187,7 +163,7 @@ impl Caller {
 
     /// Returns the patience for one thing to be done.
     pub(super) fn patience(&self) -> Patience {
-        Patience { since: Instant::now(), limit: self.limit, waits: 0 }
+        Patience(aws::Patience::new(self.limit))
     }
 
     /// Notes that Glue throttled something inside an answer.
@@ -322,29 +298,12 @@ mod tests {
         assert_eq!(meaning("", None, true), Meaning::Refused);
     }
 
-    #[test]
-    fn waits_grow_to_a_limit_and_differ() {
-        let waits: Vec<Duration> = (0..200).map(|_| jittered(3)).collect();
-
-        assert!(waits.iter().all(|wait| *wait <= FIRST_WAIT * 8));
-        assert!(waits.iter().any(|wait| *wait > FIRST_WAIT * 4));
-        assert_ne!(waits[0], waits[1]);
-        assert!((0..100).all(|_| jittered(60) <= LONGEST_WAIT));
-    }
-
     #[tokio::test]
     async fn patience_ends_in_trying_later() {
-        let mut patience =
-            Patience { since: Instant::now(), limit: Duration::from_millis(1), waits: 9 };
-        let mut outcome = Ok(());
-        for _ in 0..50 {
-            outcome = patience.wait(Error::config("glue:GetTable was throttled")).await;
-            if outcome.is_err() {
-                break;
-            }
-        }
+        let mut patience = Patience(aws::Patience::new(Duration::from_millis(1)));
 
-        let err = outcome.expect_err("given up");
+        let err = patience.wait(Error::config("glue:GetTable was throttled")).await.unwrap_err();
+
         assert_eq!(err.kind(), ErrorKind::Unavailable);
         assert!(err.to_string().starts_with("glue:GetTable was throttled; gave up"));
     }

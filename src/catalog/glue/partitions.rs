@@ -461,7 +461,10 @@ impl ItemError {
     }
 
     fn refused(&self, action: &'static str) -> Error {
-        aws::refused(action, &self.code, &self.message).at("partition", self.values.join("/"))
+        let (code, message) = (Some(self.code.clone()), Some(self.message.clone()));
+        // An item has no status of its own; 400 is that of calls with the same codes.
+        let answer = aws::Answer { status: 400, code, message };
+        aws::refused(action, None, &answer).at("partition", self.values.join("/"))
     }
 }
 

@@ -1,0 +1,56 @@
+//! How S3 is used.
+
+use crate::storage::DEFAULT_LEASE;
+use std::time::Duration;
+
+/// Requests in flight at once, unless an option says otherwise: about what saturates 10 Gb/s several
+/// times over, and far below the 5,500 GETs per second of one prefix (FACTS.md E1, E3).
+pub const DEFAULT_REQUESTS: usize = 64;
+
+/// How long a request is tried again, unless an option says otherwise.
+pub const DEFAULT_RETRY_TIMEOUT: Duration = Duration::from_secs(3 * 60);
+
+/// The longest that one answer may take from its first byte to its last.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest silence in the middle of an answer.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How new objects are encrypted at rest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Encryption {
+    /// As the bucket's default says.
+    #[default]
+    BucketDefault,
+    /// SSE-S3: `AES256`.
+    S3,
+    /// SSE-KMS, with the key of this id or alias, else the account's own key for S3.
+    Kms(Option<String>),
+}
+
+/// How S3 is used.
+#[derive(Clone, Debug)]
+pub struct S3Options {
+    /// Requests in flight at once, over all buckets.
+    pub requests: usize,
+    /// How long a request is tried again.
+    pub retry_timeout: Duration,
+    /// How new objects are encrypted.
+    pub encryption: Encryption,
+    /// Whether we agree to pay for requests to buckets whose requester pays.
+    pub request_payer: bool,
+    /// How long a lake stays this run's when it cannot renew its lease.
+    pub lease: Duration,
+}
+
+impl Default for S3Options {
+    fn default() -> Self {
+        Self {
+            requests: DEFAULT_REQUESTS,
+            retry_timeout: DEFAULT_RETRY_TIMEOUT,
+            encryption: Encryption::default(),
+            request_payer: false,
+            lease: DEFAULT_LEASE,
+        }
+    }
+}

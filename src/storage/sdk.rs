@@ -1,0 +1,213 @@
+//! What only aws-sdk-s3 answers: listings that start and end anywhere and tell archived objects apart,
+//! removing many keys at once, keys that `object_store` does not write as they are, a bucket's region.
+//!
+//! Every call here is one attempt; [`Bucket`](crate::storage::Bucket) tries again.
+
+use crate::aws::{Aws, error_code, failed, kind_of};
+use crate::error::{Cause, Error, ErrorKind, Result};
+use crate::storage::checksum::Checksums;
+use crate::storage::options::{CONNECT_TIMEOUT, READ_TIMEOUT, S3Options};
+use crate::storage::page::unquoted;
+use crate::storage::{BucketObject, Page};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{IdentityCache, Region};
+use aws_sdk_s3::types::{
+    Delete, ObjectIdentifier, ObjectStorageClass, OptionalObjectAttributes, RequestPayer,
+};
+use bytes::Bytes;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// How often a client tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tries {
+    /// Once: the caller tries again.
+    One,
+    /// As the SDK sees fit, five times at most.
+    Several,
+}
+
+/// One bucket, as the SDK sees it.
+#[derive(Debug)]
+pub(super) struct Sdk {
+    bucket: String,
+    client: Client,
+    payer: Option<RequestPayer>,
+}
+
+impl Sdk {
+    pub(super) fn new(aws: &Arc<Aws>, options: &S3Options, bucket: &str, region: &str) -> Self {
+        let payer = options.request_payer.then_some(RequestPayer::Requester);
+        Self { bucket: bucket.to_owned(), client: client(aws, region, Tries::One), payer }
+    }
+
+    /// See [`Bucket::page`](crate::storage::Bucket::page).
+    pub(super) async fn page(
+        &self,
+        prefix: &str,
+        is_delimited: bool,
+        start_after: Option<&str>,
+        token: Option<&str>,
+    ) -> Result<Page> {
+        let request = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(prefix)
+            .set_delimiter(is_delimited.then(|| "/".to_owned()))
+            .set_start_after(start_after.map(str::to_owned))
+            .set_continuation_token(token.map(str::to_owned))
+            // Says of an archived object whether it has been restored.
+            .optional_object_attributes(OptionalObjectAttributes::RestoreStatus)
+            .set_request_payer(self.payer.clone());
+        let found = request
+            .send()
+            .await
+            .map_err(|err| failed("s3:ListBucket", &self.address(prefix), &err))?;
+        let prefixes = found.common_prefixes().iter().filter_map(|p| p.prefix.clone());
+        let next = found.is_truncated().unwrap_or(false).then(|| found.next_continuation_token());
+        Ok(Page {
+            prefixes: prefixes.collect(),
+            next: next.flatten().map(str::to_owned),
+            objects: found.contents().iter().filter_map(listed).collect(),
+        })
+    }
+
+    /// Returns the bytes at `key`, or nothing when it is absent.
+    pub(super) async fn get(
+        &self,
+        key: &str,
+        etag: Option<&str>,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<(Bytes, Checksums)>> {
+        let what = self.address(key);
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .set_if_match(etag.map(|etag| format!("\"{etag}\"")))
+            .set_range(
+                range.clone().map(|r| format!("bytes={}-{}", r.start, r.end.saturating_sub(1))),
+            )
+            .set_request_payer(self.payer.clone());
+        match request.send().await {
+            Ok(found) => match (found.content_range.is_some(), found.body.collect().await) {
+                (is_part, Ok(bytes)) => {
+                    let bytes = bytes.into_bytes();
+                    let part = range.filter(|_| !is_part).map(|r| r.start as usize..r.end as usize);
+                    // A store may answer with all of it.
+                    let part = part.filter(|part| part.end <= bytes.len());
+                    let bytes = part.map_or(bytes.clone(), |part| bytes.slice(part));
+                    Ok(Some((bytes, Checksums::default())))
+                }
+                // The SDK asks for checksums and compares them by itself.
+                (_, Err(err)) if is_checksum_mismatch(&err) => {
+                    Ok(Some((Bytes::new(), Checksums::WRONG)))
+                }
+                (_, Err(err)) => {
+                    let broken = Error::new(ErrorKind::Unavailable, "connection broke in a body");
+                    Err(broken.at("resource", what).because(err))
+                }
+            },
+            Err(err) => match error_code(&err) {
+                Some("NoSuchKey" | "NotFound") => Ok(None),
+                Some("PreconditionFailed") => Err(replaced(&what)),
+                _ => Err(failed("s3:GetObject", &what, &err)),
+            },
+        }
+    }
+
+    /// Removes a thousand keys at most; `what` names them for messages.
+    pub(super) async fn delete(&self, keys: &[String], what: &str) -> Result<()> {
+        let bug = |err| Error::new(ErrorKind::Bug, "not a request").because(err);
+        let identifiers = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build());
+        let objects = identifiers.collect::<Result<_, _>>().map_err(bug)?;
+        let delete = Delete::builder().quiet(true).set_objects(Some(objects)).build();
+        let request = self.client.delete_objects().bucket(&self.bucket);
+        let request = request.delete(delete.map_err(bug)?).set_request_payer(self.payer.clone());
+        let done = request.send().await.map_err(|err| failed("s3:DeleteObject", what, &err))?;
+        // It answers 200 and says in the body, per key, what it did not do.
+        let Some(first) = done.errors().first() else { return Ok(()) };
+        let code = first.code().unwrap_or_default();
+        Err(Error::new(kind_of(Some(code), true), format!("cannot s3:DeleteObject: {code}"))
+            .at("resource", what))
+    }
+
+    fn address(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.bucket)
+    }
+}
+
+/// Returns whether a body was not what its checksum says: the SDK's type for that is in no public place.
+fn is_checksum_mismatch(err: &aws_sdk_s3::primitives::ByteStreamError) -> bool {
+    format!("{err:?}").contains("ChecksumMismatch")
+}
+
+/// Says that an object has another etag than it should have.
+pub(super) fn replaced(what: &str) -> Error {
+    Error::changed(Cause::Replaced, "object was replaced while it was read; run again")
+        .at("object", what)
+}
+
+/// Makes a client of S3 in a region.
+pub(super) fn client(aws: &Arc<Aws>, region: &str, tries: Tries) -> Client {
+    let endpoint = aws.s3_endpoint();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .build();
+    let mut config = aws_sdk_s3::config::Builder::from(aws.config())
+        .region(Region::new(region.to_owned()))
+        .credentials_provider(aws.identity())
+        .identity_cache(IdentityCache::no_cache())
+        .retry_config(match tries {
+            Tries::One => RetryConfig::disabled(),
+            Tries::Several => RetryConfig::standard().with_max_attempts(5),
+        })
+        // Without them a request that is never answered is waited for as long as the process lives.
+        .timeout_config(timeouts)
+        // Stores of another make know no virtual hosts.
+        .force_path_style(endpoint.is_some());
+    config.set_endpoint_url(endpoint);
+    Client::from_conf(config.build())
+}
+
+/// Asks a bucket for its region: S3 says it also to those who may do nothing else.
+pub(super) async fn region_of(client: &Client, name: &str) -> Result<Option<String>> {
+    match client.head_bucket().bucket(name).send().await {
+        Ok(found) => Ok(found.bucket_region),
+        Err(err) => {
+            let answer = err.raw_response();
+            let region = answer.and_then(|answer| answer.headers().get("x-amz-bucket-region"));
+            let region = region.map(str::to_owned);
+            match answer.map(|answer| answer.status().as_u16()) {
+                Some(404) => Err(Error::config(format!("there is no bucket `{name}`"))),
+                // Listing may be allowed for some prefixes only, which a HEAD does not name.
+                Some(301 | 307 | 400 | 403) => Ok(region),
+                _ => Err(failed("s3:ListBucket", &format!("s3://{name}"), &err)),
+            }
+        }
+    }
+}
+
+fn listed(object: &aws_sdk_s3::types::Object) -> Option<BucketObject> {
+    Some(BucketObject {
+        key: object.key.clone()?,
+        size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+        etag: unquoted(object.e_tag.as_deref().unwrap_or_default()),
+        archived: archived(object),
+    })
+}
+
+/// Names the storage class of an object that cannot be read as it is.
+fn archived(object: &aws_sdk_s3::types::Object) -> Option<String> {
+    let class = object.storage_class()?;
+    let is_archive = matches!(class, ObjectStorageClass::Glacier | ObjectStorageClass::DeepArchive);
+    // A copy that was restored can be read until it expires.
+    let is_restored =
+        object.restore_status().is_some_and(|status| status.restore_expiry_date().is_some());
+    (is_archive && !is_restored).then(|| class.as_str().to_owned())
+}
