@@ -4,7 +4,7 @@
 //! path (docs/aws-facts.md A1): Control Tower puts the organization before `AWSLogs` as well, prefixes hold
 //! slashes, old file names lack the second underscore.
 
-use crate::schema::Family;
+use crate::family::Family;
 use crate::units::{Day, place};
 use std::sync::Arc;
 
@@ -117,13 +117,10 @@ pub fn parse(key: &str) -> Layout {
 }
 
 pub(super) fn folder_of(name: &str) -> Folder {
-    match name {
-        "CloudTrail" => Folder::Logs(Family::Events),
-        "CloudTrail-NetworkActivity" => Folder::Logs(Family::NetworkActivity),
-        "CloudTrail-Insight" => Folder::Logs(Family::Insight),
-        "CloudTrail-Aggregated" => Folder::Logs(Family::Aggregated),
-        "CloudTrail-Digest" => Folder::Digest,
-        _ => Folder::Other,
+    match Family::of_folder(name) {
+        Some(family) => Folder::Logs(family),
+        None if name == "CloudTrail-Digest" => Folder::Digest,
+        None => Folder::Other,
     }
 }
 

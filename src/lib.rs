@@ -11,8 +11,9 @@
 //! | [`notice`], [`text`] | notices from rooms that do not print; names as people may see them |
 //! | [`location`], [`aws`] | paths and `s3://` addresses; one identity for every AWS client |
 //! | [`decode`] | gunzip, capped |
+//! | [`family`] | the families of objects: what tells one from another, and what adding one takes |
 //! | [`parse`] | containers, records, and a cursor over simd-json's tape |
-//! | [`schema`] | kinds and their merge, the fixed columns, the lock that only grows |
+//! | [`schema`] | kinds and their merge, the lock that only grows |
 //! | [`keys`] | what an object's key says |
 //! | [`partition`] | partition values, validated |
 //! | [`storage`] | where the lake's bytes are; the lease |
@@ -43,6 +44,7 @@ pub mod decode;
 pub mod doctor;
 pub mod engine;
 pub mod error;
+pub mod family;
 pub mod keys;
 pub mod lake;
 pub mod location;

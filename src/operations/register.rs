@@ -7,15 +7,16 @@ use crate::catalog::{
 };
 use crate::engine::{CatalogKind, CatalogOptions, Refreshed};
 use crate::error::{Error, ErrorKind, Result};
+use crate::family::Role;
 use crate::lake::Summary;
 use crate::partition::values_of;
-use crate::schema::{Family, Kind, Lock, Role, columns, hive_type};
+use crate::schema::{Family, Kind, Lock, hive_type};
 use crate::storage::{OWN, S3, Storage};
 
 /// Returns the columns of a family's table as the catalog names them.
 fn catalog_columns(family: Family, lock: &Lock, nested: bool) -> Vec<Column> {
-    columns(family)
-        .into_iter()
+    let columns = family.spec().columns.iter();
+    columns
         .filter_map(|spec| {
             let hive = match &spec.role {
                 Role::Nested(_) if !nested => return None,

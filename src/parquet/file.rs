@@ -1,6 +1,7 @@
 //! The files of one table in a unit: ordered rows to encoded Parquet, one partition at a time.
 
 use crate::error::Result;
+use crate::family::{ColumnSpec, Role};
 use crate::parquet::arrange::Order;
 use crate::parquet::encode::{Chunk, Encoder};
 use crate::parquet::footer::{FileSchema, Footer, MAGIC};
@@ -11,7 +12,7 @@ use crate::parquet::shape::{
 };
 use crate::parquet::{Compression, WriteOptions};
 use crate::rows::{Cell, TableRows, TextColumn, Texts, Tree, Values};
-use crate::schema::{ColumnSpec, Lock, Role};
+use crate::schema::Lock;
 use crate::units::EpochMillis;
 use polars_parquet::parquet::metadata::KeyValue;
 use polars_parquet::parquet::schema::Repetition;
@@ -255,8 +256,8 @@ fn documented<'a>(spec: &ColumnSpec, values: &'a Values) -> Option<(Source<'a>, 
             (Source::Booleans(flags), plain_type(spec.name, PhysicalType::Boolean))
         }
         Values::Typed(tree) => {
-            let Role::Typed(_, kind) = &spec.role else { return None };
-            let shape = whole_shape(tree, 0, kind);
+            let Role::Typed(_, documented) = &spec.role else { return None };
+            let shape = whole_shape(tree, 0, documented);
             let parquet = parquet_type(spec.name, &shape);
             (Source::Tree { tree, shape }, parquet)
         }

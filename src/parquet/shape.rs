@@ -4,6 +4,7 @@
 //! members that have a fitting value in the file, in the lock's order: readers match by name.
 
 use crate::error::Result;
+use crate::family::{Documented, Member};
 use crate::parquet::leaf::Leaf;
 use crate::parquet::levels::{Levels, Stream};
 use crate::parse::{ScalarKind, escape_json, minify_json};
@@ -44,23 +45,21 @@ fn element_range(lists: &[ListAt]) -> Range<u32> {
 }
 
 /// Shapes of documented columns: everything, whether it has values or not.
-pub(crate) fn whole_shape(tree: &Tree, node: u32, kind: &Kind) -> Shape {
-    match kind {
-        Kind::Struct(fields) => {
+pub(crate) fn whole_shape(tree: &Tree, node: u32, documented: &Documented) -> Shape {
+    match documented {
+        Documented::Struct(members) => {
             let children = tree.node(node).children();
-            let members = fields
-                .iter()
-                .zip(children)
-                .map(|(field, child)| (field.name.clone(), whole_shape(tree, *child, &field.kind)))
-                .collect();
-            Shape::Struct { node, members }
+            let shape_of = |(member, child): (&Member, &u32)| {
+                (member.name.to_owned(), whole_shape(tree, *child, &member.shape))
+            };
+            Shape::Struct { node, members: members.iter().zip(children).map(shape_of).collect() }
         }
-        Kind::List(element) => {
+        Documented::List(element) => {
             let child = tree.node(node).element();
             Shape::List { node, element: Box::new(whole_shape(tree, child, element)) }
         }
-        Kind::Map => Shape::Map { node },
-        _ => Shape::Leaf { node, kind: LeafKind::Text },
+        Documented::Map => Shape::Map { node },
+        Documented::String => Shape::Leaf { node, kind: LeafKind::Text },
     }
 }
 

@@ -3,6 +3,7 @@
 //! Foreign objects (S3 notifications, EventBridge events, digests, anything that is no JSON) lie in
 //! the same folders as logs; they are named and counted, never guessed at.
 
+use crate::family::{is_mark_or_weak, is_unshared_mark};
 use crate::parse::split::{RecordSpans, container_end};
 use std::ops::Range;
 
@@ -116,7 +117,9 @@ fn object(bytes: &[u8], start: usize) -> Container {
             b"digestStartTime" | b"digestS3Bucket" | b"digestEndTime" => {
                 foreign = foreign.or(Some(Foreign::Digest));
             }
-            key => fields += usize::from(is_record_field(key)),
+            // Two are enough: a line of JSON has some twenty.
+            key if fields < 2 => fields += usize::from(is_mark_or_weak(key)),
+            _ => {}
         }
     }
     match foreign {
@@ -144,14 +147,14 @@ fn records(bytes: &[u8], open: usize, value: usize) -> Container {
                 last -= 1;
                 want = closers.next();
                 if want.is_none() && is_first_key(bytes, open, value) {
-                    return checked(bytes, value + 1..last, true, true);
+                    return envelope(bytes, value + 1..last, true, true);
                 }
             }
             _ => break,
         }
     }
     let (close, complete) = container_end(bytes, value, bytes.len());
-    checked(bytes, value + 1..if complete { close - 1 } else { close }, complete, false)
+    envelope(bytes, value + 1..if complete { close - 1 } else { close }, complete, false)
 }
 
 /// Whether the value at `value` belongs to the object's first key, so that `}` at the end of the
@@ -162,17 +165,15 @@ fn is_first_key(bytes: &[u8], open: usize, value: usize) -> bool {
 }
 
 /// Looks at the first record's own keys: notifications have the same envelope.
-fn checked(bytes: &[u8], inside: Range<usize>, closed: bool, is_guess: bool) -> Container {
+fn envelope(bytes: &[u8], inside: Range<usize>, closed: bool, is_guess: bool) -> Container {
     let open = skip_space(bytes, inside.start);
     let mut has_aws_source = false;
     for (key, value) in Members::new(bytes, open) {
         match &bytes[key] {
-            b"eventID" | b"eventId" | b"eventCategory" | b"userAgent" => {
-                return Container::Array { inside, closed, is_guess };
-            }
             b"eventSource" | b"EventSource" => {
                 has_aws_source = bytes[value..].starts_with(b"\"aws:");
             }
+            key if is_unshared_mark(key) => return Container::Array { inside, closed, is_guess },
             _ => {}
         }
     }
@@ -228,29 +229,6 @@ fn key_at(bytes: &[u8], at: usize) -> Option<(Range<usize>, usize)> {
     let (span, complete) = spans.next()?;
     let colon = skip_space(bytes, span.end);
     (complete && bytes.get(colon) == Some(&b':')).then(|| (span.start + 1..span.end - 1, colon))
-}
-
-/// Fields that a CloudTrail record of some family has and other JSON rarely has.
-fn is_record_field(key: &[u8]) -> bool {
-    matches!(
-        key,
-        b"eventVersion"
-            | b"eventTime"
-            | b"eventName"
-            | b"eventSource"
-            | b"eventID"
-            | b"eventId"
-            | b"awsRegion"
-            | b"userIdentity"
-            | b"recipientAccountId"
-            | b"insightDetails"
-            | b"timeWindow"
-            | b"eventType"
-            | b"eventCategory"
-            | b"requestParameters"
-            | b"sourceIPAddress"
-            | b"userAgent"
-    )
 }
 
 #[cfg(test)]

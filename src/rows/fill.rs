@@ -1,5 +1,6 @@
 //! A record's values into the columns, once it is known to become a row.
 
+use crate::family::Role;
 use crate::parse::Cursor;
 use crate::rows::extra::Extra;
 use crate::rows::found::{Found, Shape};
@@ -8,7 +9,6 @@ use crate::rows::table_rows::{TableRows, TextColumn, Values};
 use crate::rows::text::{Cell, Interner, Texts};
 use crate::rows::tree::{FieldText, Tree};
 use crate::rows::typed::Typed;
-use crate::schema::Role;
 
 /// The record that is moved into the columns.
 struct Filling<'a, 't> {
@@ -49,12 +49,12 @@ impl TableRows {
             match (&mut values[0], &spec.role) {
                 (Values::Text(column), role) => filling.text(column, role, found),
                 (Values::Booleans(flags), _) => flags.push(filling.boolean(found)),
-                (Values::Typed(tree), Role::Typed(_, kind)) => {
+                (Values::Typed(tree), Role::Typed(_, shape)) => {
                     if let Some(found) = found {
                         let text = found.raw.of(cursor.bytes());
                         let Filling { texts, extra, row, .. } = &mut filling;
                         let mut typed = Typed { tree, texts, extra };
-                        typed.take_row(cursor.at(found.place), text, kind, found.key, *row);
+                        typed.take_row(cursor.at(found.place), text, shape, found.key, *row);
                     }
                 }
                 (Values::Nested(tree), Role::Nested(_)) => {

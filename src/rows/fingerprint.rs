@@ -10,7 +10,7 @@
 //! for another: XXH3 has collisions that can be written down, whatever its seed. Measured on texts of
 //! 1.5 kB: XXH3 14 GB/s, HighwayHash 8.4, SipHash-1-3 3.4, BLAKE3 0.8.
 
-use crate::schema::Family;
+use crate::family::Family;
 use highway::{HighwayHash, HighwayHasher, Key};
 
 /// Makes fingerprints under one key. Those of two keys have nothing in common.

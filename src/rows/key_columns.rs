@@ -1,8 +1,8 @@
 //! Which column a top-level key of a record leads to.
 
+use crate::family::{ColumnSpec, EventTime, FamilySpec};
 use crate::rows::follow::Follow;
 use crate::rows::text::{Span, is_same};
-use crate::schema::{ColumnSpec, Role};
 use hashbrown::HashMap;
 
 /// Which column a top-level key leads to.
@@ -15,8 +15,9 @@ pub(super) struct KeyColumns {
     met: HashMap<Box<[u8]>, u32>,
     known: Vec<(Box<[u8]>, Option<usize>)>,
     follow: Follow,
-    pub(super) event_time: Option<usize>,
-    pub(super) time_window: Option<usize>,
+    pub(super) time: Option<usize>,
+    /// The member that is the time, where the column of the time holds objects.
+    pub(super) time_member: Option<&'static str>,
     pub(super) account: Option<usize>,
     pub(super) region: Option<usize>,
     pub(super) source: Option<usize>,
@@ -27,33 +28,35 @@ pub(super) struct KeyColumns {
 }
 
 impl KeyColumns {
-    pub(super) fn new(specs: &[ColumnSpec]) -> Self {
+    pub(super) fn new(specs: &[ColumnSpec], family: &FamilySpec) -> Self {
         let mut exact = HashMap::new();
         let mut folded = HashMap::new();
         for (i, spec) in specs.iter().enumerate() {
-            if let Role::Text(key) | Role::Json(key) | Role::Typed(key, _) | Role::Boolean(key) =
-                &spec.role
-            {
+            if let Some(key) = spec.key() {
                 exact.insert(key.as_bytes().into(), i);
                 folded.insert(key.to_ascii_lowercase().into_bytes().into(), i);
             }
         }
-        let at = |name: &str| specs.iter().position(|spec| spec.name == name);
+        let at = |key: &str| specs.iter().position(|spec| spec.key() == Some(key));
+        let (time, time_member) = match family.time {
+            EventTime::At(key) => (key, None),
+            EventTime::Since { key, member } => (key, Some(member)),
+        };
         Self {
             exact,
             folded,
             met: HashMap::new(),
             known: Vec::new(),
             follow: Follow::default(),
-            event_time: at("eventtime"),
-            time_window: at("timewindow"),
-            account: at("recipientaccountid").or(at("accountid")),
-            region: at("awsregion"),
-            source: at("eventsource"),
-            name: at("eventname"),
-            event_id: at("eventid"),
-            identity: at("useridentity"),
-            request: at("requestparameters"),
+            time: at(time),
+            time_member,
+            account: at(family.account),
+            region: at("awsRegion"),
+            source: at("eventSource"),
+            name: at("eventName"),
+            event_id: at(family.event_id),
+            identity: at("userIdentity"),
+            request: at("requestParameters"),
         }
     }
 

@@ -1,8 +1,8 @@
 //! A parsed segment: its rows, and what became of its objects.
 
+use crate::family::Family;
 use crate::lake::{MAX_ENTRIES, MAX_SEGMENT_RAW, ObjectRecord, QuarantinedObject, Raw};
 use crate::rows::{TableRows, Texts};
-use crate::schema::Family;
 use std::sync::Arc;
 
 /// A parsed segment; its buffers are used again.

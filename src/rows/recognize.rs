@@ -1,7 +1,7 @@
 //! What a record is by its own fields, where its object's key does not say.
 
+use crate::family::{Family, is_category_key, is_mark};
 use crate::parse::Cursor;
-use crate::schema::Family;
 
 /// The family a record belongs to by its own fields, for objects whose key does not say.
 pub fn family_of(record: &Cursor<'_>) -> Family {
@@ -10,13 +10,10 @@ pub fn family_of(record: &Cursor<'_>) -> Family {
     cursor.enter(len);
     for _ in 0..len {
         let key = cursor.key();
-        let is_deciding = matches!(key.text, "eventCategory" | "eventType");
-        if is_deciding && cursor.object_len().or(cursor.array_len()).is_none() {
-            match cursor.scalar().text {
-                "Insight" | "AwsCloudTrailInsight" => return Family::Insight,
-                "NetworkActivity" | "AwsVpceEvents" => return Family::NetworkActivity,
-                "Aggregated" | "AwsAggregatedEvent" => return Family::Aggregated,
-                _ => {}
+        let is_scalar = || cursor.object_len().or(cursor.array_len()).is_none();
+        if is_category_key(key.text) && is_scalar() {
+            if let Some(family) = Family::of_category(cursor.scalar().text) {
+                return family;
             }
         } else {
             cursor.skip();
@@ -33,19 +30,7 @@ pub fn is_cloudtrail(record: &Cursor<'_>) -> bool {
     let mut fields = 0;
     cursor.enter(len);
     for _ in 0..len {
-        fields += usize::from(matches!(
-            cursor.key().text,
-            "eventVersion"
-                | "eventTime"
-                | "eventName"
-                | "eventSource"
-                | "eventID"
-                | "eventId"
-                | "awsRegion"
-                | "userIdentity"
-                | "insightDetails"
-                | "timeWindow"
-        ));
+        fields += usize::from(is_mark(cursor.key().text));
         cursor.skip();
         cursor.end_entry();
     }

@@ -98,9 +98,9 @@ impl TableRows {
         let keys = &self.keys;
         let found = |column: Option<usize>| column.and_then(|column| scratch.found[column]);
         let string = |column: Option<usize>| found(column).and_then(|found| found.string(cursor));
-        let time = match keys.event_time {
-            Some(_) => string(keys.event_time),
-            None => found(keys.time_window).and_then(|found| found.member("windowStart", cursor)),
+        let time = match keys.time_member {
+            None => string(keys.time),
+            Some(name) => found(keys.time).and_then(|found| found.member(name, cursor)),
         };
         let time = time.ok_or_else(|| Error::bad_input("record has no event time"))?;
         let instant = parse_event_time(time)

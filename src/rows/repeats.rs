@@ -131,17 +131,17 @@ impl Repeats {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::family::{Documented, Member};
     use crate::parse::Parser;
     use crate::rows::extra::Extra;
     use crate::rows::text::{Span, Texts};
     use crate::rows::tree::Tree;
     use crate::rows::typed::Typed;
-    use crate::schema::{Field, Kind};
 
     /// Takes values into a tree, a row each, all of them walked if so wanted; returns the tree, its
     /// texts and the number of leftovers.
-    fn taken(values: &[&str], kind: &Kind, is_walked: bool) -> (Tree, Texts, usize) {
-        let (mut tree, mut texts) = (Tree::of_kind(kind), Texts::default());
+    fn taken(values: &[&str], shape: &Documented, is_walked: bool) -> (Tree, Texts, usize) {
+        let (mut tree, mut texts) = (Tree::documented(shape), Texts::default());
         let mut extra = Extra::default();
         let bytes = values.join(",");
         let take = |mut cursor: crate::parse::Cursor<'_>, count: usize| {
@@ -152,7 +152,7 @@ mod tests {
                     tree.repeats.clear();
                 }
                 let mut typed = Typed { tree: &mut tree, texts: &mut texts, extra: &mut extra };
-                typed.take_row(value, text, kind, Span::default(), row);
+                typed.take_row(value, text, shape, Span::default(), row);
                 cursor.end_entry();
             }
         };
@@ -178,10 +178,16 @@ mod tests {
 
     #[test]
     fn a_value_that_comes_again_is_given_as_if_it_were_walked() {
-        let inner = Kind::Struct(vec![Field::new("c", Kind::String), Field::new("m", Kind::Map)]);
-        let object = Kind::Struct(vec![Field::new("a", Kind::String), Field::new("b", inner)]);
-        let list = Kind::List(Box::new(object.clone()));
-        let both = Kind::Struct(vec![Field::new("l", list.clone()), Field::new("a", Kind::String)]);
+        const fn string(name: &'static str) -> Member {
+            Member { name, shape: Documented::String }
+        }
+        const INNER: Documented =
+            Documented::Struct(&[string("c"), Member { name: "m", shape: Documented::Map }]);
+        const OBJECT: Documented =
+            Documented::Struct(&[string("a"), Member { name: "b", shape: INNER }]);
+        const LIST: Documented = Documented::List(&OBJECT);
+        const BOTH: Documented =
+            Documented::Struct(&[Member { name: "l", shape: LIST }, string("a")]);
         let values = [
             r#"{"a":"1","b":{"c":"2"}}"#,
             r#"{"a":"1","b":{"c":null}}"#,
@@ -196,10 +202,10 @@ mod tests {
             &format!(r#"{{"a":"{}"}}"#, "long".repeat(MAX_VALUE_BYTES / 4)),
         ];
         let again = [values, values, values].concat();
-        for kind in [object, list, both] {
-            let (tree, texts, leftovers) = taken(&again, &kind, false);
+        for shape in [OBJECT, LIST, BOTH] {
+            let (tree, texts, leftovers) = taken(&again, &shape, false);
             assert!(tree.repeats.met > 0);
-            let (walked, texts_of_walked, leftovers_of_walked) = taken(&again, &kind, true);
+            let (walked, texts_of_walked, leftovers_of_walked) = taken(&again, &shape, true);
             assert_eq!(walked.repeats.met, 0);
             assert_eq!(written(&tree, &texts), written(&walked, &texts_of_walked));
             assert_eq!(leftovers, leftovers_of_walked);

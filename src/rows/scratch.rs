@@ -1,10 +1,10 @@
 //! What is kept from record to record while an object's records become rows.
 
+use crate::family::Family;
 use crate::parse::minify_json;
 use crate::rows::extra::Extra;
 use crate::rows::fingerprint::Fingerprints;
 use crate::rows::found::Found;
-use crate::schema::Family;
 use hashbrown::HashMap;
 
 /// What a record's columns were found to be, before they are taken; kept from record to record.

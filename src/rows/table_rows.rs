@@ -1,10 +1,10 @@
 //! The rows of one family in a unit: a row each, and the values of every column.
 
+use crate::family::{ColumnSpec, Family, Role};
 use crate::rows::key_columns::KeyColumns;
 use crate::rows::last_partition::LastPartition;
 use crate::rows::text::{Cell, Interner, Texts, reserve};
 use crate::rows::tree::Tree;
-use crate::schema::{ColumnSpec, Family, Role, columns};
 use crate::units::EpochMillis;
 use hashbrown::HashMap;
 
@@ -74,9 +74,6 @@ impl TextColumn {
     }
 }
 
-/// Columns whose values are ids: looking for equal ones, or a dictionary, would only cost.
-const ID_COLUMNS: [&str; 3] = ["eventid", "requestid", "sharedeventid"];
-
 /// All rows of one family in a unit.
 #[derive(Debug)]
 pub struct TableRows {
@@ -100,25 +97,24 @@ pub struct TableRows {
 impl TableRows {
     /// Creates the table of a family; without `nested` the inferred columns are left out.
     pub fn new(family: Family, nested: bool) -> Self {
-        let mut specs = columns(family);
+        let mut specs = family.spec().columns.to_vec();
         if !nested {
             specs.retain(|spec| !matches!(spec.role, Role::Nested(_)));
         }
         let values = specs
             .iter()
             .map(|spec| match &spec.role {
-                Role::Typed(_, kind) => Values::Typed(Tree::of_kind(kind)),
+                Role::Typed(_, shape) => Values::Typed(Tree::documented(shape)),
                 Role::Nested(_) => Values::Nested(Tree::default()),
                 Role::Timestamp => Values::Instants,
                 Role::Boolean(_) => Values::Booleans(Vec::new()),
                 _ => {
-                    let is_id = ID_COLUMNS.contains(&spec.name);
-                    let interner = (!is_id).then(Interner::default);
+                    let interner = (!spec.is_id).then(Interner::default);
                     Values::Text(TextColumn { cells: Vec::new(), interner })
                 }
             })
             .collect();
-        let keys = KeyColumns::new(&specs);
+        let keys = KeyColumns::new(&specs, family.spec());
         let nested_from = specs.iter().map(|spec| match &spec.role {
             Role::Nested(key) => keys.exact(key),
             _ => None,

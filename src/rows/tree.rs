@@ -5,11 +5,12 @@
 //! be shredded before the schema is known, in one pass, and laid out once units before it have
 //! merged theirs. Costs follow the values present, not the width of the schema.
 
+use crate::family::{Documented, Member};
 use crate::parse::{Cursor, Scalar, ScalarKind};
 use crate::rows::node::{ListAt, NONE, Node, ObjectAt, ScalarAt};
 use crate::rows::repeats::{Given, Repeats};
 use crate::rows::text::{Cell, Texts, is_same, reserve};
-use crate::schema::{Field, Kind, MAX_KEYS, column_name};
+use crate::schema::{MAX_KEYS, column_name};
 use std::ops::Range;
 
 /// Objects nested deeper below a column stay text.
@@ -79,10 +80,10 @@ impl Default for Tree {
 }
 
 impl Tree {
-    /// Creates a tree with a node for everything in `kind`, for a column of a documented shape.
-    pub fn of_kind(kind: &Kind) -> Self {
+    /// Creates a tree with a node for everything in a documented shape.
+    pub fn documented(shape: &Documented) -> Self {
         let mut tree = Self::default();
-        tree.grow(0, kind);
+        tree.grow(0, shape);
         tree
     }
 
@@ -131,24 +132,24 @@ impl Tree {
         }
     }
 
-    fn grow(&mut self, node: u32, kind: &Kind) {
-        match kind {
-            Kind::Struct(fields) => {
-                for Field { name, kind, .. } in fields {
+    fn grow(&mut self, node: u32, shape: &Documented) {
+        match shape {
+            Documented::Struct(members) => {
+                for Member { name, shape } in *members {
                     let child = self.add_child(node, name);
-                    self.grow(child, kind);
+                    self.grow(child, shape);
                 }
             }
-            Kind::List(element) => {
+            Documented::List(element) => {
                 let child = self.element_of(node);
                 self.grow(child, element);
             }
-            Kind::Map => {
+            Documented::Map => {
                 let entry = self.element_of(node);
                 self.add_child(entry, "key");
                 self.add_child(entry, "value");
             }
-            _ => {}
+            Documented::String => {}
         }
     }
 

@@ -1,13 +1,13 @@
 //! Values of a documented shape (`userIdentity`, `resources`, …): every leaf is a string, and what
 //! the shape has no place for becomes a leftover.
 
+use crate::family::{Documented, Member};
 use crate::parse::{Cursor, ScalarKind, escape_json};
 use crate::rows::extra::{Extra, Step};
 use crate::rows::node::{ListAt, ObjectAt, ScalarAt};
 use crate::rows::repeats::Given;
 use crate::rows::text::{Cell, Span, Texts, content};
 use crate::rows::tree::Tree;
-use crate::schema::{Field, Kind};
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -24,7 +24,7 @@ impl Typed<'_> {
         &mut self,
         mut cursor: Cursor<'_>,
         text: &[u8],
-        kind: &Kind,
+        shape: &Documented,
         key: Span,
         row: u32,
     ) {
@@ -33,7 +33,7 @@ impl Typed<'_> {
         }
         let leftovers = self.extra.len();
         self.extra.open.push(Step::Key(key));
-        self.take(&mut cursor, kind, 0, row);
+        self.take(&mut cursor, shape, 0, row);
         self.extra.open.clear();
         if self.extra.len() > leftovers {
             self.tree.repeats.abandon();
@@ -42,16 +42,20 @@ impl Typed<'_> {
     }
 
     /// Takes the value the cursor stands on into `node` at `slot`, and moves past it.
-    fn take(&mut self, cursor: &mut Cursor<'_>, kind: &Kind, node: u32, slot: u32) {
+    fn take(&mut self, cursor: &mut Cursor<'_>, shape: &Documented, node: u32, slot: u32) {
         if cursor.is_null() {
             cursor.scalar();
             return;
         }
-        match (kind, cursor.object_len(), cursor.array_len()) {
-            (Kind::Struct(fields), Some(len), _) => self.object(cursor, fields, node, slot, len),
-            (Kind::Map, Some(len), _) => self.map(cursor, node, slot, len),
-            (Kind::List(element), _, Some(len)) => self.list(cursor, element, node, slot, len),
-            (Kind::String, None, None) => self.scalar(cursor, node, slot),
+        match (shape, cursor.object_len(), cursor.array_len()) {
+            (Documented::Struct(members), Some(len), _) => {
+                self.object(cursor, members, node, slot, len)
+            }
+            (Documented::Map, Some(len), _) => self.map(cursor, node, slot, len),
+            (Documented::List(element), _, Some(len)) => {
+                self.list(cursor, element, node, slot, len)
+            }
+            (Documented::String, None, None) => self.scalar(cursor, node, slot),
             _ => {
                 let text = self.texts.json(cursor);
                 self.extra.add(text);
@@ -80,7 +84,7 @@ impl Typed<'_> {
     fn object(
         &mut self,
         cursor: &mut Cursor<'_>,
-        fields: &[Field],
+        members: &[Member],
         node: u32,
         slot: u32,
         len: usize,
@@ -99,7 +103,7 @@ impl Typed<'_> {
             let key = cursor.key();
             self.extra.open.push(Step::Key(Span::new(key.raw)));
             match self.member(node, key.text) {
-                Some((at, child)) => self.take(cursor, &fields[at].kind, child, slot),
+                Some((at, child)) => self.take(cursor, &members[at].shape, child, slot),
                 None => {
                     let text = self.texts.json(cursor);
                     self.extra.add(text);
@@ -122,7 +126,14 @@ impl Typed<'_> {
         Some((at, self.tree.nodes[node as usize].children[at]))
     }
 
-    fn list(&mut self, cursor: &mut Cursor<'_>, kind: &Kind, node: u32, slot: u32, len: usize) {
+    fn list(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        shape: &Documented,
+        node: u32,
+        slot: u32,
+        len: usize,
+    ) {
         if self.tree.fill(node, slot) {
             let text = self.texts.json(cursor);
             self.extra.add(text);
@@ -134,7 +145,7 @@ impl Typed<'_> {
         for i in 0..len as u32 {
             self.tree.repeats.note(Given::Element(i));
             self.extra.open.push(Step::Index(i));
-            self.take(cursor, kind, element, first + i);
+            self.take(cursor, shape, element, first + i);
             self.extra.open.pop();
             cursor.end_entry();
         }

@@ -5,8 +5,9 @@
 //! fit a budget is left out and listed with the reason.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::family::{FAMILIES, Family};
+use crate::schema::documented::nested_columns;
 use crate::schema::kind::{Field, Kind, Observed, ObservedField};
-use crate::schema::table::{self, Family};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -34,25 +35,17 @@ pub struct Lock {
     pub left_out: BTreeMap<String, String>,
 }
 
-/// The lock every lake starts from: fields of common services, kept in `schemas/`.
-const SEEDS: [(Family, &str); 4] = [
-    (Family::Events, include_str!("../../schemas/cloudtrail.json")),
-    (Family::NetworkActivity, include_str!("../../schemas/cloudtrail_network_activity.json")),
-    (Family::Insight, include_str!("../../schemas/cloudtrail_insight.json")),
-    (Family::Aggregated, include_str!("../../schemas/cloudtrail_aggregated.json")),
-];
-
 impl Lock {
-    /// Returns the lock a new lake starts from.
+    /// Returns the lock a new lake starts from: fields of common services, kept in `schemas/`.
     ///
     /// # Errors
     /// `Bug` when a file in `schemas/` is damaged; a test reads them all.
     pub fn seed() -> Result<Self> {
         let mut lock = Self::empty();
-        for (family, text) in SEEDS {
-            let columns: Vec<Field> = serde_json::from_str(text)
+        for spec in &FAMILIES {
+            let columns: Vec<Field> = serde_json::from_str(spec.seed)
                 .map_err(|err| Error::new(ErrorKind::Bug, "schema seed is damaged").because(err))?;
-            lock.tables.insert(family, columns);
+            lock.tables.insert(spec.family, columns);
         }
         Ok(lock)
     }
@@ -62,7 +55,7 @@ impl Lock {
         let tables = Family::ALL
             .into_iter()
             .map(|family| {
-                let columns = table::nested_columns(family)
+                let columns = nested_columns(family)
                     .into_iter()
                     .map(|(_, name)| Field::new(name, Kind::Struct(Vec::new())))
                     .collect();
@@ -331,8 +324,7 @@ mod tests {
         let seed = Lock::seed().unwrap();
         for family in Family::ALL {
             let names: Vec<_> = seed.tables[&family].iter().map(|f| f.name.as_str()).collect();
-            let wanted: Vec<_> =
-                table::nested_columns(family).into_iter().map(|(_, name)| name).collect();
+            let wanted: Vec<_> = nested_columns(family).into_iter().map(|(_, name)| name).collect();
             assert_eq!(names, wanted);
         }
     }

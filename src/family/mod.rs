@@ -1,0 +1,292 @@
+//! The families of CloudTrail objects, and everything that tells one from another.
+//!
+//! A family has a folder in the layout of keys, a table in the lake, columns that are always there, and
+//! a way to know its records without a key. All of it is one entry of [`FAMILIES`]: `keys`, `parse`,
+//! `schema`, `rows` and, through them, the catalog take their facts from there.
+//!
+//! # To add a family
+//!
+//! 1. A variant of [`Family`], at the end: locks and plans name families, and tables come in this order.
+//! 2. Its columns, a constant in `columns.rs`. Columns that are inferred from a key's values
+//!    ([`Role::Nested`]) stand beside the column with the text of that key; [`Role::Extra`] is the last.
+//! 3. Its entry in [`FAMILIES`], with what its records are recognized by.
+//! 4. Its seed, `schemas/<table>.json`: one field of kind `struct` for each inferred column, in their
+//!    order, with the members that every lake is to know from the start, or none.
+//! 5. The proof's own copies, which share nothing with this one on purpose: `verify/table.rs` and
+//!    `tests/readers/contract.py`.
+//! 6. Objects of it in samples, so that every test meets some: `sample/layout.rs` has the folder,
+//!    `sample/plan.rs` how many, `sample/families.rs` the records.
+//!
+//! The compiler refuses an entry at the wrong place, and tests refuse a seed that does not fit its
+//! columns, and keys that no column holds.
+
+mod columns;
+
+pub use columns::{ColumnSpec, Documented, Member, Role};
+use serde::{Deserialize, Serialize};
+
+/// A family of CloudTrail objects; each has a table of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Management and data events, folder `CloudTrail`.
+    Events,
+    /// Network activity events, folder `CloudTrail-NetworkActivity`.
+    NetworkActivity,
+    /// Insights events, folder `CloudTrail-Insight`.
+    Insight,
+    /// Aggregated events, folder `CloudTrail-Aggregated`.
+    Aggregated,
+}
+
+/// What is to be known about a family.
+#[derive(Debug)]
+pub struct FamilySpec {
+    /// The family.
+    pub family: Family,
+    /// The folder of its objects in the layout of keys; file names repeat it.
+    pub folder: &'static str,
+    /// What its table's name ends with after the base name.
+    pub suffix: &'static str,
+    /// A sentence for the catalog.
+    pub description: &'static str,
+    /// Values of `eventCategory` and `eventType` that only its records have. Records with none of any
+    /// family are [`Family::Events`].
+    pub categories: &'static [&'static str],
+    /// Where a record says when its event was.
+    pub time: EventTime,
+    /// The key of the account that a record belongs to.
+    pub account: &'static str,
+    /// The key of the event's id.
+    pub event_id: &'static str,
+    /// Keys that hardly any other JSON has, unless an earlier family lists them.
+    pub marks: &'static [&'static str],
+    /// Keys that other JSON has at times: they count in an object of its own, and not in an array of
+    /// unknown values.
+    pub weak_marks: &'static [&'static str],
+    /// Keys that event notifications do not have, whose records look alike otherwise.
+    pub unshared_marks: &'static [&'static str],
+    /// The columns of its table, inferred ones included.
+    pub columns: &'static [ColumnSpec],
+    /// The inferred columns that every lake starts with, as JSON.
+    pub seed: &'static str,
+}
+
+/// Where a record says when its event was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventTime {
+    /// The value of this key.
+    At(&'static str),
+    /// A member of the object under a key: the start of a window.
+    Since {
+        /// The key.
+        key: &'static str,
+        /// The member.
+        member: &'static str,
+    },
+}
+
+/// All families, in the order of their tables.
+pub const FAMILIES: [FamilySpec; 4] = [
+    FamilySpec {
+        family: Family::Events,
+        folder: "CloudTrail",
+        suffix: "",
+        description: "CloudTrail management and data events",
+        categories: &[],
+        time: EventTime::At("eventTime"),
+        account: "recipientAccountId",
+        event_id: "eventID",
+        marks: &[
+            "eventVersion",
+            "userIdentity",
+            "eventTime",
+            "eventSource",
+            "eventName",
+            "awsRegion",
+            "eventID",
+        ],
+        weak_marks: &[
+            "sourceIPAddress",
+            "userAgent",
+            "requestParameters",
+            "eventType",
+            "recipientAccountId",
+            "eventCategory",
+        ],
+        unshared_marks: &["userAgent", "eventID", "eventCategory"],
+        columns: columns::EVENTS,
+        seed: include_str!("../../schemas/cloudtrail.json"),
+    },
+    FamilySpec {
+        family: Family::NetworkActivity,
+        folder: "CloudTrail-NetworkActivity",
+        suffix: "_network_activity",
+        description: "CloudTrail network activity events",
+        categories: &["NetworkActivity", "AwsVpceEvents"],
+        time: EventTime::At("eventTime"),
+        account: "recipientAccountId",
+        event_id: "eventID",
+        marks: &[],
+        weak_marks: &[],
+        unshared_marks: &[],
+        columns: columns::EVENTS,
+        seed: include_str!("../../schemas/cloudtrail_network_activity.json"),
+    },
+    FamilySpec {
+        family: Family::Insight,
+        folder: "CloudTrail-Insight",
+        suffix: "_insight",
+        description: "CloudTrail Insights events",
+        categories: &["Insight", "AwsCloudTrailInsight"],
+        time: EventTime::At("eventTime"),
+        account: "recipientAccountId",
+        event_id: "eventID",
+        marks: &["insightDetails"],
+        weak_marks: &[],
+        unshared_marks: &[],
+        columns: columns::INSIGHT,
+        seed: include_str!("../../schemas/cloudtrail_insight.json"),
+    },
+    FamilySpec {
+        family: Family::Aggregated,
+        folder: "CloudTrail-Aggregated",
+        suffix: "_aggregated",
+        description: "CloudTrail aggregated events",
+        categories: &["Aggregated", "AwsAggregatedEvent"],
+        time: EventTime::Since { key: "timeWindow", member: "windowStart" },
+        account: "accountId",
+        event_id: "eventId",
+        marks: &["eventId", "timeWindow"],
+        weak_marks: &[],
+        unshared_marks: &["eventId"],
+        columns: columns::AGGREGATED,
+        seed: include_str!("../../schemas/cloudtrail_aggregated.json"),
+    },
+];
+
+impl Family {
+    /// All families, in the order of their tables.
+    pub const ALL: [Self; FAMILIES.len()] = {
+        let mut all = [Self::Events; FAMILIES.len()];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = FAMILIES[at].family;
+            assert!(all[at] as usize == at, "an entry of FAMILIES is not where its variant is");
+            at += 1;
+        }
+        all
+    };
+
+    /// Returns the facts of the family.
+    pub fn spec(self) -> &'static FamilySpec {
+        const SPECS: &[FamilySpec; FAMILIES.len()] = &FAMILIES;
+        &SPECS[self.index()]
+    }
+
+    /// Returns the family whose objects lie in a folder of this name.
+    pub fn of_folder(name: &str) -> Option<Self> {
+        FAMILIES.iter().find(|spec| spec.folder == name).map(|spec| spec.family)
+    }
+
+    /// Returns the family of records with this `eventCategory` or `eventType`, if only one has it.
+    pub fn of_category(text: &str) -> Option<Self> {
+        let is_its = |spec: &&FamilySpec| spec.categories.contains(&text);
+        FAMILIES.iter().find(is_its).map(|spec| spec.family)
+    }
+
+    /// Returns what the table's name ends with after the base name.
+    pub fn suffix(self) -> &'static str {
+        self.spec().suffix
+    }
+
+    /// Returns the table's name for a base name such as `cloudtrail`.
+    pub fn table(self, base: &str) -> String {
+        format!("{base}{}", self.suffix())
+    }
+
+    /// Returns the position in [`Family::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Returns a sentence for the catalog.
+    pub fn description(self) -> &'static str {
+        self.spec().description
+    }
+}
+
+/// Returns whether the value of a key may tell the family: see [`Family::of_category`].
+pub fn is_category_key(key: &str) -> bool {
+    matches!(key, "eventCategory" | "eventType")
+}
+
+/// Returns whether a record of some family has a key that hardly any other JSON has.
+pub fn is_mark(key: &str) -> bool {
+    FAMILIES.iter().any(|spec| spec.marks.contains(&key))
+}
+
+/// Returns whether a record of some family has a key that other JSON rarely has.
+pub fn is_mark_or_weak(key: &[u8]) -> bool {
+    let is_it = |mark: &&str| mark.as_bytes() == key;
+    FAMILIES.iter().any(|spec| spec.marks.iter().chain(spec.weak_marks).any(|mark| is_it(&mark)))
+}
+
+/// Returns whether a record of some family has a key that no event notification has.
+pub fn is_unshared_mark(key: &[u8]) -> bool {
+    FAMILIES.iter().any(|spec| spec.unshared_marks.iter().any(|mark| mark.as_bytes() == key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_key_of_a_spec_has_a_column() {
+        for spec in &FAMILIES {
+            let has = |wanted: &str| spec.columns.iter().any(|column| column.key() == Some(wanted));
+            let time = match spec.time {
+                EventTime::At(key) | EventTime::Since { key, .. } => key,
+            };
+            assert!(has(time) && has(spec.account) && has(spec.event_id), "{:?}", spec.family);
+            for mark in spec.marks.iter().chain(spec.weak_marks).chain(spec.unshared_marks) {
+                assert!(has(mark), "{:?} {mark}", spec.family);
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_families_share_a_folder_a_table_or_a_category() {
+        let all = |facts: Vec<&'static str>| {
+            let distinct: BTreeSet<_> = facts.iter().collect();
+            assert_eq!(distinct.len(), facts.len(), "{facts:?}");
+        };
+        all(FAMILIES.iter().map(|spec| spec.folder).collect());
+        all(FAMILIES.iter().map(|spec| spec.suffix).collect());
+        all(FAMILIES.iter().flat_map(|spec| spec.categories).copied().collect());
+    }
+
+    #[test]
+    fn leftovers_are_the_last_column_and_every_inferred_column_has_its_text() {
+        for spec in &FAMILIES {
+            let (last, before) = spec.columns.split_last().unwrap();
+            assert_eq!(last.role, Role::Extra);
+            assert!(before.iter().all(|column| column.role != Role::Extra));
+            for (at, column) in spec.columns.iter().enumerate() {
+                if let Role::Nested(key) = column.role {
+                    let text = before.iter().position(|column| column.role == Role::Json(key));
+                    assert!(text.is_some_and(|text| text < at), "{:?} {key}", spec.family);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_s_columns_have_different_names() {
+        for spec in &FAMILIES {
+            let names: BTreeSet<_> = spec.columns.iter().map(|column| column.name).collect();
+            assert_eq!(names.len(), spec.columns.len(), "{:?}", spec.family);
+        }
+    }
+}
