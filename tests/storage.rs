@@ -197,7 +197,7 @@ async fn a_file_is_staged_out_of_sight_or_put_under_its_name() {
         if !is_staged {
             storage.put_once("t/p=1/f", "rows").await.unwrap();
         }
-        storage.publish("u1".to_owned(), vec!["t/p=1/f".to_owned()]).await.unwrap();
+        storage.promote("u1".to_owned(), vec!["t/p=1/f".to_owned()]).await.unwrap();
         assert_eq!(storage.read("t/p=1/f").await.unwrap().unwrap(), "rows", "{name}");
         storage.clear_half_written().unwrap();
         assert_eq!(storage.put_staged("u1", "m/1", "one").await.unwrap(), Put::Created, "{name}");

@@ -1,4 +1,4 @@
-//! What a service answers when it does not do what it was asked.
+//! A service's refusal, as a value.
 
 use super::kind_of;
 use crate::error::{Cause, ErrorKind};
@@ -44,7 +44,7 @@ impl Answer {
         if kind == ErrorKind::Io && is_passing(self.status) { ErrorKind::Unavailable } else { kind }
     }
 
-    /// Returns what is to be known beyond the kind.
+    /// Returns the cause, if a caller may react to it.
     pub fn cause(&self) -> Option<Cause> {
         self.code.as_deref().filter(|code| is_expired(code)).map(|_| Cause::ExpiredCredentials)
     }

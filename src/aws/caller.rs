@@ -9,11 +9,11 @@ use aws_sdk_sts::config::timeout::TimeoutConfig;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Nobody waits longer than this to be told who they are, in each of two attempts.
+/// The timeout of each of two attempts.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Who acts.
+/// The identity behind the credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The account, twelve digits.

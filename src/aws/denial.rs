@@ -1,9 +1,9 @@
-//! What a service says when it refuses, as one sentence that names what is missing.
+//! A service's refusal as one sentence that names the missing permission.
 //!
 //! IAM answers `User: ARN is not authorized to perform: ACTION on resource: ARN because …`; Lake
 //! Formation `Insufficient Lake Formation permission(s): Required GRANT on NAME`. Both put the
-//! permission in the middle of other words, under one error code. What is not of these forms is
-//! passed on as it was said.
+//! permission in the middle of other words, under one error code. Messages of other forms are
+//! passed on unchanged. AWS sends the permission in no other form.
 
 use super::Answer;
 use crate::error::{Error, ErrorKind};

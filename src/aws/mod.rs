@@ -36,7 +36,7 @@ use tokio::sync::Mutex;
 /// Credentials are fetched anew when less than this is left of them.
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
 
-/// What an option says about reaching AWS; where it says nothing, the environment and the profile do.
+/// Options for reaching AWS; the environment and the profile fill in the rest.
 #[derive(Clone, Debug, Default)]
 pub struct AwsOptions {
     /// Profile of the shared configuration files.
@@ -129,7 +129,7 @@ impl Aws {
         found.or_else(|| self.config.endpoint_url().map(str::to_owned))
     }
 
-    /// Returns credentials that are good for minutes yet.
+    /// Returns credentials that are valid for some minutes yet.
     ///
     /// # Errors
     /// `Config` when there are none to be found or the profile is not there, `Unavailable` when they
@@ -144,7 +144,7 @@ impl Aws {
             }
         }
         let Some(provider) = &self.provider else {
-            return Err(Error::config("there are no AWS credentials"));
+            return Err(Error::config("no AWS credentials found"));
         };
         let found = provider.provide_credentials().await.map_err(|err| {
             let kind = match &err {
@@ -165,7 +165,7 @@ impl Aws {
         SharedCredentialsProvider::new(Identity(Arc::clone(self)))
     }
 
-    /// Forgets the credentials: a service has said that they are no longer good.
+    /// Forgets the credentials, after a service has called them expired.
     pub async fn forget_credentials(&self) {
         *self.cached.lock().await = None;
     }

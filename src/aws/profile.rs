@@ -13,7 +13,7 @@ use aws_config::profile::{ProfileFileCredentialsProvider, load};
 use aws_config::provider_config::ProviderConfig;
 use aws_types::os_shim_internal::{Env, Fs};
 
-/// Returns who a profile says we are; keys in the environment are passed over.
+/// Returns the credentials of a profile; ignores keys in the environment.
 pub(super) async fn credentials_of(
     profile: &str,
     region: Option<&str>,

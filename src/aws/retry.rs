@@ -1,8 +1,8 @@
-//! How long, and how often, a request to AWS is tried again: one policy for S3 and for Glue.
+//! The retry policy of requests to AWS: one for S3 and Glue.
 //!
-//! The clients themselves try once, so that the caller sees every attempt: it confirms the lease before
-//! each, and counts them. Pauses grow from [`FIRST_PAUSE`] to [`LONGEST_PAUSE`], each with as much chance
-//! in it that callers who were throttled together do not come back together.
+//! The clients try once, so that the caller sees every attempt: it confirms the lease before each and
+//! counts them. Pauses grow from [`FIRST_PAUSE`] to [`LONGEST_PAUSE`], with enough jitter that callers who
+//! were throttled together do not return together.
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// No pause is longer than twice this.
 const LONGEST_PAUSE: Duration = Duration::from_millis(7_500);
 
-/// How long one thing may be tried again.
+/// The remaining retries of one request.
 #[derive(Debug)]
 pub struct Patience {
     since: Instant,
@@ -23,13 +23,13 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Begins now, and lasts for `limit`.
+    /// Starts now and lasts for `limit`.
     pub fn new(limit: Duration) -> Self {
         let pauses = policy(FIRST_PAUSE, LONGEST_PAUSE);
         Self { since: Instant::now(), limit, pauses, attempts: 1 }
     }
 
-    /// Waits before the next attempt; returns `false`, at once, when the limit would be passed.
+    /// Waits before the next attempt; returns `false` at once if that would exceed the limit.
     pub async fn wait(&mut self) -> bool {
         let pause = self.pauses.next().unwrap_or(LONGEST_PAUSE);
         if self.since.elapsed() + pause > self.limit {
@@ -40,7 +40,7 @@ impl Patience {
         true
     }
 
-    /// Returns how many attempts there were, the first among them.
+    /// Returns the number of attempts, including the first.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
@@ -51,7 +51,7 @@ impl Patience {
     }
 }
 
-/// Returns half to all of a pause, by chance.
+/// Returns a random part of a pause, half of it at least.
 pub fn jittered(pause: Duration) -> Duration {
     policy(pause / 2, pause / 2).next().unwrap_or(pause)
 }

@@ -1,4 +1,4 @@
-//! What the ECS task that we run in may use: what a container cannot always see for itself.
+//! The limits of the ECS task that we run in, which a container cannot always see for itself.
 //!
 //! On Fargate a container may see more processors than its task has, and AWS Batch on EC2 gives shares
 //! of a machine and no quota. The agent says what the task has been given, at the address in
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The endpoint is on this machine.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the task, or this container of it, has been given; nothing where there is no such limit.
+/// The limits of the task or of this container; `None` for no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TaskLimits {
     /// vCPUs.
@@ -35,7 +35,7 @@ struct Limits {
     memory: Option<u64>,
 }
 
-/// Asks for the limits; nothing outside of ECS, or when nobody answers.
+/// Asks for the limits; returns `None` outside of ECS or without an answer.
 pub async fn task_limits() -> Option<TaskLimits> {
     let address = std::env::var("ECS_CONTAINER_METADATA_URI_V4").ok()?;
     limits_at(&address).await
@@ -56,7 +56,7 @@ async fn limits_at(address: &str) -> Option<TaskLimits> {
     Some(limits_of(&container, &task))
 }
 
-/// The smaller of what both say. A container's CPU below 2 units is no limit but the agent's default.
+/// Returns the smaller of both limits. A CPU limit below 2 units is the agent's default, not a limit.
 fn limits_of(container: &Limits, task: &Limits) -> TaskLimits {
     let container_vcpus = container.cpu.filter(|units| *units > 2.0).map(|units| units / 1024.0);
     let task_vcpus = task.cpu.filter(|vcpus| *vcpus > 0.0);

@@ -280,6 +280,6 @@ impl Prepared {
     fn publish(&self, storage: &Storage) -> impl Future<Output = Result<()>> + use<> {
         let (storage, unit) = (storage.clone(), self.manifest.unit.to_string());
         let files: Vec<String> = self.manifest.files.iter().map(|file| file.key.clone()).collect();
-        async move { storage.publish(unit, files).await }
+        async move { storage.promote(unit, files).await }
     }
 }

@@ -36,7 +36,7 @@ impl ArchiveKind {
     }
 }
 
-/// What was in an archive beside the members that were taken.
+/// The contents of an archive beside the members that were taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Beside {
     /// Members passed over: links, hidden names, digests and other services' objects.
@@ -46,7 +46,7 @@ pub struct Beside {
 }
 
 /// Gives `sink` each member that may hold logs, in the archive's order. A member over a cap is given as
-/// an error and not read; what it may unpack to goes by what it takes in the archive.
+/// an error and not read; the ratio cap applies to its stored size.
 ///
 /// # Errors
 /// `BadInput` when the archive itself is damaged or goes on after its end; members before that have been

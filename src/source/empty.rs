@@ -6,8 +6,8 @@ use crate::source::local::{key_of, root_of};
 use crate::storage::S3;
 use walkdir::WalkDir;
 
-/// Returns whether nothing at all lies in a source, whatever it would be; at the cost of one request, or of
-/// a look at the first file. A path that is not there is no empty source, but a wrong one.
+/// Returns whether a source holds no objects of any kind; costs one request, or a walk to the first file.
+/// A missing path is an error, not an empty source.
 ///
 /// # Errors
 /// `Config` for a bucket that does not exist, `Denied`, `Unavailable`.

@@ -1,6 +1,6 @@
-//! Objects that are known by key and etag, found again: those of units that a killed run began.
+//! Finds the objects of unfinished units again, by key and etag.
 //!
-//! No narrowing option and no look-back is in the way: what was begun is finished.
+//! Narrowing options and the look-back do not apply: unfinished units are always finished.
 
 use crate::error::{ErrorKind, Result};
 use crate::keys::parse;
@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
-/// Finds objects that lie in the sources and still have their etags; those that do not are left out.
+/// Finds the objects that lie in the sources and still have their etags; leaves out all others.
 ///
 /// A bucket is listed folder by folder, from the first to the last key that is looked for.
 ///
@@ -65,8 +65,8 @@ fn in_sources<'k>(sources: &[Location], key: &'k str) -> Option<(&'k str, &'k st
     sources.iter().any(is_in).then_some((name, key))
 }
 
-/// Makes an object of what is known of it, without listing anything. A file that is not as it was is
-/// blocked; that an object of a bucket still has its etag is seen when it is read.
+/// Makes an object from its key and etag, without a listing. A file that has changed is blocked; the etag of
+/// an object in a bucket is checked when it is read.
 ///
 /// # Errors
 /// As for opening a bucket.

@@ -29,7 +29,7 @@ struct Origin {
 pub struct Listing {
     local: std::vec::IntoIter<Object>,
     pages: Pages<Origin>,
-    /// The layout of the object before, whose texts are shared.
+    /// The layout of the previous object, whose texts are shared.
     last: Layout,
     report: ListingReport,
     requests: Arc<AtomicU64>,
@@ -151,7 +151,7 @@ pub(super) fn object(found: BucketObject, bucket: &Bucket, layout: Layout) -> Ob
         place: Place::Bucket(bucket.clone()),
         size: found.size,
         etag: found.etag,
-        json_estimate: if is_packed { unpacked(found.size) } else { found.size },
+        json_estimate: if is_packed { estimate_json(found.size) } else { found.size },
         layout,
         archive,
         blocked: found.archived.map(|class| format!("in the storage class {class}: restore it")),
@@ -180,9 +180,9 @@ fn contains(outer: &Location, inner: &Location) -> bool {
     }
 }
 
-/// The JSON bytes of a gzipped object, about: small ones hardly repeat themselves. What is fetched
-/// tells exactly.
-fn unpacked(size: u64) -> u64 {
+/// Estimates the JSON bytes of a gzipped object; small objects compress worse. The exact size is known
+/// after fetching.
+fn estimate_json(size: u64) -> u64 {
     let doublings = u64::from((size / 512).checked_ilog2().unwrap_or(0));
     size * (2 + doublings).max(3)
 }

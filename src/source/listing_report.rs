@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 /// What a listing saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListingReport {
-    /// LIST requests to S3, without those that were tried again.
+    /// LIST requests to S3, without retries.
     pub requests: u64,
     /// Log objects seen, wanted or not.
     pub objects_listed: u64,
     /// Of them, objects that a narrowing option or the look-back leaves out.
     pub objects_unwanted: u64,
-    /// Digests and other services' objects that were passed over one by one.
+    /// Digests and other services' objects that were listed and passed over.
     pub objects_ignored: u64,
     /// Folders of digests and other services that were not listed at all, by name.
     pub folders_ignored: BTreeMap<String, u64>,

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 use walkdir::{DirEntry, WalkDir};
 
-/// Returns a source's path without links, as its objects' keys begin.
+/// Returns a source's canonical path, the prefix of its objects' keys.
 ///
 /// # Errors
 /// `Config` for a source that does not exist.
@@ -90,7 +90,7 @@ impl Object {
     }
 }
 
-/// Looks at a file, and opens it; one that cannot be opened is blocked.
+/// Makes an object of a file; a file that cannot be opened is blocked.
 pub(super) fn object(path: &Path, key: String) -> Object {
     let archive = ArchiveKind::of_name(&key);
     let layout = parse(&key);
@@ -165,8 +165,8 @@ fn path_of_bytes(bytes: Vec<u8>) -> PathBuf {
     String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
-/// The JSON bytes of a file: the size, or for gzip what its trailer claims, as far as deflate can
-/// reach. A trailer speaks for the last member only, so that the size is the least.
+/// Estimates the JSON bytes of a file: its size, or the size in its gzip trailer, at most what deflate can
+/// expand to. The trailer covers the last member only, so the file's size is the minimum.
 fn json_estimate(mut file: File, size: u64) -> u64 {
     use std::io::{Read, Seek, SeekFrom};
     let mut claimed = || -> std::io::Result<Option<u64>> {

@@ -1,4 +1,4 @@
-//! A member of an archive, who takes it, and which are passed over.
+//! Members of archives: the sink that takes them, and the members that are passed over.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{Folder, parse};
@@ -8,18 +8,18 @@ use crate::keys::{Folder, parse};
 pub struct Member {
     /// The path inside the archive.
     pub name: String,
-    /// How many bytes of the archive it takes, about.
+    /// Its approximate bytes in the archive.
     pub stored: u64,
-    /// Its bytes, or why they cannot be had.
+    /// Its bytes, or the reason why they cannot be read.
     pub bytes: Result<Vec<u8>>,
 }
 
 /// Takes the members of an archive.
 pub trait MemberSink {
-    /// Is told how many bytes the next member has, before memory is taken for them.
+    /// Makes room for the next member, called before its memory is allocated.
     ///
     /// # Errors
-    /// Whatever ends the reading of the archive.
+    /// Any error; it ends the reading of the archive.
     fn make_room(&mut self, _bytes: u64) -> Result<()> {
         Ok(())
     }
@@ -27,7 +27,7 @@ pub trait MemberSink {
     /// Takes a member.
     ///
     /// # Errors
-    /// Whatever ends the reading of the archive.
+    /// Any error; it ends the reading of the archive.
     fn take(&mut self, member: Member) -> Result<()>;
 }
 
@@ -37,7 +37,7 @@ impl<F: FnMut(Member) -> Result<()>> MemberSink for F {
     }
 }
 
-/// What is wrong with an archive; unless it is with fetching it.
+/// The error for a damaged archive; an error of ours from fetching it is kept.
 pub(super) fn damaged(err: impl std::error::Error + Send + Sync + 'static) -> Error {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&err);
     while let Some(err) = cause {
@@ -53,7 +53,7 @@ pub(super) fn damaged(err: impl std::error::Error + Send + Sync + 'static) -> Er
     Error::bad_input("archive is damaged or truncated").because(err)
 }
 
-/// Hidden names, digests and other services' objects.
+/// Returns whether a member is hidden, a digest or another service's object.
 pub(super) fn is_passed_over(name: &str) -> bool {
     let is_hidden =
         name.split('/').any(|part| part.starts_with(['_', '.']) && !matches!(part, "." | ".."));

@@ -1,4 +1,4 @@
-//! Which objects there are: folders, files, archives and buckets, with what their keys say.
+//! The objects of the sources: folders, files, archives and buckets, with the facts in their keys.
 //!
 //! Local sources are listed first, then the buckets; each in the order of shards, families,
 //! organizations, accounts, regions and delivery dates. A bucket's objects come page by page and are
@@ -45,11 +45,11 @@ pub struct Object {
     pub etag: String,
     /// JSON bytes inside: what a gzip trailer claims, or an estimate.
     pub json_estimate: u64,
-    /// What the key says.
+    /// The facts in the key.
     pub layout: Layout,
-    /// Whether it holds other objects.
+    /// How it is packed, if it is an archive.
     pub archive: Option<ArchiveKind>,
-    /// Why its bytes cannot be had, if the listing says so.
+    /// Why it cannot be read, if the listing shows it.
     pub blocked: Option<String>,
 }
 
@@ -62,12 +62,12 @@ pub enum Place {
     Bucket(Bucket),
 }
 
-/// A place to read, and what it is listed for.
+/// A place to read, and the part of it that is wanted.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// A file, a folder or a prefix of a bucket.
     pub location: Location,
-    /// What is wanted of it.
+    /// The part that is wanted.
     pub window: Window,
 }
 

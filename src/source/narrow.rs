@@ -1,8 +1,8 @@
-//! Which part of the sources is wanted: the listing itself is narrowed, not only its result.
+//! The part of the sources that is wanted: narrows the listing itself, not only its result.
 //!
-//! An option narrows by what keys say. With `--account`, an object whose key names no account is
-//! passed over and counted: only its records could tell. The look-back window is no option of that
-//! kind: it leaves out only what a key says is older.
+//! Options narrow by the facts in keys. With `--account`, an object whose key names no account is passed
+//! over and counted: only its records could tell. The look-back leaves out only objects whose keys show an
+//! older date.
 
 use crate::keys::Layout;
 use crate::units::Day;

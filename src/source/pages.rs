@@ -23,7 +23,7 @@ const PAGES_PER_RANGE: i32 = 4;
 /// Ranges of one span that are listed at once.
 const RANGES_AT_ONCE: usize = 16;
 
-/// One source's spans, and what they are listed with.
+/// How the spans of one source are listed.
 #[derive(Clone, Debug)]
 pub(super) struct Listed {
     pub lister: Arc<dyn Lister>,
@@ -128,13 +128,13 @@ impl<T: Clone> Pages<T> {
 }
 
 impl<T> Pages<T> {
-    /// Returns the spans that could not be listed since this was asked last.
+    /// Returns the spans that could not be listed since the last call.
     pub(super) fn refused(&mut self) -> Vec<Refused<T>> {
         std::mem::take(&mut self.refused)
     }
 }
 
-/// A task that ended without a word has panicked, or was told to stop.
+/// The error for a task that ended without its end marker: it panicked or was stopped.
 async fn ended_well(task: Option<Task>) -> Result<()> {
     let Some(mut task) = task else { return Ok(()) };
     match (&mut task.handle).await {
@@ -181,7 +181,7 @@ fn covered(base: &str, page: &[BucketObject]) -> Option<(Day, Day)> {
     Some((page.iter().find_map(day)?, day(page.last()?)?))
 }
 
-/// Cuts off what lies behind `stop`; returns whether anything did.
+/// Cuts off the objects behind `stop`; returns whether there were any.
 fn cut(page: &mut Vec<BucketObject>, stop: Option<&str>) -> bool {
     let Some(stop) = stop else { return false };
     let wanted = page.partition_point(|object| object.key.as_str() <= stop);

@@ -1,4 +1,4 @@
-//! An object of a bucket as a file: archives are streamed and zips are read from behind.
+//! An object of a bucket as a file: archives are streamed, zips are read from the end.
 
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::source::{Object, Place};
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use tokio::runtime::Handle;
 
-/// What one request fetches (docs/aws-facts.md A19).
+/// Bytes of one request: AWS advises 8 to 16 MB (docs/aws-facts.md A19).
 const BLOCK: u64 = 8 << 20;
 
 /// Something that is read like a file.

@@ -1,4 +1,4 @@
-//! The members of a tar, and whether it ends where it should.
+//! The members of a tar, and the check of its end.
 
 use crate::decode::Caps;
 use crate::error::{Error, Result};
@@ -48,7 +48,7 @@ pub(super) fn tar_members(
     Ok(passed_over)
 }
 
-/// What a step of reading an entry takes: the ratio is looked at in between.
+/// Bytes of one step of reading an entry; the ratio is checked after each.
 const STEP: u64 = 1 << 20;
 
 /// Reads an entry of a tar, or says that it is over the ratio; `stored` says how many bytes of the

@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// a few prefixes above it, other trees have thousands.
 const MAX_PAGES_ABOVE: usize = 256;
 
-/// Where pages of keys come from: a bucket, or a test's.
+/// A source of pages of keys: a bucket, or a fake in tests.
 #[async_trait]
 pub trait Lister: Send + Sync + Debug {
     /// Lists one page; see [`Bucket::page`].
@@ -211,7 +211,7 @@ struct Walk<'a> {
     inner: Vec<String>,
 }
 
-/// Why a prefix could not be listed, without the prefix.
+/// Returns why a prefix could not be listed, without naming the prefix.
 pub(super) fn reason_of(err: &Error) -> String {
     let said = err.message();
     format!("cannot be listed: {}", said.split(" on ").next().unwrap_or(said))

@@ -1,4 +1,4 @@
-//! The members of a zip: which can be had, and what is said of the others.
+//! The members of a zip: those that can be read, and the reasons for the others.
 
 use crate::decode::Caps;
 use crate::error::{Error, Result};
@@ -70,8 +70,8 @@ impl Wanted {
     ) -> Result<Self> {
         let entry = archive.by_index_raw(index).map_err(damaged)?;
         if entry.encrypted() {
-            let message = "is encrypted, which is not supported: unpack the archive with its \
-                           password";
+            let message =
+                "is encrypted, which is not supported: unpack the archive with its password";
             return Err(Error::bad_input(message));
         }
         if !matches!(entry.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {

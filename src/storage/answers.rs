@@ -1,7 +1,7 @@
 //! What S3 answers through `object_store`, as errors with a kind.
 //!
-//! `object_store` keeps of a refusal the text of its body. [`Answering`] reads the body before that and
-//! hands it on as an [`Answer`], which is found again in the chain of causes.
+//! `object_store` keeps only the text of a refusal. [`Answering`] reads the body first and passes it on as
+//! an [`Answer`] in the chain of causes.
 
 use crate::aws::{Answer, names_permission, refused};
 use crate::error::{Error, ErrorKind, find};
@@ -11,7 +11,7 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
 
-/// Makes clients for which an [`Answer`] that refuses is the error.
+/// Makes clients that return an [`Answer`] as the error for a status that is not a success.
 #[derive(Debug)]
 pub(super) struct Answering<C>(pub(super) C);
 
@@ -60,7 +60,7 @@ impl HttpService for Service {
     }
 }
 
-/// Sorts what `object_store` reports. What is no answer of S3 is a request that was not answered.
+/// Turns an error of `object_store` into ours. Without an [`Answer`] the request counts as not answered.
 pub(super) fn store_failed(action: &'static str, what: &str, err: object_store::Error) -> Error {
     let Some(answer) = find::<Answer>(&err) else {
         let message = format!("cannot {action}");
@@ -68,7 +68,7 @@ pub(super) fn store_failed(action: &'static str, what: &str, err: object_store::
     };
     let (kind, cause) = (answer.kind(), answer.cause());
     let (kind, message) = match (kind, answer.code.as_deref()) {
-        // It may be another permission that lacks, such as that to use the bucket's key.
+        // Another permission may be missing, such as the one to use the bucket's key.
         (ErrorKind::Denied, _) if names_permission(answer) => return refused(action, None, answer),
         (ErrorKind::Denied, _) => (kind, format!("not allowed to {action} on {what}")),
         (_, Some("NoSuchBucket")) => (ErrorKind::Config, format!("there is no bucket for {what}")),
@@ -76,4 +76,84 @@ pub(super) fn store_failed(action: &'static str, what: &str, err: object_store::
         (_, None) => (kind, format!("cannot {action}: HTTP status {}", answer.status)),
     };
     Error::new(kind, message).at("resource", what).because(err).caused_by(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Cause;
+    use object_store::aws::AmazonS3Builder;
+    use object_store::path::Path;
+    use object_store::{ObjectStoreExt, RetryConfig};
+
+    /// A connector whose service answers every request alike.
+    #[derive(Clone, Debug)]
+    struct Canned(u16, &'static str);
+
+    impl HttpConnector for Canned {
+        fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+            Ok(HttpClient::new(self.clone()))
+        }
+    }
+
+    #[async_trait]
+    impl HttpService for Canned {
+        async fn call(&self, _: HttpRequest) -> Result<HttpResponse, HttpError> {
+            let mut response = HttpResponse::new(self.1.as_bytes().to_vec().into());
+            *response.status_mut() = self.0.try_into().unwrap();
+            Ok(response)
+        }
+    }
+
+    async fn get(status: u16, body: &'static str) -> object_store::Error {
+        let store = AmazonS3Builder::new()
+            .with_bucket_name("b")
+            .with_region("us-east-1")
+            .with_access_key_id("AKIAEXAMPLE")
+            .with_secret_access_key("secret")
+            .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
+            .with_http_connector(Answering(Canned(status, body)))
+            .build()
+            .unwrap();
+        store.get(&Path::from("k")).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn answers_are_told_apart_by_code_and_status() {
+        for (status, body, kind, cause) in [
+            (403, "<Error><Code>AccessDenied</Code></Error>", ErrorKind::Denied, None),
+            (403, "", ErrorKind::Denied, None),
+            (
+                400,
+                "<Error><Code>ExpiredToken</Code><Message>m</Message></Error>",
+                ErrorKind::Unavailable,
+                Some(Cause::ExpiredCredentials),
+            ),
+            (503, "<Error><Code>SlowDown</Code></Error>", ErrorKind::Unavailable, None),
+            (502, "<html>Bad gateway</html>", ErrorKind::Unavailable, None),
+            (404, "<Error><Code>NoSuchBucket</Code></Error>", ErrorKind::Config, None),
+            (400, "<Error><Code>InvalidArgument</Code></Error>", ErrorKind::Io, None),
+            // Words about another code are only words.
+            (
+                403,
+                "<Error><Code>AccessDenied</Code><Message>not ExpiredToken</Message></Error>",
+                ErrorKind::Denied,
+                None,
+            ),
+        ] {
+            let err = store_failed("s3:GetObject", "s3://b/k", get(status, body).await);
+            assert_eq!((err.kind(), err.cause()), (kind, cause), "{status} {body}: {err:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn absent_taken_and_replaced_stay_variants_of_object_store() {
+        let absent = get(404, "<Error><Code>NoSuchKey</Code></Error>").await;
+        let taken = get(409, "<Error><Code>ConditionalRequestConflict</Code></Error>").await;
+        let replaced = get(412, "<Error><Code>PreconditionFailed</Code></Error>").await;
+
+        assert!(matches!(absent, object_store::Error::NotFound { .. }), "{absent:?}");
+        assert!(matches!(taken, object_store::Error::AlreadyExists { .. }), "{taken:?}");
+        assert!(matches!(replaced, object_store::Error::Precondition { .. }), "{replaced:?}");
+    }
 }

@@ -1,10 +1,8 @@
-//! Buckets: `object_store`'s trait is what stands behind them, and aws-sdk-s3 answers what it cannot
-//! (see `sdk`).
+//! Buckets, over `object_store`'s trait; aws-sdk-s3 answers the few questions the trait cannot (see `sdk`).
 //!
-//! Every request counts against one limit of requests in flight. What a service may answer in the
-//! middle of things (503, 500, 429, a dropped connection, credentials that ran out) is tried again
-//! for as long as [`S3Options::retry_timeout`]; what stays down is `Unavailable`. No client tries again
-//! by itself: the lease is confirmed before each attempt to change something.
+//! Every request counts against one limit of requests in flight. Passing failures (503, 500,
+//! 429, a dropped connection, expired credentials) are retried for [`S3Options::retry_timeout`], then end
+//! in `Unavailable`. No client retries by itself: the lease is confirmed before each attempt to write.
 
 use crate::aws::{Aws, Patience, jittered};
 use crate::error::{Cause, Error, ErrorKind, Result};
@@ -34,7 +32,7 @@ const OTHER_LENGTH: &str = "the length of the response differs from the listing"
 const NO_RANGES: &str = "the store sends whole objects where a part is asked for, and this archive is too \
      large for that: copy it to a folder, or unpack it";
 
-/// A bucket; that of a lake's one writer confirms the lease before each attempt to change something.
+/// A bucket. The bucket of a lake's writer confirms the lease before each attempt to write.
 #[derive(Clone, Debug)]
 pub struct Bucket(Arc<Inner>, Option<Arc<dyn Guard>>);
 
@@ -42,9 +40,9 @@ pub struct Bucket(Arc<Inner>, Option<Arc<dyn Guard>>);
 struct Inner {
     name: String,
     region: String,
-    /// Nothing where the store is not S3.
+    /// `None` if the store is not S3.
     aws: Option<Arc<Aws>>,
-    /// What the store does not answer; without it the store lists.
+    /// Answers what the store cannot; `None` if the store lists by itself.
     sdk: Option<Sdk>,
     store: Arc<dyn ObjectStore>,
     bodies: Bodies,
@@ -53,7 +51,7 @@ struct Inner {
 }
 
 impl Bucket {
-    /// Opens a bucket of S3; asks for its region.
+    /// Opens a bucket of S3 and asks for its region.
     ///
     /// # Errors
     /// `Config` when there is no such bucket or there are no credentials, `Unavailable`.
@@ -104,12 +102,12 @@ impl Bucket {
         Self(Arc::new(inner), None)
     }
 
-    /// Returns the same bucket behind a lease.
+    /// Returns the same bucket, guarded by a lease.
     pub(super) fn guarded(&self, guard: Arc<dyn Guard>) -> Self {
         Self(Arc::clone(&self.0), Some(guard))
     }
 
-    /// Returns how long the lease of a lake in this bucket is to last without a renewal, in seconds.
+    /// Returns how long a lease in this bucket lasts without a renewal, in seconds.
     pub(super) fn lease_seconds(&self) -> u64 {
         self.0.options.lease.as_secs().max(1)
     }
@@ -124,15 +122,15 @@ impl Bucket {
         &self.0.region
     }
 
-    /// Makes a client for questions that are not answered here, unless the store is not S3. It tries again
-    /// by itself.
+    /// Returns a client that retries by itself, for questions that this type does not answer; `None` if the
+    /// store is not S3.
     pub(super) fn client(&self) -> Option<Client> {
         let aws = self.0.aws.as_ref()?;
         Some(sdk::client(aws, &self.0.region, Tries::Several))
     }
 
-    /// Lists one page: what lies under `prefix` and after the key `start_after`, or where `token`
-    /// says. Delimited, what has a `/` after the prefix is only named once.
+    /// Lists one page of the keys under `prefix`, after the key `start_after` or from `token` on. A delimited
+    /// listing names each folder below the prefix once instead of its keys.
     ///
     /// # Errors
     /// `Denied`, `Unavailable`, `Io`.
@@ -154,7 +152,7 @@ impl Bucket {
         .await
     }
 
-    /// Returns the bytes at `key`, or nothing when it is absent. With an etag, only those bytes.
+    /// Returns the bytes at `key`, or `None` if the key is absent. With an etag, only the bytes of that etag.
     ///
     /// # Errors
     /// `Unavailable` also when the object has another etag by now; `Denied`, `Io`.
@@ -162,7 +160,7 @@ impl Bucket {
         Ok(self.get_any(key, etag, None).await?.map(|(bytes, _)| bytes))
     }
 
-    /// Returns the bytes at `key` that a listing has shown, all of them.
+    /// Returns the whole object at `key` as a listing showed it.
     ///
     /// # Errors
     /// See [`Bucket::get`]; `Io` when the body is of another length, or is not what its checksum says,
@@ -171,7 +169,7 @@ impl Bucket {
         self.get_exactly(key, Some(etag), None, size).await
     }
 
-    /// Returns some of the bytes at `key`, all that are asked for.
+    /// Returns exactly the bytes `range` of the object at `key`.
     ///
     /// # Errors
     /// See [`Bucket::get_listed`].
@@ -185,7 +183,7 @@ impl Bucket {
         self.get_exactly(key, etag, Some(range), length).await
     }
 
-    /// Asks again, [`TRIES_OF_A_BODY`] times, for what comes in another length or as other bytes.
+    /// Requests a body up to [`TRIES_OF_A_BODY`] times until it has the right length and checksum.
     async fn get_exactly(
         &self,
         key: &str,
@@ -243,7 +241,7 @@ impl Bucket {
         .await
     }
 
-    /// Puts `bytes` at `key` unless the key is taken. An outcome that is not known is looked at.
+    /// Puts `bytes` at `key` unless the key is taken. Reads the key if the outcome of an attempt is unknown.
     ///
     /// # Errors
     /// `Denied`, `Unavailable`, `Io`.
@@ -252,7 +250,7 @@ impl Bucket {
         let path = parse(key)?;
         let is_retry = std::sync::atomic::AtomicBool::new(false);
         self.patiently("s3:PutObject", &what, || async {
-            // The first try may have come through without our knowing.
+            // The first attempt may have succeeded although its answer was lost.
             if is_retry.swap(true, std::sync::atomic::Ordering::Relaxed)
                 && let Some(there) = self.get_now(&path).await?
             {
@@ -288,12 +286,12 @@ impl Bucket {
         }
     }
 
-    /// Replaces the bytes at `key` if its etag is still `etag`; returns the new etag, or nothing
-    /// when another process has replaced or removed it. One attempt, which waits for no other request:
-    /// a lease is renewed also while all requests in flight hang.
+    /// Replaces the bytes at `key` if its etag is still `etag`; returns the new etag, or `None` if another
+    /// process has replaced or removed the object. Makes one attempt outside the limit of requests, so that
+    /// a lease can be renewed while all requests in flight hang.
     ///
     /// # Errors
-    /// `Denied`, `Unavailable` (then the outcome is not known), `Io`.
+    /// `Denied`, `Unavailable` (the outcome is unknown), `Io`.
     pub async fn replace(&self, key: &str, etag: &str, bytes: Bytes) -> Result<Option<String>> {
         let version = UpdateVersion { e_tag: Some(format!("\"{etag}\"")), version: None };
         let options = PutOptions { mode: PutMode::Update(version), ..PutOptions::default() };
@@ -306,8 +304,8 @@ impl Bucket {
         }
     }
 
-    /// As [`Bucket::replace`], for as long as other requests are tried. An attempt whose answer was lost
-    /// makes the next one find another etag: the caller reads what is there.
+    /// Retries [`Bucket::replace`] like other requests. After a lost answer the next attempt finds another
+    /// etag and returns `None`: the caller then reads the object.
     ///
     /// # Errors
     /// As [`Bucket::replace`].
@@ -322,7 +320,7 @@ impl Bucket {
         self.patiently("s3:PutObject", &what, replace).await
     }
 
-    /// Returns the bytes at `key` with their etag; waits for no other request.
+    /// Returns the bytes at `key` with their etag, outside the limit of requests.
     ///
     /// # Errors
     /// `Denied`, `Unavailable`, `Io`.
@@ -346,7 +344,7 @@ impl Bucket {
         patiently(self.0.aws.as_deref(), &self.0.options, "s3:GetObject", &what, get).await
     }
 
-    /// Removes the object at `key`; an absent one is no error.
+    /// Removes the object at `key`, if there is one.
     ///
     /// # Errors
     /// `Denied`, `Unavailable`, `Io`.
@@ -368,7 +366,7 @@ impl Bucket {
     /// `Denied`, `Unavailable`, `Io`.
     pub async fn delete_all(&self, prefix: &str) -> Result<()> {
         let what = self.address(prefix);
-        // What is removed leaves the listing: the first page is always the next one.
+        // Removed keys leave the listing, so the first page is always the next one.
         loop {
             let page = self.page(prefix, false, None, None).await?;
             if page.objects.is_empty() {
@@ -402,7 +400,7 @@ impl Bucket {
         self.0.requests.acquire().await.map_err(closed)
     }
 
-    /// Makes a call, and again while what it says may pass; counts as one request in flight.
+    /// Makes a call with retries; counts as one request in flight.
     async fn patiently<T, F>(
         &self,
         action: &'static str,
@@ -430,7 +428,7 @@ impl Bucket {
     }
 }
 
-/// Makes a call, and again for as long as [`S3Options::retry_timeout`] while what it says may pass.
+/// Makes a call, and retries it for [`S3Options::retry_timeout`] while it is `Unavailable`.
 async fn patiently<T, F>(
     aws: Option<&Aws>,
     options: &S3Options,
@@ -444,7 +442,7 @@ where
     let mut patience = Patience::new(options.retry_timeout);
     loop {
         let err = match call().await {
-            // An object that was replaced stays so, however long we wait.
+            // A changed object does not change back.
             Err(err) if err.kind() == ErrorKind::Unavailable && !err.is_changed() => err,
             outcome => return outcome,
         };
@@ -458,7 +456,7 @@ where
     }
 }
 
-/// The key as `object_store` writes it, if it writes it as it is.
+/// Returns the key for `object_store`, unless `object_store` would rewrite it.
 fn canonical(key: &str) -> Option<Key> {
     Key::parse(key).ok().filter(|path| path.as_ref() == key)
 }

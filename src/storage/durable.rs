@@ -1,9 +1,8 @@
-//! Documents that are put together and synced once, and those that may be put again.
+//! Documents that are put together and synced once, and documents that may be replaced.
 //!
-//! [`Storage::put_new`] waits for the disk, twice for each document of a local lake. Documents that do
-//! not depend on each other need not: they are put with the functions here, and one [`Storage::sync`]
-//! makes all of them survive a loss of power, before anything that names them is written. A bucket
-//! keeps what it has confirmed: there is nothing to sync.
+//! [`Storage::put_new`] waits for the disk, twice for each document of a local lake. The functions here
+//! put documents that do not depend on each other, and one [`Storage::sync`] makes all of them survive a
+//! loss of power before anything that names them is written. In a bucket there is nothing to sync.
 
 use crate::error::Result;
 use crate::storage::folder::{Durable, There};
@@ -11,9 +10,9 @@ use crate::storage::{Bucket, Kind, Put, Storage};
 use bytes::Bytes;
 
 impl Storage {
-    /// Puts a document of a unit that is not committed: every attempt at the unit puts the same bytes.
-    /// In a folder it survives a loss of power from the next [`Storage::sync`] on, and what such a loss
-    /// has left of an earlier attempt's is replaced.
+    /// Puts a document of an uncommitted unit; every attempt at the unit puts the same bytes. In a folder it
+    /// survives a loss of power from the next [`Storage::sync`] on, and replaces the remains of an earlier
+    /// attempt.
     ///
     /// # Errors
     /// As [`Storage::put_once`].
@@ -27,7 +26,7 @@ impl Storage {
         }
     }
 
-    /// Puts a document that is named by a hash of its bytes: others under its name are damage, and are
+    /// Puts a document that is named by a hash of its bytes; other bytes under its name are damaged and are
     /// replaced. In a folder it survives a loss of power from the next [`Storage::sync`] on.
     ///
     /// # Errors
@@ -36,8 +35,8 @@ impl Storage {
         self.put_over_when(key, bytes.into(), Durable::AtSync).await
     }
 
-    /// Puts a document that follows from others: what is there with other bytes is damaged or out of
-    /// date, and is replaced.
+    /// Puts a document that is derived from others; other bytes under its name are damaged or out of date
+    /// and are replaced.
     ///
     /// # Errors
     /// As [`Storage::put_new`].
@@ -57,9 +56,8 @@ impl Storage {
         }
     }
 
-    /// Puts a document, as [`Storage::put_new`] does, that the unit may have staged with the same bytes
-    /// and synced since: then it only gets its name, which [`Storage::sync_names`] of its folder makes
-    /// survive a loss of power.
+    /// Puts a document like [`Storage::put_new`]. If the unit has staged and synced the same bytes, only
+    /// renames them; [`Storage::sync_names`] of the folder makes the name survive a loss of power.
     ///
     /// # Errors
     /// As [`Storage::put_new`].
@@ -72,8 +70,7 @@ impl Storage {
         }
     }
 
-    /// Returns whether nothing at all lies in a lake's place in a bucket; of a folder, whether no file
-    /// does.
+    /// Returns whether the lake's prefix or folder holds no objects at all.
     ///
     /// # Errors
     /// As [`Storage::list`].
@@ -101,7 +98,7 @@ impl Storage {
 async fn put_over(bucket: &Bucket, key: &str, bytes: Bytes) -> Result<()> {
     while bucket.put_new(key, bytes.clone()).await? == Put::Differs {
         let Some((_, etag)) = bucket.get_with_etag(key).await? else { continue };
-        // Where an answer was lost, the next turn finds these bytes.
+        // After a lost answer the next turn finds these bytes.
         if bucket.replace_patiently(key, &etag, bytes.clone()).await?.is_some() {
             break;
         }

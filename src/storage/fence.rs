@@ -1,10 +1,9 @@
-//! What stands between a writer and the lake: the lease, confirmed before each put and delete.
+//! The fence between a writer and its lake: the lease, confirmed before each put and delete.
 //!
-//! A holder of a bucket's lease knows by the age of its last renewal whether the lease is still its own;
-//! when the renewal is old, or a clock jumped, it asks by renewing. Age counts time that the machine
-//! slept. Once the lease is lost, every request that waits is abandoned and none is sent. A request that
-//! left before that may still arrive: what it may do then is settled by the numbers of manifests, not
-//! here (see `lake`).
+//! The holder of a bucket's lease trusts a young renewal. If the last renewal is old, or a clock jumped,
+//! it renews again to find out. Age includes the time that the machine slept. Once the
+//! lease is lost, waiting requests are abandoned and no more are sent. A request sent earlier may still
+//! arrive; the numbers of manifests make it harmless (see `lake`).
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::Bucket;
@@ -62,8 +61,8 @@ impl Fence {
         }
     }
 
-    /// As [`Fence::confirm`], and asks the bucket however young the last renewal is: what was seen
-    /// before the call was seen by the lake's only writer, whatever any clock says.
+    /// Like [`Fence::confirm`], but asks the bucket even if the last renewal is young: the caller was the only
+    /// writer until now, whatever any clock says.
     ///
     /// # Errors
     /// As [`Fence::confirm`].
@@ -74,7 +73,7 @@ impl Fence {
         }
     }
 
-    /// Returns why nothing may be written any more, if that is known.
+    /// Returns the error for further writes if the lease is known to be lost.
     pub(super) fn lost(&self) -> Option<Error> {
         match self {
             Self::Folder(_) => None,
@@ -84,7 +83,7 @@ impl Fence {
 }
 
 impl Locked {
-    /// The lock is that of an open file: it means nothing once another file has the name.
+    /// Compares the open file with the named one: a lock on a file that lost its name protects nothing.
     fn confirm(&self) -> Result<()> {
         #[cfg(unix)]
         {
@@ -154,7 +153,7 @@ impl Leased {
         Err(self.taken_over())
     }
 
-    /// Renews the lease; returns whether it is still ours.
+    /// Renews the lease and returns whether it is still ours.
     async fn ask(&self, state: &mut State) -> Result<bool> {
         let asked = Moment::now();
         let renewals = state.renewals + 1;
@@ -219,8 +218,8 @@ impl Guard for Leased {
     }
 }
 
-/// A moment, by two clocks: one that goes on while the machine sleeps, and the wall clock, which is put
-/// right after a virtual machine was paused.
+/// A moment on two clocks: one that runs while the machine sleeps, and the wall clock, which is corrected
+/// after a virtual machine was paused.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     boot: Duration,
@@ -232,7 +231,7 @@ impl Moment {
         Self { boot: since_boot(), wall: SystemTime::now() }
     }
 
-    /// The longer of what the two clocks say has passed.
+    /// Returns the longer of the two clocks' elapsed times.
     fn age(&self) -> Duration {
         let boot = since_boot().saturating_sub(self.boot);
         boot.max(self.wall.elapsed().unwrap_or_default())

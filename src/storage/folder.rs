@@ -1,9 +1,8 @@
 //! A lake in a local folder: files are staged out of sight and renamed into place.
 //!
-//! A name is given to bytes that are on the disk, never the other way round: a file that has its name
-//! before its bytes is empty after a loss of power. A document is written beside its place, synced,
-//! renamed, and its folder is synced. What many units write together is renamed after one
-//! [`Folder::sync`] and named by a manifest after another. Where the system cannot sync a file system
+//! Bytes are on the disk before they get their name: a file named too early is empty after a loss of
+//! power. A document is written beside its final path, synced and renamed, then its folder is synced. The
+//! files of many units are renamed after one [`Folder::sync`] and named by manifests after another. Where the system cannot sync a file system
 //! as a whole, every file is synced by itself.
 
 use crate::error::{Error, ErrorKind, Result};
@@ -31,7 +30,7 @@ pub(super) enum Durable {
     AtSync,
 }
 
-/// What becomes of a document that is there with other bytes.
+/// What happens to an existing document with other bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum There {
     /// It stays.
@@ -45,7 +44,7 @@ pub(super) enum There {
 pub(super) struct Folder {
     store: Arc<LocalFileSystem>,
     pub(super) root: PathBuf,
-    /// Tells what this process stages from what another does that converts the same unit.
+    /// Distinguishes the files that this process stages from those of other processes.
     process: Arc<str>,
 }
 
@@ -75,9 +74,9 @@ impl Folder {
             .map_err(|err| Error::io("cannot write", err).at("key", key))
     }
 
-    /// Writes a file to be published; plain system calls, since a lake has very many of them.
+    /// Stages a data file; plain system calls, since a lake has very many of them.
     pub(super) fn stage(&self, unit: &str, key: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.root.join(self.staged(unit, key));
+        let path = self.root.join(self.staging_path(unit, key));
         let written = match std::fs::write(&path, bytes) {
             Err(err) if err.kind() == IoKind::NotFound => {
                 make_parent(&path).and_then(|()| std::fs::write(&path, bytes))
@@ -89,10 +88,10 @@ impl Folder {
             .map_err(|err| Error::io("cannot write", err).at("key", key))
     }
 
-    /// Gives a document that a unit has staged its name, if it is there with these bytes and the name
-    /// is free; returns whether it was. The folder is not synced.
+    /// Renames a staged document into place if it has these bytes and the name is free; returns whether it
+    /// did. Does not sync the folder.
     pub(super) fn name_staged(&self, unit: &str, key: &str, bytes: &[u8]) -> Result<bool> {
-        let (from, to) = (self.root.join(self.staged(unit, key)), self.root.join(key));
+        let (from, to) = (self.root.join(self.staging_path(unit, key)), self.root.join(key));
         let failed = |err| Error::io("cannot move into place", err).at("key", key);
         match std::fs::read(&from) {
             Ok(staged) if staged == bytes => {}
@@ -120,9 +119,9 @@ impl Folder {
         }
     }
 
-    /// Moves a staged file into place, which must be free.
-    pub(super) fn publish(&self, unit: &str, key: &str) -> Result<()> {
-        let (from, to) = (self.root.join(self.staged(unit, key)), self.root.join(key));
+    /// Renames a staged file into place, which must be free.
+    pub(super) fn promote(&self, unit: &str, key: &str) -> Result<()> {
+        let (from, to) = (self.root.join(self.staging_path(unit, key)), self.root.join(key));
         let moved = match move_new(&from, &to) {
             Err(err) if err.kind() == IoKind::NotFound => {
                 make_parent(&to).and_then(|()| move_new(&from, &to))
@@ -144,8 +143,8 @@ impl Folder {
         if HAS_SYNCFS { Ok(()) } else { sync_parent(&to).map_err(failed) }
     }
 
-    /// One flat folder per unit: a partition's folders need not be made twice.
-    fn staged(&self, unit: &str, key: &str) -> String {
+    /// Returns where a file is staged: one flat folder per unit, so that partition folders are made once.
+    fn staging_path(&self, unit: &str, key: &str) -> String {
         let name = xxhash_rust::xxh3::xxh3_128(key.as_bytes());
         format!("{OWN}/staged/{}/{unit}/{name:032x}", self.process)
     }
@@ -162,7 +161,7 @@ impl Folder {
         }
     }
 
-    /// The names of the folders in a folder.
+    /// Returns the names of the folders in a folder.
     pub(super) fn folders(&self, folder: &str) -> Result<Vec<String>> {
         let failed = |err| Error::io("cannot list a folder", err).at("folder", folder);
         let entries = match std::fs::read_dir(self.root.join(folder)) {
@@ -179,7 +178,7 @@ impl Folder {
         Ok(names)
     }
 
-    /// Removes what a killed put left beside documents: `<name>#<number>`, which no listing shows.
+    /// Removes the remains of killed puts: `<name>#<number>`, which no listing shows.
     pub(super) fn clear_half_written(&self) -> Result<()> {
         let failed = |err| Error::io("cannot clear half-written files", err);
         let own = self.root.join(OWN);
@@ -252,7 +251,7 @@ fn put(path: &Path, bytes: &[u8], durable: Durable, there: There) -> std::io::Re
         Err(err) => return Err(err),
     };
     let outcome = match found {
-        // Who put it may have died before it was synced.
+        // The process that put it may have died before the sync.
         Some(found) if found == bytes => {
             if is_synced {
                 sync_path(path)?;
@@ -317,7 +316,7 @@ fn make_parent(path: &Path) -> std::io::Result<()> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)
 }
 
-/// Makes the folders above a file, and syncs those that have got a new entry.
+/// Makes the folders above a file, and syncs those that got a new entry.
 fn make_parent_surely(path: &Path, is_synced: bool) -> std::io::Result<()> {
     let absent: Vec<&Path> = path.ancestors().skip(1).take_while(|above| !above.is_dir()).collect();
     make_parent(path)?;
@@ -351,7 +350,7 @@ fn move_new(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::hard_link(from, to).and_then(|()| std::fs::remove_file(from))
 }
 
-/// What no other process on any machine that shares the folder is called, as good as certainly.
+/// Returns a name for this process that is unique among all machines that share the folder.
 fn process() -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     format!("{}-{:x}", std::process::id(), now.map_or(0, |now| now.as_nanos()))

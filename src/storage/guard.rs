@@ -1,18 +1,18 @@
-//! What a bucket asks before it changes something.
+//! Permission to write, asked by a bucket before each attempt.
 
 use crate::error::{Error, Result};
 use async_trait::async_trait;
 use std::fmt::Debug;
 
-/// Whether the one writer of a lake still is that.
+/// Knows whether this process is still the lake's only writer.
 #[async_trait]
 pub(super) trait Guard: Debug + Send + Sync {
-    /// Makes sure of it, before an attempt to change something.
+    /// Confirms it before an attempt to write.
     ///
     /// # Errors
-    /// `Busy` when it is not; `Unavailable` when that cannot be known.
+    /// `Busy` if another run has the lake; `Unavailable` if that cannot be known.
     async fn confirm(&self) -> Result<()>;
 
-    /// Returns once it is known not to be, with what is to be said then.
+    /// Returns the error to report as soon as the lake is lost.
     async fn lost(&self) -> Error;
 }

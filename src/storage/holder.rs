@@ -72,8 +72,7 @@ impl Holder {
         }
     }
 
-    /// Returns whether the holder lives; nothing unless it is a process of this machine, since nobody
-    /// can know.
+    /// Returns whether the holder is alive; `None` if it is not a process of this machine.
     pub(super) fn is_alive(&self) -> Option<bool> {
         let this = Self::this();
         let is_here = self.host == this.host && self.kernel == this.kernel;
@@ -81,7 +80,7 @@ impl Holder {
     }
 }
 
-/// When a process began: field 22 of `/proc/<pid>/stat` (proc(5)); nothing where there is no such
+/// When a process began: field 22 of `/proc/<pid>/stat` (proc(5)); `None` without such a
 /// process. The second field is a name in parentheses, which may hold spaces.
 fn began(pid: u32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -1,9 +1,9 @@
 //! One writer per lake at a time.
 //!
 //! In a folder the lease is an advisory lock: it ends with its holder, also when the holder is killed.
-//! In a bucket it is an object that its holder replaces every few seconds. Whether a process of this
-//! machine lives is known at once. Any other lease is watched: if it changes, its holder lives; if it
-//! does not for as long as it says, its holder is gone, whatever any clock says. The storage that
+//! In a bucket it is an object that its holder replaces every few seconds. A holder on this machine is
+//! known to be alive or dead at once. Any other lease is watched: its holder is alive if the lease changes,
+//! and gone if it does not change for the time it names, whatever any clock says. The storage that
 //! [`Lease::storage`] returns confirms the lease before it changes anything.
 //!
 //! A bucket that ignores the conditions of a put cannot have one writer: taking the lease tries them.
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
-/// Releasing a lease takes no longer; after that the next run waits until it is old.
+/// The limit for releasing a lease; after it the next run waits until the lease is old.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The right to write to a lake; ends when it is dropped.
@@ -40,14 +40,14 @@ impl Lease {
         match &storage.0 {
             Kind::Folder(folder) => {
                 let locked = take_folder(&folder.root)?;
-                let storage = storage.fenced(Fence::Folder(Arc::new(locked)));
+                let storage = storage.behind(Fence::Folder(Arc::new(locked)));
                 Ok(Self { storage, renewing: None })
             }
             Kind::Bucket { bucket, prefix } => {
                 let key = format!("{prefix}{OWN}/lease.json");
                 let leased = Arc::new(take_bucket(bucket, key).await?);
                 let renewing = tokio::spawn(keep_renewing(Arc::clone(&leased)));
-                let storage = storage.fenced(Fence::Bucket(leased));
+                let storage = storage.behind(Fence::Bucket(leased));
                 Ok(Self { storage, renewing: Some(renewing) })
             }
         }
@@ -66,8 +66,8 @@ impl Lease {
         self.storage.confirm().await
     }
 
-    /// Ends a run: gives the lease back, and returns the run's outcome. An error of a run that has lost the
-    /// lake is about a lake that is another's by now, and is replaced by that.
+    /// Ends a run: gives the lease back, and returns the run's outcome. If the
+    /// lease was lost, that replaces the run's own error, which is about a lake of another run by now.
     ///
     /// # Errors
     /// That of the run; `Busy` when the lease was lost.
@@ -141,7 +141,7 @@ async fn take_bucket(bucket: &Bucket, key: String) -> Result<Leased> {
     }
 }
 
-/// Puts the lease of a lake that has none; returns nothing when another run was faster.
+/// Puts the lease of a lake that has none; returns `None` if another run was faster.
 async fn put_lease(bucket: &Bucket, key: &str, document: &Document) -> Result<Option<String>> {
     let bytes = document.render()?;
     match bucket.put_new(key, bytes.clone().into()).await? {
@@ -172,8 +172,8 @@ async fn wait_until_free(
     }
 }
 
-/// Tries both conditions of puts at the lease, where they must fail: a store that ignores them would let
-/// two runs write the same lake.
+/// Tests both conditions of puts on the lease, where they must fail: a store that ignores them would let
+/// two runs write to the same lake.
 async fn refuse_without_conditions(bucket: &Bucket, key: &str) -> Result<()> {
     let other = || bytes::Bytes::from_static(b"{}");
     let wrong = "00000000000000000000000000000000";
@@ -243,7 +243,7 @@ fn take_folder(root: &Path) -> Result<Locked> {
         .map_err(io)?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(held(file, root)),
+        Err(TryLockError::WouldBlock) => return Err(busy_folder(file, root)),
         Err(TryLockError::Error(err)) => return Err(io(err)),
     }
     let holder = serde_json::json!({ "pid": std::process::id(), "host": host() });
@@ -251,7 +251,7 @@ fn take_folder(root: &Path) -> Result<Locked> {
     Ok(Locked { file, path })
 }
 
-fn held(mut file: File, root: &Path) -> Error {
+fn busy_folder(mut file: File, root: &Path) -> Error {
     let mut holder = String::new();
     let _ = file.read_to_string(&mut holder);
     let message = format!("another run is writing to this lake: {}", holder.trim());

@@ -1,6 +1,9 @@
-//! Where the lake's bytes are: a folder or a bucket, through `object_store`.
+//! The lake's bytes: in a folder or a bucket, through `object_store`.
 //!
-//! Nothing is replaced in place. A put either makes a new key or says that the key is there. In a
+//! A bucket is anything with `object_store`'s trait: S3, memory, or a test's store that fails on purpose.
+//! A folder is more than the trait: staged files, syncs in a fixed order and a lock need system calls.
+//!
+//! Nothing is replaced in place. A put either makes a new key or reports that the key is taken. In a
 //! folder, data files are staged out of readers' sight and renamed when their unit commits. A bucket
 //! has no rename: there they are put under their final names, which come from the unit's identity, and
 //! it is the manifest that says that they count.
@@ -41,7 +44,7 @@ use std::time::Duration;
 /// Everything of ours in a lake lies under this folder; readers pass over names with `_`.
 pub const OWN: &str = "_trailmill";
 
-/// How long a lease that is not renewed keeps others from a lake, unless an option says otherwise.
+/// How long a lease lasts without a renewal, by default.
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 
 /// The folders of documents below [`OWN`].
@@ -61,7 +64,7 @@ const DOCUMENTS: [&str; 13] = [
     "plans",
 ];
 
-/// What a put-if-absent found.
+/// The outcome of a put-if-absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
     /// The key is new.
@@ -81,7 +84,7 @@ pub struct Listed {
     pub size: u64,
 }
 
-/// A lake's storage; that of its one writer confirms the lease before it changes anything.
+/// A lake's storage. The storage of the lake's writer confirms the lease before each write.
 #[derive(Clone, Debug)]
 pub struct Storage(Kind, Option<Fence>);
 
@@ -107,8 +110,8 @@ impl Storage {
                 let prefix = prefix.trim_matches('/');
                 let is_plain = prefix.is_empty() || prefix.split('/').all(is_plain_part);
                 if !is_plain {
-                    let message = "invalid lake prefix: expected parts of letters, digits and \
-                                   `-_.=`";
+                    let message =
+                        "invalid lake prefix: expected parts of letters, digits and `-_.=`";
                     return Err(Error::config(message).at("prefix", prefix));
                 }
                 let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
@@ -125,7 +128,7 @@ impl Storage {
         Folder::open(folder).map(|folder| Self(Kind::Folder(folder), None))
     }
 
-    /// Opens an empty lake in memory, which behaves as one in a bucket does, and ends with the process.
+    /// Opens an empty lake in memory. It behaves like a lake in a bucket.
     pub fn memory() -> Self {
         let requests = Arc::new(tokio::sync::Semaphore::new(DEFAULT_REQUESTS));
         let store = Arc::new(InMemory::new());
@@ -134,7 +137,7 @@ impl Storage {
     }
 
     /// Returns the same storage behind a lease.
-    fn fenced(&self, fence: Fence) -> Self {
+    fn behind(&self, fence: Fence) -> Self {
         let kind = match (&self.0, &fence) {
             (Kind::Bucket { bucket, prefix }, Fence::Bucket(leased)) => {
                 let guard = Arc::clone(leased) as Arc<dyn guard::Guard>;
@@ -145,7 +148,7 @@ impl Storage {
         Self(kind, Some(fence))
     }
 
-    /// Makes sure, where this is the storage of the lake's writer, that it still is.
+    /// Confirms the lease, if this is the storage of the lake's writer.
     ///
     /// # Errors
     /// `Busy` when another run has the lake; `Unavailable` when that cannot be known.
@@ -156,7 +159,7 @@ impl Storage {
         }
     }
 
-    /// As [`Storage::confirm`], by asking and not by the clock: for what was listed and is to be deleted.
+    /// Like [`Storage::confirm`], but always asks the store: before deleting listed objects.
     ///
     /// # Errors
     /// As [`Storage::confirm`].
@@ -167,12 +170,12 @@ impl Storage {
         }
     }
 
-    /// Returns why nothing may be written any more, once that is known; asks nobody.
+    /// Returns the error for further writes if the lease is known to be lost; makes no request.
     pub fn lost(&self) -> Option<Error> {
         self.1.as_ref().and_then(Fence::lost)
     }
 
-    /// Returns the folder of a lake that has one: of a local lake.
+    /// Returns the folder of a local lake.
     pub fn root(&self) -> Option<&Path> {
         match &self.0 {
             Kind::Folder(folder) => Some(&folder.root),
@@ -180,7 +183,7 @@ impl Storage {
         }
     }
 
-    /// Returns whether putting and reading wait for a network.
+    /// Returns whether requests wait for a network.
     pub fn is_remote(&self) -> bool {
         matches!(self.0, Kind::Bucket { .. })
     }
@@ -193,7 +196,7 @@ impl Storage {
         }
     }
 
-    /// Puts `bytes` at `key` unless the key is taken. What is there survives a loss of power then.
+    /// Puts `bytes` at `key` unless the key is taken. The object survives a loss of power afterwards.
     ///
     /// # Errors
     /// `Io`, `Denied` or `Unavailable` when the store fails.
@@ -208,7 +211,7 @@ impl Storage {
         }
     }
 
-    /// Puts `bytes` at `key`, where nothing but these bytes may be.
+    /// Puts `bytes` at `key`, which must be absent or have the same bytes.
     ///
     /// # Errors
     /// As [`Storage::put_new`]; `Damaged` when other bytes are there.
@@ -219,8 +222,8 @@ impl Storage {
         }
     }
 
-    /// Puts a data file out of readers' sight, where it is ready to be published. Returns `false` in a
-    /// bucket, which has no such place: there a data file is put under its own name.
+    /// Stages a data file out of readers' sight, for [`Storage::promote`]. Returns `false` in a bucket, where
+    /// data files are put under their final names.
     ///
     /// # Errors
     /// `Io` when the file cannot be written.
@@ -231,17 +234,17 @@ impl Storage {
         }
     }
 
-    /// Makes the files that a unit has staged data files.
+    /// Renames the staged files of a unit to their final names.
     ///
     /// # Errors
     /// `Io` when the store fails, `Damaged` when another file has the name.
-    pub async fn publish(&self, unit: String, keys: Vec<String>) -> Result<()> {
+    pub async fn promote(&self, unit: String, keys: Vec<String>) -> Result<()> {
         self.confirm().await?;
         match &self.0 {
             Kind::Folder(folder) => {
                 let folder = folder.clone();
-                let publish = move || keys.iter().try_for_each(|key| folder.publish(&unit, key));
-                tokio::task::spawn_blocking(publish)
+                let promote = move || keys.iter().try_for_each(|key| folder.promote(&unit, key));
+                tokio::task::spawn_blocking(promote)
                     .await
                     .map_err(|err| Error::new(ErrorKind::Bug, "a task panicked").because(err))?
             }
@@ -249,7 +252,7 @@ impl Storage {
         }
     }
 
-    /// Removes what a killed run left half-way where only we look; nobody else may be writing.
+    /// Removes the half-written files of a killed run. Only the lake's writer may call it.
     ///
     /// # Errors
     /// `Io` when a folder cannot be emptied.
@@ -258,7 +261,7 @@ impl Storage {
             Kind::Folder(folder) => {
                 folder.clear_staged().and_then(|()| folder.clear_half_written())
             }
-            // A put to a bucket is whole or not at all, and none is in parts.
+            // A put to a bucket is atomic, and none is in parts.
             Kind::Bucket { .. } => Ok(()),
         }
     }
@@ -274,7 +277,7 @@ impl Storage {
         }
     }
 
-    /// Returns the bytes at `key`, or nothing when it is absent.
+    /// Returns the bytes at `key`, or `None` if the key is absent.
     ///
     /// # Errors
     /// `Io`, `Denied` or `Unavailable` when the store fails.
@@ -345,7 +348,7 @@ impl Storage {
         Ok(names)
     }
 
-    /// Returns whether nothing lies in the folder `prefix`.
+    /// Returns whether the folder `prefix` is empty or absent.
     ///
     /// # Errors
     /// As [`Storage::list`].
@@ -359,7 +362,7 @@ impl Storage {
         }
     }
 
-    /// Removes the object at `key`; an absent one is no error.
+    /// Removes the object at `key`, if there is one.
     ///
     /// # Errors
     /// `Io`, `Denied` or `Unavailable` when the store fails.
@@ -371,7 +374,7 @@ impl Storage {
         }
     }
 
-    /// Removes everything in the folder `prefix` and below; an absent one is no error.
+    /// Removes everything in the folder `prefix` and below, if there is such a folder.
     ///
     /// # Errors
     /// `Io`, `Denied` or `Unavailable` when the store fails.
@@ -460,15 +463,15 @@ mod tests {
     #[tokio::test]
     async fn a_staged_file_appears_once_and_whole() {
         let (_folder, lake) = lake();
-        let publish = || lake.publish("u1".to_owned(), vec!["t/p=1/f".to_owned()]);
+        let promote = || lake.promote("u1".to_owned(), vec!["t/p=1/f".to_owned()]);
         assert!(lake.stage("u1", "t/p=1/f", b"rows").unwrap());
         assert_eq!(lake.read("t/p=1/f").await.unwrap(), None);
-        publish().await.unwrap();
+        promote().await.unwrap();
         lake.stage("u1", "t/p=1/f", b"rows").unwrap();
-        publish().await.unwrap();
+        promote().await.unwrap();
         assert_eq!(lake.list("t").await.unwrap().len(), 1);
         lake.stage("u1", "t/p=1/f", b"other").unwrap();
-        let err = publish().await.unwrap_err();
+        let err = promote().await.unwrap_err();
         assert_eq!(err.kind(), ErrorKind::Damaged);
         lake.clear_half_written().unwrap();
         assert!(lake.list("_trailmill").await.unwrap().is_empty());

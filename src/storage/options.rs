@@ -3,14 +3,15 @@
 use crate::storage::DEFAULT_LEASE;
 use std::time::Duration;
 
-/// Requests in flight at once, unless an option says otherwise: about what saturates 10 Gb/s several
-/// times over, and far below the 5,500 GETs per second of one prefix (FACTS.md E1, E3).
+/// Requests in flight at once, by default: enough for several times 10 Gb/s, and far below the 5,500 GETs
+/// per second of one prefix
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html>).
 pub const DEFAULT_REQUESTS: usize = 64;
 
-/// How long a request is tried again, unless an option says otherwise.
+/// How long a request is retried, by default.
 pub const DEFAULT_RETRY_TIMEOUT: Duration = Duration::from_secs(3 * 60);
 
-/// The longest that one answer may take from its first byte to its last.
+/// The longest time from the first byte of an answer to its last.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest silence in the middle of an answer.
@@ -33,13 +34,13 @@ pub enum Encryption {
 pub struct S3Options {
     /// Requests in flight at once, over all buckets.
     pub requests: usize,
-    /// How long a request is tried again.
+    /// How long a request is retried.
     pub retry_timeout: Duration,
     /// How new objects are encrypted.
     pub encryption: Encryption,
-    /// Whether we agree to pay for requests to buckets whose requester pays.
+    /// Whether to pay for requests to buckets whose requester pays.
     pub request_payer: bool,
-    /// How long a lake stays this run's when it cannot renew its lease.
+    /// How long a lease lasts without a renewal.
     pub lease: Duration,
 }
 

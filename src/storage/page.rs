@@ -16,7 +16,7 @@ pub struct BucketObject {
     pub size: u64,
     /// The entity tag, without quotes.
     pub etag: String,
-    /// The storage class, if it must be restored before it can be read, and has not been.
+    /// The storage class of an object that must be restored before it can be read.
     pub archived: Option<String>,
 }
 
@@ -32,8 +32,8 @@ pub struct Page {
 }
 
 impl Page {
-    /// Lists one page of a store that only `object_store` knows, with all of its objects: for stores that
-    /// are small. The arguments are those of [`Bucket::page`](crate::storage::Bucket::page).
+    /// Lists one page of a store without an SDK, at the cost of a whole listing: for small stores. The
+    /// arguments are those of [`Bucket::page`](crate::storage::Bucket::page).
     pub(super) async fn of_store(
         store: &dyn ObjectStore,
         prefix: &str,

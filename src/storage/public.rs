@@ -13,11 +13,11 @@ use aws_sdk_s3::types::Grant;
 /// Who may read a bucket.
 #[derive(Debug)]
 pub enum PublicAccess {
-    /// Nobody but those who are named.
+    /// Only those who are named.
     No,
-    /// Anybody, as this says: `policy` or `access control list`.
+    /// Anybody, because of the bucket's `policy` or `access control list`.
     By(&'static str),
-    /// A question was not answered, and the answers that were do not decide.
+    /// Unknown: a question was not answered, and the other answers do not decide.
     Unknown(Error),
 }
 
@@ -30,7 +30,7 @@ impl Storage {
 }
 
 impl Bucket {
-    /// Asks whether anybody may read the bucket. A store that is not S3 is in this process.
+    /// Asks whether anybody may read the bucket. A store in memory is never public.
     pub async fn public_access(&self) -> PublicAccess {
         match self.client() {
             Some(client) => Asked { client, bucket: self }.public_access().await,

@@ -21,7 +21,7 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// Notes how S3 is to be used.
+    /// Stores the options; makes no request.
     pub fn new(who: AwsOptions, options: S3Options) -> Self {
         Self {
             who,
@@ -32,8 +32,7 @@ impl S3 {
         }
     }
 
-    /// Keeps the bucket `name` in `store` and asks S3 for none of it: for tests, which may fail on purpose
-    /// there.
+    /// Serves the bucket `name` from `store` instead of S3: for tests.
     #[must_use]
     pub fn with_store(self, name: &str, store: Arc<dyn ObjectStore>) -> Self {
         let requests = Arc::clone(&self.requests);
@@ -47,7 +46,7 @@ impl S3 {
         self.aws.get_or_init(async || Arc::new(Aws::connect(&self.who).await)).await
     }
 
-    /// Returns a client for questions that no [`Bucket`] answers; it tries again by itself.
+    /// Returns a client that retries by itself, for questions that [`Bucket`] does not answer.
     pub async fn client(&self, bucket: &Bucket) -> Client {
         sdk::client(self.aws().await, bucket.region(), Tries::Several)
     }

@@ -1,7 +1,7 @@
-//! What only aws-sdk-s3 answers: listings that start and end anywhere and tell archived objects apart,
-//! removing many keys at once, keys that `object_store` does not write as they are, a bucket's region.
+//! The requests that need aws-sdk-s3: listings from any key to any key that show archived objects, removal
+//! of many keys at once, keys that `object_store` would rewrite, the region of a bucket.
 //!
-//! Every call here is one attempt; [`Bucket`](crate::storage::Bucket) tries again.
+//! Every call is one attempt; [`Bucket`](crate::storage::Bucket) retries.
 
 use crate::aws::{Aws, error_code, failed, kind_of};
 use crate::error::{Cause, Error, ErrorKind, Result};
@@ -23,9 +23,9 @@ use std::sync::Arc;
 /// How often a client tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tries {
-    /// Once: the caller tries again.
+    /// Once: the caller retries.
     One,
-    /// As the SDK sees fit, five times at most.
+    /// Up to five times, by the SDK's policy.
     Several,
 }
 
@@ -71,7 +71,7 @@ impl Sdk {
         Ok(Page {
             prefixes: prefixes.collect(),
             next: next.flatten().map(str::to_owned),
-            objects: found.contents().iter().filter_map(listed).collect(),
+            objects: found.contents().iter().filter_map(object_of).collect(),
         })
     }
 
@@ -129,7 +129,7 @@ impl Sdk {
         let request = self.client.delete_objects().bucket(&self.bucket);
         let request = request.delete(delete.map_err(bug)?).set_request_payer(self.payer.clone());
         let done = request.send().await.map_err(|err| failed("s3:DeleteObject", what, &err))?;
-        // It answers 200 and says in the body, per key, what it did not do.
+        // The status is 200 even if some keys were not removed: the body lists them.
         let Some(first) = done.errors().first() else { return Ok(()) };
         let code = first.code().unwrap_or_default();
         Err(Error::new(kind_of(Some(code), true), format!("cannot s3:DeleteObject: {code}"))
@@ -146,7 +146,7 @@ fn is_checksum_mismatch(err: &aws_sdk_s3::primitives::ByteStreamError) -> bool {
     format!("{err:?}").contains("ChecksumMismatch")
 }
 
-/// Says that an object has another etag than it should have.
+/// The error for an object with another etag than its listing showed.
 pub(super) fn replaced(what: &str) -> Error {
     Error::changed(Cause::Replaced, "object was replaced while it was read; run again")
         .at("object", what)
@@ -167,7 +167,7 @@ pub(super) fn client(aws: &Arc<Aws>, region: &str, tries: Tries) -> Client {
             Tries::One => RetryConfig::disabled(),
             Tries::Several => RetryConfig::standard().with_max_attempts(5),
         })
-        // Without them a request that is never answered is waited for as long as the process lives.
+        // Without timeouts a request that is never answered would wait forever.
         .timeout_config(timeouts)
         // Stores of another make know no virtual hosts.
         .force_path_style(endpoint.is_some());
@@ -175,7 +175,7 @@ pub(super) fn client(aws: &Arc<Aws>, region: &str, tries: Tries) -> Client {
     Client::from_conf(config.build())
 }
 
-/// Asks a bucket for its region: S3 says it also to those who may do nothing else.
+/// Asks for a bucket's region, which S3 tells even without any permission.
 pub(super) async fn region_of(client: &Client, name: &str) -> Result<Option<String>> {
     match client.head_bucket().bucket(name).send().await {
         Ok(found) => Ok(found.bucket_region),
@@ -193,20 +193,20 @@ pub(super) async fn region_of(client: &Client, name: &str) -> Result<Option<Stri
     }
 }
 
-fn listed(object: &aws_sdk_s3::types::Object) -> Option<BucketObject> {
+fn object_of(object: &aws_sdk_s3::types::Object) -> Option<BucketObject> {
     Some(BucketObject {
         key: object.key.clone()?,
         size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
         etag: unquoted(object.e_tag.as_deref().unwrap_or_default()),
-        archived: archived(object),
+        archived: archive_class(object),
     })
 }
 
 /// Names the storage class of an object that cannot be read as it is.
-fn archived(object: &aws_sdk_s3::types::Object) -> Option<String> {
+fn archive_class(object: &aws_sdk_s3::types::Object) -> Option<String> {
     let class = object.storage_class()?;
     let is_archive = matches!(class, ObjectStorageClass::Glacier | ObjectStorageClass::DeepArchive);
-    // A copy that was restored can be read until it expires.
+    // A restored copy can be read until it expires.
     let is_restored =
         object.restore_status().is_some_and(|status| status.restore_expiry_date().is_some());
     (is_archive && !is_restored).then(|| class.as_str().to_owned())
