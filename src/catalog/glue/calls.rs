@@ -42,14 +42,14 @@ pub(super) struct What<'a> {
 /// Why a call did not succeed.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// Glue said no, and nothing was done.
+    /// Glue refused, and nothing was changed.
     Refused {
-        /// What it said: `AlreadyExistsException`.
+        /// Its code, such as `AlreadyExistsException`.
         code: String,
         /// The same for people.
         error: Error,
     },
-    /// Nobody knows whether it was done.
+    /// It is unknown whether the call had its effect.
     Unknown(Error),
 }
 
@@ -64,8 +64,8 @@ impl Failed {
         matches!(self, Self::Refused { code, .. } if code.contains("TooLarge"))
     }
 
-    /// Returns whether it is to be looked up what there is now: a write that was not answered, or was
-    /// refused because of another's at the same time.
+    /// Returns whether the caller must read the current state: after a write without a response, or
+    /// one refused because of a concurrent write.
     pub(super) fn is_undecided(&self) -> bool {
         matches!(self, Self::Unknown(_)) || self.is("ConcurrentModificationException")
     }
@@ -93,7 +93,7 @@ impl Patience {
     /// # Errors
     /// `Unavailable` because of `why`, if the limit is reached.
     pub(super) async fn wait(&mut self, why: Error) -> Result<()> {
-        let pause = jittered(self.waits);
+        let pause = jitter(self.waits);
         if self.since.elapsed() + pause > self.limit {
             let message = format!(
                 "{}; gave up after {} attempts in {} s (`--retry-timeout`)",
@@ -111,7 +111,7 @@ impl Patience {
 
 /// Returns anything from nothing to the whole wait: callers that were throttled together do not come
 /// back together.
-fn jittered(waits: u32) -> Duration {
+fn jitter(waits: u32) -> Duration {
     let whole = FIRST_WAIT.saturating_mul(1 << waits.min(16)).min(LONGEST_WAIT);
     // The standard library seeds each hasher at random.
     let random = RandomState::new().build_hasher().finish();
@@ -150,11 +150,11 @@ pub(super) struct Caller {
     unanswered: AtomicU64,
 }
 
-/// What a failed attempt calls for.
+/// Reaction to a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     Throttled,
-    /// Not done because of a passing state of what is called for.
+    /// Not done because of a passing state of the resource.
     NotYet,
     Unknown,
     Refused,
@@ -174,7 +174,7 @@ impl Caller {
         }
     }
 
-    /// Returns what was asked so far.
+    /// Returns the calls so far.
     pub(super) fn usage(&self) -> Usage {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Usage {
@@ -239,7 +239,7 @@ impl Caller {
         }
     }
 
-    /// Makes a reading call; nothing if what it asks for does not exist.
+    /// Makes a reading call; none if the resource does not exist.
     ///
     /// # Errors
     /// Those of [`aws::failed`].
@@ -324,12 +324,12 @@ mod tests {
 
     #[test]
     fn waits_grow_to_a_limit_and_differ() {
-        let waits: Vec<Duration> = (0..200).map(|_| jittered(3)).collect();
+        let waits: Vec<Duration> = (0..200).map(|_| jitter(3)).collect();
 
         assert!(waits.iter().all(|wait| *wait <= FIRST_WAIT * 8));
         assert!(waits.iter().any(|wait| *wait > FIRST_WAIT * 4));
         assert_ne!(waits[0], waits[1]);
-        assert!((0..100).all(|_| jittered(60) <= LONGEST_WAIT));
+        assert!((0..100).all(|_| jitter(60) <= LONGEST_WAIT));
     }
 
     #[tokio::test]
