@@ -401,7 +401,11 @@ fn circles(src: &Path, folder: &Path) -> Vec<String> {
         if !is_code || name == "mod" || is_test_module(&path) {
             continue;
         }
-        let named = named_files(&text_of(&path), &room, &exports);
+        let mut text = text_of(&path);
+        if path.is_file() {
+            text = text.replace("super::", &format!("crate::{room}::"));
+        }
+        let named = named_files(&text, &room, &exports);
         arrows.entry(name.clone()).or_default().extend(named.into_iter().filter(|n| *n != name));
     }
     let reach = |from: &str| {

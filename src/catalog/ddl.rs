@@ -1,4 +1,4 @@
-//! The same tables as SQL, for those who want to run, review or keep the statements.
+//! The same tables as SQL, to run, review or keep the statements.
 //!
 //! Three dialects. Athena's DDL is Hive's: identifiers in backticks, also inside `struct<…>` where a
 //! member is a reserved word or does not begin with a letter; partitions are added at most
@@ -46,10 +46,10 @@ pub enum Dialect {
 
 impl Dialect {
     /// Quotes an identifier of a query or view.
-    pub(super) fn quoted(self, name: &str) -> String {
+    pub(super) fn quote(self, name: &str) -> String {
         match self {
             Self::Athena | Self::DuckDb => format!("\"{}\"", name.replace('"', "\"\"")),
-            Self::Spark => backticked(name),
+            Self::Spark => backtick(name),
         }
     }
 
@@ -68,8 +68,8 @@ impl Dialect {
 /// Returns the statement that creates a database.
 pub fn create_database(dialect: Dialect, database: &str) -> String {
     match dialect {
-        Dialect::DuckDb => format!("CREATE SCHEMA IF NOT EXISTS {}", dialect.quoted(database)),
-        _ => format!("CREATE DATABASE IF NOT EXISTS {}", backticked(database)),
+        Dialect::DuckDb => format!("CREATE SCHEMA IF NOT EXISTS {}", dialect.quote(database)),
+        _ => format!("CREATE DATABASE IF NOT EXISTS {}", backtick(database)),
     }
 }
 
@@ -93,7 +93,7 @@ pub fn add_partitions(
     table: &TableInput,
     partitions: &[PartitionInput],
 ) -> Vec<String> {
-    let name = format!("{}.{}", backticked(database), backticked(&table.name));
+    let name = format!("{}.{}", backtick(database), backtick(&table.name));
     let head = format!("ALTER TABLE {name} ADD IF NOT EXISTS");
     let mut statements = Vec::new();
     if dialect == Dialect::DuckDb {
@@ -130,7 +130,7 @@ pub fn script<S: AsRef<str>>(statements: impl IntoIterator<Item = S>) -> String 
 fn partition_clause(dialect: Dialect, table: &TableInput, partition: &PartitionInput) -> String {
     let pairs = table.partition_keys.iter().zip(&partition.values);
     let pairs: Vec<String> = pairs
-        .map(|(key, value)| format!("{}={}", backticked(&key.name), dialect.text(value)))
+        .map(|(key, value)| format!("{}={}", backtick(&key.name), dialect.text(value)))
         .collect();
     let location = dialect.text(&partition.storage_descriptor.location);
     format!("\n  PARTITION ({}) LOCATION {location}", pairs.join(", "))
@@ -140,8 +140,8 @@ fn create_athena(database: &str, table: &TableInput) -> Result<String> {
     let dialect = Dialect::Athena;
     let mut sql = format!(
         "CREATE EXTERNAL TABLE IF NOT EXISTS {}.{} (\n{}\n)\n",
-        backticked(database),
-        backticked(&table.name),
+        backtick(database),
+        backtick(&table.name),
         column_list(dialect, table.columns())?
     );
     if !table.description.is_empty() {
@@ -193,11 +193,11 @@ fn create_spark(database: &str, table: &TableInput) -> Result<String> {
     columns.extend(table.partition_keys.iter().cloned());
     let mut sql = format!(
         "CREATE TABLE IF NOT EXISTS {}.{} (\n{}\n)\nUSING PARQUET\n",
-        backticked(database),
-        backticked(&table.name),
+        backtick(database),
+        backtick(&table.name),
         column_list(dialect, &columns)?
     );
-    let keys: Vec<String> = table.partition_keys.iter().map(|k| backticked(&k.name)).collect();
+    let keys: Vec<String> = table.partition_keys.iter().map(|k| backtick(&k.name)).collect();
     if !keys.is_empty() {
         push(&mut sql, format_args!("PARTITIONED BY ({})\n", keys.join(", ")));
     }
@@ -214,7 +214,7 @@ fn column_list(dialect: Dialect, columns: &[super::Column]) -> Result<String> {
         let hive_type =
             HiveType::parse(&column.hive_type).map_err(|err| err.at("column", &column.name))?;
         list.push_str(if list.is_empty() { "  " } else { ",\n  " });
-        list.push_str(&backticked(&column.name));
+        list.push_str(&backtick(&column.name));
         list.push(' ');
         push_type(&mut list, &hive_type, 1);
         if !column.comment.is_empty() {
@@ -255,10 +255,10 @@ fn push_type(sql: &mut String, hive_type: &HiveType, depth: usize) {
 fn member(name: &str) -> String {
     let is_plain = name.starts_with(|c: char| c.is_ascii_lowercase())
         && !RESERVED.contains(&format!(" {name} "));
-    if is_plain { name.to_owned() } else { backticked(name) }
+    if is_plain { name.to_owned() } else { backtick(name) }
 }
 
-fn backticked(name: &str) -> String {
+fn backtick(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 

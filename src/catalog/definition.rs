@@ -1,4 +1,4 @@
-//! What the lake wants a catalog to say: a table and its partitions, in the lake's own words.
+//! The catalog entries that the lake wants: a table and its partitions, in the lake's own terms.
 //!
 //! [`TableDefinition::validate`] holds the limits of Glue and Athena, so that a table that a service
 //! would refuse is refused before the first call, with the column named. The inputs follow the
@@ -9,6 +9,9 @@
 
 use std::collections::HashSet;
 
+use super::parameters::{
+    COLUMNS, INPUT_FORMAT, OUTPUT_FORMAT, PARTITION_FILTERING, PARTITIONS, SCHEMA_VERSION, SERDE,
+};
 use super::{
     Column, Columns, HiveType, Parameters, PartitionIndex, PartitionInput, SerdeInfo,
     StorageDescriptor, TableInput,
@@ -22,24 +25,6 @@ const MAX_DESCRIPTION: usize = 2_048;
 const MAX_LOCATION: usize = 2_056;
 const MAX_VALUE: usize = 1_024;
 const MAX_PARAMETER: usize = 512_000;
-
-/// The parameter that says which lake a table of a shared catalog belongs to: its address.
-pub const LAKE: &str = "trailmill.lake";
-/// The parameter that says a table is ours, and with which schema.
-pub(super) const SCHEMA_VERSION: &str = "trailmill.schema_version";
-/// The parameter of a partition that holds the fingerprint of its columns.
-pub(super) const COLUMNS: &str = "trailmill.columns";
-/// The parameter that says how partitions are published, when it is not by registering them.
-pub(super) const PARTITIONS: &str = "trailmill.partitions";
-/// The value of [`PARTITIONS`] for a table whose partitions are projected.
-pub(super) const PROJECTED: &str = "projected";
-/// The parameter that lets Athena use a partition index.
-pub(super) const PARTITION_FILTERING: &str = "partition_filtering.enabled";
-pub(super) const INPUT_FORMAT: &str =
-    "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat";
-pub(super) const OUTPUT_FORMAT: &str =
-    "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat";
-pub(super) const SERDE: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
 
 const CODECS: [&str; 7] = ["zstd", "snappy", "gzip", "lz4", "lzo", "none", "uncompressed"];
 
@@ -57,8 +42,8 @@ pub enum Publication {
 }
 
 impl Publication {
-    /// Returns the beginnings of the names of parameters that are ours alone: those that we do not
-    /// set are removed.
+    /// Returns the name prefixes of parameters that are ours alone: those that we do not set are
+    /// removed.
     pub(super) fn owned_parameters(self) -> &'static [&'static str] {
         match self {
             Self::Registered => &[],
@@ -84,7 +69,7 @@ pub struct TableDefinition {
     pub partition_keys: Vec<String>,
     /// The Parquet codec in lower case: `zstd`.
     pub compression: String,
-    /// What people read beside it.
+    /// Description for people.
     pub description: String,
     /// The version of the schema lock it was made from.
     pub schema_version: u32,

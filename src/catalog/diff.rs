@@ -1,18 +1,19 @@
-//! The difference between what the lake wants a catalog to say and what it says.
+//! The difference between the catalog that the lake wants and the existing one.
 //!
-//! [`diff()`] is a pure function, the same for every catalog. What is wanted is laid over what exists
-//! (see `merged_over` in `input.rs`); whatever is then equal to what exists needs no call. A table
-//! that is not ours to change (an Iceberg table, a view, a CloudTrail-serde table of the same name,
-//! other partition columns) is refused rather than overwritten. A [`CatalogDiff`] prints one line per
-//! difference; [`CatalogDiff::report`] is the same for machines, without the documents themselves.
+//! [`diff()`] is a pure function, the same for every catalog. Wanted documents are laid over
+//! existing ones (see `merged_over` in `input.rs`); documents that then equal the existing ones
+//! need no call. A table that is not ours to change (an Iceberg table, a view, a CloudTrail-serde
+//! table of the same name, other partition columns) is refused rather than overwritten. A
+//! [`CatalogDiff`] prints one line per difference; [`CatalogDiff::report`] is the same for
+//! machines, without the documents themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 
-use super::definition::{COLUMNS, LAKE, PARTITIONS, PROJECTED, SCHEMA_VERSION, SERDE};
 use super::hive_type::type_change_is_additive;
+use super::parameters::{COLUMNS, LAKE, PARTITIONS, PROJECTED, SCHEMA_VERSION, SERDE};
 use super::{
     Column, Parameters, PartitionDefinition, PartitionIndex, PartitionInput, Publication,
     StorageDescriptor, TableDefinition, TableInput,
@@ -20,16 +21,16 @@ use super::{
 use crate::error::{Error, Result};
 use crate::text::clean;
 
-/// What to do with partitions that exist and are not wanted.
+/// Treatment of partitions that exist and are not wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnExtraPartition {
-    /// Leave them: the wanted list is only what a run touched.
+    /// Leave them: the wanted list has only partitions that a run touched.
     Keep,
     /// Delete them: the wanted list is the whole lake.
     Delete,
 }
 
-/// What a catalog says about a table now.
+/// A table as the catalog has it now.
 #[derive(Clone, Debug, Default)]
 pub struct Existing {
     /// Whether the database exists.
@@ -53,7 +54,7 @@ impl Existing {
     }
 }
 
-/// What the lake wants of a table, whatever the catalog says of it.
+/// A table as the lake wants it, whatever the catalog has.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wanted {
     /// The table, as it would be created.
@@ -62,10 +63,9 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Returns the table to write over `found`: what is ours as we want it, the rest as it is there.
+    /// Returns the table to write over `found`: our own fields as we want them, the rest unchanged.
     ///
-    /// # Errors
-    /// `Config` if what is there is not ours to change.
+    /// # Errors `Config` if the existing table is not ours to change.
     pub fn over(&self, found: &TableInput) -> Result<TableInput> {
         refuse_foreign(&self.input, found)?;
         let mut merged = self.input.merged_over(found);
@@ -93,7 +93,7 @@ pub enum Change {
     Columns,
     /// A column's type differs; additive: it only grew at the end of structs.
     ColumnType { column: String, additive: bool },
-    /// A column, partition column or table got a description it lacked.
+    /// A column, partition column or table had no description and got one.
     Comment { on: String },
     /// A parameter of the table, partition, storage or serde differs.
     Parameter { name: String, from: Option<String>, to: String },
@@ -110,7 +110,7 @@ pub enum Change {
 pub struct TableUpdate {
     /// The whole document to write.
     pub input: TableInput,
-    /// What differs.
+    /// The differences.
     pub changes: Vec<Change>,
     /// Whether every partition registered so far can still be read.
     pub additive: bool,
@@ -121,18 +121,18 @@ pub struct TableUpdate {
 pub struct PartitionUpdate {
     /// The whole document to write.
     pub input: PartitionInput,
-    /// What differs.
+    /// The differences.
     pub changes: Vec<Change>,
 }
 
-/// What to do to a catalog, in this order: database, table, partitions.
+/// Changes to a catalog, in this order: database, table, partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CatalogDiff {
     /// The database.
     pub database: String,
     /// The table.
     pub table: String,
-    /// Whether the database is to be created.
+    /// Whether to create the database.
     pub create_database: bool,
     /// The table to create.
     pub create_table: Option<TableInput>,
@@ -148,9 +148,9 @@ pub struct CatalogDiff {
     pub create_index: Option<PartitionIndex>,
     /// The version of the table that the diff was made from, where the catalog counts versions.
     pub version: Option<String>,
-    /// What a person should know; nothing is done about it.
+    /// Warnings; no change follows from them.
     pub warnings: Vec<String>,
-    /// What the diff was made for, to make it anew when the table changes under it.
+    /// The wanted table, to compute the diff again when the table changes concurrently.
     pub wanted: Wanted,
 }
 
@@ -162,13 +162,13 @@ pub struct DiffReport {
     pub database: String,
     /// The table.
     pub table: String,
-    /// Whether nothing is to be done.
+    /// Whether there is nothing to do.
     pub in_sync: bool,
-    /// Whether the database is to be created.
+    /// Whether to create the database.
     pub create_database: bool,
-    /// Whether the table is to be created.
+    /// Whether to create the table.
     pub create_table: bool,
-    /// What differs in the table.
+    /// Differences of the table.
     pub table_changes: Vec<Change>,
     /// Whether the change of the table leaves registered partitions readable.
     pub additive: bool,
@@ -180,15 +180,14 @@ pub struct DiffReport {
     pub delete_partitions: Vec<String>,
     /// The columns of the partition index to create.
     pub create_index: Vec<String>,
-    /// What a person should know.
+    /// Warnings.
     pub warnings: Vec<String>,
 }
 
-/// Compares what is wanted with what exists.
+/// Compares the wanted table with the existing one.
 ///
-/// # Errors
-/// `Config` if a service would refuse what is wanted, if a partition is wanted twice, or if the
-/// existing table is not a Parquet table with the same partition columns.
+/// # Errors `Config` if a service would refuse the wanted table, if a partition is wanted twice, or
+/// if the existing table is not a Parquet table with the same partition columns.
 pub fn diff(
     table: &TableDefinition,
     partitions: &[PartitionDefinition],
@@ -234,7 +233,7 @@ pub fn diff(
 }
 
 impl CatalogDiff {
-    /// Returns whether the catalog already says what the lake holds.
+    /// Returns whether the catalog is in line with the lake.
     pub fn is_empty(&self) -> bool {
         !self.create_database
             && self.create_table.is_none()
@@ -338,10 +337,9 @@ fn refuse_other_lake(found: &TableInput, lake: &str) -> Result<()> {
     }
 }
 
-/// Refuses to turn a table that someone else made into ours, or that this lake made at another place.
+/// Refuses to take over a table that was not made by this lake, or that it made at another address.
 ///
-/// # Errors
-/// `Config`, saying whose it is or in what it differs.
+/// # Errors `Config`, naming the owner or the difference.
 pub fn refuse_foreign(wanted: &TableInput, found: &TableInput) -> Result<()> {
     let names = |table: &TableInput| -> Vec<String> {
         table.partition_keys.iter().map(|k| k.name.clone()).collect()
@@ -404,7 +402,7 @@ fn storage_changes(old: &StorageDescriptor, new: &StorageDescriptor) -> Vec<Chan
     changes.extend(parameter_changes(&old.parameters, &new.parameters));
     let (old_serde, new_serde) = (&old.serde_info, &new.serde_info);
     changes.extend(parameter_changes(&old_serde.parameters, &new_serde.parameters));
-    // What is left can only be a format, a class or a flag.
+    // Remaining differences are a format, a class or a flag.
     let rest = StorageDescriptor {
         columns: new.columns.clone(),
         location: new.location.clone(),

@@ -1,11 +1,11 @@
 //! Glue's own documents: `TableInput`, `PartitionInput` and what they hold, as serde structs.
 //!
-//! The field names are Glue's, so that a file of the local catalog can be given to
-//! `aws glue create-table --table-input file://…` as it is. Each document keeps the keys this crate
-//! does not know in `other`, so that reading and writing loses nothing. `merged_over` is the
-//! read-modify-write that Glue's replace-everything updates need: what we own comes from us, and
-//! foreign parameters, comments and keys come from what is there. "Nothing to update" is then plain
-//! equality with what is there.
+//! The field names are Glue's, so that a file of the local catalog can be given to `aws glue
+//! create-table --table-input file://…` as it is. Each document keeps the keys this crate does not
+//! know in `other`, so that reading and writing loses nothing. `merged_over` is the
+//! read-modify-write that Glue's replace-everything updates need: our own fields come from us, and
+//! foreign parameters, comments and keys from the existing document. "Nothing to update" is then
+//! plain equality with that document.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Deref;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::definition::SCHEMA_VERSION;
+use super::parameters::SCHEMA_VERSION;
 
 /// Parameters of a table, partition, storage descriptor or serde.
 pub type Parameters = BTreeMap<String, String>;
@@ -28,7 +28,7 @@ pub struct Column {
     /// The Hive type string.
     #[serde(rename = "Type", default)]
     pub hive_type: String,
-    /// What people read beside it, at most 255 characters; may be empty.
+    /// Description for people, at most 255 characters; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub comment: String,
     /// Keys this crate does not know.
@@ -93,8 +93,8 @@ impl Columns {
         self.iter().map(merge).collect()
     }
 
-    /// Returns these columns with those that only `existing` has at their end: somebody's own.
-    fn joined(&self, existing: &Self) -> Self {
+    /// Returns these columns, followed by those that only `existing` has: columns added by others.
+    fn join(&self, existing: &Self) -> Self {
         let mut known: HashSet<&str> = self.iter().map(|c| c.name.as_str()).collect();
         let mut foreign = existing.iter().filter(|c| known.insert(c.name.as_str())).peekable();
         if foreign.peek().is_none() {
@@ -193,11 +193,11 @@ impl StorageDescriptor {
         Self {
             columns: self.columns.merged_over(&existing.columns),
             serde_info: SerdeInfo {
-                parameters: joined(&ours.parameters, &theirs.parameters),
+                parameters: join(&ours.parameters, &theirs.parameters),
                 other: theirs.other.clone(),
                 ..ours.clone()
             },
-            parameters: joined(&self.parameters, &existing.parameters),
+            parameters: join(&self.parameters, &existing.parameters),
             other: existing.other.clone(),
             ..self.clone()
         }
@@ -210,7 +210,7 @@ impl StorageDescriptor {
 pub struct TableInput {
     /// The table's name.
     pub name: String,
-    /// What people read beside it, at most 2048 characters.
+    /// Description for people, at most 2048 characters.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// Columns, location and format.
@@ -230,7 +230,7 @@ pub struct TableInput {
 }
 
 impl TableInput {
-    /// Returns this table with what `existing` holds and we do not own: other parameters and
+    /// Returns this table with the fields of `existing` that we do not own: other parameters and
     /// columns, unknown keys, and a description or comments where there are any.
     #[must_use]
     pub fn merged_over(&self, existing: &Self) -> Self {
@@ -248,14 +248,14 @@ impl TableInput {
         let mut storage_descriptor =
             self.storage_descriptor.merged_over(&existing.storage_descriptor);
         storage_descriptor.columns =
-            storage_descriptor.columns.joined(&existing.storage_descriptor.columns);
+            storage_descriptor.columns.join(&existing.storage_descriptor.columns);
         Self {
             name: self.name.clone(),
             description: kept(&existing.description, &self.description),
             storage_descriptor,
             partition_keys: self.partition_keys.iter().map(merge_key).collect(),
             table_type: self.table_type.clone(),
-            parameters: joined(&self.parameters, &existing.parameters),
+            parameters: join(&self.parameters, &existing.parameters),
             other: existing.other.clone(),
         }
     }
@@ -306,13 +306,13 @@ pub struct PartitionInput {
 }
 
 impl PartitionInput {
-    /// Returns this partition with what `existing` holds and we do not own.
+    /// Returns this partition with the fields of `existing` that we do not own.
     #[must_use]
     pub fn merged_over(&self, existing: &Self) -> Self {
         Self {
             values: self.values.clone(),
             storage_descriptor: self.storage_descriptor.merged_over(&existing.storage_descriptor),
-            parameters: joined(&self.parameters, &existing.parameters),
+            parameters: join(&self.parameters, &existing.parameters),
             other: existing.other.clone(),
         }
     }
@@ -339,13 +339,13 @@ pub struct DatabaseInput {
     pub other: Map<String, Value>,
 }
 
-fn joined(ours: &Parameters, theirs: &Parameters) -> Parameters {
+fn join(ours: &Parameters, theirs: &Parameters) -> Parameters {
     let mut all = theirs.clone();
     all.extend(ours.iter().map(|(k, v)| (k.clone(), v.clone())));
     all
 }
 
-/// People's words win over ours.
+/// Descriptions written by users win over ours.
 fn kept(theirs: &str, ours: &str) -> String {
     if theirs.is_empty() { ours } else { theirs }.to_owned()
 }

@@ -1,4 +1,4 @@
-//! The catalog: what engines are told about the lake, and how it is brought in line with it.
+//! The catalog: the lake's tables as engines see them, and bringing them in line with the lake.
 //!
 //! Everything here but [`LocalCatalog`] and [`GlueCatalog`] is pure data. A [`TableDefinition`] says
 //! what the lake holds; [`diff()`] compares it with what a catalog says now ([`Existing`]) and returns
@@ -17,13 +17,14 @@ mod diff;
 pub mod glue;
 mod hive_type;
 mod input;
-mod local;
+mod local_catalog;
+mod parameters;
 mod projection;
 pub mod show;
 pub mod views;
 
 pub use ddl::Dialect;
-pub use definition::{LAKE, PartitionDefinition, Publication, TableDefinition, is_name};
+pub use definition::{PartitionDefinition, Publication, TableDefinition, is_name};
 pub use diff::{
     CatalogDiff, Change, DiffReport, Existing, OnExtraPartition, PartitionUpdate, TableUpdate,
     Wanted, diff, refuse_foreign,
@@ -34,45 +35,46 @@ pub use input::{
     Column, Columns, DatabaseInput, Parameters, PartitionIndex, PartitionInput, SerdeInfo,
     StorageDescriptor, TableInput,
 };
-pub use local::LocalCatalog;
+pub use local_catalog::LocalCatalog;
+pub use parameters::LAKE;
 pub use projection::{MAX_ENUM_VALUES, projection_parameters};
 pub use views::View;
 
 use crate::error::Result;
 
-/// What applying a diff changed, and what it took.
+/// Changes made by applying a diff.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// Documents written: files of the local catalog, tables and databases of Glue; 0 if the catalog
-    /// already said so.
+    /// Documents written: files of the local catalog, tables and databases of Glue; 0 if the
+    /// catalog was in line already.
     pub files: u64,
     /// Partitions created, updated or deleted by the diff.
     pub partitions: u64,
 }
 
-/// What a catalog was asked, since it was opened.
+/// Calls to a catalog since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Usage {
     /// Requests sent, repeated ones included; none for the local catalog.
     pub calls: u64,
     /// Of them, requests that may change something.
     pub writes: u64,
-    /// Answers that said: too many requests.
+    /// Responses that said: too many requests.
     pub throttled: u64,
-    /// Requests repeated because the answer was lost or the service failed.
+    /// Requests repeated because the response was lost or the service failed.
     pub unanswered: u64,
 }
 
-/// How much of a table is read to compare it with what is wanted.
+/// How much of a table is read for a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// Everything: columns that somebody changed in one partition are found, too.
+    /// Everything: also finds columns that were changed in one partition.
     Full,
     /// All but the columns of partitions; a fingerprint among their parameters stands for them.
     Fingerprints,
 }
 
-/// What is read of a table.
+/// The parts of a table to read.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
     /// How much of partitions is read.
@@ -93,7 +95,7 @@ pub enum Catalog {
 }
 
 impl Catalog {
-    /// Returns what [`diff()`] compares with.
+    /// Returns the state that [`diff()`] compares with.
     ///
     /// # Errors
     /// Those of [`LocalCatalog::existing`] and [`GlueCatalog::existing`].
@@ -109,7 +111,7 @@ impl Catalog {
         }
     }
 
-    /// Does what a diff says. Safe to repeat.
+    /// Applies a diff. Safe to repeat.
     ///
     /// # Errors
     /// Those of [`LocalCatalog::apply`] and [`GlueCatalog::apply`].
@@ -185,7 +187,7 @@ impl Catalog {
         }
     }
 
-    /// Returns what the catalog was asked so far.
+    /// Returns the calls to the catalog so far.
     pub fn usage(&self) -> Usage {
         match self {
             Self::Local(_) => Usage::default(),

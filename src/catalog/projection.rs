@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use super::definition::{PARTITIONS, PROJECTED};
+use super::parameters::{PARTITIONS, PROJECTED};
 use super::{Parameters, PartitionDefinition, TableDefinition};
 
 /// The most values of a partition column that are listed; a column with more is `injected`.
@@ -28,7 +28,7 @@ pub fn projection_parameters(
         template.push_str(&format!("{key}=${{{key}}}/"));
         let values: BTreeSet<&str> =
             partitions.iter().filter_map(|p| p.values.get(i)).map(String::as_str).collect();
-        for (name, value) in described(key, &values) {
+        for (name, value) in describe(key, &values) {
             parameters.insert(format!("projection.{key}.{name}"), value);
         }
     }
@@ -37,7 +37,7 @@ pub fn projection_parameters(
 }
 
 /// Describes one partition column.
-fn described(key: &str, values: &BTreeSet<&str>) -> Vec<(&'static str, String)> {
+fn describe(key: &str, values: &BTreeSet<&str>) -> Vec<(&'static str, String)> {
     let first = values.first().copied().unwrap_or_default();
     match key {
         "event_date" => vec![

@@ -1,4 +1,4 @@
-//! What a catalog holds, as text for people.
+//! The contents of a catalog, as text for people.
 //!
 //! Pure: takes documents, returns a `String`. Counts are those in the parameters of the partitions,
 //! or of the table where it has none; a count that is missing or no number is shown as 0, as foreign
@@ -15,7 +15,7 @@ use crate::text::clean;
 /// How deep nested types are drawn by default.
 pub const DEFAULT_DEPTH: usize = 2;
 
-/// What is said about a table in one line.
+/// Summary of a table, one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TableSummary {
     /// The database.

@@ -20,8 +20,8 @@ pub struct View {
     pub sql: String,
 }
 
-/// What a view selects, before it is written in a dialect. A column without an expression is the
-/// table's own; `{name}` stands for a shared expression.
+/// The columns of a view, before they are written in a dialect. A column without an expression is
+/// the table's own; `{name}` stands for a shared expression.
 struct Shape {
     suffix: &'static str,
     description: &'static str,
@@ -217,7 +217,7 @@ const SHAPES: [Shape; 6] = [
         ],
         filter: Some("{is_error}"),
     },
-    // The filter is that of the CIS benchmark: not what a service does on root's behalf.
+    // The filter is that of the CIS benchmark: calls of services on behalf of root are left out.
     Shape {
         suffix: "root_activity",
         description: "what the root user itself did",
@@ -244,7 +244,7 @@ const SHAPES: [Shape; 6] = [
     },
 ];
 
-/// Returns the views of a table, or none if it lacks the columns of CloudTrail events.
+/// Returns the views of a table; none if it does not have the columns of CloudTrail events.
 pub fn views(dialect: Dialect, database: &str, table: &TableInput) -> Vec<View> {
     let has = |name: &&str| table.columns().iter().any(|c| c.name == **name);
     if !NEEDED.iter().all(has) {
@@ -262,28 +262,28 @@ fn view(dialect: Dialect, database: &str, table: &TableInput, shape: &Shape) -> 
         }
         columns.push(match *expression {
             "" => (*name).to_owned(),
-            expression => format!("{} AS {name}", expanded(dialect, expression)),
+            expression => format!("{} AS {name}", expand(dialect, expression)),
         });
     }
-    let keys = table.partition_keys.iter().map(|key| dialect.quoted(&key.name));
+    let keys = table.partition_keys.iter().map(|key| dialect.quote(&key.name));
     columns.extend(keys);
     let name = format!("{}_{}", table.name, shape.suffix);
-    let database = dialect.quoted(database);
+    let database = dialect.quote(database);
     let mut sql = format!(
         "CREATE OR REPLACE VIEW {database}.{} AS\nSELECT\n  {}\nFROM {database}.{}",
-        dialect.quoted(&name),
+        dialect.quote(&name),
         columns.join(",\n  "),
-        dialect.quoted(&table.name),
+        dialect.quote(&table.name),
     );
     if let Some(filter) = shape.filter {
         sql.push_str("\nWHERE ");
-        sql.push_str(&expanded(dialect, filter));
+        sql.push_str(&expand(dialect, filter));
     }
     View { name, description: shape.description, sql }
 }
 
 /// Replaces the shared expressions, then `{json:column.key}` and `{bytes:key}`.
-fn expanded(dialect: Dialect, expression: &str) -> String {
+fn expand(dialect: Dialect, expression: &str) -> String {
     let mut text = expression.to_owned();
     for (name, shared) in SHARED {
         text = text.replace(name, shared);
@@ -349,7 +349,7 @@ mod tests {
             assert_eq!(views.len(), 6);
             for view in views {
                 assert!(!view.sql.contains(['{', '}']), "{}", view.sql);
-                let last = format!("{}\nFROM ", dialect.quoted("event_date"));
+                let last = format!("{}\nFROM ", dialect.quote("event_date"));
                 assert!(view.sql.contains(&last), "{}", view.sql);
             }
         }

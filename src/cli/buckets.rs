@@ -1,4 +1,4 @@
-//! Buckets as `verify` asks for them: this is all that the two sides of its proof share.
+//! Access to buckets for `verify`: the only code that both sides of its proof share.
 
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::storage::S3;
@@ -40,7 +40,7 @@ impl Files for Buckets {
         let (s3, file) = (Arc::clone(&self.s3), file.clone());
         let (answer, answered) = sync_channel(1);
         self.runtime.spawn(async move {
-            // Nobody waits any more when a read before this one has failed.
+            // The receiver is gone when an earlier read has failed.
             let _ = answer.send(read(&s3, &file, range).await);
         });
         Box::new(move || {

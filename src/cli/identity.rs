@@ -1,4 +1,5 @@
-//! Who acts is said first, and whoever should not is refused before anything is read or written.
+//! Reports the AWS identity first, and refuses an unexpected one before anything is read or
+//! written.
 
 use crate::aws::Caller;
 use crate::cli::args::AwsArgs;
@@ -11,7 +12,7 @@ use serde_json::json;
 use std::sync::OnceLock;
 use tokio::runtime::Runtime;
 
-/// Whether a run asks anything of AWS.
+/// Whether a run uses AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
     /// It reads or writes a bucket, or Glue.
@@ -21,25 +22,24 @@ pub(super) enum Reach {
 }
 
 impl Reach {
-    /// Returns how far a run reaches that works with these places.
+    /// Returns the reach of a run with these places.
     pub(super) fn of<'l>(places: impl IntoIterator<Item = &'l Location>, in_glue: bool) -> Self {
         let is_aws = in_glue || places.into_iter().any(Location::is_s3);
         if is_aws { Self::Aws } else { Self::Machine }
     }
 
-    /// Returns how far a conversion with these options reaches.
+    /// Returns the reach of a conversion with these options.
     pub(super) fn of_conversion(options: &ConvertOptions) -> Self {
         let places = options.sources.iter().chain([&options.lake]);
         Self::of(places, options.catalog.kind == Some(CatalogKind::Glue))
     }
 }
 
-/// Says who acts, and warns about endpoints that are reached without encryption. A run that stays on this
-/// machine says nothing, unless an account is expected.
+/// Reports the identity, and warns about unencrypted endpoints. A run that stays on this machine
+/// reports nothing, unless an account is expected.
 ///
-/// # Errors
-/// `Config` for a profile that is not there, for a run without credentials, and for another account than
-/// is expected; with one expected also when it is not known whose the credentials are.
+/// # Errors `Config` for a profile that does not exist, for a run without credentials, and for
+/// another account than the expected one; if one is expected, also when the account is unknown.
 pub(super) fn say_identity(args: &AwsArgs, s3: &S3, reach: Reach, quiet: bool) -> Result<()> {
     let is_asked = reach == Reach::Aws || args.expect_account.is_some();
     if !is_asked && args.profile.is_none() {
@@ -75,7 +75,7 @@ pub(super) fn say_identity(args: &AwsArgs, s3: &S3, reach: Reach, quiet: bool) -
     })
 }
 
-/// What is wrong with an endpoint that is reached without encryption.
+/// The warning about an unencrypted endpoint.
 fn plain(endpoint: &str) -> String {
     format!(
         "the connection to {endpoint} is not encrypted: anyone on the network path can read and \
@@ -107,7 +107,7 @@ fn refuse_other(expected: &str, caller: &Caller) -> Result<()> {
     Err(Error::config(message).at("identity", &caller.arn))
 }
 
-/// An account that is not known is not the one that is expected.
+/// The error for an unknown account, which counts as unexpected.
 fn unknown(expected: &str, err: Error) -> Error {
     let kind = match err.kind() {
         ErrorKind::Unavailable => ErrorKind::Unavailable,
@@ -120,7 +120,7 @@ fn unknown(expected: &str, err: Error) -> Error {
     Error::new(kind, message).because(err)
 }
 
-/// The threads of the question. They stay: connections that were opened on them are used again.
+/// The runtime of the request. It is kept: its connections are reused.
 fn kept_runtime() -> Result<&'static Runtime> {
     static KEPT: OnceLock<Runtime> = OnceLock::new();
     match KEPT.get() {

@@ -1,4 +1,4 @@
-//! What this machine, container or task may use: threads and memory, when no option says.
+//! Default threads and memory: the limits of this machine, container or task.
 
 use crate::aws::{TaskLimits, task_limits};
 use crate::engine::{MEMORY_PER_THREAD, runtime};
@@ -6,13 +6,13 @@ use crate::units::ByteCount;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// What is not in flight: the program, its buffers, what the allocator holds back.
+/// Memory not in flight: the program, its buffers, and memory that the allocator retains.
 const BESIDE: u64 = 256 << 20;
 
-/// The least that is worth trying to work with.
+/// The least memory to work with.
 const LEAST_MEMORY: u64 = 64 << 20;
 
-/// Worker threads when no option says: processors, as far as cgroup and ECS task allow.
+/// Worker threads; by default the processors that cgroup and ECS task allow.
 pub(super) fn threads(given: Option<u16>) -> usize {
     given.map_or_else(
         || threads_of(std::thread::available_parallelism().ok().map(Into::into), limits().vcpus),
@@ -20,7 +20,8 @@ pub(super) fn threads(given: Option<u16>) -> usize {
     )
 }
 
-/// Bytes in flight when no option says: so much for each thread, as far as cgroup and ECS task allow.
+/// Bytes in flight; by default a fixed number for each thread, within the limits of cgroup and ECS
+/// task.
 pub(super) fn memory(given: Option<ByteCount>, threads: usize) -> ByteCount {
     given.unwrap_or_else(|| memory_of(threads, cgroup_memory(), limits().memory))
 }
@@ -33,12 +34,12 @@ fn threads_of(processors: Option<usize>, vcpus: Option<f64>) -> usize {
 fn memory_of(threads: usize, cgroup: Option<u64>, task: Option<u64>) -> ByteCount {
     let wanted = MEMORY_PER_THREAD.0.saturating_mul(threads.max(2) as u64);
     let limit = cgroup.into_iter().chain(task).min();
-    // A tenth is left for what the limit counts and we do not: page tables, the kernel's buffers.
+    // A tenth is left for page tables and kernel buffers, which count towards the limit.
     let most = |limit: u64| (limit - limit / 10).saturating_sub(BESIDE).max(LEAST_MEMORY);
     ByteCount(limit.map_or(wanted, |limit| wanted.min(most(limit))))
 }
 
-/// The task's limits, asked for once.
+/// The task's limits, requested once.
 fn limits() -> TaskLimits {
     static LIMITS: OnceLock<TaskLimits> = OnceLock::new();
     *LIMITS.get_or_init(|| {

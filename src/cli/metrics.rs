@@ -13,8 +13,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The namespace of the metrics.
 const NAMESPACE: &str = "trailmill";
 
-/// Returns counters for a run that tell of every unit: in a line of the log where nobody watches, and
-/// as metrics where they are wanted.
+/// Returns the counters of a run. Every unit is reported: in a line of the log if stderr is not a
+/// terminal, and as metrics if they are requested.
 pub(super) fn unit_progress(quiet: bool, metrics: Option<MetricsFormat>, lake: &str) -> Progress {
     let (tells_units, lake) = (!quiet && !on_terminal(), lake.to_owned());
     let is_silent = !tells_units && metrics.is_none();
@@ -55,10 +55,10 @@ fn of_unit(unit: &UnitSummary, lake: &str, millis: u64) -> Value {
         ("BytesParquet", "Bytes", unit.bytes_parquet as f64),
         ("Files", "Count", unit.files as f64),
     ];
-    embedded(&metrics, lake, millis)
+    embed(&metrics, lake, millis)
 }
 
-/// What no unit says.
+/// Metrics that belong to no unit.
 fn of_run(report: &Report, lake: &str, millis: u64) -> Value {
     let metrics = [
         ("Runs", "Count", 1.0),
@@ -67,10 +67,10 @@ fn of_run(report: &Report, lake: &str, millis: u64) -> Value {
         ("CatalogChanges", "Count", report.catalog_changes as f64),
         ("NewFields", "Count", report.new_fields.len() as f64),
     ];
-    embedded(&metrics, lake, millis)
+    embed(&metrics, lake, millis)
 }
 
-fn embedded(metrics: &[(&str, &str, f64)], lake: &str, millis: u64) -> Value {
+fn embed(metrics: &[(&str, &str, f64)], lake: &str, millis: u64) -> Value {
     let definitions: Vec<Value> =
         metrics.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
     let mut line = json!({

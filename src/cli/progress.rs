@@ -1,4 +1,4 @@
-//! What a run shows while it goes on: a bar on a terminal, JSON lines elsewhere; and errors.
+//! Progress of a run, a bar on a terminal and JSON lines elsewhere; messages and errors.
 
 use crate::engine::Progress;
 use crate::error::Error;
@@ -22,7 +22,7 @@ pub(super) fn on_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// Runs `work` while its progress is shown.
+/// Runs `work` and shows its progress.
 pub(super) fn with_progress<T>(quiet: bool, progress: &Progress, work: impl FnOnce() -> T) -> T {
     if quiet {
         return work();
@@ -98,7 +98,7 @@ pub(super) fn event(value: &serde_json::Value) {
     let _ = writeln!(std::io::stderr(), "{value}");
 }
 
-/// Says, where nobody looks at a terminal, who begins and what it works with.
+/// Writes the version and the resources of a run, if stderr is not a terminal.
 pub(super) fn say_begin(quiet: bool, threads: usize, memory: u64) {
     if !quiet && !on_terminal() {
         event(&json!({
@@ -110,7 +110,7 @@ pub(super) fn say_begin(quiet: bool, threads: usize, memory: u64) {
     }
 }
 
-/// Says something to people; a JSON line where nobody looks at a terminal.
+/// Writes a message to stderr; a JSON line if stderr is not a terminal.
 pub(super) fn say(quiet: bool, message: &str) {
     if quiet {
         return;

@@ -25,21 +25,21 @@ pub(super) fn print_json(report: &impl serde::Serialize) -> Result<()> {
 }
 
 /// Largest first.
-pub(super) fn sorted(counts: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
+pub(super) fn sort_counts(counts: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
     let mut counts: Vec<_> = counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     counts
 }
 
-/// What could not be read, for people.
+/// Objects that could not be read, for people.
 pub(super) fn unavailable(indent: &str, by_reason: &BTreeMap<String, u64>) -> String {
     let line = |(reason, count): (&str, u64)| {
         format!("{indent}{} not read, retried by the next run: {}\n", grouped(count), clean(reason))
     };
-    sorted(by_reason).into_iter().map(line).collect()
+    sort_counts(by_reason).into_iter().map(line).collect()
 }
 
-/// What was listed and what was not, for people.
+/// The listing and what it left out, for people.
 pub(super) fn listing(indent: &str, listing: &ListingReport) -> String {
     let mut out = String::new();
     if listing.objects_unwanted > 0 {

@@ -1,16 +1,16 @@
-//! The end of a run, for people and as an exit code: shared by `convert` and `finish`.
+//! Report and exit code of a run: shared by `convert` and `finish`.
 
 use crate::cli::args::Format;
 use crate::cli::exit::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER};
 use crate::cli::progress::say;
-use crate::cli::report::{listing, print, print_json, sorted, unavailable};
+use crate::cli::report::{listing, print, print_json, sort_counts, unavailable};
 use crate::engine::{Report, RestoreReport};
 use crate::error::Result;
 use crate::text::clean;
 use crate::units::{ByteCount, counted, grouped};
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
-/// Prints what a run did; returns its exit code.
+/// Prints the report of a run; returns its exit code.
 pub(super) fn conclude(
     report: &Report,
     format: Format,
@@ -18,7 +18,7 @@ pub(super) fn conclude(
     allows_quarantine: bool,
 ) -> Result<u8> {
     for warning in &report.warnings {
-        // Who wants to see no progress wants to know this all the same.
+        // Warnings are shown with `--quiet`, too.
         say(false, &format!("warning: {warning}"));
     }
     match format {
@@ -49,14 +49,47 @@ pub(super) fn catalog_changes(report: &Report) -> String {
     text
 }
 
-/// What records, objects and files came to.
+/// Counts of records, objects and files.
 pub(super) fn details(out: &mut String, report: &Report, lake: &str) {
-    let mut line = |name: &str, text: String| {
-        let _ = writeln!(out, "  {name:<11} {text}");
-    };
+    counts(out, report);
+    outputs(out, report);
+    reasons(out, "ignored", sort_counts(&report.ignored_by_kind));
+    let mut quarantined = sort_counts(&report.quarantined_by_reason);
+    quarantined.truncate(10);
+    reasons(out, "quarantined", quarantined);
+    out.push_str(&listing("  ", &report.listing));
+    out.push_str(&unavailable("  ", &report.unavailable_by_reason));
+    out.push_str(&restored_text("  ", report.restored.as_ref()));
+    if report.has_quarantine() {
+        let _ =
+            writeln!(out, "\nList quarantined input with: trailmill quarantine {}", clean(lake));
+    }
+    if report.interrupted {
+        let _ = writeln!(
+            out,
+            "\nStopped before the end. Converted units are committed; run the same command to continue."
+        );
+    }
+}
+
+fn line(out: &mut String, name: &str, text: impl Display) {
+    let _ = writeln!(out, "  {name:<11} {text}");
+}
+
+/// Lines of counts under one name, which stands before the first.
+fn reasons(out: &mut String, name: &str, counts: Vec<(&str, u64)>) {
+    for (i, (reason, count)) in counts.into_iter().enumerate() {
+        let name = if i == 0 { name } else { "" };
+        line(out, name, format_args!("{} {}", grouped(count), clean(reason)));
+    }
+}
+
+/// Records and objects.
+fn counts(out: &mut String, report: &Report) {
     line(
+        out,
         "records",
-        format!(
+        format_args!(
             "{} read = {} written + {} duplicate + {} filtered + {} quarantined",
             grouped(report.records_read),
             grouped(report.records_written),
@@ -66,8 +99,9 @@ pub(super) fn details(out: &mut String, report: &Report, lake: &str) {
         ),
     );
     line(
+        out,
         "objects",
-        format!(
+        format_args!(
             "{} read, {} ignored, {} quarantined, {} already converted",
             grouped(report.objects_read),
             grouped(report.objects_ignored),
@@ -77,70 +111,52 @@ pub(super) fn details(out: &mut String, report: &Report, lake: &str) {
     );
     if report.objects_padded > 0 {
         let padded = counted(report.objects_padded, "object");
-        line("padding", format!("zero bytes or line ends after the gzip data of {padded}"));
+        line(
+            out,
+            "padding",
+            format_args!("zero bytes or line ends after the gzip data of {padded}"),
+        );
     }
+}
+
+/// Bytes, files, tables, schema and catalog.
+fn outputs(out: &mut String, report: &Report) {
     let share = 100.0 * report.bytes_parquet as f64 / (report.bytes_json as f64).max(1.0);
     line(
+        out,
         "bytes",
-        format!(
+        format_args!(
             "{} compressed, {} of JSON, {} of Parquet ({share:.1} %)",
             ByteCount(report.bytes_compressed),
             ByteCount(report.bytes_json),
             ByteCount(report.bytes_parquet),
         ),
     );
-    line(
-        "files",
-        format!("{} in {}", grouped(report.files), counted(report.partitions, "partition")),
-    );
-    for (i, (table, rows)) in sorted(&report.rows_by_table).into_iter().enumerate() {
-        line(
-            if i == 0 { "tables" } else { "" },
-            format!("{} {}", clean(table), counted(rows, "row")),
-        );
+    let partitions = counted(report.partitions, "partition");
+    line(out, "files", format_args!("{} in {partitions}", grouped(report.files)));
+    for (i, (table, rows)) in sort_counts(&report.rows_by_table).into_iter().enumerate() {
+        let name = if i == 0 { "tables" } else { "" };
+        line(out, name, format_args!("{} {}", clean(table), counted(rows, "row")));
     }
     line(
+        out,
         "schema",
-        format!(
+        format_args!(
             "version {}, {}, {} kept as text only",
             report.schema_version,
             counted(report.new_fields.len() as u64, "new field"),
             counted(report.nested_values_unfit, "nested value"),
         ),
     );
-    line("catalog", catalog_changes(report));
+    line(out, "catalog", catalog_changes(report));
     if report.units_resumed > 0 {
-        line("resumed", format!("{} of an earlier run", counted(report.units_resumed, "unit")));
-    }
-    for (i, (kind, count)) in sorted(&report.ignored_by_kind).into_iter().enumerate() {
-        line(if i == 0 { "ignored" } else { "" }, format!("{} {}", grouped(count), clean(kind)));
-    }
-    for (i, (reason, count)) in
-        sorted(&report.quarantined_by_reason).into_iter().take(10).enumerate()
-    {
-        line(
-            if i == 0 { "set aside" } else { "" },
-            format!("{} {}", grouped(count), clean(reason)),
-        );
-    }
-    out.push_str(&listing("  ", &report.listing));
-    out.push_str(&unavailable("  ", &report.unavailable_by_reason));
-    out.push_str(&restored("  ", report.restored.as_ref()));
-    if report.has_quarantine() {
-        let _ =
-            writeln!(out, "\nList quarantined input with: trailmill quarantine {}", clean(lake));
-    }
-    if report.interrupted {
-        let _ = writeln!(
-            out,
-            "\nStopped before the end. Converted units are committed; run the same command to \
-             continue."
-        );
+        let units = counted(report.units_resumed, "unit");
+        line(out, "resumed", format_args!("{units} of an earlier run"));
     }
 }
 
-/// What was brought back, for people.
-pub(super) fn restored(indent: &str, report: Option<&RestoreReport>) -> String {
+/// Restored files, for people.
+pub(super) fn restored_text(indent: &str, report: Option<&RestoreReport>) -> String {
     let Some(report) = report else { return String::new() };
     let mut out = String::new();
     if report.files + report.files_left == 0 {

@@ -1,4 +1,4 @@
-//! SIGTERM and Ctrl-C: every command ends with 75, within the time that Batch, ECS and Spot leave.
+//! SIGTERM and Ctrl-C: every command ends with 75, within the grace period of Batch, ECS and Spot.
 
 use crate::cli::exit::EXIT_TRY_LATER;
 use crate::cli::progress::say;
@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-/// How long a run that was asked to stop may finish what is in flight: Batch, ECS and Spot kill 30
-/// seconds after SIGTERM (docs/aws-facts.md A30).
+/// Time for in-flight units after a signal: Batch, ECS and Spot kill 30 seconds after SIGTERM
+/// (docs/aws-facts.md A30).
 const GRACE: Duration = Duration::from_secs(17);
 
 /// Sets a flag on SIGTERM or Ctrl-C; a second signal, or the end of [`GRACE`], ends the process at
@@ -32,8 +32,8 @@ pub(super) fn stop_on_signal(quiet: bool) -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Ends the process on SIGTERM or Ctrl-C: for commands that commit nothing, or that go on where they
-/// were when they are run again.
+/// Ends the process on SIGTERM or Ctrl-C: for commands that commit nothing, or that continue when
+/// they are run again.
 ///
 /// # Errors
 /// `Io` when signals cannot be watched for.
@@ -46,7 +46,7 @@ pub(super) fn end_on_signal() -> Result<()> {
     Ok(())
 }
 
-/// Ends the process with the exit code of what may be tried again, when `waited` is over.
+/// Ends the process with [`EXIT_TRY_LATER`] when `waited` is over.
 #[expect(clippy::exit, reason = "somebody wants the process gone")]
 fn end_after(runtime: Runtime, waited: impl Future<Output = ()> + Send + 'static) {
     std::thread::spawn(move || {
@@ -56,7 +56,7 @@ fn end_after(runtime: Runtime, waited: impl Future<Output = ()> + Send + 'static
     });
 }
 
-/// Begins to watch: a signal that comes after this does not end the process by itself.
+/// Starts watching: from now on a signal does not end the process by itself.
 fn watch() -> Result<(Runtime, Signals)> {
     let cannot = |err| Error::io("cannot watch for signals", err);
     let runtime =

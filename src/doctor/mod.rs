@@ -1,24 +1,25 @@
-//! What a first run would trip over, found out before it.
+//! Checks of everything that a first run needs, before it.
 //!
-//! Every permission that a conversion needs is tried one by one, on the places it would use: reading
-//! and listing sources, a probe under `_trailmill/` of the lake that is put, read, put again and
-//! removed, and calls to Glue that change nothing that is there. A check says what was tried and how
-//! to mend it. One that cannot be made says so: nothing is `ok` that was not seen to work.
+//! Every permission that a conversion needs is tried one by one, on the resources it would use:
+//! reading and listing sources, a probe under `_trailmill/` of the lake that is put, read, put
+//! again and removed, and calls to Glue that change nothing that exists. A check says what was
+//! tried and how to fix it. A check that cannot be made says so: `ok` means that it was seen to
+//! work.
 //!
-//! What is missing is collected in one IAM policy document ([`Diagnosis::policy`]), with the actions that
-//! lack and nothing else; what Lake Formation refuses, as grants.
+//! One IAM policy document ([`Diagnosis::policy`]) collects the missing actions and nothing else;
+//! refusals of Lake Formation become grants.
 
-mod bucket;
-mod folder;
-mod glue;
-mod identity;
+mod bucket_checks;
+mod folder_checks;
+mod glue_checks;
+mod identity_checks;
 mod policy;
 mod refusal;
 
 use crate::aws::Aws;
 use crate::location::Location;
 use crate::storage::{Encryption, S3};
-use identity::Identity;
+use identity_checks::Identity;
 use policy::Needs;
 use refusal::Refusal;
 use serde::Serialize;
@@ -26,7 +27,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
-/// What came of a check.
+/// Outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -34,13 +35,13 @@ pub enum Outcome {
     Ok,
     /// A permission is missing.
     Missing,
-    /// It does not work, and no permission mends it.
+    /// It does not work, and no permission would change that.
     Failed,
-    /// A run would work, but somebody should know.
+    /// A run would work, but the user should know.
     Warning,
-    /// It could not be tried, or needs not be.
+    /// It could not be tried, or does not need to be.
     Skipped,
-    /// A service does not answer.
+    /// A service does not respond.
     Unreachable,
 }
 
@@ -60,36 +61,36 @@ impl fmt::Display for Outcome {
 /// One check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// What was checked: a permission, `s3:PutObject`, or a few words.
+    /// The thing checked: a permission such as `s3:PutObject`, or a few words.
     pub subject: String,
-    /// What it was tried on.
+    /// The resource it was tried on.
     pub place: String,
-    /// What was tried and what was seen. Never a secret.
+    /// The attempt and its result; never a secret.
     pub detail: String,
-    /// How to mend it.
+    /// How to fix it.
     pub fix: Option<String>,
 }
 
-/// What to look at.
+/// Options of an examination.
 #[derive(Clone, Debug)]
 pub struct DoctorOptions {
-    /// What would be converted.
+    /// The sources that would be converted.
     pub sources: Vec<Location>,
-    /// Where to.
+    /// The lake that would be written.
     pub lake: Location,
     /// How S3 is used; retries should end soon.
     pub s3: Arc<S3>,
-    /// How new objects are to be encrypted.
+    /// Encryption of new objects.
     pub encryption: Encryption,
-    /// Whether we agree to pay for requests.
+    /// Whether requests to requester-pays buckets are paid for.
     pub request_payer: bool,
-    /// The Glue catalog to look at; none: the lake has none there.
+    /// The Glue catalog to check; none if the lake has no tables in Glue.
     pub catalog: Option<CatalogTarget>,
 }
 
-/// Where in Glue the lake's tables would be.
+/// The place of the lake's tables in Glue.
 #[derive(Clone, Debug)]
 pub struct CatalogTarget {
     /// The account that owns the catalog; none: that of the credentials.
@@ -100,10 +101,10 @@ pub struct CatalogTarget {
     pub table: String,
 }
 
-/// Everything that was found.
+/// Result of an examination.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Diagnosis {
-    /// Who we are to AWS: an ARN.
+    /// Our identity at AWS: an ARN.
     pub identity: Option<String>,
     /// The account of the credentials.
     pub account: Option<String>,
@@ -111,20 +112,20 @@ pub struct Diagnosis {
     pub is_without_credentials: bool,
     /// The checks, in the order they were made.
     pub checks: Vec<Check>,
-    /// The IAM policy document that allows what is missing.
+    /// The IAM policy document with the missing permissions.
     pub policy: Option<serde_json::Value>,
-    /// The grants that Lake Formation lacks, as commands of the AWS CLI.
+    /// The missing Lake Formation grants, as commands of the AWS CLI.
     pub grants: Vec<String>,
 }
 
 impl Diagnosis {
-    /// Answers whether any check came out so.
+    /// Returns whether any check has this outcome.
     pub fn has(&self, outcome: Outcome) -> bool {
         self.checks.iter().any(|check| check.outcome == outcome)
     }
 }
 
-/// Looks at everything that a conversion needs; changes nothing that is there.
+/// Checks everything that a conversion needs; changes nothing that exists.
 pub async fn examine(options: &DoctorOptions) -> Diagnosis {
     let mut doctor = Doctor {
         options,
@@ -159,7 +160,7 @@ pub async fn examine(options: &DoctorOptions) -> Diagnosis {
         grants: doctor.needs.grants(),
         identity: doctor.who.arn,
         account: doctor.who.account,
-        // Those that cannot be had just now are not none.
+        // Credentials that cannot be fetched right now are not missing.
         is_without_credentials: is_anonymous
             && doctor.checks.iter().all(|check| check.outcome != Outcome::Unreachable),
         checks: doctor.checks,
@@ -172,7 +173,7 @@ struct Doctor<'a> {
     checks: Vec<Check>,
     needs: Needs,
     who: Identity,
-    /// Buckets whose public access has been looked at.
+    /// Buckets whose public access has been checked.
     seen_buckets: Vec<String>,
 }
 
@@ -195,19 +196,19 @@ impl Doctor<'_> {
         self.note(Outcome::Ok, subject, place, detail);
     }
 
-    fn skipped(&mut self, subject: &str, place: &str, detail: impl Into<String>) {
+    fn skip(&mut self, subject: &str, place: &str, detail: impl Into<String>) {
         self.note(Outcome::Skipped, subject, place, detail);
     }
 
-    /// Adds to the last check how to mend it.
+    /// Adds a fix to the last check.
     fn fix(&mut self, fix: impl Into<String>) {
         if let Some(check) = self.checks.last_mut() {
             check.fix = Some(fix.into());
         }
     }
 
-    /// Notes what a service refused. What IAM lacks is added to the policy, with these resources.
-    fn refused(
+    /// Notes a refusal. A missing IAM permission is added to the policy, with these resources.
+    fn note_refusal(
         &mut self,
         action: &'static str,
         place: &str,
@@ -242,8 +243,8 @@ impl Doctor<'_> {
         self.fix(format!("allow {action}, see the policy below{more}"));
     }
 
-    /// Notes that a key refused; `place` is what was read or written with it.
-    fn key_refused(&mut self, action: &'static str, place: &str, refusal: &Refusal) {
+    /// Notes that a KMS key refused; `place` is the object read or written with it.
+    fn note_key_refusal(&mut self, action: &'static str, place: &str, refusal: &Refusal) {
         self.note(Outcome::Missing, action, place, refusal.said());
         if refusal.is_explicit_deny() {
             return self.fix("a policy denies it: change the policy that the message names");
@@ -268,7 +269,7 @@ impl Doctor<'_> {
     }
 }
 
-/// A name that nothing has yet.
+/// An unused name.
 fn random_name() -> String {
     // Every RandomState has keys of its own.
     format!("doctor-{:016x}", RandomState::new().build_hasher().finish())

@@ -1,11 +1,11 @@
-//! What is missing, as one IAM policy document and as grants of Lake Formation.
+//! Missing permissions, as one IAM policy document and as grants of Lake Formation.
 //!
-//! Actions on the same resources share a statement; nothing that works is in it.
+//! Actions on the same resources share a statement; working permissions are left out.
 
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is missing so far.
+/// Permissions found missing so far.
 #[derive(Debug, Default)]
 pub(super) struct Needs {
     statements: BTreeMap<(&'static str, Vec<String>), BTreeSet<&'static str>>,
@@ -28,7 +28,7 @@ impl Needs {
         self.grants.iter().cloned().collect()
     }
 
-    /// Returns the policy document that allows what is missing, if anything is.
+    /// Returns the policy document with the missing permissions, if any.
     pub(super) fn document(&self) -> Option<Value> {
         if self.statements.is_empty() {
             return None;
@@ -78,7 +78,8 @@ pub(super) fn objects_arn(region: &str, bucket: &str, prefix: &str) -> String {
     format!("{}/{plain}*", bucket_arn(region, bucket))
 }
 
-/// Returns what IAM knows of the principal behind a session: roles are granted to, not sessions.
+/// Returns the principal behind a session as IAM knows it: permissions are granted to roles, not to
+/// sessions.
 pub(super) fn principal(arn: &str) -> String {
     let Some((head, rest)) = arn.split_once(":sts::") else { return arn.to_owned() };
     let Some((account, rest)) = rest.split_once(":assumed-role/") else { return arn.to_owned() };

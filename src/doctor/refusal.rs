@@ -1,4 +1,4 @@
-//! What a service says instead of doing it, and what that means.
+//! Error responses of services, and their meaning.
 
 use crate::aws::{Answer, kind_of};
 use crate::error::{Error, ErrorKind};
@@ -11,9 +11,9 @@ use std::error::Error as StdError;
 /// A call that did not succeed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Refusal {
-    /// The code of the answer; empty for an answer without a body, and for none.
+    /// Error code of the response; empty if the response has no body, or if there is no response.
     pub(super) code: String,
-    /// The words of the answer, or what went wrong on the way.
+    /// Message of the response, or of the failed connection.
     pub(super) message: String,
     status: Option<u16>,
 }
@@ -62,12 +62,12 @@ fn innermost(text: &str) -> String {
 }
 
 impl Refusal {
-    /// Makes a refusal of an item, in an answer that as a whole is none.
+    /// Creates the refusal of one item in a response that otherwise succeeded.
     pub(super) fn of_item(code: &str, message: &str) -> Self {
         Self { code: code.to_owned(), message: message.to_owned(), status: Some(400) }
     }
 
-    /// Returns code and words, on one line.
+    /// Returns code and message, on one line.
     pub(super) fn said(&self) -> String {
         let message = self.message.split_whitespace().collect::<Vec<_>>().join(" ");
         match self.code.is_empty() {
@@ -76,7 +76,7 @@ impl Refusal {
         }
     }
 
-    /// Answers whether the service cannot be reached, or is not well.
+    /// Returns whether the service cannot be reached or fails.
     pub(super) fn is_unreachable(&self) -> bool {
         let is_expired = self.code.contains("Expired");
         let kind = kind_of((!self.code.is_empty()).then_some(&self.code), self.status.is_some());
@@ -84,7 +84,7 @@ impl Refusal {
             || self.status.is_some_and(|status| matches!(status, 500 | 502..=504))
     }
 
-    /// Answers whether a permission is missing.
+    /// Returns whether a permission is missing.
     pub(super) fn is_denied(&self) -> bool {
         self.code.starts_with("AccessDenied")
             || self.code == "AllAccessDisabled"
@@ -92,12 +92,12 @@ impl Refusal {
             || self.status == Some(403) && matches!(self.code.as_str(), "Forbidden" | "403")
     }
 
-    /// Answers whether the resource is not there, which is said only to those who may ask.
+    /// Returns whether the resource does not exist; services tell this only with permission.
     pub(super) fn is_absent(&self) -> bool {
         self.code == "EntityNotFoundException"
     }
 
-    /// Says what to do about an answer that no permission changes.
+    /// Returns a fix for an error that no permission changes.
     pub(super) fn advice(&self) -> Option<&'static str> {
         Some(match self.code.as_str() {
             "InvalidAccessKeyId" | "InvalidClientTokenId" | "UnrecognizedClientException" => {
@@ -126,12 +126,12 @@ impl Refusal {
         })
     }
 
-    /// Answers whether a policy denies it, so that another Allow would not help.
+    /// Returns whether a policy denies the call, so that another Allow would not help.
     pub(super) fn is_explicit_deny(&self) -> bool {
         self.message.contains("explicit deny")
     }
 
-    /// Returns the permission of KMS that is missing, if it is one of KMS.
+    /// Returns the missing KMS permission, if it is one.
     pub(super) fn key_action(&self) -> Option<&'static str> {
         ["kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt", "kms:DescribeKey"]
             .into_iter()
@@ -148,7 +148,7 @@ impl Refusal {
             .map(str::to_owned)
     }
 
-    /// Returns what Lake Formation lacks, in its own words: `Required Alter on cloudtrail`.
+    /// Returns the missing Lake Formation grant in its own words: `Required Alter on cloudtrail`.
     pub(super) fn lake_formation(&self) -> Option<&str> {
         let (_, rest) = self.message.split_once("Lake Formation permission(s)")?;
         Some(rest.trim_start_matches([':', ' ']).trim_end_matches('.'))

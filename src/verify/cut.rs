@@ -9,14 +9,14 @@ use super::json;
 use memchr::{memchr, memmem};
 use std::ops::Range;
 
-/// What may be a record.
+/// A piece of text that may be a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
     pub(super) at: Range<usize>,
     pub(super) place: Place,
 }
 
-/// Where a piece stands, which says how much it must look like a record.
+/// Position of a piece, which decides how much it must look like a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// In an array of records, where nothing else belongs.
@@ -25,22 +25,22 @@ pub(super) enum Place {
     Loose,
     /// After damage, where a record begins.
     Recovered,
-    /// After or amid damage, where what belongs to what is a matter of opinion.
+    /// After or amid damage, where the boundaries of records are doubtful.
     Doubtful,
 }
 
-/// What a piece turned out to be.
+/// Verdict on a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// A record, good or bad.
     Record,
-    /// JSON that is no record.
+    /// JSON that is not a record.
     Foreign,
     /// Not JSON: records may lie in it.
     Damaged,
 }
 
-/// What an object holds besides its pieces.
+/// Contents of an object besides its pieces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cut {
     /// Stretches of damaged text.
@@ -83,8 +83,8 @@ const MAX_FAILURES: usize = 64;
 const RECORD_KEY: &[u8] = b"\"eventVersion\"";
 
 impl Cutter<'_> {
-    /// Takes the object at `at` apart if it is an envelope, else as a record. Returns where to go
-    /// on, and whether it was a record.
+    /// Splits the object at `at` if it is an envelope, else takes it as a record. Returns where to
+    /// continue, and whether it was a record.
     fn document(&mut self, at: usize) -> (usize, bool) {
         let (mut is_envelope, damaged) = (false, self.cut.damaged);
         let mut next = json::skip_space(self.text, at + 1);
@@ -94,7 +94,7 @@ impl Cutter<'_> {
             match self.text.get(next) {
                 Some(b',') if after.is_some() => next = json::skip_space(self.text, next + 1),
                 Some(b'}') if after.is_some() => {}
-                // What was read of an envelope stays read.
+                // Pieces already read from an envelope count.
                 _ if is_envelope => {
                     let is_known = next >= self.text.len() && self.cut.damaged > damaged;
                     self.cut.damaged += u64::from(!is_known);
@@ -188,7 +188,7 @@ impl Cutter<'_> {
         follows || is_marked || (at > 0 && self.text[at - 1] == b'\n')
     }
 
-    /// Passes over what separates documents, or over a word that does not belong.
+    /// Skips separators of documents, or a word that does not belong there.
     fn between(&mut self, at: usize) -> usize {
         if is_separator(&self.text[at]) {
             return at + 1;
@@ -212,8 +212,8 @@ impl Cutter<'_> {
         next
     }
 
-    /// Hands over what may be whole records in a stretch of damage: a reader that takes another
-    /// view of the damage may find them.
+    /// Hands over possible whole records in a stretch of damage: a reader that judges the damage
+    /// differently may find them.
     fn doubtful(&mut self, mut at: usize, end: usize) {
         let mut failures = 0;
         while failures < MAX_FAILURES
@@ -258,7 +258,7 @@ impl Cutter<'_> {
     }
 }
 
-/// Whether what stands before `at` may stand before a record, in a list or between documents.
+/// Whether the text before `at` may precede a record, in a list or between documents.
 fn is_ahead_of_record(text: &[u8], at: usize) -> bool {
     let ahead = before(text, at).map(|ahead| text[ahead]);
     matches!(ahead, None | Some(b',' | b'[' | b'}'))
@@ -301,7 +301,7 @@ fn is_notification(text: &[u8], at: usize) -> bool {
 mod tests {
     use super::*;
 
-    /// The pieces of a text, when what has an `a` is a record.
+    /// The pieces of a text, where a value with an `a` is a record.
     fn texts(text: &str) -> (Vec<&str>, Cut) {
         let mut found = Vec::new();
         let cut = cut(text.as_bytes(), &mut |piece| {

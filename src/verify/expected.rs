@@ -1,36 +1,36 @@
-//! What the lake must hold for one source record.
+//! The row that the lake must hold for one source record.
 //!
 //! The rules of the contract, read from the record's own text: which table, which value in which
-//! column, what is left over for `extra_fields`, and whether the converter has to set the record
-//! aside. The row is hashed, never kept; nothing of it enters a message.
+//! column, the rest for `extra_fields`, and whether the converter has to quarantine the record. The
+//! row is hashed, never kept; nothing of it enters a message.
 
+use super::contract::{Column, Family, Folder, Member, Shape};
 use super::cut::Place;
 use super::json::{self, Entry};
 use super::row::Row;
-use super::table::{Column, Family, Folder, Member, Shape};
 use crate::units::parse_event_time;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Records nested deeper than this are set aside.
+/// Records nested deeper than this are quarantined.
 const MAX_DEPTH: usize = 1000;
 /// The longest account or region that may become part of a path.
 const MAX_PARTITION_BYTES: usize = 64;
 
-/// What becomes of a record.
+/// Expected outcome of a record.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// Not a CloudTrail record; nothing is expected and nothing is lost.
     Foreign,
     /// Not JSON; no row can exist.
     Unreadable,
-    /// A value that is no object; no row can exist.
+    /// A value that is not an object; no row can exist.
     NoObject,
     /// The row is filled in.
     Row {
         family: Family,
         event_id: Option<String>,
-        /// Whether the converter has to set it aside. The row is filled in all the same.
+        /// Whether the converter has to quarantine it. The row is filled in either way.
         is_set_aside: bool,
     },
 }
@@ -177,8 +177,8 @@ fn fill(family: Family, members: &[Entry<'_>], instant: Option<i64>, row: &mut R
     }
 }
 
-/// Gives every column its member, and returns what is left: an exact spelling goes before any
-/// other, a later member before an earlier one.
+/// Assigns a member to every column, and returns the others: an exact spelling wins over any other,
+/// a later member over an earlier one.
 fn assign(columns: &[Column], members: &[Entry<'_>]) -> (Vec<Option<usize>>, Vec<usize>) {
     let mut chosen: Vec<Option<(usize, bool)>> = vec![None; columns.len()];
     let mut unused = Vec::new();
@@ -200,7 +200,7 @@ fn assign(columns: &[Column], members: &[Entry<'_>]) -> (Vec<Option<usize>>, Vec
     (chosen.into_iter().map(|member| member.map(|(at, _)| at)).collect(), unused)
 }
 
-/// Adds a value to the row in a column's shape; returns the JSON text of what did not fit.
+/// Adds a value to the row in a column's shape; returns the JSON text of the part that did not fit.
 fn value(value: Option<&[u8]>, shape: Shape, row: &mut Row) -> Option<Vec<u8>> {
     let value = value.filter(|value| *value != b"null");
     match shape {
@@ -249,8 +249,8 @@ fn structure(text: Option<&[u8]>, members: &'static [Member], row: &mut Row) -> 
     if entries.is_none() { text.map(<[u8]>::to_vec) } else { left.text() }
 }
 
-/// Lets a key's value into its member and returns what is left over: a value of the wrong shape,
-/// an earlier scalar, a later object or array. `null` is nothing.
+/// Assigns a key's value to its member and returns the rest: a value of the wrong shape, an earlier
+/// scalar, a later object or array. `null` is nothing.
 fn choose<'a, 'b>(
     chosen: &mut Option<&'a Entry<'b>>,
     entry: &'a Entry<'b>,

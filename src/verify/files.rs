@@ -1,9 +1,9 @@
-//! Files that are not of this machine, as `verify` asks for them, and reading them ahead.
+//! Files in buckets, as `verify` reads them, and reading them ahead.
 //!
-//! Who calls `verify` says how a bucket is listed and read, and nothing else: which of its names count,
-//! what they hold and what the bytes mean is found out here. Small files are asked for before a worker
-//! is free for them, so that nobody waits for a network that answers late; archives are read in
-//! blocks. Memory: [`BYTES_AHEAD`], plus per thread one block, or one data file of the lake.
+//! The caller of `verify` says how a bucket is listed and read, and nothing else: this room decides
+//! which names count and what the bytes mean. Small files are requested before a worker is free for
+//! them, so that network latency does not delay workers; archives are read in blocks. Memory:
+//! [`BYTES_AHEAD`], plus per thread one block, or one data file of the lake.
 
 use crate::error::{Error, ErrorKind, Result};
 use rayon::prelude::*;
@@ -14,9 +14,9 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// What one request reads of a large file; smaller files are read whole: 8 MiB.
+/// Bytes of a large file per request; smaller files are read whole: 8 MiB.
 pub const BLOCK_BYTES: u64 = 8 << 20;
-/// What is asked for before anybody needs it, but at least one file: 128 MiB.
+/// Bytes requested ahead, but at least one file: 128 MiB.
 const BYTES_AHEAD: u64 = 128 << 20;
 /// The largest data file of a lake that is read into memory: 2 GiB.
 const MAX_DATA_FILE: u64 = 2 << 30;
@@ -64,7 +64,7 @@ pub(super) enum Place {
     Remote(RemoteFile),
 }
 
-/// Something that lies in a place.
+/// A file in a place.
 pub(super) trait Placed: Sync {
     fn place(&self) -> &Place;
 
@@ -153,7 +153,7 @@ pub(super) enum Source<'a> {
 }
 
 impl Source<'_> {
-    /// Returns what a bucket answered instead of bytes: such a file is not damaged, only unread.
+    /// Returns the error of a bucket: such a file is not damaged, only unread.
     pub(super) fn failure(self) -> Option<Error> {
         match self {
             Self::Blocks(blocks) => blocks.failure,
@@ -230,8 +230,8 @@ impl Seek for Blocks<'_> {
     }
 }
 
-/// Calls `work` with every file on the threads of the current pool; returns what it made of them, in
-/// the order of `files`. Up to `ahead` files are asked for before they are needed.
+/// Calls `work` with every file on the threads of the current pool; returns its results, in the
+/// order of `files`. Up to `ahead` files are asked for before they are needed.
 ///
 /// # Errors
 /// The first that `work` returns.
@@ -295,7 +295,7 @@ impl<'a, F: Placed> Iterator for Ahead<'a, F> {
     }
 }
 
-/// The error of a place in a bucket when nobody said how buckets are read.
+/// The error for a bucket when no access to buckets was given.
 pub(super) fn no_buckets(place: &str) -> Error {
     Error::config("cannot read from buckets").at("place", place)
 }

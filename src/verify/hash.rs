@@ -1,9 +1,10 @@
-//! The hash that `verify` knows rows and texts by: SipHash-2-4 of 128 bits, under a key of this process.
+//! The hash that identifies rows and texts in `verify`: SipHash-2-4 of 128 bits, under a key of
+//! this process.
 //!
-//! Another hash than the converter's, and a key that nobody knows: two records that one of the two
-//! takes for one are told apart by the other.
+//! A different hash from the converter's, under a random key: a collision in one is not a collision
+//! in the other.
 
-use super::table::Family;
+use super::contract::Family;
 use siphasher::sip128::{Hasher128, SipHasher24};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;

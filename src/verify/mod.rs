@@ -1,8 +1,8 @@
 //! Proves that a lake holds exactly the records of its source.
 //!
-//! For whoever must not take the converter's word: both sides are read here from the bytes up,
-//! with other parsers, another listing and another copy of the contract than the writer's, and
-//! every record is reduced to a hash of what its row must be. Source minus lake must be nothing.
+//! For users who cannot rely on the converter: both sides are read here from the bytes up, with
+//! other parsers, another listing and another copy of the contract than the writer's, and every
+//! record is reduced to a hash of its expected row. Source minus lake must be nothing.
 //!
 //! 1. Every source record adds its row's fingerprint to a ledger, every lake row takes one out.
 //!    Memory is the hashes still open, plus one per distinct record when duplicates are dropped,
@@ -11,42 +11,42 @@
 //!    row that is missing under an id that is also there too often is `different`, and the first
 //!    column that differs is named.
 //!
-//! The proof covers all documented and free-form columns, event times and left-over fields. It
-//! does not cover promoted and nested columns, partition folders, or values' order in a file.
-//! What the converter must set aside is not expected; what only it can decide is passed in.
-//! Nothing is printed, and no record's content enters a report or a message.
+//! The proof covers all documented and free-form columns, event times and left-over fields. It does
+//! not cover promoted and nested columns, partition folders, or values' order in a file. Records
+//! that the converter must quarantine are not expected; its own decisions are passed in. Nothing is
+//! printed, and no record's content enters a report or a message.
 
+mod balance;
+mod contract;
 mod cut;
+mod data_files;
 mod expected;
 mod files;
 mod gzip;
 mod hash;
 mod json;
-mod lake;
-mod ledger;
 mod naming;
 mod partial;
 mod row;
-mod source;
-mod table;
+mod source_files;
 #[cfg(test)]
 mod tests;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
+use balance::{Balance, Booked, Claim};
+use contract::{Family, Folder};
 use cut::{Place, Verdict};
 use expected::Outcome;
 pub use files::{BLOCK_BYTES, Files, RemoteFile, Waiting};
 use files::{Opening, Placed};
-use ledger::{Booked, Claim, Ledger};
 use partial::Rest;
 pub use partial::{ConvertedObject, ConvertedUnit, Partial, Wants};
 use row::{Fingerprint, Row};
 use serde::Serialize;
-use source::{Found, Limits, SourceFile};
+use source_files::{Found, Limits, SourceFile};
 use std::collections::HashSet;
 use std::sync::Arc;
-use table::{Family, Folder};
 
 /// The base name of the tables unless told otherwise.
 pub const DEFAULT_TABLE: &str = "cloudtrail";
@@ -60,7 +60,7 @@ pub const DEFAULT_MAX_RATIO: u64 = 400;
 /// How many files of a bucket are asked for at once unless told otherwise.
 pub const DEFAULT_READS_AHEAD: usize = 64;
 
-/// What counts as the same record twice.
+/// Rule for copies of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DuplicateRule {
     /// Records with an event id and identical text, but for whitespace outside strings, are expected
@@ -71,7 +71,7 @@ pub enum DuplicateRule {
     Keep,
 }
 
-/// What to compare, and how.
+/// Options of a comparison.
 #[derive(Clone, Debug)]
 pub struct VerifyOptions {
     /// Folders, files or prefixes of buckets; every file below them is read.
@@ -90,18 +90,18 @@ pub struct VerifyOptions {
     pub max_differences: usize,
     /// Whether copies of a record are expected once or each.
     pub duplicates: DuplicateRule,
-    /// Bytes of an unpacked object above which it is set aside; [`DEFAULT_MAX_OBJECT_SIZE`].
+    /// Bytes of an unpacked object above which it is quarantined; [`DEFAULT_MAX_OBJECT_SIZE`].
     pub max_object_size: u64,
-    /// Bytes of an unpacked object for each byte of it that is stored, above which it is set aside, as far
-    /// as it is over 1 MiB; [`DEFAULT_MAX_RATIO`].
+    /// Decoded bytes for each stored byte of an object above which it is quarantined, once it is over 1 MiB;
+    /// [`DEFAULT_MAX_RATIO`].
     pub max_ratio: u64,
-    /// Records the converter reports as set aside: object name, and the byte of the unpacked object
-    /// where the record begins.
+    /// Records the converter reports as quarantined: object name, and the byte of the unpacked
+    /// object where the record begins.
     ///
     /// An object's name is its absolute path or `s3://bucket/key`, an archive member's
     /// `<archive>!/<member>`.
     pub set_aside: HashSet<(String, u64)>,
-    /// Which part of the sources is compared; none: all of them.
+    /// The part of the sources to compare; none: all of them.
     pub partial: Option<Partial>,
 }
 
@@ -125,15 +125,15 @@ impl VerifyOptions {
     }
 }
 
-/// What was compared, and what came of it.
+/// Result of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct VerifyReport {
     /// Objects that could be read, those without records included.
     pub objects_read: u64,
     /// Objects that could not: damaged or too large.
     pub objects_set_aside: u64,
-    /// Objects and folders that were not read: without permission, archived, or gone meanwhile. What they
-    /// hold is not compared.
+    /// Objects and folders that were not read: without permission, archived, or removed since the
+    /// listing. Their records are not compared.
     pub objects_not_read: u64,
     /// Source records that the lake must hold.
     pub records_expected: u64,
@@ -141,7 +141,7 @@ pub struct VerifyReport {
     pub records_duplicate: u64,
     /// Rows the lake's files say they have.
     pub records_in_lake: u64,
-    /// Expected rows that the lake lacks.
+    /// Expected rows that are missing from the lake.
     pub records_missing: u64,
     /// Rows of the lake that no source record accounts for.
     pub records_unexpected: u64,
@@ -151,8 +151,8 @@ pub struct VerifyReport {
     pub rows_checked: u64,
     /// Parquet files read.
     pub files_read: u64,
-    /// Problems of files that hold whatever their rows are: unreadable, or a column that is
-    /// missing, misplaced or of another type.
+    /// Problems of whole files: unreadable, or a column that is missing, misplaced or of another
+    /// type.
     pub file_problems: u64,
     /// Objects of the lake's ledger that are gone from the sources, and were passed over.
     pub objects_gone: u64,
@@ -160,15 +160,15 @@ pub struct VerifyReport {
     pub objects_unwanted: u64,
     /// Rows of the lake that those objects account for, which were not compared.
     pub rows_not_compared: u64,
-    /// Rows that units with such objects should have by the ledger, and their files lack; may be among
-    /// those that are missing.
+    /// Rows that units with such objects should have by the ledger, and that are missing from their
+    /// files; may be counted as missing, too.
     pub rows_lost: u64,
     /// Some of the differences, those that say most first.
     pub differences: Vec<Difference>,
 }
 
 impl VerifyReport {
-    /// Answers whether the lake holds exactly the records of the source.
+    /// Returns whether the lake holds exactly the records of the source.
     pub fn proves(&self) -> bool {
         self.records_missing == 0
             && self.records_unexpected == 0
@@ -179,17 +179,17 @@ impl VerifyReport {
             && self.objects_not_read == 0
     }
 
-    /// Answers whether all that was read is the same on both sides.
+    /// Returns whether both sides are equal as far as they were read.
     pub fn is_equal_as_far_as_read(&self) -> bool {
         Self { objects_not_read: 0, ..self.clone() }.proves()
     }
 }
 
-/// In what way source and lake disagree.
+/// Kind of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DifferenceKind {
-    /// A column's value, type or place is not what it must be.
+    /// A column's value, type or place is wrong.
     Different,
     /// A source record has no row.
     Missing,
@@ -197,10 +197,10 @@ pub enum DifferenceKind {
     Unexpected,
 }
 
-/// One disagreement: where to look, never what stands there.
+/// One difference: its place, never its contents.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Difference {
-    /// In what way.
+    /// Its kind.
     pub kind: DifferenceKind,
     /// The table's name.
     pub table: String,
@@ -242,7 +242,7 @@ struct Comparison<'a> {
     on_progress: &'a (dyn Fn(u64) + Sync),
     sources: Vec<SourceFile>,
     folders_not_read: u64,
-    lake: Vec<lake::LakeFile>,
+    lake: Vec<data_files::LakeFile>,
 }
 
 /// A source record as the first pass and the second see it.
@@ -255,7 +255,7 @@ struct Record<'a> {
     claim: Claim,
 }
 
-/// What one source file adds to the report.
+/// Counts of one source file.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     objects_read: u64,
@@ -285,14 +285,14 @@ impl std::ops::Add for Tally {
 }
 
 impl<'a> Comparison<'a> {
-    /// Lists both sides; returns what of the sources is not compared, too.
+    /// Lists both sides; also returns the objects of the sources that are not compared.
     fn new(
         options: &'a VerifyOptions,
         on_progress: &'a (dyn Fn(u64) + Sync),
     ) -> Result<(Self, Rest)> {
         let buckets = options.buckets.as_deref();
         let (mut sources, folders_not_read) =
-            source::list(&options.sources, &options.lake, buckets)?;
+            source_files::list(&options.sources, &options.lake, buckets)?;
         let is_empty = sources.is_empty();
         let rest = options.partial.as_ref().map(|partial| partial.narrow(&mut sources));
         if sources.is_empty() {
@@ -300,7 +300,7 @@ impl<'a> Comparison<'a> {
             let message = format!("there is nothing to compare: no object {why}");
             return Err(Error::config(message));
         }
-        let lake = lake::list(&options.lake, &options.table, buckets)?;
+        let lake = data_files::list(&options.lake, &options.table, buckets)?;
         Ok((
             Self { options, on_progress, sources, folders_not_read, lake },
             rest.unwrap_or_default(),
@@ -308,7 +308,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn run(&self, mut not_compared: Rest) -> Result<VerifyReport> {
-        let ledger = Ledger::new();
+        let ledger = Balance::new();
         let tallies =
             self.each(&self.sources, |file, opening| self.book(file, opening, &ledger))?;
         let tally = tallies.into_iter().fold(Tally::default(), |a, b| a + b);
@@ -345,7 +345,7 @@ impl<'a> Comparison<'a> {
         Ok(report)
     }
 
-    fn file_difference(&self, file: &lake::LakeFile, column: Option<String>) -> Difference {
+    fn file_difference(&self, file: &data_files::LakeFile, column: Option<String>) -> Difference {
         Difference {
             kind: DifferenceKind::Different,
             table: file.family.table(&self.options.table),
@@ -367,7 +367,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Books every record of a source file.
-    fn book(&self, file: &SourceFile, opening: Opening<'_>, ledger: &Ledger) -> Result<Tally> {
+    fn book(&self, file: &SourceFile, opening: Opening<'_>, ledger: &Balance) -> Result<Tally> {
         let mut tally = Tally::default();
         let mut minified = Vec::new();
         let counted = self.records(file, opening, &mut |record, row| {
@@ -392,11 +392,12 @@ impl<'a> Comparison<'a> {
     }
 
     /// Books every row of the lake; the readings keep only what the report needs.
-    fn deliver(&self, ledger: &Ledger) -> Result<Vec<lake::Reading<()>>> {
+    fn deliver(&self, ledger: &Balance) -> Result<Vec<data_files::Reading<()>>> {
         self.each(&self.lake, |file, opening| {
             let data = opening.data_file()?;
-            let reading =
-                lake::read(file, &data, |(), row, _| ledger.deliver(row.fingerprint(file.family)));
+            let reading = data_files::read(file, &data, |(), row, _| {
+                ledger.deliver(row.fingerprint(file.family))
+            });
             (self.on_progress)(reading.rows.1);
             Ok(reading)
         })
@@ -418,11 +419,11 @@ impl<'a> Comparison<'a> {
         let mut row = Row::default();
         let &VerifyOptions { max_object_size, max_ratio, .. } = self.options;
         let limits = Limits { max_object_size, max_ratio };
-        let read = source::read_objects(file, opening, limits, &mut |found| match found {
+        let read = source_files::read_objects(file, opening, limits, &mut |found| match found {
             Found::SetAside => tally.objects_set_aside += 1,
             Found::Object { name, own, text } => {
                 tally.objects_read += 1;
-                let folder = table::folder(&name[own..]);
+                let folder = contract::folder(&name[own..]);
                 if folder != Folder::Ignored {
                     tally.set_aside += self.object(&name, &text, folder, &mut row, each);
                 }
@@ -476,7 +477,8 @@ impl<'a> Comparison<'a> {
         });
         (self.on_progress)(index);
         set_aside += cut.damaged;
-        // What is no record counts beside records only; alone it makes an object of another kind.
+        // A value that is not a record counts only beside records; alone it makes an object of
+        // another kind.
         if records + set_aside > 0 { set_aside + foreign + cut.notifications } else { 0 }
     }
 

@@ -1,14 +1,14 @@
-//! The second pass: names what the ledger only counted.
+//! The second pass: names the differences that the ledger counted.
 //!
 //! Both sides are read again, in order and in bounded memory: first as many missing records as may
 //! be named, then the unexpected rows with the same ids, then others. Files are read in parallel a
 //! few at a time and looked at in their order, so that the same lake gets the same report.
 
+use super::balance::{Claim, Rest};
+use super::contract::Family;
 use super::files::Opening;
-use super::ledger::{Claim, Rest};
 use super::row::Fingerprint;
-use super::table::Family;
-use super::{Comparison, Difference, DifferenceKind, Known, lake};
+use super::{Comparison, Difference, DifferenceKind, Known, data_files};
 use crate::error::Result;
 use hashbrown::HashMap;
 use std::collections::HashSet;
@@ -84,9 +84,9 @@ impl Comparison<'_> {
             if wanted.len() >= ids.len() && others.len() >= room {
                 break;
             }
-            let find = |file: &lake::LakeFile, opening: Opening<'_>| {
+            let find = |file: &data_files::LakeFile, opening: Opening<'_>| {
                 let data = opening.data_file()?;
-                Ok(lake::read(file, &data, |found: &mut [Vec<Loose>; 2], row, id| {
+                Ok(data_files::read(file, &data, |found: &mut [Vec<Loose>; 2], row, id| {
                     if !open.contains_key(&row.fingerprint(file.family)) {
                         return;
                     }
@@ -167,7 +167,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Takes one of what is still open under a fingerprint.
+/// Takes one of the open rows under a fingerprint.
 fn take(open: &mut HashMap<Fingerprint, u64>, fingerprint: Fingerprint) -> bool {
     match open.get_mut(&fingerprint) {
         Some(left) if *left > 0 => {

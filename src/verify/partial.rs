@@ -1,39 +1,40 @@
-//! A part of the sources: what a retention has left of them, or what options ask for.
+//! A part of the sources: objects left by a retention rule, or selected by options.
 //!
-//! Rows do not say which object they come from, so that rows of objects that are not compared look like
-//! rows too many. The converter's ledger says how many rows each unit wrote for each object; a unit's rows
-//! lie in files that bear its name. So many unexpected rows are excused in those files and in no others,
-//! and the files must still hold as many rows as the ledger says. What is compared is compared in full.
+//! Rows do not name their object, so that rows of objects that are not compared look unexpected.
+//! The converter's ledger says how many rows each unit wrote for each object; a unit's rows lie in
+//! files with its name. That number of unexpected rows is excused in those files and in no others,
+//! and the files must still hold as many rows as the ledger says. Compared objects are compared in
+//! full.
 
 use super::files::{Opening, Place, Placed};
 use super::row::Fingerprint;
-use super::source::SourceFile;
-use super::{Comparison, VerifyReport, lake};
+use super::source_files::SourceFile;
+use super::{Comparison, VerifyReport, data_files};
 use crate::error::Result;
 use hashbrown::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Files whose rows are looked at together.
+/// Files whose rows are counted together.
 const FILES_AT_ONCE: usize = 64;
 
-/// Which part of the sources is compared, and what the lake's ledger says about the rest.
+/// The part of the sources to compare, and the ledger's counts for the rest.
 #[derive(Clone, Debug, Default)]
 pub struct Partial {
-    /// Which objects options ask for, by their names.
+    /// Selects objects by name, as options ask.
     pub wants: Wants,
     /// Whether objects of the ledger may be gone from the sources.
     pub may_be_gone: bool,
-    /// What was converted.
+    /// The converted units.
     pub units: Vec<ConvertedUnit>,
 }
 
-/// Says which objects are wanted: `/path/to/object` or `s3://bucket/key`.
+/// Selects objects by name: `/path/to/object` or `s3://bucket/key`.
 #[derive(Clone)]
 pub struct Wants(Arc<dyn Fn(&str) -> bool + Send + Sync>);
 
 impl Wants {
-    /// Wants what a function says.
+    /// Selects the names for which a function is true.
     pub fn new(wants: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(wants))
     }
@@ -71,20 +72,20 @@ pub struct ConvertedUnit {
 pub struct ConvertedObject {
     /// The object's name; a member of an archive is `<archive>!/<member>`.
     pub name: String,
-    /// The entity tag of what was converted; empty for members of archives.
+    /// The entity tag of the converted object; empty for members of archives.
     pub etag: String,
     /// Rows that were written for it.
     pub rows: u64,
 }
 
-/// What is not compared.
+/// Objects and rows that are not compared.
 #[derive(Debug, Default)]
 pub(super) struct Rest {
     /// Objects that are no longer there.
     gone: u64,
     /// Objects that options leave out.
     unwanted: u64,
-    /// By unit, how many rows may be nobody's, and how many there must be in all.
+    /// By unit, how many rows are excused, and how many there must be in all.
     units: HashMap<String, Excuse>,
 }
 
@@ -95,7 +96,8 @@ struct Excuse {
 }
 
 impl Partial {
-    /// Says what of the ledger is not compared with what is there; leaves in `sources` what is wanted.
+    /// Finds the objects of the ledger that are not compared; keeps the wanted objects in
+    /// `sources`.
     pub(super) fn narrow(&self, sources: &mut Vec<SourceFile>) -> Rest {
         let etag = |file: &SourceFile| match file.place() {
             Place::Remote(file) => Some(file.etag.clone()),
@@ -109,7 +111,7 @@ impl Partial {
             for object in &unit.objects {
                 excuse.all_rows += object.rows;
                 let is_member = object.etag.is_empty();
-                // An archive says where it lies and when it was delivered; its members do not.
+                // The key of an archive has account and date; the names of its members do not.
                 let name = object.name.split("!/").next().unwrap_or(&object.name);
                 let is_there = there.get(name).is_some_and(|etag| {
                     is_member || etag.as_ref().is_none_or(|etag| *etag == object.etag)
@@ -135,8 +137,14 @@ impl Partial {
 }
 
 impl Rest {
-    /// Notes in the report what is not compared; `rows` are those that each file has, in their order.
-    pub(super) fn note(&self, files: &[lake::LakeFile], rows: &[u64], report: &mut VerifyReport) {
+    /// Notes in the report the rows that are not compared; `rows` are the rows of each file, in
+    /// order.
+    pub(super) fn note(
+        &self,
+        files: &[data_files::LakeFile],
+        rows: &[u64],
+        report: &mut VerifyReport,
+    ) {
         report.objects_gone = self.gone;
         report.objects_unwanted = self.unwanted;
         let mut found: HashMap<&str, u64> = HashMap::new();
@@ -151,26 +159,27 @@ impl Rest {
 }
 
 impl Comparison<'_> {
-    /// Takes out of what is unexpected the rows of objects that are not compared; returns how many.
+    /// Excuses unexpected rows of objects that are not compared; returns how many.
     pub(super) fn excuse(
         &self,
         rest: &mut Rest,
         unexpected: &mut HashMap<Fingerprint, u64>,
     ) -> Result<u64> {
         let mut excused = 0;
-        let files: Vec<&lake::LakeFile> =
+        let files: Vec<&data_files::LakeFile> =
             self.lake.iter().filter(|file| rest.units.contains_key(unit_of(&file.name))).collect();
         for files in files.chunks(FILES_AT_ONCE) {
             if unexpected.is_empty() {
                 break;
             }
             let open = &*unexpected;
-            let find = |file: &&lake::LakeFile, opening: Opening<'_>| {
+            let find = |file: &&data_files::LakeFile, opening: Opening<'_>| {
                 let data = opening.data_file()?;
-                let reading = lake::read(file, &data, |found: &mut Vec<Fingerprint>, row, _| {
-                    let row = row.fingerprint(file.family);
-                    found.extend(open.contains_key(&row).then_some(row));
-                });
+                let reading =
+                    data_files::read(file, &data, |found: &mut Vec<Fingerprint>, row, _| {
+                        let row = row.fingerprint(file.family);
+                        found.extend(open.contains_key(&row).then_some(row));
+                    });
                 Ok(reading.groups.concat())
             };
             let found: Vec<Vec<Fingerprint>> = self.each(files, find)?;

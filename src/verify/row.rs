@@ -1,17 +1,17 @@
-//! One canonical row: what a record must look like, and what a lake's row does look like, as the
-//! same bytes exactly when they are equal.
+//! One canonical row: the row expected of a record and a row of the lake are the same bytes exactly
+//! when they are equal.
 //!
 //! Every value carries a tag and its length, so that neither a null and an empty string nor two
 //! neighbouring texts can be mistaken for each other. A struct is its members: one without any
 //! value and a null one are the same. Rows are known by 128 bits of keyed hash, columns by 64 of any;
 //! a collision among 10¹² rows has a chance of about 10⁻¹⁵.
 
+use super::contract::Family;
 use super::hash::hash;
 use super::json;
-use super::table::Family;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// What a row is known by.
+/// Identity of a row.
 pub(super) type Fingerprint = u128;
 
 /// A row under construction; cleared and used again.

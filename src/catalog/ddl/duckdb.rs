@@ -1,9 +1,9 @@
 //! A table as a view over its files, which is all that `DuckDB` has for one.
 //!
-//! `read_parquet` takes a pattern and not a folder: what a pattern gives a meaning to is put in brackets,
-//! so that a lake in `logs[1]` is read, and one in `a*b` does not read its neighbours. Partition values
-//! are taken from every part of a path that looks like one, also from those above the table; where there
-//! are such, they are cut out of what lies below the table instead.
+//! `read_parquet` takes a pattern and not a folder: special characters of patterns are put in
+//! brackets, so that a lake in `logs[1]` is read, and one in `a*b` does not read its neighbours.
+//! Partition values are taken from every part of a path that looks like one, also from those above
+//! the table; where there are such, they are cut out of what lies below the table instead.
 
 use super::Dialect;
 use crate::catalog::TableInput;
@@ -38,8 +38,8 @@ pub(super) fn create_view(database: &str, table: &TableInput) -> Result<String> 
     Ok(format!(
         "CREATE OR REPLACE VIEW {}.{} AS\nSELECT {selected} FROM read_parquet({files}, \
          {partitioning}, union_by_name = true)",
-        dialect.quoted(database),
-        dialect.quoted(&table.name),
+        dialect.quote(database),
+        dialect.quote(&table.name),
     ))
 }
 
@@ -64,11 +64,11 @@ fn looks_partitioned(folder: &str) -> bool {
 /// table.
 fn cut_out(folder: &str, table: &TableInput) -> (String, String) {
     let dialect = Dialect::DuckDb;
-    let below = format!("substr({}, {})", dialect.quoted(FILE), folder.chars().count() + 1);
-    let mut selected = format!("* EXCLUDE ({})", dialect.quoted(FILE));
+    let below = format!("substr({}, {})", dialect.quote(FILE), folder.chars().count() + 1);
+    let mut selected = format!("* EXCLUDE ({})", dialect.quote(FILE));
     for key in &table.partition_keys {
         let pattern = dialect.text(&format!("(?:^|/){}=([^/]*)/", key.name));
-        let name = dialect.quoted(&key.name);
+        let name = dialect.quote(&key.name);
         selected.push_str(&format!(", regexp_extract({below}, {pattern}, 1) AS {name}"));
     }
     (selected, format!("hive_partitioning = false, filename = {}", dialect.text(FILE)))

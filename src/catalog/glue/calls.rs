@@ -34,14 +34,14 @@ pub(super) struct What<'a> {
 /// Why a call did not succeed.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// Glue said no, and nothing was done.
+    /// Glue refused, and nothing was changed.
     Refused {
-        /// What it said: `AlreadyExistsException`.
+        /// Its code, such as `AlreadyExistsException`.
         code: String,
         /// The same for people.
         error: Error,
     },
-    /// Nobody knows whether it was done.
+    /// It is unknown whether the call had its effect.
     Unknown(Error),
 }
 
@@ -56,8 +56,8 @@ impl Failed {
         matches!(self, Self::Refused { code, .. } if code.contains("TooLarge"))
     }
 
-    /// Returns whether it is to be looked up what there is now: a write that was not answered, or was
-    /// refused because of another's at the same time.
+    /// Returns whether the caller must read the current state: after a write without a response, or
+    /// one refused because of a concurrent write.
     pub(super) fn is_undecided(&self) -> bool {
         matches!(self, Self::Unknown(_)) || self.is("ConcurrentModificationException")
     }
@@ -126,11 +126,11 @@ pub(super) struct Caller {
     unanswered: AtomicU64,
 }
 
-/// What a failed attempt calls for.
+/// Reaction to a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     Throttled,
-    /// Not done because of a passing state of what is called for.
+    /// Not done because of a passing state of the resource.
     NotYet,
     Unknown,
     Refused,
@@ -150,7 +150,7 @@ impl Caller {
         }
     }
 
-    /// Returns what was asked so far.
+    /// Returns the calls so far.
     pub(super) fn usage(&self) -> Usage {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Usage {
@@ -215,7 +215,7 @@ impl Caller {
         }
     }
 
-    /// Makes a reading call; nothing if what it asks for does not exist.
+    /// Makes a reading call; none if the resource does not exist.
     ///
     /// # Errors
     /// Those of [`aws::failed`].

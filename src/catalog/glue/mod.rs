@@ -43,7 +43,7 @@ pub const DEFAULT_RETRY: Duration = Duration::from_secs(180);
 const CALL_TIMEOUT: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Which catalog, and what may be done to it.
+/// Which catalog, and with which rights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GlueOptions {
     /// The account that owns the catalog; none: that of the credentials.
@@ -84,7 +84,7 @@ impl GlueCatalog {
             let message = "the region of the Glue catalog is not known: give `--aws-region`, or set AWS_REGION or the profile's region";
             return Err(Error::config(message));
         }
-        // Once here, for an error that says what to do; the client finds them by itself.
+        // Once here, for an error with a fix; the client finds them by itself.
         aws.credentials().await?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -100,12 +100,12 @@ impl GlueCatalog {
         Ok(Self { client: Client::from_conf(config.build()), options, caller })
     }
 
-    /// Returns what was asked of Glue so far.
+    /// Returns the calls to Glue so far.
     pub fn usage(&self) -> Usage {
         self.caller.usage()
     }
 
-    /// Looks whether a database that may not be made is there; asks nothing otherwise.
+    /// Checks that a database exists if it may not be created; makes no call otherwise.
     ///
     /// # Errors
     /// `Config` if it is not, and those of [`crate::aws::failed`].
@@ -166,8 +166,8 @@ impl GlueCatalog {
         Ok(found)
     }
 
-    /// Returns what [`super::diff()`] compares with: one call for a table that is not there, two and
-    /// more for one that is.
+    /// Returns the state that [`super::diff()`] compares with: one call for a table that does not
+    /// exist, two or more for one that does.
     ///
     /// # Errors
     /// Those of [`crate::aws::failed`].
@@ -201,7 +201,7 @@ impl GlueCatalog {
         Ok(found.unwrap_or_default().into_iter().map(keys).collect())
     }
 
-    /// Does what a diff says. Safe to repeat, also after it failed half-way.
+    /// Applies a diff. Safe to repeat, also after a failure half-way.
     ///
     /// # Errors
     /// `Config` if the database is missing and may not be created, or if the table has become one
@@ -243,7 +243,7 @@ impl GlueCatalog {
             let failed =
                 match self.caller.call(&what, &mut patience, || request.clone().send()).await {
                     Ok(_) => return Ok(1),
-                    // Somebody was faster: a database of this name is all that is wanted.
+                    // Another process was faster: any database of this name will do.
                     Err(failed) if failed.is("AlreadyExistsException") => return Ok(0),
                     Err(failed) => failed,
                 };

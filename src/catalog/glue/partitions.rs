@@ -14,7 +14,7 @@ use super::GlueCatalog;
 use super::calls::{Failed, What, is_throttled, is_unknown};
 use super::sdk_types::{Shared, partition_from, partition_to, values_to};
 use crate::aws;
-use crate::catalog::definition::COLUMNS;
+use crate::catalog::parameters::COLUMNS;
 use crate::catalog::{Comparison, PartitionInput, Reading, TableInput};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -31,13 +31,13 @@ const WITH_COLUMNS_PER_READ: usize = 200;
 /// Batches under way at once. Glue publishes no rates; throttled ones come back later.
 const PARALLEL_WRITES: usize = 8;
 
-/// Rounds of "it exists", "it is gone" before somebody else is too busy in the same table.
+/// Rounds of "it exists", "it is gone" after which another process is too busy in the same table.
 const MOST_ROUNDS: usize = 8;
 
 /// Database and table.
 type Place<'a> = (&'a str, &'a str);
 
-/// What became of the partitions of one create or update.
+/// Outcome of a create or update, by partition.
 #[derive(Debug, Default)]
 struct Outcome<'a> {
     done: usize,
@@ -144,7 +144,7 @@ impl GlueCatalog {
                 let before = keys.len();
                 found.extend(answer.partitions.into_iter().flatten().map(partition_from));
                 keys = answer.unprocessed_keys.unwrap_or_default();
-                // A part of them is progress; none at all is to be waited for.
+                // Reading a part of them is progress; after none at all, wait.
                 if keys.len() >= before {
                     let message = "glue:BatchGetPartition left every partition unread";
                     patience.wait(Error::new(ErrorKind::Unavailable, message)).await?;
@@ -170,7 +170,7 @@ impl GlueCatalog {
             if exist.is_empty() && missing.is_empty() {
                 return Ok(done as u64);
             }
-            let (differ, gone) = self.compared(place, exist).await?;
+            let (differ, gone) = self.compare(place, exist).await?;
             missing.extend(gone);
             let updated = self.write_all(place, Write::Update, &refs(&differ)).await?;
             let created = self.write_all(place, Write::Create, &refs(&missing)).await?;
@@ -184,7 +184,7 @@ impl GlueCatalog {
 
     /// Reads partitions that are said to exist: those that differ from what is wanted, as they are to
     /// be written, and those that do not exist after all.
-    async fn compared(
+    async fn compare(
         &self,
         place: Place<'_>,
         wanted: Vec<PartitionInput>,
@@ -253,7 +253,7 @@ impl GlueCatalog {
                     most = batch.len() / 2;
                     continue;
                 }
-                // It may have been done: what is there as it should be needs no second call.
+                // It may have succeeded: partitions that are as wanted need no second call.
                 Err(failed) if failed.is_undecided() => {
                     patience.wait(failed.into()).await?;
                     batch = self.undone(place, write, batch, &mut outcome).await?;
@@ -278,7 +278,7 @@ impl GlueCatalog {
         Ok(outcome)
     }
 
-    /// Sorts a batch by what an answer says of its partitions; returns those to send again.
+    /// Sorts the partitions of a batch by the response; returns those to send again.
     fn sorted<'a>(
         &self,
         action: &'static str,
@@ -434,7 +434,7 @@ impl GlueCatalog {
     }
 }
 
-/// What an answer says of one partition.
+/// A response's verdict on one partition.
 #[derive(Debug)]
 struct ItemError {
     values: Vec<String>,

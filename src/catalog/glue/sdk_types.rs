@@ -28,7 +28,7 @@ pub(super) fn table_from(table: sdk::Table) -> TableInput {
     keep(&mut other, "Retention", Some(table.retention).filter(|days| *days != 0));
     keep(&mut other, "ViewOriginalText", table.view_original_text);
     keep(&mut other, "ViewExpandedText", table.view_expanded_text);
-    // A link to a table of elsewhere: never ours, and refused before it is written.
+    // A link to a table of another catalog: never ours, and refused before it is written.
     keep(&mut other, "TargetTable", table.target_table.map(|target| target.name));
     TableInput {
         name: table.name,
@@ -338,7 +338,7 @@ mod tests {
     use super::*;
     use crate::catalog::fixtures::{definition, partition};
 
-    /// What Glue would return for an input.
+    /// The response of Glue for an input.
     fn returned(input: &sdk::TableInput) -> sdk::Table {
         sdk::Table::builder()
             .name(input.name())

@@ -16,7 +16,7 @@ use crate::units::{ByteCount, counted, grouped};
 use clap::Args as Group;
 use std::fmt::Write as _;
 
-/// The plan, and which child of its array this is.
+/// The plan, and the number of this child in its array.
 #[derive(Debug, Group)]
 pub(super) struct ChildArgs {
     /// Convert a part of this plan: the address of its document, or the lake for its open plan
@@ -40,10 +40,9 @@ pub(super) struct ChildArgs {
 }
 
 impl ChildArgs {
-    /// Says which child of an array this is, by options or else by AWS Batch; nothing where it is none.
+    /// Returns the number of this child, by options or else by AWS Batch; none outside an array.
     ///
-    /// # Errors
-    /// `Config` for what is no number, and for a number that no child of such an array has.
+    /// # Errors `Config` for an invalid number, and for a number outside the array.
     pub(super) fn shard(&self) -> Result<Option<Shard>> {
         let index = match self.array_index {
             None => from_environment("AWS_BATCH_JOB_ARRAY_INDEX")?,

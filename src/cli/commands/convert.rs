@@ -8,7 +8,7 @@ use crate::cli::identity::{Reach, say_identity};
 use crate::cli::metrics::{unit_progress, write_run_metrics};
 use crate::cli::progress::{say_begin, with_progress};
 use crate::cli::report::{listing, unavailable};
-use crate::cli::run_report::{catalog_changes, conclude, details, restored};
+use crate::cli::run_report::{catalog_changes, conclude, details, restored_text};
 use crate::cli::signals::stop_on_signal;
 use crate::engine::Report;
 use crate::error::{Error, Result};
@@ -97,7 +97,7 @@ fn text(report: &Report, lake: &str) -> String {
         );
         out.push_str(&listing("", &report.listing));
         out.push_str(&unavailable("", &report.unavailable_by_reason));
-        out.push_str(&restored("", report.restored.as_ref()));
+        out.push_str(&restored_text("", report.restored.as_ref()));
         if report.catalog_changes > 0 {
             let _ = writeln!(out, "Catalog: {} made.", catalog_changes(report));
         }

@@ -16,7 +16,7 @@ use clap::Args as Group;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// What does not answer for this long is said not to: nobody waits for minutes to be told.
+/// A service is unreachable after this time: a check must not take minutes.
 const PATIENCE_SECONDS: u64 = 10;
 
 /// Check everything that a first run needs.

@@ -46,7 +46,7 @@ pub(super) struct FinishArgs {
     pub output: OutputArgs,
 }
 
-/// Makes a plan's units the lake's.
+/// Commits a plan's units to the lake.
 pub(super) fn run(args: &FinishArgs) -> Result<u8> {
     let retry = args.aws.retry_timeout;
     let options = FinishOptions {

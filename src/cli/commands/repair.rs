@@ -1,4 +1,4 @@
-//! `trailmill repair`: make lost manifests again.
+//! `trailmill repair`: rebuild lost manifests.
 
 use crate::cli::args::{EncryptionArgs, Format, LakePlace, OutputArgs};
 use crate::cli::exit::{EXIT_OK, EXIT_SET_ASIDE};

@@ -122,7 +122,8 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
     Ok(if report.proves() { EXIT_OK } else { EXIT_SET_ASIDE })
 }
 
-/// Which part of the sources is compared, with what the ledger says about the rest; none for all of them.
+/// Returns the part of the sources to compare, with the ledger's counts for the rest; none for all
+/// sources.
 async fn partial(args: &VerifyArgs, storage: &Storage) -> Result<Option<Partial>> {
     let (narrow, may_be_gone) = (args.narrow.narrow()?, args.source_may_be_partial);
     if narrow.is_everything() && !may_be_gone {
@@ -208,7 +209,7 @@ fn text(report: &VerifyReport) -> String {
     out
 }
 
-/// What of the sources cannot be in a table and was set aside.
+/// Quarantined records and objects of the sources.
 fn set_aside(report: &VerifyReport) -> String {
     let (records, objects) = (report.records_set_aside, report.objects_set_aside);
     let parts = [(records, "record"), (objects, "object")].into_iter();

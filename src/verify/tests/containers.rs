@@ -2,7 +2,7 @@
 
 use super::fixture::{Fixture, small, small_row};
 use super::{FILE, enveloped};
-use crate::verify::table::Family;
+use crate::verify::contract::Family;
 use crate::verify::verify;
 use flate2::Compression;
 use flate2::write::GzEncoder;

@@ -1,7 +1,7 @@
 //! Lakes written by hand: rows as JSON objects with the columns' names, turned into Parquet by
 //! polars. Nothing here derives a row from a record.
 
-use crate::verify::table::{Family, Shape};
+use crate::verify::contract::{Family, Shape};
 use crate::verify::{VerifyOptions, VerifyReport, verify};
 use polars::prelude::*;
 use serde_json::{Value, json};

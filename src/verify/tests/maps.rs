@@ -2,11 +2,11 @@
 //! writer makes one, from a list of structs whose levels fit the file schema's MAP.
 
 use super::fixture::Fixture;
+use crate::verify::contract::{Family, Folder};
 use crate::verify::cut::Place;
 use crate::verify::files::DataFile;
 use crate::verify::row::Row;
-use crate::verify::table::{Family, Folder};
-use crate::verify::{expected, lake};
+use crate::verify::{data_files, expected};
 use polars::prelude::*;
 use polars_parquet::parquet::error::ParquetError;
 use polars_parquet::write::{
@@ -73,10 +73,10 @@ fn a_map_in_the_file_reads_as_the_pairs_of_the_source() {
     std::fs::create_dir(fixture.path("lake/cloudtrail")).unwrap();
     write_map(&fixture.path("lake/cloudtrail/m.parquet"), &column);
 
-    let files = lake::list(&fixture.path("lake").into(), "cloudtrail", None).unwrap();
+    let files = data_files::list(&fixture.path("lake").into(), "cloudtrail", None).unwrap();
     let path = fixture.path("lake/cloudtrail/m.parquet");
     let data = DataFile::Path(&path);
-    let reading = lake::read(&files[0], &data, |hashes: &mut Vec<u64>, row, _| {
+    let reading = data_files::read(&files[0], &data, |hashes: &mut Vec<u64>, row, _| {
         hashes.push(row.column_hashes()[1]);
     });
 

@@ -4,7 +4,7 @@ mod containers;
 mod fixture;
 mod maps;
 
-use super::table::Family;
+use super::contract::Family;
 use super::{DifferenceKind, DuplicateRule, verify};
 use fixture::{Fixture, RECORD, row, small, small_row};
 use polars::prelude::*;

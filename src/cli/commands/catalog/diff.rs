@@ -31,7 +31,7 @@ pub(super) async fn run(args: &DiffArgs, s3: &S3) -> Result<u8> {
     Ok(if found.is_empty() { EXIT_OK } else { EXIT_SET_ASIDE })
 }
 
-/// Prints what differs, table by table, and file by file.
+/// Prints the differences, table by table and file by file.
 pub(super) fn print_differences(found: &Differences, format: Format) -> Result<()> {
     match format {
         Format::Json => {
@@ -46,7 +46,7 @@ pub(super) fn print_differences(found: &Differences, format: Format) -> Result<(
     }
 }
 
-/// Data files that are not as the manifests say, for people.
+/// Data files that differ from the manifests, for people.
 fn files_text(check: &FileCheck) -> String {
     let mut out = String::new();
     let list = |out: &mut String, what: &str, keys: &[String]| {

@@ -49,7 +49,7 @@ pub(super) fn run(args: &CatalogArgs) -> Result<u8> {
     })
 }
 
-/// Returns S3 as the options say, after the identity was said.
+/// Reports the identity, and returns S3 with the command's options.
 fn reach(
     lake: &CatalogLakeArgs,
     encryption: Option<&EncryptionArgs>,

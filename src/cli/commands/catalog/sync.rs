@@ -41,7 +41,7 @@ pub(super) async fn run(args: &SyncArgs, s3: &S3) -> Result<u8> {
     Ok(if found.can_be_resolved(how) { EXIT_OK } else { EXIT_SET_ASIDE })
 }
 
-/// Says what a service was asked, to those who pay for it or are throttled by it.
+/// Reports the calls to the catalog, for users who pay for them or are throttled.
 fn say_usage(quiet: bool, usage: &Usage) {
     if usage.calls > 0 {
         say(

@@ -3,12 +3,12 @@
 //! Files are taken by their first bytes, never by their names: gzip (all members), zip and tar are
 //! opened, at most [`ARCHIVE_LEVELS`] inside each other, and every member is an object named
 //! `<archive>!/<member>`. Links inside archives, links to nowhere or in a circle, and names that
-//! start with `.` or `_` below a source are no objects. What cannot be read is set aside, never
+//! start with `.` or `_` below a source are not objects. Unreadable objects are quarantined, never
 //! guessed at; only a failing disk is an error.
 
+use super::contract::{Folder, folder};
 use super::files::{Files, Opening, Place, Placed, no_buckets};
 use super::gzip::Members;
-use super::table::{Folder, folder};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use std::cell::Cell;
@@ -17,7 +17,7 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 use walkdir::WalkDir;
 
-/// How many containers may lie inside each other: `x.tar.gz` with gzipped members needs four.
+/// Maximum nesting of containers: `x.tar.gz` with gzipped members needs four.
 const ARCHIVE_LEVELS: usize = 5;
 /// As many bytes as decide what a stream is: a tar's first header.
 const PEEK_BYTES: u64 = 512;
@@ -61,7 +61,7 @@ impl Limits {
 #[derive(Debug)]
 pub(super) struct SourceFile {
     place: Place,
-    /// The absolute path, bytes that are no UTF-8 as `\xNN`; or `s3://bucket/key`.
+    /// The absolute path, with bytes that are not UTF-8 as `\xNN`; or `s3://bucket/key`.
     pub(super) key: String,
 }
 
@@ -137,7 +137,7 @@ fn list_folder(source: &Path, lake: &Location, files: &mut Vec<SourceFile>) -> R
     Ok(not_read)
 }
 
-/// Whether a key is no folder's marker, and has no hidden name after what was asked for.
+/// Whether a key is not a folder marker, and has no hidden name below the prefix.
 fn is_object(key: &str, prefix: &str) -> bool {
     let below = key.get(prefix.len()..).unwrap_or("");
     !key.ends_with('/') && !below.split('/').any(|name| is_hidden(OsStr::new(name)))
@@ -171,7 +171,7 @@ fn key_of(path: &Path) -> String {
     key
 }
 
-/// What a file yields: an object's name and bytes, or that it cannot be read.
+/// An object of a file: its name and bytes, or that it cannot be read.
 #[derive(Debug)]
 pub(super) enum Found {
     Object {
@@ -250,8 +250,8 @@ struct Unpacker<'a> {
 }
 
 impl Unpacker<'_> {
-    /// Takes a stream for what its first bytes say; a damaged or nested-too-deep one is set aside.
-    /// `own` is where the object's own name starts in `name`.
+    /// Opens a stream by its first bytes; a damaged or too deeply nested one is quarantined. `own`
+    /// is where the object's own name starts in `name`.
     fn stream(
         &mut self,
         name: &str,
@@ -304,7 +304,7 @@ impl Unpacker<'_> {
         }
     }
 
-    /// Reads a tar's files as far as it goes; links name what is elsewhere.
+    /// Reads the files of a tar as far as possible; links are skipped.
     fn tar(&mut self, name: &str, reader: impl Read, level: usize, decoded: Option<&Cell<u64>>) {
         let mut archive = tar::Archive::new(reader);
         let Ok(members) = archive.entries() else { return (self.each)(Found::SetAside) };

@@ -7,14 +7,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
-/// Less room than this is worth a word: 1 GiB.
+/// Warn below this free space: 1 GiB.
 const LITTLE_SPACE: u64 = 1 << 30;
 
-/// Files and folders of a source that are looked at.
+/// Number of files and folders of a source that are checked.
 const MOST_LOOKED_AT: usize = 10_000;
 
 impl Doctor<'_> {
-    /// Looks at a folder or file that is to be read.
+    /// Checks a folder or file to be read.
     pub(super) fn source_folder(&mut self, path: &Path) {
         let place = path.display().to_string();
         if let Err(err) = path.metadata() {
@@ -80,7 +80,7 @@ impl Doctor<'_> {
         }
     }
 
-    /// Looks at a folder that is to be written; a lake that is not there yet is tried where it would be.
+    /// Checks a folder to be written; if the lake does not exist yet, its parent folder.
     pub(super) fn lake_folder(&mut self, path: &Path) {
         let place = path.display().to_string();
         let Some(there) = nearest_folder(path) else {
@@ -127,13 +127,13 @@ impl Doctor<'_> {
             );
         }
         if is_lake && !had_own {
-            // Only if nothing else has come into it.
+            // Only if no other file was added to it.
             let _ = std::fs::remove_dir(&own);
         }
         self.space(&there, &place);
     }
 
-    /// Whether the file system does what commits and the lease stand on.
+    /// Checks that the file system supports what commits and the lease depend on.
     fn file_system(&mut self, folder: &Path, place: &str) {
         let (a, b) = (folder.join("a"), folder.join("b"));
         let written = File::create(&a).and_then(|mut file| {
@@ -216,13 +216,13 @@ impl Doctor<'_> {
                 self.note(Outcome::Warning, "disk space", place, detail);
                 self.fix("a lake takes about as much as its gzipped logs");
             }
-            Err(err) => self.skipped("disk space", place, format!("not known: {err}")),
+            Err(err) => self.skip("disk space", place, format!("not known: {err}")),
         }
     }
 
     #[cfg(not(unix))]
     fn space(&mut self, _folder: &Path, place: &str) {
-        self.skipped("disk space", place, "not known on this system");
+        self.skip("disk space", place, "not known on this system");
     }
 }
 
@@ -233,7 +233,7 @@ fn outcome_of(err: &std::io::Error) -> Outcome {
     }
 }
 
-/// The folder itself, or the one above it that is there.
+/// The folder itself, or its nearest existing parent.
 fn nearest_folder(path: &Path) -> Option<PathBuf> {
     let whole = std::path::absolute(path).ok()?;
     for (depth, folder) in whole.ancestors().enumerate() {

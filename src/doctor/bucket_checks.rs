@@ -1,7 +1,7 @@
 //! Sources and lakes in buckets.
 //!
-//! The probe in a lake goes the way of a conversion's own documents, encryption and conditions included:
-//! exactly-once stands on a store that refuses a second put of a key.
+//! The probe in a lake is written like a conversion's own documents, including encryption and
+//! conditions: exactly-once depends on a store that refuses a second put of a key.
 
 use super::policy::{bucket_arn, objects_arn};
 use super::{Doctor, Outcome, Refusal, random_name};
@@ -21,7 +21,7 @@ struct Probe {
     key: String,
     full_key: String,
     address: String,
-    /// What the probe's permissions are for: every object of the lake.
+    /// Resources of the probe's permissions: every object of the lake.
     objects: Vec<String>,
 }
 
@@ -32,7 +32,7 @@ fn is_archived(object: &Object) -> bool {
 }
 
 impl Doctor<'_> {
-    /// Looks at a prefix that is to be read.
+    /// Checks a prefix to be read.
     pub(super) async fn source_bucket(&mut self, name: &str, prefix: &str) {
         let Some(bucket) = self.open(name).await else { return };
         let place = bucket.address(prefix);
@@ -41,8 +41,8 @@ impl Doctor<'_> {
         let listed = match self.list(&bucket, prefix).await {
             Ok(listed) => listed,
             Err(refusal) => {
-                self.refused("s3:ListBucket", &place, "listed the source", &refusal, sid, arn);
-                self.skipped("s3:GetObject", &place, "not tried: listing failed");
+                self.note_refusal("s3:ListBucket", &place, "listed the source", &refusal, sid, arn);
+                self.skip("s3:GetObject", &place, "not tried: listing failed");
                 return self.facts(&bucket).await;
             }
         };
@@ -55,7 +55,7 @@ impl Doctor<'_> {
             Some(key) => {
                 self.ok("s3:ListBucket", &place, "listed the source");
                 self.read_source(&bucket, prefix, key).await;
-                self.archived(&place, &listed);
+                self.warn_archived(&place, &listed);
             }
             None => {
                 self.note(
@@ -65,14 +65,14 @@ impl Doctor<'_> {
                     "listed the source: nothing is there",
                 );
                 self.fix("check the prefix: it must match the start of the keys exactly");
-                self.skipped("s3:GetObject", &place, "not tried: no object found");
+                self.skip("s3:GetObject", &place, "not tried: no object found");
             }
         }
         self.facts(&bucket).await;
     }
 
     /// Says how many objects of the listing must be restored before they can be read.
-    fn archived(&mut self, place: &str, listed: &[Object]) {
+    fn warn_archived(&mut self, place: &str, listed: &[Object]) {
         let count = listed.iter().filter(|object| is_archived(object)).count();
         if count == 0 {
             return;
@@ -112,15 +112,22 @@ impl Doctor<'_> {
             Err(err) => err.into(),
         };
         match refusal.key_action() {
-            Some(action) => self.key_refused(action, &place, &refusal),
+            Some(action) => self.note_key_refusal(action, &place, &refusal),
             None => {
                 let objects = vec![objects_arn(bucket.region(), bucket.name(), prefix)];
-                self.refused("s3:GetObject", &place, tried, &refusal, "TrailmillSource", objects);
+                self.note_refusal(
+                    "s3:GetObject",
+                    &place,
+                    tried,
+                    &refusal,
+                    "TrailmillSource",
+                    objects,
+                );
             }
         }
     }
 
-    /// Looks at a prefix that is to be written.
+    /// Checks a prefix to be written.
     pub(super) async fn lake_bucket(&mut self, name: &str, prefix: &str) {
         let Some(bucket) = self.open(name).await else { return };
         let storage = match Storage::open(&self.options.lake, &self.options.s3).await {
@@ -137,7 +144,7 @@ impl Doctor<'_> {
             Err(refusal) => {
                 let arn = vec![bucket_arn(bucket.region(), name)];
                 let place = storage.address();
-                self.refused("s3:ListBucket", &place, tried, &refusal, "TrailmillLake", arn);
+                self.note_refusal("s3:ListBucket", &place, tried, &refusal, "TrailmillLake", arn);
             }
         }
         let key = format!("{OWN}/{}", random_name());
@@ -161,14 +168,21 @@ impl Doctor<'_> {
         if let Err(err) = &put {
             let refusal = Refusal::from(err);
             match refusal.key_action() {
-                Some(action) => self.key_refused(action, address, &refusal),
+                Some(action) => self.note_key_refusal(action, address, &refusal),
                 None => {
                     let (tried, sid) = ("put a probe", "TrailmillLake");
-                    self.refused("s3:PutObject", address, tried, &refusal, sid, objects.clone());
+                    self.note_refusal(
+                        "s3:PutObject",
+                        address,
+                        tried,
+                        &refusal,
+                        sid,
+                        objects.clone(),
+                    );
                 }
             }
             for subject in ["s3:GetObject", "s3:DeleteObject", "conditional put", "encryption"] {
-                self.skipped(subject, address, "not tried: there is no probe");
+                self.skip(subject, address, "not tried: there is no probe");
             }
             if refusal.is_denied() {
                 return;
@@ -179,7 +193,7 @@ impl Doctor<'_> {
             self.conditions(probe, etag.as_deref()).await;
             self.encryption(probe).await;
         }
-        // Also after a put whose outcome is not known.
+        // Also after a put with an unknown outcome.
         self.remove_probe(probe, put.is_ok()).await;
     }
 
@@ -209,10 +223,17 @@ impl Doctor<'_> {
             Err(err) => {
                 let refusal = Refusal::from(&err);
                 match refusal.key_action() {
-                    Some(action) => self.key_refused(action, &probe.address, &refusal),
+                    Some(action) => self.note_key_refusal(action, &probe.address, &refusal),
                     None => {
                         let (objects, sid) = (probe.objects.clone(), "TrailmillLake");
-                        self.refused("s3:GetObject", &probe.address, tried, &refusal, sid, objects);
+                        self.note_refusal(
+                            "s3:GetObject",
+                            &probe.address,
+                            tried,
+                            &refusal,
+                            sid,
+                            objects,
+                        );
                     }
                 }
             }
@@ -220,15 +241,11 @@ impl Doctor<'_> {
         None
     }
 
-    /// Whether the store refuses what exactly-once needs it to refuse.
+    /// Checks that the store refuses conflicting puts, which exactly-once depends on.
     async fn conditions(&mut self, probe: &Probe, etag: Option<&str>) {
         let subject = "conditional put";
         let Some(etag) = etag else {
-            return self.skipped(
-                subject,
-                &probe.address,
-                "not tried: the probe cannot be read back",
-            );
+            return self.skip(subject, &probe.address, "not tried: the probe cannot be read back");
         };
         let again = probe.storage.put_new(&probe.key, OTHER).await;
         let replaced = match &again {
@@ -263,7 +280,7 @@ impl Doctor<'_> {
         }
     }
 
-    /// What the store says of the probe's encryption at rest.
+    /// Checks the probe's encryption at rest, as the store reports it.
     async fn encryption(&mut self, probe: &Probe) {
         let subject = "encryption";
         let head =
@@ -273,11 +290,7 @@ impl Doctor<'_> {
             Ok(found) => found,
             Err(err) => {
                 let said = Refusal::from(err).said();
-                return self.skipped(
-                    subject,
-                    &probe.address,
-                    format!("not known: HEAD says {said}"),
-                );
+                return self.skip(subject, &probe.address, format!("not known: HEAD says {said}"));
             }
         };
         let algorithm =
@@ -324,7 +337,7 @@ impl Doctor<'_> {
             Err(err) if is_there || err.kind() != ErrorKind::Denied => {
                 let refusal = Refusal::from(&err);
                 let (objects, sid) = (probe.objects.clone(), "TrailmillLake");
-                self.refused("s3:DeleteObject", &probe.address, tried, &refusal, sid, objects);
+                self.note_refusal("s3:DeleteObject", &probe.address, tried, &refusal, sid, objects);
                 if let Some(last) = self.checks.last_mut() {
                     last.detail.push_str("; the probe may still be there: remove it");
                 }
@@ -387,7 +400,7 @@ impl Doctor<'_> {
         self.options.request_payer.then_some(RequestPayer::Requester)
     }
 
-    /// What is good to know of a bucket, and needed by no run; once per bucket.
+    /// Checks settings of a bucket that runs do not depend on; once per bucket.
     async fn facts(&mut self, bucket: &Bucket) {
         if self.seen_buckets.iter().any(|seen| seen == bucket.name()) {
             return;
@@ -403,7 +416,7 @@ impl Doctor<'_> {
         match bucket.public_access().await {
             PublicAccess::No => self.ok(subject, place, "not public"),
             PublicAccess::Unknown(err) => {
-                self.skipped(subject, place, format!("not known; {}", err.message()));
+                self.skip(subject, place, format!("not known; {}", err.message()));
             }
             PublicAccess::By(what) => {
                 let detail = format!(
@@ -443,11 +456,11 @@ impl Doctor<'_> {
                 self.ok(subject, place, "the requester pays, and `--request-payer` is given");
             }
             Ok(Some(_)) => self.ok(subject, place, "the owner pays"),
-            Ok(None) => self.skipped(subject, place, "not known: the store does not say"),
+            Ok(None) => self.skip(subject, place, "not known: the store does not say"),
             Err(err) => {
                 let said = Refusal::from(err).said();
                 let detail = format!("not known; s3:GetBucketRequestPayment says {said}");
-                self.skipped(subject, place, detail);
+                self.skip(subject, place, detail);
             }
         }
     }
@@ -473,7 +486,7 @@ impl Doctor<'_> {
                 }
                 let said = refusal.said();
                 let detail = format!("not known; s3:GetEncryptionConfiguration says {said}");
-                return self.skipped(subject, &place, detail);
+                return self.skip(subject, &place, detail);
             }
         };
         let default = found
@@ -486,7 +499,7 @@ impl Doctor<'_> {
                     format!("{}{}", default.sse_algorithm.as_str(), key.unwrap_or_default());
                 self.ok(subject, &place, detail);
             }
-            None => self.skipped(subject, &place, "not known: the store does not say"),
+            None => self.skip(subject, &place, "not known: the store does not say"),
         }
     }
 }

@@ -5,10 +5,10 @@
 //! around it are still compared. A file that cannot be read is a problem, not an error: the
 //! records it should hold are then missing.
 
+use super::contract::{CONTRACT_COLUMNS, Family, Member, Shape};
 use super::expected;
 use super::files::{DataFile, Files, Place, Placed, no_buckets};
 use super::row::Row;
-use super::table::{CONTRACT_COLUMNS, Family, Member, Shape};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use polars::io::SerReader;
@@ -102,10 +102,10 @@ fn list_folder(lake: &Path, table: &str, family: Family, files: &mut Vec<LakeFil
     Ok(())
 }
 
-/// What reading one file gave.
+/// Result of reading one file.
 #[derive(Debug)]
 pub(super) struct Reading<T> {
-    /// What was made of each row group, in order.
+    /// The result of each row group, in order.
     pub(super) groups: Vec<T>,
     /// Rows by the footer, rows read.
     pub(super) rows: (u64, u64),
@@ -252,7 +252,7 @@ fn rows_of(
 ) -> Vec<String> {
     let mut retyped = Vec::new();
     let columns = family.columns();
-    let view = |column: &super::table::Column| {
+    let view = |column: &super::contract::Column| {
         let series =
             frame.column(column.name).ok().map(polars::prelude::Column::as_materialized_series);
         View::new(series, column.shape, column.name, &mut retyped)

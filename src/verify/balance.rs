@@ -1,12 +1,12 @@
-//! Who owes whom: how often each row is still expected, in as little memory as a hash takes.
+//! The ledger: how often each row is still expected, in the memory of a hash.
 //!
 //! One balance per fingerprint, in shards so that threads rarely wait: a source record adds one, a
 //! lake row takes one, and a balance of zero is forgotten. The order in which they come does not
-//! matter. Two further books settle what is not simply expected:
+//! matter. Two further books cover rows that are not simply expected:
 //!
 //! - *seen*: a record with an id counts once per text when duplicates are dropped;
-//! - *spare*: records that this side would set aside although a row can be made of them. If the
-//!   lake holds the row all the same, a row found is a row found.
+//! - *spare*: records that this side would quarantine although a row can be made of them. If the
+//!   lake holds the row anyway, it counts as found.
 
 use super::row::Fingerprint;
 use hashbrown::{HashMap, hash_map::Entry};
@@ -45,7 +45,7 @@ impl<V> Sharded<V> {
 }
 
 /// The three books.
-pub(super) struct Ledger {
+pub(super) struct Balance {
     balance: Sharded<i64>,
     seen: Sharded<Claim>,
     spare: Sharded<i64>,
@@ -61,10 +61,10 @@ pub(super) enum Booked {
     Promoted,
 }
 
-/// What is left when both sides are read.
+/// The balance when both sides are read.
 #[derive(Debug, Default)]
 pub(super) struct Rest {
-    /// Rows the lake lacks, and how many of each.
+    /// Rows missing from the lake, and how many of each.
     pub(super) missing: HashMap<Fingerprint, u64>,
     /// Rows the lake should not have, and how many of each.
     pub(super) unexpected: HashMap<Fingerprint, u64>,
@@ -72,7 +72,7 @@ pub(super) struct Rest {
     pub(super) spares_found: u64,
 }
 
-impl Ledger {
+impl Balance {
     pub(super) fn new() -> Self {
         Self { balance: Sharded::new(), seen: Sharded::new(), spare: Sharded::new() }
     }
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn balanced_rows_are_forgotten_whatever_their_order() {
-        let ledger = Ledger::new();
+        let ledger = Balance::new();
         ledger.deliver(1);
         ledger.claim(2, None, Claim::Expected);
         ledger.claim(1, None, Claim::Expected);
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_spare_copy_of_an_expected_record_does_not_excuse_a_doubled_row() {
         for claims in [[Claim::Spare, Claim::Expected], [Claim::Expected, Claim::Spare]] {
-            let ledger = Ledger::new();
+            let ledger = Balance::new();
             for claim in claims {
                 ledger.claim(7, Some(70), claim);
             }
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_spare_row_may_be_there_or_not() {
-        let ledger = Ledger::new();
+        let ledger = Balance::new();
         assert_eq!(ledger.claim(1, None, Claim::Spare), Booked::Spare);
         assert_eq!(ledger.claim(2, None, Claim::Spare), Booked::Spare);
         ledger.deliver(2);

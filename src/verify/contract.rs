@@ -52,7 +52,7 @@ pub(super) enum Shape {
     Map,
     /// Milliseconds since 1970 in UTC, from the event time.
     Instant,
-    /// What no other column holds.
+    /// Fields without a column of their own.
     Extra,
 }
 
@@ -218,7 +218,7 @@ const AGGREGATED: &[Column] = &[
     column("extra_fields", "", Extra),
 ];
 
-/// What an object's key says about the records in it.
+/// Facts about the records of an object, from its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Folder<'a> {
     /// The name says the family and the account.

@@ -1,4 +1,4 @@
-//! Who we are to AWS, in which region, and whether our clock is right.
+//! Our identity at AWS, the region, and the clock.
 
 use super::policy::partition;
 use super::{Doctor, Outcome, Refusal};
@@ -12,12 +12,12 @@ use aws_smithy_types::date_time::Format;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-/// Clocks that differ by more are worth a word; AWS answers with whole seconds.
+/// Warn about clocks that differ by more; AWS responds with whole seconds.
 const WARN_SKEW: u64 = 60;
-/// SigV4 takes 15 minutes; a clock that is this wrong is likely to get there.
+/// SigV4 accepts 15 minutes; a clock that is off by this much may soon be off by more.
 const MAX_SKEW: u64 = 5 * 60;
 
-/// Who we are.
+/// Our identity.
 #[derive(Debug, Default)]
 pub(super) struct Identity {
     pub(super) arn: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Returns an ARN in our account and region; `*` for what is not known.
+    /// Returns an ARN in our account and region, with `*` for unknown parts.
     pub(super) fn arn(&self, service: &str, resource: &str) -> String {
         let region = self.region.as_deref().unwrap_or("*");
         let account = self.account.as_deref().unwrap_or("*");
@@ -36,7 +36,8 @@ impl Identity {
 }
 
 impl Doctor<'_> {
-    /// Finds credentials, asks whose they are, and compares clocks. Returns whether there are any.
+    /// Finds credentials, asks for their identity, and compares clocks. Returns whether there are
+    /// any credentials.
     pub(super) async fn identity(&mut self) -> bool {
         let aws = Arc::clone(self.aws().await);
         match aws.credentials().await {
@@ -102,14 +103,14 @@ impl Doctor<'_> {
             }
             Err(err) => err.into(),
         };
-        // Stores of another make have keys of their own, which AWS does not know.
+        // Other S3-compatible stores have keys of their own, unknown to AWS.
         let is_elsewhere = aws.s3_endpoint().is_some();
         match refusal.advice() {
             Some(advice) if !is_elsewhere => {
                 self.note(Outcome::Failed, "identity", "", refusal.said());
                 self.fix(advice);
             }
-            _ => self.skipped(
+            _ => self.skip(
                 "identity",
                 "",
                 format!("sts:GetCallerIdentity failed, which runs do not need: {}", refusal.said()),
@@ -117,9 +118,9 @@ impl Doctor<'_> {
         }
     }
 
-    /// Compares our clock with the `Date` of an answer, of STS or else of a bucket.
+    /// Compares our clock with the `Date` header of a response, from STS or else from a bucket.
     async fn clock(&mut self, date: &Noted) {
-        let mut seen = date.seen();
+        let mut seen = date.skew();
         let mut places = self.options.sources.iter().chain([&self.options.lake]);
         if seen.is_none()
             && let Some(Location::S3 { bucket, .. }) = places.find(|place| place.is_s3())
@@ -128,10 +129,10 @@ impl Doctor<'_> {
             let date = Noted::default();
             let head = self.options.s3.client(&opened).await.head_bucket().bucket(bucket);
             let _ = head.customize().interceptor(date.clone()).send().await;
-            seen = date.seen();
+            seen = date.skew();
         }
         let Some((skew, is_ahead)) = seen else {
-            return self.skipped("clock", "", "no response had a date");
+            return self.skip("clock", "", "no response had a date");
         };
         let way = if is_ahead { "ahead of" } else { "behind" };
         let detail = format!("{skew} seconds {way} AWS");
@@ -144,12 +145,12 @@ impl Doctor<'_> {
     }
 }
 
-/// Notes by how many seconds our clock differs from an answer's, and whether it is ahead.
+/// Notes by how many seconds our clock differs from a response, and whether it is ahead.
 #[derive(Clone, Debug, Default)]
 struct Noted(Arc<Mutex<Option<(u64, bool)>>>);
 
 impl Noted {
-    fn seen(&self) -> Option<(u64, bool)> {
+    fn skew(&self) -> Option<(u64, bool)> {
         self.0.lock().ok().and_then(|seen| *seen)
     }
 }

@@ -97,7 +97,7 @@ impl LocalCatalog {
         Ok(self.partitions_of(database, &input)?.into_values().collect())
     }
 
-    /// Returns what [`super::diff()`] compares with; what is damaged is not there.
+    /// Returns the state that [`super::diff()`] compares with; damaged documents count as absent.
     ///
     /// # Errors
     /// `Config` for an impossible name, `Io` if a document cannot be read.
@@ -116,14 +116,14 @@ impl LocalCatalog {
         })
     }
 
-    /// Does what a diff says. Safe to repeat: a second time writes nothing.
+    /// Applies a diff. Safe to repeat: the second time writes nothing.
     ///
     /// # Errors
     /// `Io` if a file cannot be written, `Config` if the diff has partitions for a table that neither
     /// exists nor is created.
     pub fn apply(&self, diff: &CatalogDiff) -> Result<Applied> {
         let folder = self.table_folder(&diff.database, &diff.table)?;
-        // The diff was made with what could be read, and that was told.
+        // The diff was made from the readable documents, and damage was reported then.
         let untold = |_: &str| {};
         let before = or_absent(self.table(&diff.database, &diff.table), untold)?;
         let mut partitions = match &before {
@@ -135,7 +135,7 @@ impl LocalCatalog {
             let database =
                 DatabaseInput { name: diff.database.clone(), ..DatabaseInput::default() };
             let path = self.database_folder(&diff.database)?.join("database.json");
-            // A database that has appeared meanwhile may hold keys of others: leave it.
+            // A database created in the meantime may have foreign keys: leave it.
             if or_absent(self.database(&diff.database), untold)?.is_none() {
                 applied.files += write_changed(&path, &pretty(&database)?)?;
             }
@@ -293,7 +293,8 @@ fn write_changed(path: &Path, bytes: &[u8]) -> Result<u64> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Error::new(ErrorKind::Bug, "a catalog file has no name"));
     };
-    // One name for all runs, of which the lease lets one write: what a killed one left is replaced.
+    // One name for all runs, since the lease lets only one write: a file left by a killed run is
+    // replaced.
     let temporary = folder.join(format!(".{}.tmp", name.to_string_lossy()));
     let replace = || -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
@@ -308,7 +309,7 @@ fn write_changed(path: &Path, bytes: &[u8]) -> Result<u64> {
     match replace() {
         Ok(()) => Ok(1),
         Err(err) => {
-            // The first failure is the one to tell; what is left behind is hidden and harmless.
+            // The first failure is reported; the file left behind is hidden and harmless.
             let _ = fs::remove_file(&temporary);
             Err(Error::io("cannot write the catalog", err).at("path", path.display()))
         }

@@ -1,9 +1,10 @@
 //! The Glue Data Catalog, one permission after another.
 //!
-//! Writing is tried on a temporary table with a partition, made in the lake's database and removed again;
-//! its name starts with the lake's own, as policies may. Where no such table can be made, or could
-//! not be removed, the calls name a table that is not there: a refusal shows that a permission is
-//! missing, and anything else proves nothing. Nothing that exists is touched.
+//! Writing is tried on a temporary table with a partition, made in the lake's database and removed
+//! again; its name starts with that of the lake's table, as policies may require. Where such a
+//! table cannot be created, or could not be removed, the calls name a table that does not exist: a
+//! refusal shows that a permission is missing, and any other response proves nothing. Nothing that
+//! exists is touched.
 
 use super::policy::principal;
 use super::{CatalogTarget, Doctor, Outcome, Refusal, random_name};
@@ -20,19 +21,19 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::time::Duration;
 
-/// The value of the partition that is tried with.
+/// Value of the probe partition.
 const PARTITION: &str = "probe";
 
-/// Glue looks for a table after it has asked IAM; but that is no proof.
+/// Glue looks for a table only after it has asked IAM, but that proves little.
 const NOT_REFUSED: &str = "not refused for a table that does not exist; fully tested once the \
                            database exists";
 
-/// What a call came to.
+/// Outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Came {
-    /// It was done.
+enum CallOutcome {
+    /// It succeeded.
     Done,
-    /// We may, but what it names is not there.
+    /// Allowed, but the resource does not exist.
     Absent,
     /// It was refused.
     Refused,
@@ -45,16 +46,16 @@ struct Target<'a> {
     /// The name of the temporary table.
     probe: String,
     location: String,
-    /// The ARNs that a permission is needed on.
+    /// ARNs of the resources that need a permission.
     resources: Vec<String>,
 }
 
 impl Doctor<'_> {
-    /// Looks at the catalog.
+    /// Checks the catalog.
     pub(super) async fn glue(&mut self, catalog: &CatalogTarget) {
         let place = format!("database {}", catalog.database);
         if self.who.region.is_none() {
-            return self.skipped("glue", &place, "not tried: there is no region");
+            return self.skip("glue", &place, "not tried: there is no region");
         }
         let target = self.target(catalog).await;
         let asked = target
@@ -64,27 +65,24 @@ impl Doctor<'_> {
             .name(&catalog.database)
             .send()
             .await;
-        let came = self.came(&target, "glue:GetDatabase", &place, "looked for it", asked);
-        match came {
-            Came::Done => {
+        let outcome =
+            self.note_outcome(&target, "glue:GetDatabase", &place, "looked for it", asked);
+        match outcome {
+            CallOutcome::Done => {
                 self.ok("glue:CreateDatabase", &place, "not needed: the database exists");
             }
-            Came::Absent => {
+            CallOutcome::Absent => {
                 let detail = "not probed: the call would create the database, which does not exist \
                               yet";
-                self.skipped("glue:CreateDatabase", &place, detail);
+                self.skip("glue:CreateDatabase", &place, detail);
                 let resource = self.glue_arn(catalog, &format!("database/{}", catalog.database));
                 self.fix(format!(
                     "a first run needs this permission on {resource}; or create the database \
                      yourself"
                 ));
             }
-            Came::Refused => {
-                self.skipped(
-                    "glue:CreateDatabase",
-                    &place,
-                    "not probed: the database is not known",
-                );
+            CallOutcome::Refused => {
+                self.skip("glue:CreateDatabase", &place, "not probed: the database is not known");
             }
         }
         if self
@@ -92,7 +90,7 @@ impl Doctor<'_> {
             .iter()
             .any(|c| c.outcome == Outcome::Unreachable && c.subject == "glue:GetDatabase")
         {
-            return self.skipped(
+            return self.skip(
                 "glue",
                 &place,
                 "remaining checks not tried: Glue does not \
@@ -150,17 +148,17 @@ impl Doctor<'_> {
         let found = asked.send().await;
         let keys = found.as_ref().ok().and_then(|found| found.table.as_ref());
         let keys = keys.map_or(1, |table| table.partition_keys().len().max(1));
-        self.came(target, "glue:GetTable", &place, tried, found);
+        self.note_outcome(target, "glue:GetTable", &place, tried, found);
         let asked = client.get_partitions().set_catalog_id(owner.clone()).database_name(database);
         let asked = asked.table_name(table).max_results(1).exclude_column_schema(true);
-        self.came(target, "glue:GetPartitions", &place, tried, asked.send().await);
+        self.note_outcome(target, "glue:GetPartitions", &place, tried, asked.send().await);
         let asked =
             client.batch_get_partition().set_catalog_id(owner.clone()).database_name(database);
         let asked = asked.table_name(table).set_partitions_to_get(values(keys));
-        self.came(target, "glue:BatchGetPartition", &place, tried, asked.send().await);
+        self.note_outcome(target, "glue:BatchGetPartition", &place, tried, asked.send().await);
     }
 
-    /// Makes a temporary table if it can be removed, changes it, and removes it.
+    /// Creates a temporary table if it can be removed, changes it, and removes it.
     async fn write_calls(&mut self, target: &Target<'_>) {
         let Target { client, catalog, probe, .. } = target;
         let place = format!("table {}.{probe}", catalog.database);
@@ -168,7 +166,7 @@ impl Doctor<'_> {
             let call = client.delete_table().set_catalog_id(catalog.catalog_id.clone());
             call.database_name(&catalog.database).name(probe).send()
         };
-        // First, so that no table is made that could not be removed.
+        // First, so that every table created can be removed.
         let first = delete().await.map_err(Refusal::from);
         let can_remove = match &first {
             Ok(_) => true,
@@ -188,10 +186,11 @@ impl Doctor<'_> {
             let call = client.create_table().set_catalog_id(catalog.catalog_id.clone());
             let call = call.database_name(&catalog.database).set_table_input(target.table("probe"));
             let tried = "created a temporary table";
-            let came = self.came(target, "glue:CreateTable", &place, tried, call.send().await);
-            is_made = came == Came::Done;
+            let outcome =
+                self.note_outcome(target, "glue:CreateTable", &place, tried, call.send().await);
+            is_made = outcome == CallOutcome::Done;
         } else {
-            self.skipped("glue:CreateTable", &place, "not probed: the table could not be removed");
+            self.skip("glue:CreateTable", &place, "not probed: the table could not be removed");
         }
         self.change_calls(target, &place).await;
         if is_made {
@@ -208,7 +207,7 @@ impl Doctor<'_> {
                 }
             }
         } else if can_remove {
-            self.skipped("glue:DeleteTable", &place, format!("{NOT_REFUSED}; runs do not need it"));
+            self.skip("glue:DeleteTable", &place, format!("{NOT_REFUSED}; runs do not need it"));
         }
     }
 
@@ -218,14 +217,14 @@ impl Doctor<'_> {
         let (owner, database) = (&catalog.catalog_id, &catalog.database);
         let call = client.update_table().set_catalog_id(owner.clone()).database_name(database);
         let call = call.set_table_input(target.table("changed")).skip_archive(true);
-        self.came(target, "glue:UpdateTable", place, "changed it", call.send().await);
+        self.note_outcome(target, "glue:UpdateTable", place, "changed it", call.send().await);
 
         let call = client.batch_create_partition().set_catalog_id(owner.clone());
         let call = call.database_name(database).table_name(probe);
         let made = call.partition_input_list(target.partition("probe")).send().await;
         let errors = made.as_ref().ok().and_then(|made| made.errors.clone());
         let tried = "created a partition";
-        self.came_each(target, "glue:BatchCreatePartition", place, tried, made, errors);
+        self.note_outcomes(target, "glue:BatchCreatePartition", place, tried, made, errors);
 
         let call = client.batch_update_partition().set_catalog_id(owner.clone());
         let entry = BatchUpdatePartitionRequestEntry::builder()
@@ -243,7 +242,7 @@ impl Doctor<'_> {
                 .collect()
         });
         let tried = "changed the partition";
-        self.came_each(target, "glue:BatchUpdatePartition", place, tried, changed, errors);
+        self.note_outcomes(target, "glue:BatchUpdatePartition", place, tried, changed, errors);
 
         let call = client.batch_delete_partition().set_catalog_id(owner.clone());
         let call =
@@ -251,11 +250,11 @@ impl Doctor<'_> {
         let removed = call.send().await;
         let errors = removed.as_ref().ok().and_then(|removed| removed.errors.clone());
         let tried = "removed the partition";
-        self.came_each(target, "glue:BatchDeletePartition", place, tried, removed, errors);
+        self.note_outcomes(target, "glue:BatchDeletePartition", place, tried, removed, errors);
     }
 
-    /// Notes what a call with errors of its items came to.
-    fn came_each<T, E>(
+    /// Notes the outcome of a call that reports errors by item.
+    fn note_outcomes<T, E>(
         &mut self,
         target: &Target<'_>,
         action: &'static str,
@@ -269,7 +268,7 @@ impl Doctor<'_> {
         let first = errors.into_iter().flatten().next().and_then(|error| error.error_detail);
         match first {
             None => {
-                self.came(target, action, place, tried, answer);
+                self.note_outcome(target, action, place, tried, answer);
             }
             Some(detail) => {
                 let code = detail.error_code.unwrap_or_default();
@@ -279,21 +278,21 @@ impl Doctor<'_> {
         }
     }
 
-    fn came<T, E>(
+    fn note_outcome<T, E>(
         &mut self,
         target: &Target<'_>,
         action: &'static str,
         place: &str,
         tried: &str,
         answer: Result<T, SdkError<E, HttpResponse>>,
-    ) -> Came
+    ) -> CallOutcome
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         self.judge(target, action, place, tried, answer.map(drop).map_err(Refusal::from))
     }
 
-    /// Notes what a call came to.
+    /// Notes the outcome of a call.
     fn judge(
         &mut self,
         target: &Target<'_>,
@@ -301,11 +300,11 @@ impl Doctor<'_> {
         place: &str,
         tried: &str,
         answer: Result<(), Refusal>,
-    ) -> Came {
+    ) -> CallOutcome {
         let refusal = match answer {
             Ok(()) => {
                 self.ok(action, place, tried);
-                return Came::Done;
+                return CallOutcome::Done;
             }
             Err(refusal) => refusal,
         };
@@ -315,9 +314,9 @@ impl Doctor<'_> {
                 "glue:GetTable" | "glue:GetPartitions" | "glue:BatchGetPartition" => {
                     self.ok(action, place, format!("{tried}: allowed; does not exist yet"));
                 }
-                _ => self.skipped(action, place, NOT_REFUSED),
+                _ => self.skip(action, place, NOT_REFUSED),
             }
-            return Came::Absent;
+            return CallOutcome::Absent;
         }
         if let Some(lacks) = refusal.lake_formation().map(str::to_owned) {
             let detail = format!("{tried}: Lake Formation refuses: {}", refusal.said());
@@ -330,7 +329,7 @@ impl Doctor<'_> {
                 "glue:GetDatabase" => target.resources.iter().take(2).cloned().collect(),
                 _ => target.resources.clone(),
             };
-            self.refused(action, place, tried, &refusal, "TrailmillCatalog", resources);
+            self.note_refusal(action, place, tried, &refusal, "TrailmillCatalog", resources);
             if target.catalog.catalog_id.is_some() && refusal.is_denied() {
                 self.fix(format!(
                     "allow {action}, see the policy below; the catalog's owner must allow it too, in the \
@@ -338,10 +337,10 @@ impl Doctor<'_> {
                 ));
             }
         }
-        Came::Refused
+        CallOutcome::Refused
     }
 
-    /// The command that gives what Lake Formation lacks.
+    /// The command that gives a missing Lake Formation grant.
     fn grant(&self, target: &Target<'_>, action: &str, lacks: &str) -> String {
         let CatalogTarget { catalog_id, database, .. } = target.catalog;
         let owner = catalog_id.as_deref().or(self.who.account.as_deref()).unwrap_or("ACCOUNT");
@@ -378,7 +377,7 @@ impl Doctor<'_> {
 }
 
 impl Target<'_> {
-    /// The temporary table; no call is made with none, which Glue would refuse.
+    /// The temporary table.
     fn table(&self, note: &str) -> Option<TableInput> {
         TableInput::builder()
             .name(&self.probe)
