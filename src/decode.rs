@@ -1,7 +1,7 @@
 //! Gunzip of whole objects into a reused buffer, with caps against bombs.
 //!
-//! libdeflate decodes a one-member object in one call (SPIKE.md: 1,600 MB/s against 550 to 900 for
-//! streaming decoders). It cannot tell where a member ends, so an object in which a second gzip
+//! libdeflate decodes a one-member object in one call, far faster than streaming decoders do
+//! (docs/benchmarks.md#gunzip). It cannot tell where a member ends, so an object in which a second gzip
 //! header may start goes through the streaming decoder, which reads all members. So does one whose
 //! last four bytes are not its size: padding follows it, or it is damaged.
 
@@ -13,7 +13,7 @@ pub use members::{Counting, GzipMembers};
 use std::io::Read;
 
 /// The largest decoded object, unless an option says otherwise: 1 GiB. CloudTrail writes at most
-/// 50 MB today; before 2024 the limit was 50 MB after compression (FACTS.md 0.2).
+/// 50 MB today; before 2024 the limit was 50 MB after compression (docs/aws-facts.md A2).
 pub const DEFAULT_MAX_OBJECT_BYTES: u64 = 1 << 30;
 
 /// The largest ratio of decoded to compressed bytes, unless an option says otherwise. Logs reach

@@ -1,7 +1,7 @@
 //! What an object's key says: family, account, region, organization, delivery date.
 //!
 //! `[prefix/]AWSLogs/[o-…/]<account>/<folder>/<region>/YYYY/MM/DD/<file>`, found anywhere in the
-//! path (FACTS.md C1): Control Tower puts the organization before `AWSLogs` as well, prefixes hold
+//! path (docs/aws-facts.md A1): Control Tower puts the organization before `AWSLogs` as well, prefixes hold
 //! slashes, old file names lack the second underscore.
 
 use crate::schema::Family;

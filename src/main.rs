@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Measured in SPIKE.md: 0.59 s against 0.83 s with the system's allocator.
+/// 0.59 s against 0.83 s (docs/benchmarks.md#allocator) with the system's allocator.
 #[cfg(not(feature = "system-allocator"))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -285,3 +285,38 @@ fn a_zip_with_many_members_is_read_once() {
 
     assert_eq!((report.objects_read, report.records_written), (3000, 3000));
 }
+
+/// One record that gzip makes a hundredth of.
+fn repetitive() -> Vec<u8> {
+    let long = "a".repeat(1_200_000);
+    envelope(&[record_with(1, "userAgent", json!(long))])
+}
+
+#[test]
+fn verify_sets_aside_what_is_over_the_ratio_as_the_converter_does_and_takes_another_ratio() {
+    let text = repetitive();
+    let (plain, packed) = (("a.json", text.clone()), ("a.json.gz", gzip(&text)));
+    for (name, bytes) in [
+        (key("a.json.gz"), gzip(&text)),
+        ("plain.zip".to_owned(), zip(std::slice::from_ref(&plain))),
+        ("packed.zip".to_owned(), zip(std::slice::from_ref(&packed))),
+        ("packed.tar".to_owned(), tar(std::slice::from_ref(&packed))),
+        ("plain.tgz".to_owned(), gzip(&tar(std::slice::from_ref(&plain)))),
+        ("packed.tgz".to_owned(), gzip(&tar(&[packed]))),
+    ] {
+        let world = World::new();
+        world.put(&name, bytes);
+        world.put_records(&key("good.json.gz"), &[record(2)]);
+        let low = ["--max-ratio", "20"];
+        assert_eq!(world.convert(&low).exits(1).report().objects_quarantined, 1, "{name}");
+        let report = world.verify(&low).exits(0).json();
+        assert_eq!(report["objects_set_aside"], 1, "{name}");
+        world.verify(&["--max-ratio", "5000"]).exits(1);
+
+        let report = world.convert(&["--max-ratio", "5000"]).exits(0).report();
+
+        assert_eq!(report.records_written, 1, "{name}");
+        world.verify(&low).exits(1);
+        world.verify(&["--max-ratio", "5000"]).exits(0);
+    }
+}

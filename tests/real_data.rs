@@ -1,19 +1,16 @@
-//! Logs that other people published: see `data/real/NOTICE.md` beside the project. They are not
-//! part of it; where they are absent, these tests say that they are skipped.
+//! Logs of others, in the folder that `TRAILMILL_REAL_LOGS` names. None are in the repository; without
+//! the variable these tests say that they are skipped.
 
 use crate::support::{World, assert_same, run};
 use std::path::{Path, PathBuf};
 
 fn real() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/real");
-    let folder = folder.canonicalize().ok().or_else(|| {
-        // A clone one folder further down finds it, too.
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/real").canonicalize().ok()
-    });
-    if folder.is_none() {
-        eprintln!("skipped: there is no ../shared/data/real");
-    }
-    folder
+    let Some(folder) = std::env::var_os("TRAILMILL_REAL_LOGS") else {
+        eprintln!("skipped: TRAILMILL_REAL_LOGS names no folder of real logs");
+        return None;
+    };
+    let folder = PathBuf::from(folder);
+    Some(folder.canonicalize().expect("TRAILMILL_REAL_LOGS is a folder that exists"))
 }
 
 fn convert(source: &Path, world: &World, more: &[&str]) -> trailmill::engine::Report {

@@ -82,7 +82,7 @@ fn a_first_run_that_recognizes_nothing_is_no_success() {
 
     world.put_records(&key("a.json.gz"), &records(0..3));
     let said = world.convert(&["--from", "2025-01-01"]).exits(2).stderr;
-    assert!(said.contains("1 objects that options leave out"), "{said}");
+    assert!(said.contains("1 object left out by options"), "{said}");
     assert!(world.data_files().is_empty());
     world.convert(&[]).exits(0);
 

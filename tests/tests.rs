@@ -16,12 +16,15 @@ mod architecture;
 mod array;
 mod bad_input;
 mod bounded;
+#[cfg(target_os = "linux")]
+mod breaking;
 mod catalog;
 mod cli;
 mod commit;
 mod convert;
 mod copies;
 mod damage;
+mod documents;
 mod protocol;
 mod real_data;
 mod refusals;

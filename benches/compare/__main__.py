@@ -27,7 +27,7 @@ SCRATCH = Path(os.environ.get("TRAILMILL_BENCH_SCRATCH", ROOT / "target/bench"))
 NAMES = ", ".join(tool.name for tool in tools.ALL)
 MORE = """other commands:
   scripts/bench limits CORPUS    what the hardware allows, stage by stage (cargo bench --bench limits)
-  scripts/bench table [--check]  puts the table of the newest run into README.md
+  scripts/bench table [--check]  puts the newest table and chart into README.md and docs/benchmarks.md
 
 TRAILMILL_BIN=path uses a program that is built already; else it is built (cargo build --release).
 The exit code is 1 if a tool failed or its output is not what the source holds. A tool that cannot be

@@ -14,14 +14,14 @@ MIB = 1 << 20
 
 def write(session, out):
     plot.write(session, out / "speed.svg")
-    (out / "summary.md").write_text(summary(session, out.name))
+    (out / "summary.md").write_text(summary(session))
     (out / "README.md").write_text(readme(session, out.name))
 
 
-def summary(session, name):
+def summary(session):
     lines = [
         f"{session.size_in_words()}; {machine.model()} "
-        f"([every figure, and what was run](benches/runs/{name}/README.md)).",
+        "([every figure, and what was run](README.md)).",
         "",
         *table(session),
         "",

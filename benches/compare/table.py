@@ -1,47 +1,65 @@
-"""Puts the table of the newest run into README.md, between its markers. Needs Python alone.
+"""Puts the newest run's table and chart into the pages that show them, between markers. Needs Python alone.
 
-`table.py` rewrites the README; `table.py --check` changes nothing and fails where it is stale.
+`table.py` rewrites the pages; `table.py --check` changes nothing and fails where one is stale.
 """
 
 import argparse
+import os
+import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-START, END = "<!-- bench:start -->", "<!-- bench:end -->"
+PAGES = [ROOT / "README.md", ROOT / "docs/benchmarks.md"]
+MARKERS = {
+    "table": ("<!-- bench:start -->", "<!-- bench:end -->"),
+    "chart": ("<!-- chart:start -->", "<!-- chart:end -->"),
+}
 
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench table", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="fail if the table is stale")
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md", help="file to rewrite")
+    parser.add_argument("--check", action="store_true", help="fail if a page is stale")
+    parser.add_argument("--page", type=Path, nargs="+", default=PAGES, help="files to rewrite")
     parser.add_argument("--runs", type=Path, default=ROOT / "benches/runs", help="folder of runs")
     options = parser.parse_args()
-    before = options.readme.read_text()
-    after = fill(before, newest(options.runs).read_text())
-    if before == after:
-        print("The table is that of the newest run.")
-    elif options.check:
-        sys.exit(f"!! the table in {options.readme} is stale: run scripts/bench table")
-    else:
-        options.readme.write_text(after)
-        print(f"{options.readme} has the table of the newest run.")
+    run = newest(options.runs)
+    for page in options.page:
+        before = page.read_text()
+        after = fill(page, before, run)
+        if before == after:
+            print(f"{page} shows the newest run.")
+        elif options.check:
+            sys.exit(f"!! {page} is stale: run scripts/bench table")
+        else:
+            page.write_text(after)
+            print(f"{page} shows the newest run now.")
 
 
 def newest(runs):
-    """The summary of the newest run. Names begin with the date."""
+    """The folder of the newest run. Names begin with the date."""
     summaries = sorted(runs.glob("*/summary.md"), key=lambda path: path.parent.name)
     if not summaries:
         sys.exit(f"!! no run below {runs}: run scripts/bench")
-    return summaries[-1]
+    return summaries[-1].parent
 
 
-def fill(readme, summary):
-    before, start, rest = readme.partition(START)
-    _, end, after = rest.partition(END)
-    if not start or not end:
-        sys.exit(f"!! the README lacks the markers {START} and {END}")
-    return f"{before}{start}\n{summary}{end}{after}"
+def fill(page, text, run):
+    """The page's text with what its markers are for."""
+    here = Path(os.path.relpath(run.resolve(), page.resolve().parent)).as_posix()
+    # The run's own links begin at its folder, the page's at the page.
+    table = re.sub(r"\]\((?!\w+:)", f"]({here}/", (run / "summary.md").read_text())
+    shown = {"table": table, "chart": f"![Speed, memory and size]({here}/speed.svg)\n"}
+    found = 0
+    for name, (start, end) in MARKERS.items():
+        before, at_start, rest = text.partition(start)
+        _, at_end, after = rest.partition(end)
+        if at_start and at_end:
+            text = f"{before}{start}\n{shown[name]}{end}{after}"
+            found += 1
+    if not found:
+        sys.exit(f"!! {page} lacks the markers of a table or a chart: {MARKERS}")
+    return text
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ pub(super) const USER_IDENTITY: &str = "struct<type:string,principalid:string,ar
     username:string>,ec2roledelivery:string,webidfederationdata:struct<federatedprovider:string,\
     attributes:map<string,string>>>>";
 
-/// The columns of CONTRACT.md and those this crate appends.
+/// The columns of docs/columns.md and those this crate appends.
 const COLUMNS: &str = "eventversion useridentity eventtime eventsource eventname awsregion \
     sourceipaddress useragent errorcode errormessage requestparameters responseelements \
     additionaleventdata requestid eventid resources eventtype apiversion readonly \

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-/// Time for in-flight units after a signal: Batch, ECS and Spot kill 30 seconds after SIGTERM.
+/// Time for in-flight units after a signal: Batch, ECS and Spot kill 30 seconds after SIGTERM
+/// (docs/aws-facts.md A30).
 const GRACE: Duration = Duration::from_secs(17);
 
 /// Sets a flag on SIGTERM or Ctrl-C; a second signal, or the end of [`GRACE`], ends the process at

@@ -18,7 +18,7 @@ use crate::engine::part::Parts;
 use crate::engine::resolve::Settle;
 use crate::engine::tasks::all;
 use crate::engine::unit::Unit;
-use crate::engine::unreadable::{Unreadable, try_first_byte};
+use crate::engine::unreadable::{Unreadable, try_all};
 use crate::engine::{ConvertOptions, Done, Progress, Report};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
@@ -130,7 +130,7 @@ pub(crate) struct Run<'a> {
     rows: RowOptions,
     /// What copies are recognized with.
     key: &'a CopyKey,
-    unreadable: Arc<Unreadable>,
+    pub(super) unreadable: Arc<Unreadable>,
     plan: Option<&'a WorkPlan>,
 }
 
@@ -419,7 +419,7 @@ impl Run<'_> {
             for object in &unit.objects {
                 let outcome = match &object.blocked {
                     Some(reason) => Err(Error::new(ErrorKind::Io, reason.clone())),
-                    None => try_first_byte(object).await,
+                    None => try_all(object).await,
                 };
                 if let Err(err) = outcome {
                     missing.push(self.unreadable.refused(object, err)?);
@@ -498,7 +498,13 @@ impl Run<'_> {
             Ok(()) => {}
             // Whoever waited for room or a turn when the run was to end.
             Err(err) if err.kind() == ErrorKind::Interrupted => return,
-            Err(err) => return self.fail(err),
+            Err(err) => {
+                let object = err.place("source object").map(str::to_owned);
+                return match object {
+                    Some(key) => self.fail(self.unreadable.broken().note(&key, err)),
+                    None => self.fail(err),
+                };
+            }
         }
         self.count_records(&parsed);
         self.settle.bring(job.number, (job, parsed), |settle, (job, parsed)| {

@@ -320,13 +320,11 @@ impl Subtract {
         }
     }
 
-    /// Leaves out what cannot be read, of objects that an earlier run could not read, and of archives,
-    /// which are not fetched before their unit is announced.
+    /// Leaves out what cannot be read, of objects about which there is doubt.
     async fn readable(&self, mut new: Vec<Object>) -> Result<Vec<Object>> {
         let mut tries = JoinSet::new();
         for (at, object) in new.iter().enumerate() {
-            let was_unavailable = self.unreadable.was_unavailable(&object.key);
-            if was_unavailable || object.archive.is_some() {
+            if self.unreadable.is_doubted(object) {
                 let object = object.clone();
                 tries.spawn(async move { Ok((at, try_all(&object).await.err(), object)) });
             }
@@ -338,7 +336,10 @@ impl Subtract {
                     self.unreadable.refused(&object, err)?;
                     lost.insert(at);
                 }
-                None => self.unreadable.is_well(&object.key),
+                None => {
+                    self.unreadable.is_read();
+                    self.unreadable.is_well(&object.key);
+                }
             }
         }
         let mut at = 0..;
@@ -354,9 +355,11 @@ impl Subtract {
             return Ok(true);
         }
         let Retry { quarantined, ignored } = self.retry;
-        for (how, is_retried) in
-            [(SetAside::Quarantined, quarantined), (SetAside::Ignored, ignored)]
-        {
+        for (how, is_retried) in [
+            (SetAside::Quarantined, quarantined),
+            (SetAside::Ignored, ignored),
+            (SetAside::Both, quarantined || ignored),
+        ] {
             let Object { layout, key, etag, .. } = object;
             let entry = entry_set_aside(layout, key, etag, how, &self.judge);
             if !is_retried && ledger.contains(month, &entry).await? {
@@ -382,11 +385,10 @@ impl Subtract {
                 self.unreadable.is_well(&object.key);
             } else if let Some(reason) = &object.blocked {
                 self.unreadable.blocked(&object, reason)?;
-            } else {
-                if matches!(object.place, Place::File) {
+            } else if !self.unreadable.is_broken(&object)? {
+                if matches!(object.place, Place::File) && !self.unreadable.is_doubted(&object) {
                     // It was opened.
                     self.unreadable.is_read();
-                    self.unreadable.is_well(&object.key);
                 }
                 new.push(object);
             }

@@ -133,7 +133,7 @@ impl<'h, 's, 'a> Hand<'h, 's, 'a> {
         let opened = match object.open(run.handle) {
             Ok(opened) => opened,
             Err(err) => {
-                run.fail(err);
+                run.fail(run.unreadable.broken().note(&object.key, err));
                 return None;
             }
         };
@@ -153,7 +153,8 @@ impl<'h, 's, 'a> Hand<'h, 's, 'a> {
             }
             Err(err) if err.kind() == ErrorKind::Interrupted => return None,
             Err(err) => {
-                run.fail(err.at("archive", &object.key));
+                let err = err.at("archive", &object.key);
+                run.fail(run.unreadable.broken().note(&object.key, err));
                 return None;
             }
         };

@@ -28,7 +28,7 @@ pub const MEMORY_PER_THREAD: ByteCount = ByteCount::mib(256);
 pub const DEFAULT_SAMPLED: usize = 256;
 
 /// MB of JSON that a vCPU converts in a second, for estimates: with nested columns, measured on two
-/// cores that are two threads of one (`benches/runs`), less some for waiting for S3.
+/// cores that are two threads of one, less some for waiting for S3. docs/benchmarks.md has it, too.
 pub const DEFAULT_SPEED: f64 = 75.0;
 
 /// The database in the catalog, unless an option says otherwise.

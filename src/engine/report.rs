@@ -138,6 +138,38 @@ impl Report {
         self.catalog_throttled = refreshed.usage.throttled;
     }
 
+    /// Adds what the run committed before it began again without what it could not read.
+    pub(crate) fn add_earlier(&mut self, earlier: Self) {
+        for (count, more) in [
+            (&mut self.objects_read, earlier.objects_read),
+            (&mut self.objects_ignored, earlier.objects_ignored),
+            (&mut self.objects_quarantined, earlier.objects_quarantined),
+            (&mut self.objects_padded, earlier.objects_padded),
+            (&mut self.records_read, earlier.records_read),
+            (&mut self.records_written, earlier.records_written),
+            (&mut self.records_duplicate, earlier.records_duplicate),
+            (&mut self.records_filtered, earlier.records_filtered),
+            (&mut self.records_quarantined, earlier.records_quarantined),
+            (&mut self.nested_values_unfit, earlier.nested_values_unfit),
+            (&mut self.bytes_compressed, earlier.bytes_compressed),
+            (&mut self.bytes_json, earlier.bytes_json),
+            (&mut self.bytes_parquet, earlier.bytes_parquet),
+            (&mut self.files, earlier.files),
+            (&mut self.partitions, earlier.partitions),
+            (&mut self.units, earlier.units),
+            (&mut self.units_resumed, earlier.units_resumed),
+        ] {
+            *count += more;
+        }
+        for (counts, more) in [
+            (&mut self.rows_by_table, earlier.rows_by_table),
+            (&mut self.ignored_by_kind, earlier.ignored_by_kind),
+            (&mut self.quarantined_by_reason, earlier.quarantined_by_reason),
+        ] {
+            more.into_iter().for_each(|(name, count)| *counts.entry(name).or_default() += count);
+        }
+    }
+
     pub(crate) fn add_tally(&mut self, tally: &Tally) {
         self.records_read += tally.read;
         self.records_written += tally.written;

@@ -15,7 +15,7 @@ use crate::lake::{Unavailable, UnavailableObject};
 use crate::source::{ListingReport, Object, Place};
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Objects that are refused to a run before it has read any: then it ends.
 const MOST_REFUSED: u64 = 256;
@@ -23,9 +23,50 @@ const MOST_REFUSED: u64 = 256;
 /// Objects that are named: some 20 MB.
 const MOST_NAMED: usize = 100_000;
 
+/// Objects that turn out in the middle of being read to be unreadable, after which every file is read
+/// once before it comes into a unit.
+const MOST_BROKEN: usize = 2;
+
+/// Objects whose reading broke off when their units had been announced, by key, with the reasons. The run
+/// begins again without them.
+#[derive(Debug, Default)]
+pub(crate) struct Broken(Mutex<HashMap<String, String>>);
+
+impl Broken {
+    fn by_key(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes an object, if `err` is a matter of it alone; returns the error.
+    pub(crate) fn note(&self, key: &str, err: Error) -> Error {
+        if matches!(err.kind(), ErrorKind::Denied | ErrorKind::Io) {
+            let cause = std::error::Error::source(&err).map(ToString::to_string);
+            let reason = [Some(without_key(err.message(), key)), cause];
+            let reason: Vec<String> = reason.into_iter().flatten().collect();
+            self.by_key().insert(key.to_owned(), reason.join(": "));
+        }
+        err
+    }
+
+    /// Returns how many objects there are.
+    pub(crate) fn count(&self) -> usize {
+        self.by_key().len()
+    }
+
+    /// Returns whether one of some objects is among them.
+    pub(crate) fn has_any(&self, objects: &[Object]) -> bool {
+        let by_key = self.by_key();
+        objects.iter().any(|object| by_key.contains_key(&object.key))
+    }
+
+    fn refusal(&self, key: &str) -> Option<Error> {
+        self.by_key().get(key).map(|reason| Error::new(ErrorKind::Io, reason.clone()))
+    }
+}
+
 /// What a run could not read.
 #[derive(Debug, Default)]
-pub(crate) struct Unreadable(Mutex<Inner>);
+pub(crate) struct Unreadable(Mutex<Inner>, Arc<Broken>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -49,7 +90,39 @@ impl Unreadable {
     pub(crate) fn new(list: Unavailable, is_new_lake: bool) -> Self {
         let before = list.objects.iter().map(|object| (object.object.clone(), object.clone()));
         let before = before.collect();
-        Self(Mutex::new(Inner { before, list, is_new_lake, ..Inner::default() }))
+        Self(Mutex::new(Inner { before, list, is_new_lake, ..Inner::default() }), Arc::default())
+    }
+
+    /// Knows also of objects whose reading broke off.
+    pub(crate) fn with_broken(self, broken: &Arc<Broken>) -> Self {
+        Self(self.0, Arc::clone(broken))
+    }
+
+    /// Returns those whose reading broke off.
+    pub(crate) fn broken(&self) -> &Broken {
+        &self.1
+    }
+
+    /// Returns whether an object is to be read on trial before it may come into a unit: one that an
+    /// earlier run could not read; an archive of a bucket, which is not fetched before its unit is
+    /// announced; and any file, once the reading of some has broken off.
+    pub(crate) fn is_doubted(&self, object: &Object) -> bool {
+        self.was_unavailable(&object.key)
+            || match object.place {
+                Place::Bucket(_) => object.archive.is_some(),
+                Place::File => self.1.count() >= MOST_BROKEN,
+            }
+    }
+
+    /// Sets an object aside whose reading broke off; returns whether it is one.
+    ///
+    /// # Errors
+    /// As [`Unreadable::blocked`].
+    pub(crate) fn is_broken(&self, object: &Object) -> Result<bool> {
+        match self.1.refusal(&object.key) {
+            Some(err) => self.refused(object, err).map(|_| true),
+            None => Ok(false),
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -239,18 +312,27 @@ pub(crate) async fn try_first_byte(object: &Object) -> Result<()> {
     }
 }
 
-/// Reads all of an object, and keeps nothing of it.
+/// Reads all of an object, and keeps nothing of it; of an archive in a bucket, the first byte.
 ///
 /// # Errors
 /// Why it cannot be read.
 pub(crate) async fn try_all(object: &Object) -> Result<()> {
     match &object.place {
-        _ if object.archive.is_some() => try_first_byte(object).await,
+        Place::Bucket(_) if object.archive.is_some() => try_first_byte(object).await,
         Place::Bucket(bucket) => {
             let got = bucket.get_listed(object.bucket_key(), &object.etag, object.size).await?;
             got.map(|_| ()).ok_or_else(|| gone(object))
         }
-        Place::File => Ok(()),
+        Place::File => {
+            let path = object.path();
+            let read = move || {
+                std::io::copy(&mut std::fs::File::open(path)?, &mut std::io::sink()).map(|_| ())
+            };
+            let outcome = tokio::task::spawn_blocking(read).await;
+            let outcome = outcome
+                .map_err(|err| Error::new(ErrorKind::Bug, "a task panicked").because(err))?;
+            outcome.map_err(|err| Error::new(ErrorKind::Io, format!("cannot be read: {err}")))
+        }
     }
 }
 

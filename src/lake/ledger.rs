@@ -48,6 +48,8 @@ pub enum SetAside {
     Quarantined,
     /// It holds no CloudTrail records.
     Ignored,
+    /// An archive, of whose members some were set aside and others hold no CloudTrail records.
+    Both,
 }
 
 /// Returns the entry of an object that has no rows: it holds only for those who would judge it as it was

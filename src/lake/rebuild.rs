@@ -32,7 +32,8 @@ pub(super) fn entries(manifest: &Manifest) -> impl Iterator<Item = (Month, Entry
         let how = match &object.outcome {
             ObjectOutcome::Quarantined(_) => Some(SetAside::Quarantined),
             ObjectOutcome::Ignored(_) => Some(SetAside::Ignored),
-            ObjectOutcome::Converted | ObjectOutcome::Archive => None,
+            ObjectOutcome::Archive => how_members_ended(manifest),
+            ObjectOutcome::Converted => None,
         };
         let ObjectRecord { key, etag, .. } = object;
         let entry = match how {
@@ -47,6 +48,25 @@ pub(super) fn entries(manifest: &Manifest) -> impl Iterator<Item = (Month, Entry
             .iter()
             .filter_map(|(month, digits)| from_digits(digits).map(|entry| (*month, entry))),
     )
+}
+
+/// Returns how members of an archive ended that have no rows: then the archive is read again when they
+/// would be, and what it has rows of is dropped as copies. Where copies are kept it would be doubled, and
+/// is not read again.
+fn how_members_ended(manifest: &Manifest) -> Option<SetAside> {
+    if manifest.settings.contains(" duplicates=false ") {
+        return None;
+    }
+    // An archive is a unit of its own, and members have no etag.
+    let members = || manifest.objects.iter().filter(|object| object.etag.is_empty());
+    let has_bad = members().any(|o| matches!(o.outcome, ObjectOutcome::Quarantined(_)));
+    let has_foreign = members().any(|o| matches!(o.outcome, ObjectOutcome::Ignored(_)));
+    match (has_bad, has_foreign) {
+        (true, true) => Some(SetAside::Both),
+        (true, false) => Some(SetAside::Quarantined),
+        (false, true) => Some(SetAside::Ignored),
+        (false, false) => None,
+    }
 }
 
 /// Renders an entry as hexadecimal digits.

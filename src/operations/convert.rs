@@ -4,7 +4,7 @@ use crate::engine::commit::Target;
 use crate::engine::driver::{Run, Surroundings};
 use crate::engine::feed::{Feed, FeedOptions, LEDGER_SHARE, Resumed};
 use crate::engine::resolve::Settle;
-use crate::engine::unreadable::Unreadable;
+use crate::engine::unreadable::{Broken, Unreadable};
 use crate::engine::{ConvertOptions, Progress, Report, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
@@ -47,7 +47,18 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     let empty = handle.block_on(refuse_empty(options))?;
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
     let lease = handle.block_on(Lease::take(&storage))?;
-    let outcome = convert_with(options, progress, stop, handle, lease.storage(), started);
+    let broken = Arc::new(Broken::default());
+    let mut earlier = Report::default();
+    let outcome = loop {
+        let count = broken.count();
+        let begun = (started, &broken, &mut earlier);
+        let outcome = convert_with(options, progress, stop, handle, lease.storage(), begun);
+        // What broke off is left out the next time, as it would be by the next run.
+        let is_over = outcome.is_ok() || broken.count() == count || stop.load(Ordering::Relaxed);
+        if is_over || options.strict || lease.storage().lost().is_some() {
+            break outcome;
+        }
+    };
     let mut outcome = handle.block_on(lease.conclude(outcome));
     if let Ok(report) = &mut outcome {
         report.warnings.splice(0..0, empty);
@@ -63,7 +74,7 @@ fn convert_with(
     stop: &AtomicBool,
     handle: &Handle,
     storage: &Storage,
-    started: Instant,
+    (started, broken, earlier): (Instant, &Arc<Broken>, &mut Report),
 ) -> Result<Report> {
     handle.block_on(WorkPlan::refuse_open(storage))?;
     let today = today();
@@ -88,7 +99,7 @@ fn convert_with(
     let table = &options.catalog.table;
     handle.block_on(sweep_given_up(storage, &known, &intents, table))?;
     let (recovery, restore) = handle.block_on(async {
-        let mut recovery = recover(options, storage, &known, intents).await?;
+        let mut recovery = recover(options, storage, &known, intents, broken).await?;
         // What a unit is made of depends on what is lost by now.
         recovery.needs_barrier |= options.restore && !recovery.resumed.units.is_empty();
         end_unfinished(storage, &mut known, &mut recovery).await?;
@@ -100,7 +111,8 @@ fn convert_with(
     })?;
     let before = handle.block_on(Unavailable::read(storage))?;
     let is_new_lake = known.summary.last.is_none();
-    let unreadable = Arc::new(Unreadable::new(before.clone(), is_new_lake));
+    let unreadable = Unreadable::new(before.clone(), is_new_lake).with_broken(broken);
+    let unreadable = Arc::new(unreadable);
     let open = |resumed: Resumed, only, unreadable| {
         let (sources, lake) = (sources(options, &listed, &before), Some((storage, &known)));
         let plan = None;
@@ -154,7 +166,14 @@ fn convert_with(
             written?;
         }
     }
-    let (is_through, settle) = ended.map_err(after_commit)?;
+    report.add_earlier(std::mem::take(earlier));
+    let (is_through, settle) = match ended {
+        Ok(ended) => ended,
+        Err(err) => {
+            *earlier = report;
+            return Err(after_commit(err));
+        }
+    };
     unreadable.report(&mut report);
     let seen = feed.seen();
     let Target::Lake { mut known, .. } = target else {

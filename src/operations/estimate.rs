@@ -1,7 +1,7 @@
 //! What a conversion would read and make; nothing is written.
 
 use crate::engine::feed::{Feed, FeedOptions, Resumed};
-use crate::engine::unreadable::Unreadable;
+use crate::engine::unreadable::{Broken, Unreadable};
 use crate::engine::{ConvertOptions, runtime};
 use crate::error::{Error, Result};
 use crate::lake::{CompleteListing, Intent, Known, Unavailable};
@@ -57,7 +57,8 @@ pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
         let storage = Storage::open(&options.lake, &options.s3).await?;
         let known = Known::read(&storage).await?;
         let intents = Intent::read_all(&storage).await?;
-        let resumed = recover(options, &storage, &known, intents).await?.resumed;
+        let resumed =
+            recover(options, &storage, &known, intents, &Broken::default()).await?.resumed;
         let listed = CompleteListing::read_all(&storage).await?;
         let lake = Some((&storage, &known));
         let before = Unavailable::read(&storage).await?;

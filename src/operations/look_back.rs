@@ -2,7 +2,7 @@
 //!
 //! Once a source has been listed from one end to the other, and all of it converted, later runs list
 //! what was delivered since then, and some days before: objects arrive late, up to 30 days by AWS's
-//! word (FACTS.md 0.3). The days are counted back from the last such listing and not from today, so
+//! word (docs/aws-facts.md A4). The days are counted back from the last such listing and not from today, so
 //! that a nightly job that was down for two months misses nothing.
 //!
 //! A source of [`SMALL`] objects or fewer is listed whole every time, unless an option says how far to

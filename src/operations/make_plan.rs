@@ -5,7 +5,7 @@ use crate::engine::feed::{Feed, FeedOptions, Resumed, Seen};
 use crate::engine::fetch::fetch_all;
 use crate::engine::unit::Unit;
 use crate::engine::unreadable::Unreadable;
-use crate::engine::{ConvertOptions, SchemaMode, runtime};
+use crate::engine::{ConvertOptions, DEFAULT_SPEED, SchemaMode, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
     CompleteListing, CopyKey, Intent, Known, PlanTotals, PlannedObject, PlannedUnit, Unavailable,
@@ -34,11 +34,11 @@ use tokio::runtime::Handle;
 /// as two vCPUs need for about as much.
 const REQUEST_WEIGHT: u64 = 64 << 10;
 
-/// What one child is to do when nobody says how many there are: some four minutes of two vCPUs. Jobs
-/// should run for three to five minutes at least, and for less than thirty on Spot (FACTS.md D7).
-const AUTO_WEIGHT: u64 = 40_000_000_000;
+/// What one child is to do when nobody says how many there are: four minutes of two vCPUs. Jobs should
+/// run for three to five minutes at least, and for less than thirty on Spot (docs/aws-facts.md A31).
+const AUTO_WEIGHT: u64 = 240 * 2 * DEFAULT_SPEED as u64 * 1_000_000;
 
-/// The largest array of AWS Batch (FACTS.md D1).
+/// The largest array of AWS Batch (docs/aws-facts.md A28).
 const MAX_SHARDS: u64 = 10_000;
 
 /// Objects, or bytes of their keys, that one part of a plan holds at most.

@@ -9,6 +9,7 @@ use crate::lake::{CompleteListing, Known, Manifest};
 use crate::location::Location;
 use crate::source::{ListingReport, is_empty, is_in};
 use crate::storage::{OWN, Storage};
+use crate::units::{counted, counted_as};
 
 /// Refuses sources in all of which nothing lies, unless the lake knows objects of one. Returns what to say
 /// about empty ones beside others.
@@ -74,10 +75,13 @@ pub(super) fn refuse_nothing(known: &Known, listing: &ListingReport) -> Result<(
             true => String::new(),
             false => format!(" ({})", folders.join(", ")),
         };
-        seen.push(format!("{passed_over} objects and folders of other kinds{folders}"));
+        let nouns = ("object or folder", "objects and folders");
+        let passed_over = counted_as(passed_over, nouns.0, nouns.1);
+        seen.push(format!("{passed_over} of other kinds{folders}"));
     }
     if listing.objects_unwanted > 0 {
-        seen.push(format!("{} objects that options leave out", listing.objects_unwanted));
+        let objects = counted(listing.objects_unwanted, "object");
+        seen.push(format!("{objects} left out by options"));
     }
     if seen.is_empty() {
         seen.push("nothing else either".to_owned());
@@ -96,9 +100,10 @@ pub(super) fn note_unrecognized(report: &mut Report, has_tables: bool) {
     let is_any = report.objects_read > foreign + report.objects_quarantined;
     report.nothing_recognized = report.units > 0 && !is_any && !has_tables;
     if report.nothing_recognized {
-        report.warnings.push(format!(
-            "none of the {} objects that were read holds CloudTrail records: is this the right source?",
-            report.objects_read
-        ));
+        let what = match report.objects_read {
+            1 => "the only object that was read holds no CloudTrail records".to_owned(),
+            count => format!("none of the {count} objects that were read holds CloudTrail records"),
+        };
+        report.warnings.push(format!("{what}: is this the right source?"));
     }
 }

@@ -4,7 +4,7 @@ use crate::engine::ConvertOptions;
 use crate::engine::feed::{LEDGER_SHARE, Resumed};
 use crate::engine::tasks::all;
 use crate::engine::unit::Unit;
-use crate::engine::unreadable::{Unreadable, try_all};
+use crate::engine::unreadable::{Broken, Unreadable, try_all};
 use crate::error::Result;
 use crate::lake::{Intent, Known, Manifest, Summary, UnitId, after_barrier, entry, month};
 use crate::operations::sweep::{clean_up, raise_barrier};
@@ -73,6 +73,7 @@ pub(crate) async fn recover(
     storage: &Storage,
     known: &Known,
     intents: Vec<Intent>,
+    broken: &Broken,
 ) -> Result<Recovery> {
     let lake = &known.summary;
     let settings = after_barrier(&options.settings(), lake.barrier);
@@ -96,7 +97,9 @@ pub(crate) async fn recover(
         });
         let objects = objects.collect::<Option<Vec<Object>>>();
         let objects = match objects {
-            Some(objects) if can_all_be_read(&objects).await? => objects,
+            Some(objects) if !broken.has_any(&objects) && can_all_be_read(&objects).await? => {
+                objects
+            }
             _ => {
                 recovery.abandon(intent, lake.barrier);
                 continue;

@@ -4,6 +4,7 @@ use crate::engine::Report;
 use crate::error::Result;
 use crate::lake::{Summary, to_json};
 use crate::storage::{OWN, PublicAccess, Storage};
+use crate::units::{are, counted};
 
 /// What a person should know about where the lake is.
 pub(super) async fn warnings(storage: &Storage) -> Vec<String> {
@@ -24,9 +25,12 @@ pub(super) fn loss_warning(lake: &Summary) -> Option<String> {
     let (files, rows) = lake.lost();
     (files > 0).then(|| {
         format!(
-            "{files} data files with {rows} rows are gone from the lake: bring them back with \
+            "{} with {} {} gone from the lake: bring back what is lost with \
              `trailmill convert --restore`, or accept the loss with `trailmill catalog sync \
-             --accept-loss`"
+             --accept-loss`",
+            counted(files, "data file"),
+            counted(rows, "row"),
+            are(files),
         )
     })
 }

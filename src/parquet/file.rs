@@ -2,14 +2,15 @@
 
 use crate::error::Result;
 use crate::parquet::arrange::Order;
-use crate::parquet::encode::{Chunk, Encoder, Leaf};
+use crate::parquet::encode::{Chunk, Encoder};
 use crate::parquet::footer::{FileSchema, Footer, MAGIC};
+use crate::parquet::leaf::Leaf;
 use crate::parquet::levels::{Levels, Stream};
 use crate::parquet::shape::{
-    Fitting, Shape, parquet_type, plain_type, text_type, walk, whole_shape,
+    Fitting, OnLeaf, Shape, parquet_type, plain_type, text_type, walk, whole_shape,
 };
 use crate::parquet::{Compression, WriteOptions};
-use crate::rows::{Interner, TableRows, TextColumn, Texts, Tree, Values};
+use crate::rows::{Cell, TableRows, TextColumn, Texts, Tree, Values};
 use crate::schema::{ColumnSpec, Lock, Role};
 use crate::units::EpochMillis;
 use polars_parquet::parquet::metadata::KeyValue;
@@ -185,28 +186,21 @@ impl<'a> TableWriter<'a> {
         let numbers = &self.order.rows[rows.start as usize..rows.end as usize];
         let base = Stream::rows(rows.start, rows.end);
         let mut present = Vec::with_capacity(numbers.len());
-        let (mut cells, mut values, mut booleans) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut cells, mut booleans) = (Vec::new(), Vec::new());
+        let mut values = Vec::new();
         for column in columns {
             present.clear();
             match column {
                 Source::Text(column) => {
                     cells.clear();
                     for row in numbers {
-                        let cell = column.cells[*row as usize];
+                        let cell = column.cell(*row);
                         present.push(u8::from(!cell.is_null()));
                         if !cell.is_null() {
                             cells.push(cell);
                         }
                     }
-                    if column.interner.as_ref().is_some_and(Interner::is_exact) {
-                        let leaf = Leaf::Interned { cells: &cells, texts: self.texts };
-                        put(&leaf, flat(&present))?;
-                        continue;
-                    }
-                    values.clear();
-                    values.extend(cells.iter().map(|cell| self.texts.get(*cell)));
-                    let ids = column.interner.is_none();
-                    put(&Leaf::Text { values: &values, ids }, flat(&present))?;
+                    self.texts(column, &cells, &mut values, flat(&present), &mut put)?;
                 }
                 Source::Instants => {
                     present.resize(numbers.len(), 1);
@@ -227,6 +221,23 @@ impl<'a> TableWriter<'a> {
             }
         }
         Ok(chunks)
+    }
+
+    /// Hands out the values of a text column.
+    fn texts<'v>(
+        &'v self,
+        column: &TextColumn,
+        cells: &[Cell],
+        values: &mut Vec<&'v [u8]>,
+        levels: Levels<'_>,
+        on_leaf: OnLeaf<'_>,
+    ) -> Result<()> {
+        if column.is_interned() {
+            return on_leaf(&Leaf::Interned { cells, texts: self.texts }, levels);
+        }
+        values.clear();
+        values.extend(cells.iter().map(|cell| self.texts.get(*cell)));
+        on_leaf(&Leaf::Text { values, ids: column.holds_ids() }, levels)
     }
 }
 

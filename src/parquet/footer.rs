@@ -4,7 +4,8 @@
 //! every chunk's metadata twice, and takes some 7 % of a conversion into small partitions.
 
 use crate::error::Result;
-use crate::parquet::encode::{Bounds, Chunk, bug};
+use crate::parquet::bounds::Bounds;
+use crate::parquet::encode::{Chunk, bug};
 use polars_parquet::parquet::metadata::{KeyValue, SchemaDescriptor};
 use polars_parquet::parquet::schema::types::ParquetType;
 use polars_parquet::parquet::write::{FileWriter, Version, WriteOptions};

@@ -1,7 +1,8 @@
 //! Parquet's run-length and bit-packing hybrid, for levels and dictionary indices.
 //!
 //! polars' own clears a buffer of 32 KB for every call, which is more than most chunks of a small
-//! partition hold. The format is in Encodings.md of parquet-format, "RLE/Bit-Packing Hybrid".
+//! partition hold. The format is "RLE/Bit-Packing Hybrid" in
+//! <https://github.com/apache/parquet-format/blob/master/Encodings.md>.
 
 /// Repeats worth a run of their own: a group of literals has eight values.
 const MIN_RUN: usize = 8;

@@ -1,16 +1,20 @@
 //! Columns to Parquet, through polars' page, compression and footer writers.
 //!
 //! The levels and pages of nested columns are made here, because polars builds every column dense:
-//! 1,000 members over 20,000 rows take it a second (SPIKE.md), while CloudTrail's nested columns
-//! are nearly all null. Costs here follow the values present.
+//! 1,000 members over 20,000 rows take it a second (docs/benchmarks.md#width), while CloudTrail's nested
+//! columns are nearly all null. Costs here follow the values present.
 
 mod arrange;
+mod bounds;
+mod dictionary;
 mod encode;
 mod facts;
 mod file;
 mod footer;
 mod hybrid;
+mod leaf;
 mod levels;
+mod plain;
 mod shape;
 
 use crate::error::{Error, Result};
@@ -34,7 +38,7 @@ pub enum Compression {
     None,
 }
 
-/// Level 1: on CloudTrail it is faster and no larger than level 3 (SPIKE.md: 38.4 against 39.0 MB).
+/// Level 1: on CloudTrail it is faster and no larger than level 3 (docs/benchmarks.md#zstd).
 pub const DEFAULT_COMPRESSION: Compression = Compression::Zstd(1);
 
 impl Compression {

@@ -4,10 +4,10 @@
 //! members that have a fitting value in the file, in the lock's order: readers match by name.
 
 use crate::error::Result;
-use crate::parquet::encode::Leaf;
+use crate::parquet::leaf::Leaf;
 use crate::parquet::levels::{Levels, Stream};
 use crate::parse::{ScalarKind, escape_json, minify_json};
-use crate::rows::{Cell, ListAt, Node, ObjectAt, ScalarAt, Texts, Tree, as_bigint};
+use crate::rows::{Cell, ListAt, NONE, Node, ScalarAt, Texts, Tree, as_bigint};
 use crate::schema::{Field, Kind};
 use polars_parquet::parquet::schema::Repetition;
 use polars_parquet::parquet::schema::types::{
@@ -35,25 +35,6 @@ pub(crate) enum Shape {
     Map { node: u32 },
 }
 
-/// The part of sorted entries whose slots are in `start .. end`.
-pub(crate) fn within<T>(entries: &[T], slot: impl Fn(&T) -> u32, range: Range<u32>) -> &[T] {
-    let from = entries.partition_point(|entry| slot(entry) < range.start);
-    let to = entries.partition_point(|entry| slot(entry) < range.end);
-    &entries[from..to]
-}
-
-fn scalars(node: &Node, range: Range<u32>) -> &[ScalarAt] {
-    within(&node.scalars, |entry| entry.slot, range)
-}
-
-fn objects(node: &Node, range: Range<u32>) -> &[ObjectAt] {
-    within(&node.objects, |entry| entry.slot, range)
-}
-
-fn lists(node: &Node, range: Range<u32>) -> &[ListAt] {
-    within(&node.lists, |entry| entry.slot, range)
-}
-
 /// The slots of the elements of the lists in `range`.
 fn element_range(lists: &[ListAt]) -> Range<u32> {
     match (lists.first(), lists.last()) {
@@ -66,7 +47,7 @@ fn element_range(lists: &[ListAt]) -> Range<u32> {
 pub(crate) fn whole_shape(tree: &Tree, node: u32, kind: &Kind) -> Shape {
     match kind {
         Kind::Struct(fields) => {
-            let children = &tree.nodes[node as usize].children;
+            let children = tree.node(node).children();
             let members = fields
                 .iter()
                 .zip(children)
@@ -75,7 +56,7 @@ pub(crate) fn whole_shape(tree: &Tree, node: u32, kind: &Kind) -> Shape {
             Shape::Struct { node, members }
         }
         Kind::List(element) => {
-            let child = tree.nodes[node as usize].element;
+            let child = tree.node(node).element();
             Shape::List { node, element: Box::new(whole_shape(tree, child, element)) }
         }
         Kind::Map => Shape::Map { node },
@@ -95,10 +76,10 @@ impl Fitting<'_> {
     /// Returns the shape of `node` as a value of `kind` in the slots of `range`, or nothing when
     /// no value fits.
     pub(super) fn shape(&mut self, node: u32, kind: &Kind, range: Range<u32>) -> Option<Shape> {
-        let this = &self.tree.nodes[node as usize];
-        let scalars = scalars(this, range.clone());
-        let objects = objects(this, range.clone());
-        let lists = lists(this, range.clone());
+        let this = self.tree.node(node);
+        let scalars = this.scalars(range.clone());
+        let objects = this.objects(range.clone());
+        let lists = this.lists(range.clone());
         let containers = objects.len() + lists.len();
         let leaf_kind = match kind {
             Kind::Struct(fields) => {
@@ -107,10 +88,10 @@ impl Fitting<'_> {
             }
             Kind::List(element) => {
                 self.unfit += (scalars.len() + objects.len()) as u64;
-                if this.element == crate::rows::NONE || lists.is_empty() {
+                if this.element() == NONE || lists.is_empty() {
                     return None;
                 }
-                let element = self.shape(this.element, element, element_range(lists))?;
+                let element = self.shape(this.element(), element, element_range(lists))?;
                 return Some(Shape::List { node, element: Box::new(element) });
             }
             Kind::Text | Kind::Map => {
@@ -128,15 +109,15 @@ impl Fitting<'_> {
     }
 
     fn members(&mut self, node: u32, fields: &[Field], range: Range<u32>) -> Option<Shape> {
-        let this = &self.tree.nodes[node as usize];
-        let mut taken = vec![false; this.children.len()];
+        let this = self.tree.node(node);
+        let mut taken = vec![false; this.children().len()];
         let mut members = Vec::new();
         // Children are looked up from the side that has fewer names.
         let mut by_name: Vec<(&str, usize)> = this
-            .children
+            .children()
             .iter()
             .enumerate()
-            .map(|(i, child)| (&*self.tree.nodes[*child as usize].name, i))
+            .map(|(i, child)| (self.tree.node(*child).name(), i))
             .collect();
         by_name.sort_unstable();
         let mut order: Vec<(usize, usize)> = Vec::new();
@@ -147,16 +128,16 @@ impl Fitting<'_> {
         }
         for (at, child) in order {
             taken[child] = true;
-            let id = this.children[child];
+            let id = this.children()[child];
             if let Some(shape) = self.shape(id, &fields[at].kind, range.clone()) {
                 members.push((fields[at].name.clone(), shape));
             }
         }
         for (child, _) in taken.iter().enumerate().filter(|(_, taken)| !**taken) {
-            let child = &self.tree.nodes[this.children[child] as usize];
-            self.unfit += (scalars(child, range.clone()).len()
-                + objects(child, range.clone()).iter().filter(|o| !is_empty(o.text)).count()
-                + lists(child, range.clone()).iter().filter(|l| l.count > 0).count())
+            let child = self.tree.node(this.children()[child]);
+            self.unfit += (child.scalars(range.clone()).len()
+                + child.objects(range.clone()).iter().filter(|o| !is_empty(o.text)).count()
+                + child.lists(range.clone()).iter().filter(|l| l.count > 0).count())
                 as u64;
         }
         (!members.is_empty()).then_some(Shape::Struct { node, members })
@@ -206,28 +187,26 @@ pub(crate) fn walk(
 ) -> Result<()> {
     let range = stream.start..stream.end;
     match shape {
-        Shape::Leaf { node, kind } => {
-            leaf(&tree.nodes[*node as usize], *kind, stream, texts, on_leaf)
-        }
+        Shape::Leaf { node, kind } => leaf(tree.node(*node), *kind, stream, texts, on_leaf),
         Shape::Struct { node, members } => {
-            let objects = objects(&tree.nodes[*node as usize], range);
+            let objects = tree.node(*node).objects(range);
             let inside = stream.present(objects.iter().map(|object| object.slot));
             members.iter().try_for_each(|(_, member)| walk(tree, member, &inside, texts, on_leaf))
         }
         Shape::List { node, element } => {
-            let inside = stream.elements(lists(&tree.nodes[*node as usize], range));
+            let inside = stream.elements(tree.node(*node).lists(range));
             walk(tree, element, &inside, texts, on_leaf)
         }
         Shape::Map { node } => {
-            let this = &tree.nodes[*node as usize];
-            let inside = stream.elements(lists(this, range));
-            let [key, value] = tree.nodes[this.element as usize].children[..] else {
+            let this = tree.node(*node);
+            let inside = stream.elements(this.lists(range));
+            let [key, value] = *tree.node(this.element()).children() else {
                 return Ok(());
             };
-            let keys = scalars(&tree.nodes[key as usize], inside.start..inside.end);
+            let keys = tree.node(key).scalars(inside.start..inside.end);
             let keys: Vec<_> = keys.iter().map(|scalar| texts.get(scalar.text)).collect();
             on_leaf(&Leaf::Text { values: &keys, ids: false }, inside.levels())?;
-            leaf(&tree.nodes[value as usize], LeafKind::Text, &inside, texts, on_leaf)
+            leaf(tree.node(value), LeafKind::Text, &inside, texts, on_leaf)
         }
     }
 }
@@ -240,12 +219,12 @@ fn leaf(
     on_leaf: OnLeaf<'_>,
 ) -> Result<()> {
     let range = stream.start..stream.end;
-    let scalars = scalars(node, range.clone());
+    let scalars = node.scalars(range.clone());
     let fitting = || scalars.iter().filter(|scalar| fits(scalar, kind, texts));
     let inside = || stream.present(fitting().map(|scalar| scalar.slot));
     match kind {
         LeafKind::Text => {
-            if node.interner.is_exact() {
+            if node.is_interned() {
                 let cells: Vec<_> = scalars.iter().map(|scalar| scalar.text).collect();
                 return on_leaf(&Leaf::Interned { cells: &cells, texts }, inside().levels());
             }
@@ -273,7 +252,7 @@ fn leaf(
 fn json_leaf(node: &Node, stream: &Stream, texts: &Texts, on_leaf: OnLeaf<'_>) -> Result<()> {
     let range = stream.start..stream.end;
     let mut entries: Vec<(u32, Vec<u8>)> = Vec::new();
-    for scalar in scalars(node, range.clone()) {
+    for scalar in node.scalars(range.clone()) {
         let text = texts.get(scalar.text);
         let mut json = Vec::with_capacity(text.len() + 2);
         match scalar.kind {
@@ -282,10 +261,11 @@ fn json_leaf(node: &Node, stream: &Stream, texts: &Texts, on_leaf: OnLeaf<'_>) -
         }
         entries.push((scalar.slot, json));
     }
-    let containers = objects(node, range.clone())
+    let containers = node
+        .objects(range.clone())
         .iter()
         .map(|object| (object.slot, object.text))
-        .chain(lists(node, range).iter().map(|list| (list.slot, list.text)));
+        .chain(node.lists(range).iter().map(|list| (list.slot, list.text)));
     for (slot, text) in containers {
         let mut json = Vec::with_capacity(text.len());
         minify_json(texts.get(text), &mut json);
@@ -322,7 +302,7 @@ pub(crate) fn plain_type(name: &str, physical_type: PhysicalType) -> ParquetType
 }
 
 /// The Parquet type of a shape; lists and maps have the three levels of the format's document
-/// (LogicalTypes.md of parquet-format).
+/// (<https://github.com/apache/parquet-format/blob/master/LogicalTypes.md>).
 pub(crate) fn parquet_type(name: &str, shape: &Shape) -> ParquetType {
     let group =
         |name: &str, repetition, fields, logical_type, converted_type| ParquetType::GroupType {

@@ -4,8 +4,8 @@
 //! simd-json builds a tape in place over a scratch copy; the untouched bytes stay where they are.
 //! [`Cursor`] walks the tape and simd-json's structural marks in lock-step, so every value's exact
 //! source text is known without a scan and without a value tree. Chunks of a Records array stay
-//! inside the cache (SPIKE.md: a whole object's tape falls out of it). What simd-json refuses is
-//! split record by record, so that a bad record costs only itself.
+//! inside the cache, which a whole object's tape falls out of (docs/benchmarks.md#chunks). What simd-json
+//! refuses is split record by record, so that a bad record costs only itself.
 
 mod container;
 mod cursor;

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-/// The size at which a chunk is cut: its tape stays in the second-level cache (SPIKE.md).
+/// The size at which a chunk is cut: its tape stays in the second-level cache (docs/benchmarks.md#chunks).
 pub(super) const CHUNK_BYTES: usize = 128 << 10;
 
 /// A run of records that is parsed at once.

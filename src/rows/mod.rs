@@ -3,28 +3,37 @@
 //! past the parser's depth limit.
 
 mod extra;
+mod fill;
 mod fingerprint;
 mod follow;
+mod found;
+mod host;
+mod key_columns;
+mod last_partition;
+mod moves;
+mod node;
 mod object;
+mod observe;
 mod parsed;
+mod recognize;
 mod record;
 mod repeats;
+mod scratch;
 mod segment;
+mod table_rows;
 mod text;
 mod tree;
 mod typed;
 
 pub use fingerprint::Fingerprints;
+pub(crate) use host::{Host, MEMORY_PER_JSON_BYTE, RowOptions, Visiting};
+pub(crate) use node::{ListAt, NONE, Node, ScalarAt};
+pub(crate) use observe::as_bigint;
 pub(crate) use parsed::Parsed;
-pub use record::{
-    MAX_RECORD_BYTES, ObjectFacts, Row, Scratch, TableRows, TextColumn, Values, family_of,
-    is_cloudtrail,
-};
-pub(crate) use segment::{
-    Host, Input, MAX_KEPT_BYTES, MEMORY_PER_JSON_BYTE, RowOptions, SegmentObject, SegmentParser,
-    Visiting, parse_segment,
-};
-pub(crate) use text::Interner;
+pub use recognize::{family_of, is_cloudtrail};
+pub use record::{MAX_RECORD_BYTES, ObjectFacts};
+pub use scratch::Scratch;
+pub(crate) use segment::{Input, MAX_KEPT_BYTES, SegmentObject, SegmentParser, parse_segment};
+pub use table_rows::{Row, TableRows, TextColumn, Values};
 pub use text::{Cell, MAX_UNIT_BYTES, Texts};
 pub use tree::{FieldText, MAX_LEVELS, Tree};
-pub(crate) use tree::{ListAt, NONE, Node, ObjectAt, ScalarAt, as_bigint};

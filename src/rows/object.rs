@@ -109,7 +109,7 @@ impl<'a> ObjectReader<'a> {
                 break;
             }
         }
-        self.settle_foreign(source)
+        self.classify_foreign(source)
     }
 
     /// Reads the value that starts `range`; returns where it ends. What is wrong with the object's
@@ -230,7 +230,7 @@ impl<'a> ObjectReader<'a> {
 
     /// What no record is: with no record beside it, the object is of another kind; else each such
     /// value is set aside.
-    fn settle_foreign(&mut self, source: &[u8]) -> Result<()> {
+    fn classify_foreign(&mut self, source: &[u8]) -> Result<()> {
         let foreign = std::mem::take(&mut self.foreign);
         let Some(ForeignSpan { kind, .. }) = foreign.first() else { return Ok(()) };
         if self.earlier + self.record.tally.read == 0 {
@@ -244,7 +244,7 @@ impl<'a> ObjectReader<'a> {
         }
         for ForeignSpan { span, kind, count } in foreign {
             let reason = format!("no CloudTrail record: {}", kind.describe());
-            self.set_aside_all(source, span, count, &reason, None);
+            self.quarantine_all(source, span, count, &reason, None);
         }
         Ok(())
     }
@@ -254,14 +254,14 @@ impl<'a> ObjectReader<'a> {
         let mut spans = RecordSpans::new(source, range.clone());
         let Some((span, complete)) = spans.next() else { return range.end };
         if !complete {
-            self.set_aside(source, span.clone(), "record ends in the middle", None);
+            self.quarantine_one(source, span.clone(), "record ends in the middle", None);
         } else if let Some(reason) = damage {
-            self.set_aside(source, span.clone(), reason, None);
+            self.quarantine_one(source, span.clone(), reason, None);
         } else if let Err(err) = self.parse_chunk(source, span.clone()) {
             let stopped = err.place("byte").and_then(|byte| byte.parse::<usize>().ok());
             // Brackets that match by chance may have swallowed records.
             let end = next_record(source, span.clone());
-            self.set_aside(source, span.start..end, err.message(), stopped);
+            self.quarantine_one(source, span.start..end, err.message(), stopped);
             return end;
         }
         span.end
@@ -301,7 +301,7 @@ impl<'a> ObjectReader<'a> {
         }
         if !closed {
             if self.record.tally.quarantined == 0 {
-                self.set_aside(source, end..end, "array of records is not closed", None);
+                self.quarantine_one(source, end..end, "array of records is not closed", None);
             }
             return range.end;
         }
@@ -373,17 +373,17 @@ impl<'a> ObjectReader<'a> {
         }
     }
 
-    fn set_aside(
+    fn quarantine_one(
         &mut self,
         source: &[u8],
         span: Range<usize>,
         reason: &str,
         stopped: Option<usize>,
     ) {
-        self.set_aside_all(source, span, 1, reason, stopped);
+        self.quarantine_all(source, span, 1, reason, stopped);
     }
 
-    fn set_aside_all(
+    fn quarantine_all(
         &mut self,
         source: &[u8],
         span: Range<usize>,
@@ -400,7 +400,7 @@ impl<'a> ObjectReader<'a> {
             reason: reason.to_owned(),
             raw: Raw::default(),
         };
-        self.parsed.set_aside(entry, &source[span]);
+        self.parsed.quarantine(entry, &source[span]);
         self.record.tally.read += records;
         self.record.tally.quarantined += records;
     }
@@ -447,7 +447,7 @@ impl Taker<'_> {
                     reason: err.to_string(),
                     raw: Raw::default(),
                 };
-                self.parsed.set_aside(entry, &cursor.bytes()[span]);
+                self.parsed.quarantine(entry, &cursor.bytes()[span]);
                 self.record.tally.quarantined += 1;
             }
             self.record.tally.read += 1;

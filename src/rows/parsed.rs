@@ -4,6 +4,7 @@ use crate::lake::{MAX_ENTRIES, MAX_SEGMENT_RAW, ObjectRecord, QuarantinedObject,
 use crate::rows::{TableRows, Texts};
 use crate::schema::Family;
 use std::sync::Arc;
+
 /// A parsed segment; its buffers are used again.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
@@ -21,7 +22,7 @@ pub(crate) struct Parsed {
     pub objects_padded: u64,
     /// Whether the first object is the rest of the last part's last one.
     pub continues: bool,
-    /// Raw bytes kept of what is set aside.
+    /// Raw bytes kept of what is quarantined.
     raw_kept: u64,
 }
 
@@ -48,9 +49,9 @@ impl Parsed {
         self.texts.size() as u64 + rows + entries
     }
 
-    /// Sets something aside, with its raw bytes as far as there is room for them. Of an object with very
+    /// Quarantines something, with its raw bytes as far as there is room for them. Of an object with very
     /// many bad records, the last ones share an entry.
-    pub(crate) fn set_aside(&mut self, entry: QuarantinedObject, bytes: &[u8]) {
+    pub(crate) fn quarantine(&mut self, entry: QuarantinedObject, bytes: &[u8]) {
         let is_one_of_many = |last: &&mut QuarantinedObject| {
             entry.record.is_some_and(|n| n >= MAX_ENTRIES)
                 && Arc::ptr_eq(&last.object, &entry.object)

@@ -4,7 +4,6 @@
 
 use crate::parse::ScalarKind;
 use crate::rows::text::Cell;
-use crate::rows::tree::{ListAt, ObjectAt, ScalarAt, Tree};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -57,6 +56,11 @@ pub(crate) struct Repeats {
 }
 
 impl Repeats {
+    /// Returns what stands at a range that [`Repeats::find`] returned.
+    pub(super) fn given(&self, range: std::ops::Range<usize>) -> &[Given] {
+        &self.given[range]
+    }
+
     /// Forgets everything, and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.forget_values();
@@ -71,7 +75,7 @@ impl Repeats {
     }
 
     /// Begins to take a value; returns where in `given` the same value stands, if it was met before.
-    fn find(&mut self, text: &[u8]) -> Option<std::ops::Range<usize>> {
+    pub(super) fn find(&mut self, text: &[u8]) -> Option<std::ops::Range<usize>> {
         if text.len() > MAX_VALUE_BYTES {
             return None;
         }
@@ -124,42 +128,13 @@ impl Repeats {
     }
 }
 
-impl Tree {
-    /// Gives the tree what it was given for the same text before, at `row`; `false` when it is to be
-    /// walked.
-    pub(super) fn repeat(&mut self, text: &[u8], row: u32) -> bool {
-        let Some(given) = self.repeats.find(text) else { return false };
-        let (mut slot, mut first) = (row, 0);
-        for given in &self.repeats.given[given] {
-            match *given {
-                Given::Object { node } => {
-                    let object = ObjectAt { slot, text: Cell::NULL };
-                    self.nodes[node as usize].objects.push(object);
-                }
-                Given::Scalar { node, kind, text } => {
-                    let node = &mut self.nodes[node as usize];
-                    node.interner.meet_again();
-                    node.scalars.push(ScalarAt { slot, kind, text });
-                }
-                Given::List { node, count } => {
-                    let node = &mut self.nodes[node as usize];
-                    first = node.element_slots;
-                    node.lists.push(ListAt { slot, first, count, text: Cell::NULL });
-                    node.element_slots += count;
-                }
-                Given::Element(at) => slot = first + at,
-            }
-        }
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::parse::Parser;
     use crate::rows::extra::Extra;
     use crate::rows::text::{Span, Texts};
+    use crate::rows::tree::Tree;
     use crate::rows::typed::Typed;
     use crate::schema::{Field, Kind};
 

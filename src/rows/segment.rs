@@ -8,9 +8,8 @@ use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::keys::{Layout, parse as parse_layout};
 use crate::lake::{ObjectOutcome, ObjectRecord, QuarantinedObject, Tally};
 use crate::parse::Parser;
-use crate::partition::PartitionBy;
 use crate::rows::object::{ObjectReader, Tools};
-use crate::rows::{Fingerprints, MAX_UNIT_BYTES, Parsed, Scratch};
+use crate::rows::{Host, MAX_UNIT_BYTES, Parsed, RowOptions, Scratch};
 use crate::source::{Member, Object, Place};
 use bytes::Bytes;
 use std::path::PathBuf;
@@ -71,43 +70,6 @@ impl SegmentObject {
     }
 }
 
-/// What decides how records become rows.
-#[derive(Clone, Debug)]
-pub(crate) struct RowOptions {
-    pub partition_by: PartitionBy,
-    pub nested: bool,
-    pub keeps_copies: bool,
-    pub fingerprints: Fingerprints,
-    /// JSON bytes of a unit.
-    pub unit_size: u64,
-}
-
-impl RowOptions {
-    /// Returns how much may be parsed of `json` bytes before it is handed over as a part: what the
-    /// segment has taken of the memory. It depends on input and options alone, as the files do.
-    fn most_parsed(&self, json: u64) -> u64 {
-        let most = MEMORY_PER_JSON_BYTE.saturating_mul(self.unit_size).max(LEAST_PART);
-        MEMORY_PER_JSON_BYTE.saturating_mul(json).clamp(LEAST_PART, most)
-    }
-}
-
-/// Memory that a segment takes for each byte of its JSON, while it is in flight: its distinct texts,
-/// cells and trees, and its share of what workers take.
-pub(crate) const MEMORY_PER_JSON_BYTE: u64 = 2;
-
-/// What is parsed is not handed over before it takes this: 16 MiB.
-const LEAST_PART: u64 = 16 << 20;
-
-/// What a segment asks of whoever has it parsed.
-pub(crate) trait Host {
-    /// Is told before an object takes memory: how many bytes of JSON the segment has with it, and the
-    /// object alone.
-    fn make_room(&mut self, json: u64, object: u64) -> Result<()>;
-
-    /// Takes what has been parsed so far, of an object that goes on, and leaves empty buffers.
-    fn take_part(&mut self, parsed: &mut Parsed) -> Result<()>;
-}
-
 /// A worker's buffers that are larger go when an object is done: few objects are, and what they took
 /// would stay with every worker.
 pub(crate) const MAX_KEPT_BYTES: usize = 16 << 20;
@@ -146,21 +108,6 @@ impl SegmentParser {
     }
 }
 
-/// Looks at what is parsed, and keeps nothing of it.
-pub(crate) struct Visiting<'v>(pub(crate) &'v mut dyn FnMut(&Parsed) -> Result<()>);
-
-impl Host for Visiting<'_> {
-    fn make_room(&mut self, _json: u64, _object: u64) -> Result<()> {
-        Ok(())
-    }
-
-    fn take_part(&mut self, parsed: &mut Parsed) -> Result<()> {
-        (self.0)(parsed)?;
-        parsed.clear();
-        Ok(())
-    }
-}
-
 /// The part of a segment after which room is made for the rest.
 const FIRST_PART: u64 = 8;
 
@@ -191,7 +138,7 @@ pub(crate) fn parse_segment(
     Ok(())
 }
 
-/// Decodes and parses one object; one that cannot be read at all is set aside.
+/// Decodes and parses one object; one that cannot be read at all is quarantined.
 fn parse_object(
     object: SegmentObject,
     worker: &mut SegmentParser,
@@ -206,24 +153,20 @@ fn parse_object(
     let bytes: &[u8] = match &input {
         Input::File(path) => {
             read_file(path, file)
-                .map_err(|err| Error::io("cannot read a source object", err).at("object", &key))?;
+                .map_err(|err| Error::io("cannot be read", err).at("source object", &key))?;
             file
         }
         Input::Bytes(bytes) => bytes,
         Input::Unreadable(_) => &[],
     };
+    let before = parsed.bytes_json;
     let text = match input {
         Input::Unreadable(ref err) => Err(Error::new(err.kind(), err.to_string())),
         _ => text_of(bytes, size, decoder, decoded, &mut |size| {
-            host.make_room(parsed.bytes_json.saturating_add(size), size)
+            host.make_room(before.saturating_add(size), size)
         }),
     };
-    let is_too_much =
-        |text: &[u8]| parsed.bytes_json.saturating_add(text.len() as u64) > MAX_UNIT_BYTES as u64;
-    let text = text.and_then(|(text, padding)| match is_too_much(text) {
-        true => Err(too_much()),
-        false => Ok((text, padding)),
-    });
+    let text = text.and_then(|text| fit_into_unit(before, text));
     parsed.bytes_compressed += bytes.len() as u64;
     let key: Arc<str> = key.into();
     let record = ObjectRecord {
@@ -248,10 +191,19 @@ fn parse_object(
             return Err(err);
         }
         record.outcome = ObjectOutcome::Quarantined(err.to_string());
-        parsed.set_aside(QuarantinedObject::whole(key, &err), bytes);
+        parsed.quarantine(QuarantinedObject::whole(key, &err), bytes);
     }
     parsed.objects.push(record);
     Ok(())
+}
+
+/// Refuses a text that would make a unit with `json` bytes too large.
+fn fit_into_unit(json: u64, text: (&[u8], u64)) -> Result<(&[u8], u64)> {
+    if json.saturating_add(text.0.len() as u64) <= MAX_UNIT_BYTES as u64 {
+        return Ok(text);
+    }
+    let message = "the unit would hold over 1 GiB of JSON; lower `--unit-size`";
+    Err(Error::new(ErrorKind::OverLimit, message))
 }
 
 /// Returns an object's text, decoded if it is gzip, and how many bytes of padding follow its stream.
@@ -286,8 +238,4 @@ fn read_file(path: &std::path::Path, out: &mut Vec<u8>) -> std::io::Result<()> {
     use std::io::Read;
     out.clear();
     std::fs::File::open(path)?.read_to_end(out).map(|_| ())
-}
-
-fn too_much() -> Error {
-    Error::new(ErrorKind::OverLimit, "the unit would hold over 1 GiB of JSON; lower `--unit-size`")
 }

@@ -6,11 +6,10 @@
 //! merged theirs. Costs follow the values present, not the width of the schema.
 
 use crate::parse::{Cursor, Scalar, ScalarKind};
-use crate::rows::follow::Follow;
-use crate::rows::repeats::Repeats;
-use crate::rows::text::{Cell, Interner, Texts, is_same, reserve};
-use crate::schema::{Field, Kind, MAX_KEYS, Observed, ObservedField, column_name};
-use hashbrown::HashMap;
+use crate::rows::node::{ListAt, NONE, Node, ObjectAt, ScalarAt};
+use crate::rows::repeats::{Given, Repeats};
+use crate::rows::text::{Cell, Texts, is_same, reserve};
+use crate::schema::{Field, Kind, MAX_KEYS, column_name};
 use std::ops::Range;
 
 /// Objects nested deeper below a column stay text.
@@ -27,62 +26,6 @@ const TOO_DEEP: &str = "nested deeper than 12 levels";
 
 /// The most distinct keys directly below a column in one unit.
 const MAX_ROOT_KEYS: usize = 4000;
-
-/// No node, no slot.
-pub(crate) const NONE: u32 = u32::MAX;
-
-/// A scalar at a slot.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ScalarAt {
-    pub slot: u32,
-    pub kind: ScalarKind,
-    pub text: Cell,
-}
-
-/// An object at a slot, with its JSON text as it stood in the source.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ObjectAt {
-    pub slot: u32,
-    pub text: Cell,
-}
-
-/// An array at a slot: its elements' slots are `first .. first + count` of the element node.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ListAt {
-    pub slot: u32,
-    pub first: u32,
-    pub count: u32,
-    pub text: Cell,
-}
-
-/// One path.
-#[derive(Debug, Default)]
-pub(crate) struct Node {
-    pub name: Box<str>,
-    pub scalars: Vec<ScalarAt>,
-    pub objects: Vec<ObjectAt>,
-    pub lists: Vec<ListAt>,
-    pub children: Vec<u32>,
-    /// The node of the elements, or [`NONE`].
-    pub element: u32,
-    /// How many slots the element node has.
-    pub element_slots: u32,
-    /// Values that another spelling of the same name had already filled.
-    pub displaced: u64,
-    /// The raw keys met so far, and which of `children` each leads to.
-    keys: HashMap<Box<[u8]>, u32>,
-    /// Which of `children` has a name.
-    names: HashMap<Box<str>, u32>,
-    /// The raw key that led to each child last; index as in `children`.
-    spelled: Vec<Box<[u8]>>,
-    /// Which of `children` comes next.
-    follow: Follow,
-    /// The slot that was filled last.
-    last_slot: u32,
-    opaque: Option<&'static str>,
-    /// Of a documented shape, whose texts are kept here and not as parts of a field's text.
-    pub interner: Interner,
-}
 
 /// A field's text: where it starts in the object that is being read, and the copy that is kept.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +65,7 @@ struct Target {
 /// All paths below one column; node 0 is the column itself.
 #[derive(Debug)]
 pub struct Tree {
-    pub(crate) nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
     /// Of a documented shape.
     pub(super) repeats: Repeats,
 }
@@ -141,6 +84,16 @@ impl Tree {
         let mut tree = Self::default();
         tree.grow(0, kind);
         tree
+    }
+
+    /// Returns a node.
+    pub(crate) fn node(&self, node: u32) -> &Node {
+        &self.nodes[node as usize]
+    }
+
+    /// Returns how many values gave way to another spelling of their key.
+    pub(super) fn displaced(&self) -> u64 {
+        self.nodes.iter().map(|node| node.displaced).sum()
     }
 
     /// Returns how many bytes the values take, without their texts.
@@ -289,6 +242,34 @@ impl Tree {
         Some(child)
     }
 
+    /// Gives the tree what it was given for the same text before, at `row`; `false` when it is to be
+    /// walked.
+    pub(super) fn repeat(&mut self, text: &[u8], row: u32) -> bool {
+        let Some(given) = self.repeats.find(text) else { return false };
+        let (mut slot, mut first) = (row, 0);
+        for given in self.repeats.given(given) {
+            match *given {
+                Given::Object { node } => {
+                    let object = ObjectAt { slot, text: Cell::NULL };
+                    self.nodes[node as usize].objects.push(object);
+                }
+                Given::Scalar { node, kind, text } => {
+                    let node = &mut self.nodes[node as usize];
+                    node.interner.meet_again();
+                    node.scalars.push(ScalarAt { slot, kind, text });
+                }
+                Given::List { node, count } => {
+                    let node = &mut self.nodes[node as usize];
+                    first = node.element_slots;
+                    node.lists.push(ListAt { slot, first, count, text: Cell::NULL });
+                    node.element_slots += count;
+                }
+                Given::Element(at) => slot = first + at,
+            }
+        }
+        true
+    }
+
     /// Shreds the value of a row's field that the cursor stands on, and moves past it.
     pub fn shred(
         &mut self,
@@ -392,67 +373,6 @@ impl Tree {
         }
         self.nodes[node as usize].lists[at].text = field.part(start..cursor.container_end());
     }
-
-    /// Returns what was seen below the column, for the schema merge.
-    pub fn observed(&self, texts: &Texts) -> Observed {
-        self.observe(0, texts)
-    }
-
-    fn observe(&self, node: u32, texts: &Texts) -> Observed {
-        let node = &self.nodes[node as usize];
-        let mut seen = Observed {
-            object: !node.objects.is_empty(),
-            list: !node.lists.is_empty(),
-            opaque: node.opaque.map(std::borrow::Cow::Borrowed),
-            ..Observed::default()
-        };
-        for scalar in &node.scalars {
-            match scalar.kind {
-                ScalarKind::Null => {}
-                ScalarKind::Bool => seen.boolean = true,
-                ScalarKind::String => seen.string = true,
-                ScalarKind::Integer | ScalarKind::Float if seen.integer && seen.float => {}
-                ScalarKind::Integer | ScalarKind::Float => {
-                    let is_integer = as_bigint(texts.get(scalar.text)).is_some();
-                    seen.integer |= is_integer;
-                    seen.float |= !is_integer;
-                }
-            }
-        }
-        for (at, child) in node.children.iter().enumerate() {
-            let value = self.observe(*child, texts);
-            if value == Observed::default() {
-                continue;
-            }
-            let mut spellings: Vec<String> = node
-                .keys
-                .iter()
-                .filter(|(_, to)| **to as usize == at)
-                .map(|(key, _)| String::from_utf8_lossy(key).into_owned())
-                .collect();
-            spellings.sort();
-            let name = self.nodes[*child as usize].name.to_string();
-            seen.fields.push(ObservedField { name, spellings, value });
-        }
-        seen.fields.sort_by(|a, b| a.name.cmp(&b.name));
-        if node.element != NONE {
-            let element = self.observe(node.element, texts);
-            seen.element = (element != Observed::default()).then(|| Box::new(element));
-        }
-        seen
-    }
-}
-
-/// Reads a number's text as a 64-bit integer; `243.0` is one too.
-pub(crate) fn as_bigint(text: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(text).ok()?;
-    // By the digits and not by way of a double, which rounds.
-    let whole = match text.split_once('.') {
-        Some((whole, fraction)) if fraction.bytes().all(|b| b == b'0') => whole,
-        Some(_) => return None,
-        None => text,
-    };
-    whole.parse().ok()
 }
 
 /// Returns whether an object key looks like data (an id, a tag, a path) and not like a field name.
@@ -468,69 +388,4 @@ fn is_data(key: &str) -> bool {
 /// `aws:s3:arn`. XML's own prefixes name fields.
 fn is_variable(key: &str) -> bool {
     key.contains(':') && !key.starts_with("xsi:") && !key.starts_with("xmlns")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::parse::Parser;
-
-    fn observe(records: &str) -> Observed {
-        let mut tree = Tree::default();
-        let mut texts = Texts::default();
-        let field = FieldText { start: 0, kept: texts.keep(records.as_bytes()) };
-        Parser::default()
-            .parse(records.as_bytes(), 0..records.len(), |mut cursor, count| {
-                for row in 0..count {
-                    tree.shred(&mut cursor, &mut texts, field, row as u32);
-                    cursor.end_entry();
-                }
-            })
-            .unwrap();
-        tree.observed(&texts)
-    }
-
-    fn hive(records: &str) -> String {
-        observe(records).resolve().map_or("nothing".to_owned(), |kind| kind.hive_type())
-    }
-
-    #[test]
-    fn the_oddities_of_real_data_get_a_kind() {
-        for (records, want) in [
-            (r#"{"bytesOut":0.0},{"bytesOut":931}"#, "struct<bytesout:bigint>"),
-            (r#"{"x":0.5},{"x":1}"#, "struct<x:double>"),
-            (r#"{"maxResults":5},{"maxResults":"5"}"#, "struct<maxresults:string>"),
-            (r#"{"policy":"{}"},{"policy":[]},{"policy":{"a":1}}"#, "struct<policy:string>"),
-            (r#"{"Tagging":{"a":"b"},"tagging":""}"#, "struct<tagging:struct<a:string>>"),
-            (r#"{"x-amz-acl":["private"]}"#, "struct<x_amz_acl:array<string>>"),
-            (r#"{"a":{}},{"b":[]},{"c":null}"#, "nothing"),
-            (
-                r#"{"s":[{"i":[{"k":true}]},{}]}"#,
-                "struct<s:array<struct<i:array<struct<k:boolean>>>>>",
-            ),
-            (r#"{"n":18446744073709551616}"#, "struct<n:double>"),
-            (r#"{"tags":{"arn:aws:s3:::b":"x"}}"#, "struct<tags:string>"),
-            (r#"{"tags":{"team":"x"}},{"tags":{"env":"y"}}"#, "struct<tags:string>"),
-            (r#"{"condition":{"aws:SourceIp":"x"}}"#, "struct<condition:string>"),
-            (r#"{"grantee":{"xsi:type":"x"}}"#, "struct<grantee:struct<xsi_type:string>>"),
-        ] {
-            assert_eq!(hive(records), want, "{records}");
-        }
-    }
-
-    #[test]
-    fn an_object_with_very_many_keys_is_taken_for_a_map() {
-        let keys: Vec<_> = (0..=MAX_KEYS).map(|i| format!(r#""key{i}":1"#)).collect();
-        let seen = observe(&format!(r#"{{"m":{{{}}}}}"#, keys.join(",")));
-        let field = seen.fields[0].resolve().unwrap();
-        assert_eq!(field.kind, Kind::Text);
-        assert_eq!(field.why.as_deref(), Some("more than 200 different keys"));
-    }
-
-    #[test]
-    fn spellings_that_share_a_column_are_kept() {
-        let seen = observe(r#"{"cIDRIP":"a"},{"cidrIp":"b"}"#);
-        assert_eq!(seen.fields[0].name, "cidrip");
-        assert_eq!(seen.fields[0].spellings, ["cIDRIP", "cidrIp"]);
-    }
 }

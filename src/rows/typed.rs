@@ -3,9 +3,10 @@
 
 use crate::parse::{Cursor, ScalarKind, escape_json};
 use crate::rows::extra::{Extra, Step};
+use crate::rows::node::{ListAt, ObjectAt, ScalarAt};
 use crate::rows::repeats::Given;
 use crate::rows::text::{Cell, Span, Texts, content};
-use crate::rows::tree::{ListAt, ObjectAt, ScalarAt, Tree};
+use crate::rows::tree::Tree;
 use crate::schema::{Field, Kind};
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;

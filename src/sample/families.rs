@@ -44,11 +44,23 @@ pub(super) fn write_insight(
     if by_error {
         put!(out, ",\"errorCode\":\"AccessDenied\"");
     }
+    write_insight_context(out, account, &mut dice, ended.then_some(minutes));
+    put!(out, "},\"eventCategory\":\"Insight\"}");
+}
+
+/// Appends the statistics of an insight and whom they are attributed to; `minutes` is how long an
+/// insight took that has ended.
+fn write_insight_context(
+    out: &mut Vec<u8>,
+    account: &Account,
+    dice: &mut Dice,
+    minutes: Option<u64>,
+) {
     put!(out, ",\"insightContext\":{\"statistics\":{\"baseline\":{\"average\":");
     put!(out, dice.pick(&["8.82145E-5", "0.0125", "1.0"]), "},\"insight\":{\"average\":");
     put_number(out, dice.between(1, 60));
     put!(out, ".", dice.pick(&["6", "25", "0"]), "}");
-    if ended {
+    if let Some(minutes) = minutes {
         put!(out, ",\"insightDuration\":");
         put_number(out, minutes);
     }
@@ -74,7 +86,7 @@ pub(super) fn write_insight(
         put_number(out, dice.between(0, 20));
         put!(out, ".6}],\"baseline\":[]}");
     }
-    put!(out, "]}},\"eventCategory\":\"Insight\"}");
+    put!(out, "]}");
 }
 
 /// Appends an aggregated event: no `eventTime`, and ids spelled in their own way.

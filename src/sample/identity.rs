@@ -263,17 +263,7 @@ fn assumed_role(out: &mut Vec<u8>, scene: &mut Scene<'_>, minor: u32) -> Origin 
     let role = ROLES[member];
     let (id, partition) = (&scene.account.id, scene.account.partition);
     let human = matches!(role, "Admin" | "ReadOnly" | "SecurityAudit");
-    let mut session = Vec::with_capacity(40);
-    if human {
-        put!(session, PEOPLE[scene.dice.below(16) as usize], "@example.com");
-    } else if member.is_multiple_of(3) {
-        put!(session, "i-0");
-        let instance = mix(scene.account.seed, 500 + u64::from(scene.dice.below(60)));
-        put_letters(&mut session, &mut Dice::new(instance), 16, b"0123456789abcdef");
-    } else {
-        put!(session, role, "-session-");
-        put_number(&mut session, scene.dice.between(1, 40));
-    }
+    let session = role_session(scene, member, human);
     put!(out, "{\"type\":\"AssumedRole\",\"principalId\":\"");
     put_principal(out, scene, "AROA", 64 + member as u64, 17);
     put!(out, ":", session, "\",\"arn\":\"arn:", partition, ":sts::", id, ":assumed-role/", role);
@@ -284,20 +274,7 @@ fn assumed_role(out: &mut Vec<u8>, scene: &mut Scene<'_>, minor: u32) -> Origin 
     put_principal(out, scene, "AROA", 64 + member as u64, 17);
     put!(out, "\",\"arn\":\"arn:", partition, ":iam::", id, ":role/", role);
     put!(out, "\",\"accountId\":\"", id, "\",\"userName\":\"", role, "\"},");
-    if scene.dice.chance(600) {
-        put!(out, "\"webIdFederationData\":{\"federatedProvider\":\"arn:", partition, ":iam::", id);
-        put!(out, ":oidc-provider/");
-        put_issuer(out, scene);
-        put!(out, "\",\"attributes\":{");
-        if scene.dice.chance(6000) {
-            let issuer = "oidc.eks.amazonaws.com:";
-            put!(out, "\"", issuer, "aud\":\"sts.amazonaws.com\",\"", issuer, "sub\":\"");
-            put!(out, "system:serviceaccount:apps:", PEOPLE[member], "\"");
-        }
-        put!(out, "}},");
-    } else if minor < 9 {
-        put!(out, "\"webIdFederationData\":{},");
-    }
+    put_web_federation(out, scene, member, minor);
     put_session_times(out, scene);
     if member.is_multiple_of(3) && !human {
         put!(
@@ -326,4 +303,39 @@ fn assumed_role(out: &mut Vec<u8>, scene: &mut Scene<'_>, minor: u32) -> Origin 
     }
     put!(out, "}");
     origin
+}
+
+/// The name of a role's session: a person's, an instance's or a program's.
+fn role_session(scene: &mut Scene<'_>, member: usize, human: bool) -> Vec<u8> {
+    let mut session = Vec::with_capacity(40);
+    if human {
+        put!(session, PEOPLE[scene.dice.below(16) as usize], "@example.com");
+    } else if member.is_multiple_of(3) {
+        put!(session, "i-0");
+        let instance = mix(scene.account.seed, 500 + u64::from(scene.dice.below(60)));
+        put_letters(&mut session, &mut Dice::new(instance), 16, b"0123456789abcdef");
+    } else {
+        put!(session, ROLES[member], "-session-");
+        put_number(&mut session, scene.dice.between(1, 40));
+    }
+    session
+}
+
+/// Appends `webIdFederationData`, of which few sessions have any.
+fn put_web_federation(out: &mut Vec<u8>, scene: &mut Scene<'_>, member: usize, minor: u32) {
+    let (id, partition) = (&scene.account.id, scene.account.partition);
+    if scene.dice.chance(600) {
+        put!(out, "\"webIdFederationData\":{\"federatedProvider\":\"arn:", partition, ":iam::", id);
+        put!(out, ":oidc-provider/");
+        put_issuer(out, scene);
+        put!(out, "\",\"attributes\":{");
+        if scene.dice.chance(6000) {
+            let issuer = "oidc.eks.amazonaws.com:";
+            put!(out, "\"", issuer, "aud\":\"sts.amazonaws.com\",\"", issuer, "sub\":\"");
+            put!(out, "system:serviceaccount:apps:", PEOPLE[member], "\"");
+        }
+        put!(out, "}},");
+    } else if minor < 9 {
+        put!(out, "\"webIdFederationData\":{},");
+    }
 }

@@ -1,7 +1,7 @@
 //! The schema lock: the nested columns of a lake, which only ever grow at the end.
 //!
 //! A locked field never changes its kind or its place; new fields go to the end of their struct, at
-//! every level, because readers refuse anything else on old partitions (FACTS.md B2). What does not
+//! every level, because readers refuse anything else on old partitions (docs/aws-facts.md A11). What does not
 //! fit a budget is left out and listed with the reason.
 
 use crate::error::{Error, ErrorKind, Result};

@@ -313,7 +313,7 @@ pub fn hive_type(role: &Role) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// CONTRACT.md, written down a second time so that a change of the code is a change here.
+    /// docs/columns.md, written down a second time so that a change of the code is a change here.
     #[test]
     fn the_contract_columns_have_their_names_types_and_order() {
         let wanted = "eventversion useridentity eventtime eventsource eventname awsregion \

@@ -1,7 +1,7 @@
 //! Archives as people download them: members are streamed, nothing is unpacked to disk.
 
 use crate::decode::{Caps, Counting, GzipMembers};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{Folder, parse};
 use crate::source::read_ahead::ReadAhead;
 use crate::source::zip_members::zip_members;
@@ -117,6 +117,9 @@ pub(super) fn damaged(err: impl std::error::Error + Send + Sync + 'static) -> Er
         let io = err.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         if let Some(ours) = io.and_then(|err| err.downcast_ref::<Error>()) {
             return Error::new(ours.kind(), ours.to_string());
+        }
+        if err.downcast_ref::<std::io::Error>().is_some_and(|err| err.raw_os_error().is_some()) {
+            return Error::new(ErrorKind::Io, format!("cannot be read: {err}"));
         }
         cause = err.source();
     }

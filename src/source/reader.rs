@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use tokio::runtime::Handle;
 
-/// What one request fetches (FACTS.md E3).
+/// What one request fetches (docs/aws-facts.md A19).
 const BLOCK: u64 = 8 << 20;
 
 /// Something that is read like a file.

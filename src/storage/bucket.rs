@@ -6,6 +6,7 @@
 
 use crate::aws::{Aws, AwsOptions, error_code, failed, kind_of, refused};
 use crate::error::{Error, ErrorKind, Result};
+use crate::storage::checksum::{Checksums, Keeping, MODE};
 use crate::storage::fence::Leased;
 use crate::storage::{DEFAULT_LEASE, Put};
 use async_trait::async_trait;
@@ -17,23 +18,25 @@ use aws_sdk_s3::types::{
     Delete, ObjectIdentifier, ObjectStorageClass, OptionalObjectAttributes, RequestPayer,
 };
 use bytes::Bytes;
+use futures::StreamExt;
 use object_store::ClientOptions;
 use object_store::aws::{
     AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, S3ConditionalPut,
 };
 use object_store::path::Path as Key;
 use object_store::{
-    CredentialProvider, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
-    RetryConfig, UpdateVersion,
+    CredentialProvider, GetOptions, GetRange, HeaderMap, HeaderValue, ObjectStore, ObjectStoreExt,
+    PutMode, PutOptions, RetryConfig, UpdateVersion,
 };
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell, Semaphore, SemaphorePermit};
 
 /// Requests in flight at once, unless an option says otherwise: about what saturates 10 Gb/s several
-/// times over, and far below the 5,500 GETs per second of one prefix (FACTS.md E1, E3).
+/// times over, and far below the 5,500 GETs per second of one prefix (docs/aws-facts.md A18, A19).
 pub const DEFAULT_REQUESTS: usize = 64;
 
 /// How long a request is tried again, unless an option says otherwise.
@@ -44,8 +47,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest silence in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often a body of another length than it should have is asked for.
-const TRIES_OF_A_LENGTH: u32 = 4;
+/// How often a body that is not the object's is asked for.
+const TRIES_OF_A_BODY: u32 = 4;
+/// The largest object that is read in parts from a store that sends all of it each time.
+const MOST_WITHOUT_RANGES: u64 = 256 << 20;
 /// Between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(15);
 
@@ -176,6 +181,10 @@ struct Inner {
     aws: Arc<Aws>,
     client: Client,
     store: Arc<AmazonS3>,
+    /// The same, which asks for checksums.
+    checked: Arc<AmazonS3>,
+    /// Whether the store is known to send all of an object that a part is asked of.
+    ignores_ranges: AtomicBool,
     requests: Arc<Semaphore>,
     options: S3Options,
 }
@@ -194,10 +203,14 @@ impl Bucket {
             Some(region) if aws.s3_endpoint().is_none() => region,
             _ => configured,
         };
+        let keeping = Keeping::default();
+        let store = |asks| object_store_of(aws, &s3.options, name, &region, &keeping, asks);
         let inner = Inner {
             name: name.to_owned(),
             client: client(aws, &region),
-            store: Arc::new(object_store_of(aws, &s3.options, name, &region)?),
+            store: Arc::new(store(false)?),
+            checked: Arc::new(store(true)?),
+            ignores_ranges: AtomicBool::new(false),
             region,
             aws: Arc::clone(aws),
             requests: Arc::clone(&s3.requests),
@@ -275,13 +288,14 @@ impl Bucket {
     /// # Errors
     /// `Unavailable` also when the object has another etag by now; `Denied`, `Io`.
     pub async fn get(&self, key: &str, etag: Option<&str>) -> Result<Option<Bytes>> {
-        self.get_any(key, etag, None).await
+        Ok(self.get_any(key, etag, None).await?.map(|(bytes, _)| bytes))
     }
 
     /// Returns the bytes at `key` that a listing has shown, all of them.
     ///
     /// # Errors
-    /// See [`Bucket::get`]; `Io` when the body is of another length whenever it is asked for.
+    /// See [`Bucket::get`]; `Io` when the body is of another length, or is not what its checksum says,
+    /// whenever it is asked for.
     pub async fn get_listed(&self, key: &str, etag: &str, size: u64) -> Result<Option<Bytes>> {
         self.get_exactly(key, Some(etag), None, size).await
     }
@@ -300,7 +314,7 @@ impl Bucket {
         self.get_exactly(key, etag, Some(range), length).await
     }
 
-    /// Asks again, [`TRIES_OF_A_LENGTH`] times, for what comes in another length.
+    /// Asks again, [`TRIES_OF_A_BODY`] times, for what comes in another length or as other bytes.
     async fn get_exactly(
         &self,
         key: &str,
@@ -309,18 +323,25 @@ impl Bucket {
         length: u64,
     ) -> Result<Option<Bytes>> {
         let mut pause = Duration::from_millis(200);
-        for attempt in 1..=TRIES_OF_A_LENGTH {
-            match self.get_any(key, etag, range.clone()).await? {
-                Some(bytes) if bytes.len() as u64 != length => {}
-                found => return Ok(found),
-            }
-            if attempt < TRIES_OF_A_LENGTH {
+        let mut wrong = "";
+        for attempt in 1..=TRIES_OF_A_BODY {
+            wrong = match self.get_any(key, etag, range.clone()).await? {
+                None => return Ok(None),
+                Some((_, said)) if said == Checksums::WRONG => OTHER_BYTES,
+                Some((bytes, _)) if bytes.len() as u64 != length => {
+                    "S3 answers with a body of another length than the listing says"
+                }
+                Some((bytes, said)) if range.is_none() && is_refuted(said, &bytes).await? => {
+                    OTHER_BYTES
+                }
+                Some((bytes, _)) => return Ok(Some(bytes)),
+            };
+            if attempt < TRIES_OF_A_BODY {
                 tokio::time::sleep(jittered(pause)).await;
                 pause *= 2;
             }
         }
-        let message = "the length of the response differs from the listing";
-        Err(Error::new(ErrorKind::Io, message).at("resource", self.address(key)))
+        Err(Error::new(ErrorKind::Io, wrong).at("resource", self.address(key)))
     }
 
     async fn get_any(
@@ -328,7 +349,7 @@ impl Bucket {
         key: &str,
         etag: Option<&str>,
         range: Option<Range<u64>>,
-    ) -> Result<Option<Bytes>> {
+    ) -> Result<Option<(Bytes, Checksums)>> {
         let what = self.address(key);
         self.patiently("s3:GetObject", &what, || async {
             let found = match canonical(key) {
@@ -338,9 +359,12 @@ impl Bucket {
                 None => return self.get_by_sdk(key, etag, range.clone()).await,
             };
             match found {
-                Ok(bytes) => Ok(Some(bytes)),
+                Ok(found) => Ok(Some(found)),
                 Err(object_store::Error::NotFound { .. }) => Ok(None),
                 Err(object_store::Error::Precondition { .. }) => Err(replaced(&what)),
+                Err(err) if is_too_large_to_skip(&err) => {
+                    Err(Error::new(ErrorKind::Io, IGNORES_RANGES).at("resource", &what))
+                }
                 Err(err) => Err(store_failed("s3:GetObject", &what, err)),
             }
         })
@@ -352,13 +376,53 @@ impl Bucket {
         path: &Key,
         etag: Option<&str>,
         range: Option<Range<u64>>,
-    ) -> object_store::Result<Bytes> {
-        let options = GetOptions {
-            if_match: etag.map(|etag| format!("\"{etag}\"")),
-            range: range.map(GetRange::Bounded),
-            ..GetOptions::default()
+    ) -> object_store::Result<(Bytes, Checksums)> {
+        let if_match = etag.map(|etag| format!("\"{etag}\""));
+        let Some(range) = range else {
+            let options = GetOptions { if_match, ..GetOptions::default() };
+            let found = self.0.checked.get_opts(path, options).await?;
+            let said = found.extensions.get::<Checksums>().copied().unwrap_or_default();
+            return Ok((found.bytes().await?, said));
         };
-        self.0.store.get_opts(path, options).await?.bytes().await
+        if !self.0.ignores_ranges.load(Ordering::Relaxed) {
+            let options = GetOptions {
+                if_match: if_match.clone(),
+                range: Some(GetRange::Bounded(range.clone())),
+                ..GetOptions::default()
+            };
+            match self.0.store.get_opts(path, options).await {
+                Err(err) if is_not_partial(&err) => {
+                    self.0.ignores_ranges.store(true, Ordering::Relaxed);
+                }
+                found => return Ok((found?.bytes().await?, Checksums::default())),
+            }
+        }
+        let options = GetOptions { if_match, ..GetOptions::default() };
+        Ok((self.get_part_of_all(path, options, range).await?, Checksums::default()))
+    }
+
+    /// Takes a part out of a whole body, for a store that answers so anyway.
+    async fn get_part_of_all(
+        &self,
+        path: &Key,
+        options: GetOptions,
+        range: Range<u64>,
+    ) -> object_store::Result<Bytes> {
+        let found = self.0.store.get_opts(path, options).await?;
+        if found.meta.size > MOST_WITHOUT_RANGES {
+            let source = IGNORES_RANGES.into();
+            return Err(object_store::Error::Generic { store: "S3", source });
+        }
+        let (mut body, mut at, mut out) = (found.into_stream(), 0, Vec::new());
+        while at < range.end
+            && let Some(bytes) = body.next().await
+        {
+            let bytes = bytes?;
+            let within = |place: u64| place.saturating_sub(at).min(bytes.len() as u64) as usize;
+            out.extend_from_slice(&bytes[within(range.start)..within(range.end)]);
+            at += bytes.len() as u64;
+        }
+        Ok(out.into())
     }
 
     async fn get_by_sdk(
@@ -366,7 +430,7 @@ impl Bucket {
         key: &str,
         etag: Option<&str>,
         range: Option<Range<u64>>,
-    ) -> Result<Option<Bytes>> {
+    ) -> Result<Option<(Bytes, Checksums)>> {
         let what = self.address(key);
         let request = self
             .0
@@ -375,12 +439,25 @@ impl Bucket {
             .bucket(&self.0.name)
             .key(key)
             .set_if_match(etag.map(|etag| format!("\"{etag}\"")))
-            .set_range(range.map(|r| format!("bytes={}-{}", r.start, r.end.saturating_sub(1))))
+            .set_range(
+                range.clone().map(|r| format!("bytes={}-{}", r.start, r.end.saturating_sub(1))),
+            )
             .set_request_payer(self.payer());
         match request.send().await {
-            Ok(found) => match found.body.collect().await {
-                Ok(bytes) => Ok(Some(bytes.into_bytes())),
-                Err(err) => {
+            Ok(found) => match (found.content_range.is_some(), found.body.collect().await) {
+                (is_part, Ok(bytes)) => {
+                    let bytes = bytes.into_bytes();
+                    let part = range.filter(|_| !is_part).map(|r| r.start as usize..r.end as usize);
+                    // A store may answer with all of it.
+                    let part = part.filter(|part| part.end <= bytes.len());
+                    let bytes = part.map_or(bytes.clone(), |part| bytes.slice(part));
+                    Ok(Some((bytes, Checksums::default())))
+                }
+                // The SDK asks for checksums and compares them by itself.
+                (_, Err(err)) if format!("{err:?}").contains("ChecksumMismatch") => {
+                    Ok(Some((Bytes::new(), Checksums::WRONG)))
+                }
+                (_, Err(err)) => {
                     let broken = Error::new(ErrorKind::Unavailable, "connection broke in a body");
                     Err(broken.at("resource", what).because(err))
                 }
@@ -428,7 +505,7 @@ impl Bucket {
 
     async fn get_now(&self, path: &Key) -> Result<Option<Bytes>> {
         match self.get_by_store(path, None, None).await {
-            Ok(bytes) => Ok(Some(bytes)),
+            Ok((bytes, _)) => Ok(Some(bytes)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(err) => Err(store_failed("s3:GetObject", &self.address(path.as_ref()), err)),
         }
@@ -627,6 +704,30 @@ fn jittered(pause: Duration) -> Duration {
     pause / 2 + pause / 2 * (nanos % 1000) / 1000
 }
 
+const OTHER_BYTES: &str = "S3 answers with other bytes than its checksum of the object says";
+
+const IGNORES_RANGES: &str = "the store sends all of an object when a part is asked for, so that an archive \
+     this large cannot be read there: copy it to a folder, or unpack it";
+
+async fn is_refuted(said: Checksums, body: &Bytes) -> Result<bool> {
+    if !said.is_slow(body) {
+        return Ok(said.refute(body));
+    }
+    let body = body.clone();
+    let refuted = tokio::task::spawn_blocking(move || said.refute(&body));
+    refuted.await.map_err(|err| Error::new(ErrorKind::Bug, "a task panicked").because(err))
+}
+
+/// Whether a store has answered with all of an object when a part was asked for; `object_store` has no
+/// type for it.
+fn is_not_partial(err: &object_store::Error) -> bool {
+    err.to_string().contains("non-partial response")
+}
+
+fn is_too_large_to_skip(err: &object_store::Error) -> bool {
+    matches!(err, object_store::Error::Generic { source, .. } if source.to_string() == IGNORES_RANGES)
+}
+
 fn replaced(what: &str) -> Error {
     Error::new(ErrorKind::Unavailable, "object was replaced while it was read; run again")
         .at("object", what)
@@ -752,10 +853,19 @@ fn object_store_of(
     options: &S3Options,
     name: &str,
     region: &str,
+    keeping: &Keeping,
+    asks_checksums: bool,
 ) -> Result<AmazonS3> {
     // Attempts are repeated in one place, which confirms the lease before each.
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+    let (mode, enabled) = MODE;
+    let mode = asks_checksums.then_some((mode, HeaderValue::from_static(enabled)));
+    let headers = mode.into_iter().fold(HeaderMap::new(), |mut headers, (name, value)| {
+        headers.insert(name, value);
+        headers
+    });
     let clients = ClientOptions::new()
+        .with_default_headers(headers)
         .with_timeout(REQUEST_TIMEOUT)
         .with_read_timeout(READ_TIMEOUT)
         .with_connect_timeout(CONNECT_TIMEOUT)
@@ -770,6 +880,7 @@ fn object_store_of(
         // DeleteObjects answers 200 and hides in the body, per key, that it is not allowed.
         .with_disable_bulk_delete(true)
         .with_retry(retry)
+        .with_http_connector(keeping.clone())
         .with_client_options(clients);
     builder = match &options.encryption {
         Encryption::BucketDefault => builder,

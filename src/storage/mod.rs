@@ -6,6 +6,7 @@
 //! it is the manifest that says that they count.
 
 mod bucket;
+mod checksum;
 mod durable;
 mod fence;
 mod folder;

@@ -44,7 +44,7 @@ use partial::Rest;
 pub use partial::{ConvertedObject, ConvertedUnit, Partial, Wants};
 use row::{Fingerprint, Row};
 use serde::Serialize;
-use source_files::{Found, SourceFile};
+use source_files::{Found, Limits, SourceFile};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -54,6 +54,8 @@ pub const DEFAULT_TABLE: &str = "cloudtrail";
 pub const DEFAULT_MAX_DIFFERENCES: usize = 20;
 /// The largest object that is read unless told otherwise, unpacked: 1 GiB.
 pub const DEFAULT_MAX_OBJECT_SIZE: u64 = 1 << 30;
+/// Bytes of an unpacked object for each byte of it, unless an option says otherwise.
+pub const DEFAULT_MAX_RATIO: u64 = 400;
 
 /// How many files of a bucket are asked for at once unless told otherwise.
 pub const DEFAULT_READS_AHEAD: usize = 64;
@@ -90,6 +92,9 @@ pub struct VerifyOptions {
     pub duplicates: DuplicateRule,
     /// Bytes of an unpacked object above which it is quarantined; [`DEFAULT_MAX_OBJECT_SIZE`].
     pub max_object_size: u64,
+    /// Bytes of an unpacked object for each byte of it that is stored, above which it is quarantined, as
+    /// far as it is over 1 MiB; [`DEFAULT_MAX_RATIO`].
+    pub max_ratio: u64,
     /// Records the converter reports as quarantined: object name, and the byte of the unpacked
     /// object where the record begins.
     ///
@@ -113,6 +118,7 @@ impl VerifyOptions {
             max_differences: DEFAULT_MAX_DIFFERENCES,
             duplicates: DuplicateRule::default(),
             max_object_size: DEFAULT_MAX_OBJECT_SIZE,
+            max_ratio: DEFAULT_MAX_RATIO,
             set_aside: HashSet::new(),
             partial: None,
         }
@@ -411,19 +417,18 @@ impl<'a> Comparison<'a> {
             return Ok(tally);
         }
         let mut row = Row::default();
-        let read =
-            source_files::read_objects(file, opening, self.options.max_object_size, &mut |found| {
-                match found {
-                    Found::SetAside => tally.objects_set_aside += 1,
-                    Found::Object { name, own, text } => {
-                        tally.objects_read += 1;
-                        let folder = contract::folder(&name[own..]);
-                        if folder != Folder::Ignored {
-                            tally.set_aside += self.object(&name, &text, folder, &mut row, each);
-                        }
-                    }
+        let &VerifyOptions { max_object_size, max_ratio, .. } = self.options;
+        let limits = Limits { max_object_size, max_ratio };
+        let read = source_files::read_objects(file, opening, limits, &mut |found| match found {
+            Found::SetAside => tally.objects_set_aside += 1,
+            Found::Object { name, own, text } => {
+                tally.objects_read += 1;
+                let folder = contract::folder(&name[own..]);
+                if folder != Folder::Ignored {
+                    tally.set_aside += self.object(&name, &text, folder, &mut row, each);
                 }
-            });
+            }
+        });
         match read {
             // One object that may not be read must not keep the others from being compared.
             Err(err) if matches!(err.kind(), ErrorKind::Denied | ErrorKind::Io) => {

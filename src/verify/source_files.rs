@@ -11,6 +11,7 @@ use super::files::{Files, Opening, Place, Placed, no_buckets};
 use super::gzip::Members;
 use crate::error::{Error, Result};
 use crate::location::Location;
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -20,6 +21,41 @@ use walkdir::WalkDir;
 const ARCHIVE_LEVELS: usize = 5;
 /// As many bytes as decide what a stream is: a tar's first header.
 const PEEK_BYTES: u64 = 512;
+/// A ratio says nothing of less text than this.
+const LEAST_LIMIT: u64 = 1 << 20;
+/// After so many bytes of text its limit is looked at.
+const STEP: u64 = 1 << 20;
+
+/// What is set aside for its size, as the lake was made with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Bytes of text of an object.
+    pub(super) max_object_size: u64,
+    /// Bytes of text for each byte that is stored.
+    pub(super) max_ratio: u64,
+}
+
+impl Limits {
+    fn of(&self, stored: u64) -> u64 {
+        let by_ratio = stored.saturating_mul(self.max_ratio.max(1)).max(LEAST_LIMIT);
+        self.max_object_size.min(by_ratio)
+    }
+
+    /// Reads a text of what takes `stored` bytes, as far as it is read; nothing when it is damaged or over
+    /// a limit.
+    fn text(&self, mut reader: impl Read, stored: &dyn Fn() -> u64) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        loop {
+            let count = reader.by_ref().take(STEP).read_to_end(&mut text).ok()?;
+            if text.len() as u64 > self.of(stored()) {
+                return None;
+            }
+            if count == 0 {
+                return Some(text);
+            }
+        }
+    }
+}
 
 /// One file below a source.
 #[derive(Debug)]
@@ -155,20 +191,21 @@ pub(super) enum Found {
 pub(super) fn read_objects(
     file: &SourceFile,
     opening: Opening<'_>,
-    max_object_size: u64,
+    limits: Limits,
     each: &mut dyn FnMut(Found),
 ) -> Result<()> {
     let mut opened = opening.source().map_err(|err| err.at("object", &file.key))?;
-    let mut unpacker = Unpacker { max_object_size, each };
+    let mut unpacker = Unpacker { limits, each };
     let mut head = Vec::new();
     let started = opened
         .by_ref()
         .take(PEEK_BYTES)
         .read_to_end(&mut head)
-        .and_then(|_| opened.seek(SeekFrom::Start(0)));
+        .and_then(|_| opened.seek(SeekFrom::End(0)))
+        .and_then(|size| opened.seek(SeekFrom::Start(0)).map(|_| size));
     match started {
         Ok(_) if is_zip(&head) => unpacker.zip(&file.key, &mut opened, 0),
-        Ok(_) => unpacker.stream(&file.key, 0, &mut opened, 0),
+        Ok(size) => unpacker.stream(&file.key, 0, &mut opened, 0, Packed(&|| size, None)),
         Err(err) => {
             let err = Error::io("cannot read source file", err).at("object", &file.key);
             return Err(opened.failure().unwrap_or(err));
@@ -202,15 +239,27 @@ fn is_hidden_member(path: &str) -> bool {
     parts.any(|part| part.starts_with(['.', '_']) && part != "." && part != "..")
 }
 
+/// How many bytes a stream takes where it is stored, as far as it is read; and if it comes out of gzip, how
+/// many of those have been decoded.
+#[derive(Clone, Copy)]
+struct Packed<'p>(&'p dyn Fn() -> u64, Option<&'p Cell<u64>>);
+
 struct Unpacker<'a> {
-    max_object_size: u64,
+    limits: Limits,
     each: &'a mut dyn FnMut(Found),
 }
 
 impl Unpacker<'_> {
     /// Opens a stream by its first bytes; a damaged or too deeply nested one is quarantined. `own`
     /// is where the object's own name starts in `name`.
-    fn stream(&mut self, name: &str, own: usize, reader: &mut dyn Read, level: usize) {
+    fn stream(
+        &mut self,
+        name: &str,
+        own: usize,
+        reader: &mut dyn Read,
+        level: usize,
+        Packed(stored, decoded): Packed<'_>,
+    ) {
         let mut head = Vec::new();
         if level > ARCHIVE_LEVELS || reader.take(PEEK_BYTES).read_to_end(&mut head).is_err() {
             return (self.each)(Found::SetAside);
@@ -218,35 +267,45 @@ impl Unpacker<'_> {
         let is_gzip = head.starts_with(&[0x1f, 0x8b]);
         let is_tar = is_tar(&head);
         let is_zip = is_zip(&head);
-        let mut whole = Cursor::new(head).chain(reader);
+        let whole = Cursor::new(head).chain(reader);
         if is_gzip {
             let mut members = Members::new(whole);
-            self.stream(name, own, &mut members, level + 1);
+            let consumed = members.consumed();
+            let packed = Packed(stored, Some(&*consumed));
+            self.stream(name, own, &mut members, level + 1, packed);
         } else if is_tar {
-            self.tar(name, whole, level);
+            self.tar(name, whole, level, decoded);
         } else {
-            let mut text = Vec::new();
-            let read =
-                (&mut whole).take(self.max_object_size.saturating_add(1)).read_to_end(&mut text);
-            if read.is_err() || text.len() as u64 > self.max_object_size {
-                (self.each)(Found::SetAside);
-            } else if is_zip {
-                self.zip(name, Cursor::new(text), level);
-            } else {
-                (self.each)(Found::Object { name: name.to_owned(), own, text });
+            match self.limits.text(whole, stored) {
+                None => (self.each)(Found::SetAside),
+                Some(text) if is_zip => self.zip(name, Cursor::new(text), level),
+                Some(text) => (self.each)(Found::Object { name: name.to_owned(), own, text }),
             }
         }
     }
 
-    fn member(&mut self, archive: &str, path: &str, reader: &mut dyn Read, level: usize) {
+    fn member(
+        &mut self,
+        archive: &str,
+        path: &str,
+        reader: &mut dyn Read,
+        level: usize,
+        stored: &dyn Fn() -> u64,
+    ) {
         if !is_hidden_member(path) {
             let own = archive.len() + "!/".len();
-            self.stream(&format!("{archive}!/{path}"), own, reader, level + 1);
+            self.stream(
+                &format!("{archive}!/{path}"),
+                own,
+                reader,
+                level + 1,
+                Packed(stored, None),
+            );
         }
     }
 
     /// Reads the files of a tar as far as possible; links are skipped.
-    fn tar(&mut self, name: &str, reader: impl Read, level: usize) {
+    fn tar(&mut self, name: &str, reader: impl Read, level: usize, decoded: Option<&Cell<u64>>) {
         let mut archive = tar::Archive::new(reader);
         let Ok(members) = archive.entries() else { return (self.each)(Found::SetAside) };
         for member in members {
@@ -256,10 +315,12 @@ impl Unpacker<'_> {
                 continue;
             }
             let path = String::from_utf8_lossy(&member.path_bytes()).into_owned();
-            if member.size() > self.max_object_size && !is_hidden_member(&path) {
+            let (size, start) = (member.size(), decoded.map_or(0, Cell::get));
+            let stored = || decoded.map_or(size, |decoded| decoded.get() - start);
+            if size > self.limits.max_object_size && !is_hidden_member(&path) {
                 (self.each)(Found::SetAside);
             } else {
-                self.member(name, &path, &mut member, level);
+                self.member(name, &path, &mut member, level, &stored);
             }
         }
     }
@@ -272,8 +333,8 @@ impl Unpacker<'_> {
             match archive.by_index(index) {
                 Ok(member) if member.is_dir() => {}
                 Ok(mut member) => {
-                    let path = member.name().to_owned();
-                    self.member(name, &path, &mut member, level);
+                    let (path, stored) = (member.name().to_owned(), member.compressed_size());
+                    self.member(name, &path, &mut member, level, &|| stored);
                 }
                 Err(_) => (self.each)(Found::SetAside),
             }

@@ -111,32 +111,38 @@ def test_a_tool_that_ends_with_an_error_has_no_times(scratch, tmp_path):
     assert "exit code 3: no" in (tmp_path / "out/README.md").read_text()
 
 
-def table(readme, runs, *options):
-    command = [sys.executable, "-B", COMPARE / "table.py", "--readme", readme, "--runs", runs]
+def table(runs, *options, pages):
+    command = [sys.executable, "-B", COMPARE / "table.py", "--runs", runs, "--page", *pages]
     return subprocess.run([*command, *options], capture_output=True, text=True, check=False)
 
 
-def test_the_table_of_the_newest_run_fills_the_readme(run, tmp_path):
-    readme, runs = tmp_path / "README.md", tmp_path / "runs"
-    readme.write_text("before\n<!-- bench:start -->\nold\n<!-- bench:end -->\nafter\n")
+def test_the_table_and_the_chart_of_the_newest_run_fill_the_pages(run, tmp_path):
+    readme, page, runs = tmp_path / "README.md", tmp_path / "docs/benchmarks.md", tmp_path / "runs"
+    page.parent.mkdir()
+    readme.write_text("before\n<!-- chart:start -->\nold\n<!-- chart:end -->\nafter\n")
+    page.write_text("before\n<!-- bench:start -->\nold\n<!-- bench:end -->\nafter\n")
     shutil.copytree(run, runs / "2026-11-25-here")
     (runs / "2025-01-01-there").mkdir()
     (runs / "2025-01-01-there/summary.md").write_text("older\n")
 
-    stale = table(readme, runs, "--check")
-    written = table(readme, runs)
-    fresh = table(readme, runs, "--check")
+    stale = table(runs, "--check", pages=[readme, page])
+    written = table(runs, pages=[readme, page])
+    fresh = table(runs, "--check", pages=[readme, page])
 
     assert (stale.returncode, written.returncode, fresh.returncode) == (1, 0, 0)
+    chart = "![Speed, memory and size](runs/2026-11-25-here/speed.svg)\n"
+    assert readme.read_text() == f"before\n<!-- chart:start -->\n{chart}<!-- chart:end -->\nafter\n"
     summary = (run / "summary.md").read_text()
-    assert readme.read_text() == (f"before\n<!-- bench:start -->\n{summary}<!-- bench:end -->\nafter\n")
+    assert "](README.md)" in summary
+    summary = summary.replace("](README.md)", "](../runs/2026-11-25-here/README.md)")
+    assert page.read_text() == f"before\n<!-- bench:start -->\n{summary}<!-- bench:end -->\nafter\n"
 
 
-def test_a_readme_without_markers_is_left_alone(run, tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text("no markers\n")
+def test_a_page_without_markers_is_left_alone(run, tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text("no markers\n")
 
-    done = table(readme, run.parent)
+    done = table(run.parent, pages=[page])
 
     assert done.returncode == 1 and "lacks the markers" in done.stderr
-    assert readme.read_text() == "no markers\n"
+    assert page.read_text() == "no markers\n"

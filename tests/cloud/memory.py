@@ -1,63 +1,104 @@
 """How much memory a conversion takes: folders, and buckets that answer fast, slowly or with 503.
 
-    TRAILMILL_BIN=target/release/trailmill python tests/cloud/memory.py --size 500MB
+    TRAILMILL_BIN=target/release/trailmill python tests/cloud/memory.py --size 20GB
 
-Makes a sample, uploads it to moto's server, converts it each way with the same `--memory`, and prints the peak
-(VmHWM of the program), seconds and records. Exits with 1 where a bucket takes more than the folder does, by more
-than `--margin` MiB: what is fetched ahead and not yet parsed is an eighth of `--memory`, and the clients of S3
-take some 40 MiB. With a slow bucket, a large sample takes long: moto is Python.
+Makes a sample, serves it as a bucket, converts it each way with the same `--memory`, and prints the peak (VmHWM
+of the program), seconds and records. Data files in the bucket are counted and dropped. Exits with 1 where a
+bucket takes more than the folder does, by more than `--margin` MiB: what is fetched ahead and not yet parsed is
+an eighth of `--memory`, and the clients of S3 take some 40 MiB.
 """
 
 import argparse
-import concurrent.futures
 import json
 import random
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.parse
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conftest import BINARY, NO_CATALOG, _address, client, environment  # noqa: E402
-from faulty_proxy import EVERY, FaultyProxy, passes, status  # noqa: E402
+from conftest import BINARY, NO_CATALOG, environment  # noqa: E402
+from simulated_bucket import Handler, Lake, Server, error, listing, peak_of  # noqa: E402
 
 
-def peak_of(args, endpoint=None):
+class Shelf(Lake):
+    """A bucket of the files of a folder; its ETags are no MD5, as those of uploads in parts."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = Path(folder)
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        self.files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+        self.keys = list(self.files)
+
+    def tag(self, key):
+        return f'"{self.files[key]:032x}-1"'
+
+    def get(self, headers, key, _body):
+        if key not in self.files:
+            return error(404, "NoSuchKey")
+        body = (self.folder / key).read_bytes()
+        return 200, {"ETag": self.tag(key), "Last-Modified": "Wed, 01 Jan 2025 00:00:00 GMT"}, body
+
+    def _listed(self, query):
+        prefix = query.get("prefix", "")
+        after = query.get("continuation-token") or query.get("start-after", "")
+        keys = [key for key in self.keys if key.startswith(prefix) and key > after]
+        folders = {}
+        if query.get("delimiter"):
+            inner = [key for key in keys if "/" in key[len(prefix) :]]
+            folders = dict.fromkeys(key[: key.index("/", len(prefix)) + 1] for key in inner)
+            keys = [key for key in keys if "/" not in key[len(prefix) :]]
+        objects = [
+            f"<Contents><Key>{key}</Key><LastModified>2025-01-01T00:00:00.000Z</LastModified>"
+            f"<ETag>{self.tag(key).replace(chr(34), '&quot;')}</ETag><Size>{self.files[key]}</Size></Contents>"
+            for key in keys[:1000]
+        ]
+        names = [f"<CommonPrefixes><Prefix>{name}</Prefix></CommonPrefixes>" for name in folders]
+        return listing("source", prefix, objects, names, keys[999] if len(keys) > 1000 else None)
+
+
+class Buckets(Handler):
+    """The bucket `source`, and a lake in every other; with `is_slow`, as a store that is overloaded."""
+
+    source = lake = None
+    is_slow = False
+
+    def do_any(self):
+        path, _, query = self.path.partition("?")
+        bucket, _, key = urllib.parse.unquote(path[1:]).partition("/")
+        query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        is_data = (bucket == "source" and bool(key)) or key.endswith(".parquet")
+        if self.is_slow and is_data:
+            if random.random() < 1 / 3:
+                return self.tell(*error(503, "SlowDown"))
+            time.sleep(random.uniform(0.02, 0.2))
+        if not key and self.command == "HEAD":
+            return self.tell(200, {"x-amz-bucket-region": "us-east-1"}, b"")
+        if not key and self.command == "GET" and "list-type" not in query:
+            return self.tell(*error(403, "AccessDenied"))
+        store = self.source if bucket == "source" else self.lake
+        return self.tell(*store.answer(self, key, query, body))
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_any
+
+
+def measured(args, endpoint=None):
     """Runs the program; returns its peak in MiB, its seconds and its report."""
     began, peak = time.monotonic(), 0
     with tempfile.TemporaryFile() as out:
         run = subprocess.Popen([str(BINARY), *args], env=environment(endpoint), stdout=out)
-
-        # A zombie has no such line.
         while run.poll() is None:
-            for line in Path(f"/proc/{run.pid}/status").read_text().splitlines():
-                if line.startswith("VmHWM"):
-                    peak = max(peak, int(line.split()[1]) // 1024)
+            peak = max(peak, peak_of(run.pid) >> 20)
             time.sleep(0.005)
         assert run.returncode == 0, f"{args}: exit code {run.returncode}"
         out.seek(0)
         return peak, time.monotonic() - began, json.loads(out.read())
-
-
-def throttled(exchange):
-    """A third of the requests is told to come back later; the others take their time."""
-    if random.random() < 1 / 3:
-        return status(503, "SlowDown")(exchange)
-    time.sleep(random.uniform(0.02, 0.2))
-    return passes(exchange)
-
-
-def upload(s3, folder, bucket):
-    s3.create_bucket(Bucket=bucket)
-    files = [path for path in Path(folder).rglob("*") if path.is_file()]
-
-    def put(path):
-        s3.put_object(Bucket=bucket, Key=path.relative_to(folder).as_posix(), Body=path.read_bytes())
-
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        list(pool.map(put, files))
 
 
 def main():
@@ -65,37 +106,26 @@ def main():
     parser.add_argument("--size", default="200MB", help="JSON to convert")
     parser.add_argument("--memory", default="256MB", help="what the program is given")
     parser.add_argument("--margin", type=int, default=100, help="MiB that a bucket may take more")
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as work, tempfile.TemporaryFile("w+") as log:
+    args, more = parser.parse_known_args()
+    with tempfile.TemporaryDirectory() as work:
         logs = f"{work}/logs"
-        subprocess.run([BINARY, "sample", logs, "--size", args.size, "-q"], check=True)
-        server = subprocess.Popen(
-            [sys.executable, "-B", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            endpoint = _address(server, log)
-            s3 = client("s3", endpoint)
-            upload(s3, logs, "source")
-            s3.create_bucket(Bucket="lakes")
-            proxy = FaultyProxy(endpoint)
-            proxy.on("GetObject", "source/", throttled, count=EVERY)
-            proxy.on("PutObject", r"\.parquet$", throttled, count=EVERY)
-            options = [*NO_CATALOG, "--report", "json", "-q", "--memory", args.memory]
-            peaks = {}
-            for name, source, lake, at in [
-                ("folder to folder", logs, f"{work}/lake", None),
-                ("bucket to bucket", "s3://source", "s3://lakes/fast", endpoint),
-                ("the same, throttled", "s3://source", "s3://lakes/slow", proxy.url),
-            ]:
-                peak, seconds, report = peak_of(["convert", source, lake, *options], at)
-                peaks[name] = peak
-                print(f"{name:20} {peak:5} MiB {seconds:7.1f} s {report['records_written']:9} records")
-                sys.stdout.flush()
-        finally:
-            server.terminate()
-            server.wait(10)
+        subprocess.run([BINARY, "sample", logs, "--size", args.size, "-q", *more], check=True)
+        options = [*NO_CATALOG, "--report", "json", "-q", "--memory", args.memory]
+        peaks, source = {}, Shelf(logs)
+        for name, is_slow in [("folder to folder", None), ("bucket to bucket", False), ("throttled", True)]:
+            if is_slow is None:
+                peak, seconds, report = measured(["convert", logs, f"{work}/lake", *options])
+            else:
+                lake = Lake(keeps=lambda key: not key.endswith(".parquet"))
+                kind = type("Kind", (Buckets,), {"source": source, "lake": lake, "is_slow": is_slow})
+                server = Server(("127.0.0.1", 0), kind)
+                threading.Thread(target=server.serve_forever, daemon=True).start()
+                endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+                peak, seconds, report = measured(["convert", "s3://source", "s3://lake/x", *options], endpoint)
+                server.shutdown()
+                server.server_close()
+            peaks[name] = peak
+            print(f"{name:17} {peak:5} MiB {seconds:7.1f} s {report['records_written']:9} records", flush=True)
     least = peaks["folder to folder"]
     return int(any(peak > least + args.margin for peak in peaks.values()))
 

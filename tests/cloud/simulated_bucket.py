@@ -345,7 +345,7 @@ class SimulatedBucket:
     def parts(self):
         """The units of the plans in the lake, a document at a time."""
         for key in sorted(key for key in self.lake.objects if "/parts/" in key):
-            yield json.loads(gzip.decompress(self.lake.objects[key][0]))
+            yield json.loads(gzip.decompress(self.lake.objects[key][0]))["entries"]
 
 
 class Measured(typing.NamedTuple):

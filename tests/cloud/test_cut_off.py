@@ -189,13 +189,13 @@ class World:
             elif code == 0:
                 break
         assert code == 0
-        self.run("sync", codes=None)
-        self.run("sync")
-        self.run("verify")
+        self.run("sync", codes=(0, 1))
         self.run("diff")
-        rows = sum(len(found) for found in self.lake.rows().values())
-        assert rows == 8 * self.objects, f"{rows} rows of {8 * self.objects} records"
+        if ALL:
+            self.run("verify")
+        # Every record has its eventid, so that the count and the ids are the whole proof.
         ids = [json.loads(row)[1]["eventid"] for found in self.lake.rows().values() for row in found]
+        assert len(ids) == 8 * self.objects, f"{len(ids)} rows of {8 * self.objects} records"
         assert len(set(ids)) == len(ids), "doubled rows"
         assert self.lake.intents() == []
 
@@ -288,8 +288,6 @@ def test_a_writer_that_was_cut_off_changes_nothing_when_it_comes_back(new_world,
     if not ALL:
         # Each kind of request has one of its two fates.
         cases = [case for n, case in enumerate(cases) if n % 4 in (0, 3)]
-    if not ALL and command not in ("convert", "sync"):
-        cases = cases[::2]
 
     def outcome(case):
         try:

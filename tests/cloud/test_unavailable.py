@@ -1,8 +1,12 @@
 """Objects that cannot be read: the others are converted, and these are tried again in the next run."""
 
+import io
+import json
 import os
 import re
 import subprocess
+import tarfile
+import zipfile
 
 import faulty_proxy as faults
 import pytest
@@ -72,6 +76,14 @@ def short(exchange):
 def xml_with_200(exchange):
     """Sends an error as a body, with 200."""
     exchange.answer(200, "InternalError")
+
+
+def other_bytes(exchange):
+    """Sends a body of the right length with one other byte in a name."""
+    answer = exchange.forward()
+    at = len(answer.body) // 2
+    answer.body = answer.body[:at] + bytes([answer.body[at] ^ 1]) + answer.body[at + 1 :]
+    exchange.send(answer)
 
 
 FAULTS = {
@@ -222,6 +234,115 @@ def test_a_body_that_is_cut_short_once_is_asked_for_again(world):
     assert rule.hits == 2 and world.written() == 10 * RECORDS
 
 
+def text(n):
+    """A log object that is not compressed, whose middle may be changed and stays JSON."""
+    records = [record(n * RECORDS + at, userAgent="a" * 400) for at in range(RECORDS)]
+    return json.dumps({"Records": records}).encode()
+
+
+def old(exchange):
+    """Answers as for an object that was put before S3 had a CRC of each."""
+    answer = exchange.forward()
+    is_crc = lambda header: header[0].lower().startswith("x-amz-checksum-")
+    answer.headers = [header for header in answer.headers if not is_crc(header)]
+    exchange.forward = lambda: answer
+    return exchange
+
+
+# How an object is made and put, and whether S3 has a CRC of it: boto3 gives one.
+CHECKSUMS = {
+    "MD5, text": (text, {}, False),
+    "MD5, SSE-S3, text": (text, {"ServerSideEncryption": "AES256"}, False),
+    "CRC32, text": (text, {}, True),
+    "CRC32, SSE-KMS, text": (text, {"ServerSideEncryption": "aws:kms"}, True),
+    "CRC32, gzip": (body, {}, True),
+}
+
+
+@pytest.mark.parametrize("name", CHECKSUMS)
+def test_a_body_with_another_byte_is_never_taken(world, name):
+    make, options, has_crc = CHECKSUMS[name]
+    odd = log_key("odd.json")
+    world.s3.put_object(Bucket=world.bucket, Key=odd, Body=make(20), **options)
+    fault = other_bytes if has_crc else lambda exchange: other_bytes(old(exchange))
+    rule = world.refuse(fault, odd)
+
+    first = world.convert(codes=(1,)).report
+
+    assert (first["objects_unavailable"], first["objects_quarantined"]) == (1, 0)
+    assert world.written() == 10 * RECORDS and rule.hits == 4
+    assert "checksum" in world.set_aside()[0]["reason"]
+    world.proxy.clear()
+    world.convert()
+    assert world.written() == 11 * RECORDS and world.set_aside() == []
+    world.verify((0,))
+
+
+def test_a_body_with_another_byte_is_asked_for_again(world):
+    odd = log_key("odd.json")
+    world.s3.put_object(Bucket=world.bucket, Key=odd, Body=text(20))
+    world.refuse(other_bytes, odd, count=2)
+    assert world.convert().report["objects_unavailable"] == 0
+    assert world.written() == 11 * RECORDS
+    world.verify((0,))
+
+
+@pytest.mark.parametrize("encryption", ["aws:kms", "aws:kms:dsse"])
+def test_an_etag_of_an_object_under_kms_is_no_checksum(world, encryption):
+    odd = log_key("odd.json")
+    world.s3.put_object(Bucket=world.bucket, Key=odd, Body=text(20), ServerSideEncryption="aws:kms")
+
+    def of_kms(exchange):
+        answer = old(exchange).forward()
+        names = ("x-amz-server-side-encryption",)
+        answer.headers = [header for header in answer.headers if header[0].lower() not in names]
+        answer.headers.append((names[0], encryption))
+        # The ETag is not what these bytes come to.
+        answer.body = answer.body.replace(b"aaaaaaaa", b"aaaabaaa", 1)
+        exchange.send(answer)
+
+    world.refuse(of_kms, odd)
+    world.convert()
+    assert world.written() == 11 * RECORDS
+
+
+def test_a_body_of_an_object_put_in_parts_is_taken(world):
+    odd = log_key("odd.json")
+    place = {"Bucket": world.bucket, "Key": odd}
+    upload = world.s3.create_multipart_upload(**place)["UploadId"]
+    part = world.s3.upload_part(**place, UploadId=upload, PartNumber=1, Body=text(20))
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    world.s3.complete_multipart_upload(**place, UploadId=upload, MultipartUpload=parts)
+    world.convert()
+    assert world.written() == 11 * RECORDS
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tgz"])
+def test_an_archive_in_a_store_that_ignores_ranges_is_read(world, kind):
+    packed = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(packed, "w") as archive:
+            # More than a block, so that parts are taken from the middle.
+            archive.writestr("_padding", os.urandom(9 << 20))
+            archive.writestr("a.json.gz", body(50))
+    else:
+        with tarfile.open(fileobj=packed, mode="w:gz" if kind == "tgz" else "w") as archive:
+            member = tarfile.TarInfo("a.json.gz")
+            member.size = len(body(50))
+            archive.addfile(member, io.BytesIO(body(50)))
+    world.s3.put_object(Bucket=world.bucket, Key=f"more.{kind}", Body=packed.getvalue())
+
+    def whole(exchange):
+        del exchange.handler.headers["Range"]
+        exchange.send(exchange.forward())
+
+    rule = world.refuse(whole, f"more.{kind}")
+    done = world.convert()
+    assert rule.hits > 1 and done.seconds < 60
+    assert world.written() == 11 * RECORDS
+    world.verify((0,))
+
+
 def test_verify_says_what_it_could_not_read(world):
     world.refuse(DENIED)
     world.convert(codes=(1,))
@@ -234,9 +355,6 @@ def test_verify_says_what_it_could_not_read(world):
 
 
 def test_an_archive_that_cannot_be_read_is_left_out(world, tmp_path):
-    import io
-    import zipfile
-
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("a.json.gz", body(50))

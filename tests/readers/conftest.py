@@ -1,7 +1,7 @@
 """Lakes to read: a made-up archive, the same as one wide partition, and real logs if there are any.
 
 Settings from the environment: TRAILMILL_BIN, the program (default: target/debug/trailmill);
-TRAILMILL_REAL_LOGS, a folder of real logs (default: ../shared/data/real, passed over if absent).
+TRAILMILL_REAL_LOGS, a folder of real logs (default: none, and what needs them is skipped).
 """
 
 import functools
@@ -21,7 +21,7 @@ import source  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("TRAILMILL_BIN", ROOT / "target/debug/trailmill")).resolve()
-REAL = Path(os.environ.get("TRAILMILL_REAL_LOGS", ROOT / "../shared/data/real")).resolve()
+REAL = os.environ.get("TRAILMILL_REAL_LOGS")
 
 
 def pytest_sessionstart(session):
@@ -109,9 +109,11 @@ def wide(folder):
 @pytest.fixture(scope="session")
 def real(folder):
     """Real logs that other people published; not part of this repository."""
-    if not REAL.is_dir():
-        pytest.skip(f"no real logs at {REAL}")
-    return Lake(REAL, folder / "real")
+    if not REAL:
+        pytest.skip("TRAILMILL_REAL_LOGS names no folder of real logs")
+    logs = Path(REAL).resolve()
+    assert logs.is_dir(), f"TRAILMILL_REAL_LOGS: there is no folder {logs}"
+    return Lake(logs, folder / "real")
 
 
 @pytest.fixture(scope="session", params=["sample", "real"])

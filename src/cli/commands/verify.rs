@@ -7,7 +7,7 @@ use crate::cli::identity::{Reach, say_identity};
 use crate::cli::machine::threads;
 use crate::cli::progress::with_progress;
 use crate::cli::report::{print, print_json};
-use crate::decode::DEFAULT_MAX_OBJECT_BYTES;
+use crate::decode::{DEFAULT_MAX_OBJECT_BYTES, DEFAULT_MAX_RATIO};
 use crate::engine::{DEFAULT_TABLE, Duplicates, Progress, runtime};
 use crate::error::Result;
 use crate::keys::parse as parse_layout;
@@ -59,6 +59,10 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "BYTES", default_value = mebibytes(ByteCount(DEFAULT_MAX_OBJECT_BYTES)))]
     pub max_object_size: ByteCount,
 
+    /// Largest ratio of decoded to compressed bytes, as the lake was made with
+    #[arg(long, value_name = "RATIO", default_value_t = DEFAULT_MAX_RATIO)]
+    pub max_ratio: u64,
+
     /// Differences to list; all are counted
     #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_MAX_DIFFERENCES)]
     pub max_differences: usize,
@@ -95,6 +99,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
         max_differences: args.max_differences,
         duplicates: args.duplicates.into(),
         max_object_size: args.max_object_size.0,
+        max_ratio: args.max_ratio,
         set_aside: set_aside
             .into_iter()
             .filter(|entry| entry.record.is_some())

@@ -1,0 +1,105 @@
+//! The smallest and the largest value of pages and chunks, from which readers prune.
+
+use crate::parquet::leaf::Leaf;
+
+/// Minimum and maximum are cut to this many bytes, as parquet-mr and arrow-rs do; they stay bounds.
+/// They stand in the column chunk, and in the column index if there is one.
+const MAX_STATISTICS_BYTES: usize = 64;
+
+/// The smallest and the largest value, as Parquet writes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub min: Vec<u8>,
+    pub max: Vec<u8>,
+}
+
+impl Bounds {
+    pub(super) fn new<const N: usize>(min: [u8; N], max: [u8; N]) -> Self {
+        Self { min: min.to_vec(), max: max.to_vec() }
+    }
+
+    /// The bounds of texts.
+    pub(super) fn of_texts<'v>(mut values: impl Iterator<Item = &'v [u8]>) -> Option<Self> {
+        let first = values.next()?;
+        let (mut min, mut max) = (first, first);
+        for value in values {
+            if value < min {
+                min = value;
+            } else if value > max {
+                max = value;
+            }
+        }
+        Some(Bounds { min: lower(min), max: upper(max) })
+    }
+
+    /// The bounds of all pages of a leaf together.
+    pub(super) fn of_pages<'p>(
+        leaf: &Leaf<'_>,
+        mut pages: impl Iterator<Item = &'p Self>,
+    ) -> Option<Self> {
+        let is_less = |x: &[u8], y: &[u8]| match leaf {
+            Leaf::Bigint(_) => number(x, i64::from_le_bytes) < number(y, i64::from_le_bytes),
+            Leaf::Double(_) => number(x, f64::from_le_bytes) < number(y, f64::from_le_bytes),
+            _ => x < y,
+        };
+        let mut all = pages.next()?.clone();
+        for Self { min, max } in pages {
+            if is_less(min, &all.min) {
+                all.min.clone_from(min);
+            }
+            if is_less(&all.max, max) {
+                all.max.clone_from(max);
+            }
+        }
+        Some(all)
+    }
+}
+
+fn number<T>(bytes: &[u8], read: fn([u8; 8]) -> T) -> Option<T> {
+    bytes.try_into().ok().map(read)
+}
+
+/// A prefix that ends at a character.
+fn prefix(value: &[u8]) -> &[u8] {
+    let mut end = MAX_STATISTICS_BYTES;
+    while end > 0 && value[end] & 0xC0 == 0x80 {
+        end -= 1;
+    }
+    &value[..end]
+}
+
+fn lower(value: &[u8]) -> Vec<u8> {
+    if value.len() <= MAX_STATISTICS_BYTES { value.to_vec() } else { prefix(value).to_vec() }
+}
+
+/// The smallest ASCII-stepped prefix above the value; the whole value when there is none.
+fn upper(value: &[u8]) -> Vec<u8> {
+    if value.len() <= MAX_STATISTICS_BYTES {
+        return value.to_vec();
+    }
+    let mut bound = prefix(value).to_vec();
+    while let Some(last) = bound.pop() {
+        if last < 0x7E {
+            bound.push(last + 1);
+            return bound;
+        }
+    }
+    value.to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn cut_statistics_stay_bounds(text in "\\PC{0,400}", other in "\\PC{0,400}") {
+            let (min, max) = (text.as_bytes().min(other.as_bytes()), text.as_bytes().max(other.as_bytes()));
+            prop_assert!(lower(min).as_slice() <= min);
+            prop_assert!(upper(max).as_slice() >= max);
+            prop_assert!(std::str::from_utf8(&lower(min)).is_ok());
+            prop_assert!(std::str::from_utf8(&upper(max)).is_ok());
+        }
+    }
+}
