@@ -92,8 +92,8 @@ pub struct VerifyOptions {
     pub duplicates: DuplicateRule,
     /// Bytes of an unpacked object above which it is quarantined; [`DEFAULT_MAX_OBJECT_SIZE`].
     pub max_object_size: u64,
-    /// Bytes of an unpacked object for each byte of it that is stored, above which it is quarantined, as
-    /// far as it is over 1 MiB; [`DEFAULT_MAX_RATIO`].
+    /// Decoded bytes for each stored byte of an object above which it is quarantined, once it is over 1 MiB;
+    /// [`DEFAULT_MAX_RATIO`].
     pub max_ratio: u64,
     /// Records the converter reports as quarantined: object name, and the byte of the unpacked
     /// object where the record begins.
