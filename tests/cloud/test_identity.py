@@ -213,7 +213,7 @@ def test_keys_of_another_make_of_store_are_not_shown_to_aws(logs, lake, proxy):
 
     done = run_trailmill(*convert(logs, lake), env=env)
 
-    assert "not asked for" in lines(done)[0]["message"]
+    assert "not checked" in lines(done)[0]["message"]
     assert "GetCallerIdentity" not in {request.operation for request in proxy.log}
 
 
