@@ -938,5 +938,5 @@ class TestLakes:
 
         said = world.convert(code=3)
 
-        assert "what is committed stays" in said and "belongs to another lake" in said
+        assert "committed data stays" in said and "belongs to another lake" in said
         assert list(world.lake.rglob("*.parquet"))

@@ -182,7 +182,7 @@ def test_a_service_that_does_not_say_who_acts_stops_only_who_expects_an_account(
     proxy.on("GetCallerIdentity", "", what, count=EVERY)
 
     done = run_trailmill(*convert(logs, lake), endpoint=proxy.url)
-    assert "identity: not known" in lines(done)[0]["message"]
+    assert "identity: unknown" in lines(done)[0]["message"]
     assert done.report["records_written"] == 1
     expected = run_trailmill(
         *convert(logs, lake, "--expect-account", ACCOUNT), endpoint=proxy.url, codes=(2, 75)
@@ -198,14 +198,14 @@ def test_endpoints_of_other_machines_without_encryption_are_warned_about(logs, l
     for env in [{}, {"AWS_ENDPOINT_URL_S3": elsewhere}]:
         at = elsewhere if not env else endpoint
         done = run_trailmill(*convert(logs, lake, "-q"), endpoint=at, env=env)
-        assert "without encryption" in done.stderr and elsewhere in done.stderr
+        assert "is not encrypted" in done.stderr and elsewhere in done.stderr
         checked = run_trailmill("doctor", logs.url, lake.url, *NO_CATALOG, "--report", "json", endpoint=at, env=env)
         found = [c for c in checked.report["checks"] if c["subject"] == "endpoint"]
         assert [c["outcome"] for c in found] == ["warning"] and found[0]["fix"]
     option = run_trailmill(*convert(logs, lake, "-q", "--endpoint-url", elsewhere))
-    assert "without encryption" in option.stderr
+    assert "is not encrypted" in option.stderr
     here = run_trailmill(*convert(logs, lake, "-q"), endpoint=endpoint)
-    assert "without encryption" not in here.stderr
+    assert "is not encrypted" not in here.stderr
 
 
 def test_keys_of_another_make_of_store_are_not_shown_to_aws(logs, lake, proxy):
@@ -213,7 +213,7 @@ def test_keys_of_another_make_of_store_are_not_shown_to_aws(logs, lake, proxy):
 
     done = run_trailmill(*convert(logs, lake), env=env)
 
-    assert "not asked for" in lines(done)[0]["message"]
+    assert "not checked" in lines(done)[0]["message"]
     assert "GetCallerIdentity" not in {request.operation for request in proxy.log}
 
 

@@ -59,8 +59,7 @@ impl ChildArgs {
                                                   index: give `--array-index`",
             )),
             (Some(index), Some(count)) if index >= count => Err(Error::config(format!(
-                "invalid array index {index} in an array of {count}: expected 0 to {}",
-                count.saturating_sub(1)
+                "invalid array index {index}: the array size is {count}, and indexes start at 0"
             ))),
             (Some(index), count) => Ok(Some(Shard { index, count })),
         }

@@ -171,7 +171,7 @@ fn text(report: &VerifyReport) -> String {
     );
     let _ = writeln!(
         out,
-        "  {} missing, {} unexpected, {}, {} and {} set aside in the source",
+        "  {} missing, {} unexpected, {}, {} and {} quarantined in the source",
         grouped(report.records_missing),
         grouped(report.records_unexpected),
         counted(report.file_problems, "file problem"),
