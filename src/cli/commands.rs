@@ -291,7 +291,7 @@ async fn partial(args: &VerifyArgs, storage: &Storage) -> Result<Option<Partial>
 
 /// The number of the unit that set something aside.
 fn unit_of(entry: &Quarantined) -> Option<u64> {
-    entry.raw.rsplit('/').next()?.split('-').next()?.parse().ok()
+    entry.unit().map(|unit| unit.number)
 }
 
 /// Everything that was set aside: what was read, and what could not be.

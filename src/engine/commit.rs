@@ -7,7 +7,7 @@ use crate::engine::{ConvertOptions, Done, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
     Copies, CopyKey, Intent, Known, LockName, Manifest, News, ObjectRecord, QuarantinedObject,
-    Tally, UnavailableObject, UnitDone, UnitId, WorkPlan, copies_key, encode_copies, write_lock,
+    Tally, UnavailableObject, UnitDone, UnitId, WorkPlan, encode_copies, names, write_lock,
     write_quarantine,
 };
 use crate::schema::Lock;
@@ -270,7 +270,7 @@ impl Prepared {
         async move {
             write_quarantine(&storage, &unit, &quarantine).await?;
             match copies {
-                Some(copies) => storage.put_of_unit(&copies_key(&unit), copies).await,
+                Some(copies) => storage.put_of_unit(&names::copies(&unit), copies).await,
                 None => Ok(()),
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::engine::ConvertOptions;
 use crate::error::Result;
-use crate::lake::{Copies, DataFile, News, ObjectRecord, QuarantinedObject, UnitId};
+use crate::lake::{Copies, DataFile, News, ObjectRecord, QuarantinedObject, UnitId, names};
 use crate::parquet::{Encoder, Order, TableWriter, WriteOptions, arrange};
 use crate::rows::{Parsed, TableRows};
 use crate::schema::Lock;
@@ -161,8 +161,7 @@ impl Staging {
             let written = writer.write(partition, encoder)?;
             unfit += written.unfit;
             for (n, file) in (first..).zip(written.files) {
-                let key =
-                    format!("{name}/{}/part-{unit}-{segment:04}-{n:02}.parquet", file.partition);
+                let key = names::data_file(name, &file.partition, unit, segment, n);
                 files.push(DataFile {
                     key: key.clone(),
                     table: name.clone(),

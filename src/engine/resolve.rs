@@ -11,7 +11,7 @@ use crate::engine::{ConvertOptions, Duplicates, SchemaMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
     ClaimLog, Claims, Copies, CopyIndex, CopyKey, DayCopies, News, Scope, UnitId, UnitsOfDay,
-    WorkPlan, copies_key, decode_copies,
+    WorkPlan, decode_copies, names,
 };
 use crate::rows::{Fingerprints, Parsed, Row, Values};
 use crate::schema::Lock;
@@ -284,7 +284,7 @@ impl Settle {
             let mut holding = units.filter(|(_, bits)| bits & scope.bit() != 0).peekable();
             let is_new = holding.peek().is_none();
             asked.is_loaded = is_new || is_large(asked);
-            keys.extend(holding.map(|(unit, _)| copies_key(unit)));
+            keys.extend(holding.map(|(unit, _)| names::copies(unit)));
         }
         let places = self.lost.as_ref().map(|lost| {
             let base = &self.options.catalog.table;

@@ -12,14 +12,19 @@
 //! lake without checkpoints works. The same manifests make the same checkpoint, whatever the history.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::lake::document::{pack, pack_named, unpack, unpack_named};
+use crate::lake::entry::{ENTRY, Entry, Month, group};
 use crate::lake::gone::read_gone;
-use crate::lake::ledger::{ENTRY, Entry, Ledger, Month, group};
-use crate::lake::manifest::{Manifest, pack, pack_named, unpack, unpack_named};
-use crate::lake::rebuild::{Cut, entries, rebuild};
-use crate::lake::summary::{LastUnit, PartitionTotals, Summary, UnitsOfDay};
+use crate::lake::ledger::Ledger;
+use crate::lake::manifest::Manifest;
+use crate::lake::names::{self, Folder};
+use crate::lake::part::{Cut, Part, damaged};
+use crate::lake::rebuild::{entries, read_part};
+use crate::lake::summary::{LastUnit, PartitionTotals, Summary};
+use crate::lake::unit::UnitsOfDay;
 use crate::lake::whole;
 use crate::notice::tell;
-use crate::storage::{OWN, Storage};
+use crate::storage::Storage;
 use crate::units::Day;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -38,32 +43,6 @@ const UNITS_DUE: usize = 500;
 
 /// Partitions whose sums lie in one file.
 const TOTALS_PER_FILE: usize = 20_000;
-
-/// One part of the ledger: sorted entries.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) struct Part {
-    /// The month of delivery.
-    pub month: Month,
-    /// The first bits of the shards in it.
-    pub group: u8,
-    /// Entries.
-    pub objects: u64,
-    /// Hash of its bytes.
-    pub hash: String,
-}
-
-impl Part {
-    pub(super) fn key(&self) -> String {
-        let Self { month, group, hash, .. } = self;
-        format!("{OWN}/ledger/{:04}-{:02}-{group:02x}-{hash}.bin", month / 12, month % 12 + 1)
-    }
-
-    /// Returns whether these are its bytes.
-    pub(super) fn is(&self, bytes: &[u8]) -> bool {
-        bytes.len() as u64 == self.objects * ENTRY as u64
-            && format!("{:032x}", xxh3_128(bytes)) == self.hash
-    }
-}
 
 /// What a checkpoint's document says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +63,7 @@ struct Document {
 
 impl Document {
     fn key(&self) -> String {
-        format!("{OWN}/checkpoints/{:08}.json.gz", self.next_number.saturating_sub(1))
+        names::checkpoint(self.next_number)
     }
 
     fn files(&self) -> impl Iterator<Item = String> {
@@ -371,7 +350,7 @@ impl Known {
         let mut puts = Vec::new();
         for (name, file) in files {
             let bytes = pack_named(file)?;
-            let key = format!("{OWN}/ledger/{what}-{name}{}", hashed_name(&bytes));
+            let key = names::ledger_sums(what, name, xxh3_128(&bytes));
             keys.push(key.clone());
             if !there.contains(&key) {
                 puts.push((key, bytes));
@@ -393,8 +372,8 @@ impl Known {
         let Some(base) = &self.base else { return Ok(()) };
         let mut named: HashSet<String> = base.files().collect();
         named.insert(base.key());
-        let mut there = storage.list(&format!("{OWN}/checkpoints")).await?;
-        there.extend(storage.list(&format!("{OWN}/ledger")).await?);
+        let mut there = storage.list(&Folder::Checkpoints.path()).await?;
+        there.extend(storage.list(&Folder::Ledger.path()).await?);
         there.retain(|listed| !named.contains(&listed.key));
         if there.is_empty() {
             return Ok(());
@@ -404,7 +383,7 @@ impl Known {
         // Documents first: none may ever name what is gone.
         storage.sync()?;
         let (documents, files): (Vec<_>, Vec<_>) =
-            there.into_iter().partition(|listed| listed.key.contains("/checkpoints/"));
+            there.into_iter().partition(|listed| names::is_checkpoint(&listed.key));
         for stale in [documents, files] {
             stream::iter(stale)
                 .map(|listed| async move { storage.delete(&listed.key).await })
@@ -457,19 +436,6 @@ async fn write_merged(
     Ok(out)
 }
 
-/// Reads a part, and makes sure that it is the one; it is made again if not.
-///
-/// # Errors
-/// `Damaged` when it is not what was written, and the manifests do not come to it.
-pub(super) async fn read_part(storage: &Storage, part: &Part, cut: Cut) -> Result<Bytes> {
-    let key = part.key();
-    let bytes = storage.read(&key).await?.unwrap_or_default();
-    if part.is(&bytes) {
-        return Ok(bytes);
-    }
-    rebuild(storage, part, cut).await?.ok_or_else(|| damaged(&key))
-}
-
 /// Says that a checkpoint is left out because it is damaged; returns the number after the last unit that
 /// it covers, by its name.
 async fn tell_damaged(storage: &Storage, key: &str, err: Error) -> Result<u64> {
@@ -480,18 +446,12 @@ async fn tell_damaged(storage: &Storage, key: &str, err: Error) -> Result<u64> {
         "the checkpoint {key} is damaged and left out: all manifests are read, and the next run that \
          converts makes it again"
     ));
-    whole::checkpointed(storage).await
+    whole::end_of_checkpoint(storage).await
 }
 
 async fn newest_checkpoint(storage: &Storage) -> Result<Option<String>> {
-    let listed = storage.list(&format!("{OWN}/checkpoints")).await?;
+    let listed = storage.list(&Folder::Checkpoints.path()).await?;
     Ok(listed.into_iter().next_back().map(|listed| listed.key))
-}
-
-fn damaged(key: &str) -> Error {
-    let message = "part of the ledger is damaged; without the folders `checkpoints` and `ledger`, \
-                   it is made again from the manifests";
-    Error::new(ErrorKind::Damaged, message).at("key", key)
 }
 
 async fn read_base_document(storage: &Storage, key: &str) -> Result<Document> {
@@ -509,7 +469,7 @@ async fn read_documents<T: serde::de::DeserializeOwned>(
 ) -> Result<Vec<T>> {
     let read = |key: String| async move {
         let bytes = storage.read(&key).await?.ok_or_else(|| damaged(&key))?;
-        if !key.ends_with(&hashed_name(&bytes)) {
+        if !names::has_hash(&key, xxh3_128(&bytes)) {
             return Err(damaged(&key));
         }
         unpack_named(&key, &bytes).map_err(|err| damaged(&key).because(err))
@@ -517,20 +477,15 @@ async fn read_documents<T: serde::de::DeserializeOwned>(
     stream::iter(keys.to_vec()).map(read).buffered(AT_ONCE).try_collect().await
 }
 
-/// How the name of a file of these bytes ends.
-fn hashed_name(bytes: &[u8]) -> String {
-    format!("-{:032x}.json.gz", xxh3_128(bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::keys::parse as parse_layout;
-    use crate::lake::LockName;
-    use crate::lake::ledger::{entry, month};
-    use crate::lake::manifest::{
-        DataFile, DayCopies, ObjectOutcome, ObjectRecord, Tally, UnitId, manifest_key,
-    };
+    use crate::lake::data_file::DataFile;
+    use crate::lake::entry::{entry, month};
+    use crate::lake::lock::LockName;
+    use crate::lake::object_record::{ObjectOutcome, ObjectRecord, Tally};
+    use crate::lake::unit::{DayCopies, UnitId};
 
     fn key(number: u64) -> String {
         let (account, month) = (100_000_000_000 + number % 40, number % 3 + 1);
@@ -582,8 +537,8 @@ mod tests {
     }
 
     async fn files(storage: &Storage) -> Vec<String> {
-        let mut all = storage.list(&format!("{OWN}/ledger")).await.unwrap();
-        all.extend(storage.list(&format!("{OWN}/checkpoints")).await.unwrap());
+        let mut all = storage.list(&Folder::Ledger.path()).await.unwrap();
+        all.extend(storage.list(&Folder::Checkpoints.path()).await.unwrap());
         all.into_iter().map(|listed| listed.key).collect()
     }
 
@@ -699,7 +654,7 @@ mod tests {
         }
 
         std::fs::write(folder.path().join(parts[0].key()), "").unwrap();
-        std::fs::write(folder.path().join(manifest_key(1)), "").unwrap();
+        std::fs::write(folder.path().join(names::manifest(1)), "").unwrap();
         let mut ledger = Known::read(&storage).await.unwrap().ledger(&storage, 1000);
         let (name, layout) = (key(0), parse_layout(&key(0)));
         let found = ledger.contains(month(&layout), &entry(&layout, &name, "e")).await;
@@ -753,7 +708,7 @@ mod tests {
         }
         known.write_checkpoint(&storage).await.unwrap();
         for number in [2, 7] {
-            std::fs::remove_file(folder.path().join(manifest_key(number))).unwrap();
+            std::fs::remove_file(folder.path().join(names::manifest(number))).unwrap();
         }
 
         let after = Known::read(&storage).await.unwrap_err();

@@ -1,12 +1,16 @@
 //! What units of a plan did: documents that wait in the plan, and become manifests at its end.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::LockName;
-use crate::lake::manifest::{Manifest, Tally, UnitId, manifest_key, pack, unit_identity, unpack};
+use crate::lake::document::{pack, unpack};
+use crate::lake::lock::LockName;
+use crate::lake::manifest::Manifest;
+use crate::lake::names::{self, Folder};
+use crate::lake::object_record::Tally;
 use crate::lake::unavailable::UnavailableObject;
-use crate::lake::work_plan::{WorkPlan, planned, work_folder};
+use crate::lake::unit::{UnitId, unit_identity};
+use crate::lake::work_plan::{WorkPlan, planned};
 use crate::schema::{Family, Observed};
-use crate::storage::{OWN, Put, Storage};
+use crate::storage::{Put, Storage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -38,24 +42,16 @@ pub struct UnitDone {
 }
 
 impl WorkPlan {
-    fn done_folder(&self) -> String {
-        format!("{}/done", work_folder(&self.id))
-    }
-
-    fn done_key(&self, unit: u64) -> String {
-        format!("{}/{unit:08}.json.gz", self.done_folder())
-    }
-
     /// Returns which of some units are done, in order.
     ///
     /// # Errors
     /// `Unavailable`, `Denied`, `Io`.
     pub async fn done(&self, storage: &Storage, units: std::ops::Range<u64>) -> Result<Vec<u64>> {
-        let after = units.start.checked_sub(1).map(|unit| self.done_key(unit));
-        let until = self.done_key(units.end);
-        let listed =
-            storage.list_between(&self.done_folder(), after.as_deref(), Some(&until)).await?;
-        let found = listed.iter().filter_map(|listed| number_in(&listed.key));
+        let after = units.start.checked_sub(1).map(|unit| names::done(&self.id, unit));
+        let until = names::done(&self.id, units.end);
+        let folder = names::done_folder(&self.id);
+        let listed = storage.list_between(&folder, after.as_deref(), Some(&until)).await?;
+        let found = listed.iter().filter_map(|listed| names::done_unit(&self.id, &listed.key));
         Ok(found.filter(|unit| units.contains(unit)).collect())
     }
 
@@ -70,7 +66,7 @@ impl WorkPlan {
         unit: &UnitId,
         missing: Vec<UnavailableObject>,
     ) -> Result<Vec<UnavailableObject>> {
-        let key = format!("{}/left-out/{:08}.json.gz", work_folder(&self.id), unit.number);
+        let key = names::left_out(&self.id, unit.number);
         match storage.put_new(&key, pack(&missing)?).await? {
             Put::Created | Put::Same => Ok(missing),
             Put::Differs => unpack(&key, &storage.read(&key).await?.unwrap_or_default()),
@@ -83,7 +79,7 @@ impl WorkPlan {
     /// `Damaged` when another attempt did something else; `Unavailable`, `Denied`, `Io`.
     pub async fn write_done(&self, storage: &Storage, done: &UnitDone) -> Result<()> {
         let unit = done.manifest.unit.number - self.first_number;
-        let key = self.done_key(unit);
+        let key = names::done(&self.id, unit);
         match storage.put_new(&key, pack(done)?).await? {
             Put::Created | Put::Same => Ok(()),
             Put::Differs => Err(Error::new(
@@ -99,7 +95,7 @@ impl WorkPlan {
     /// # Errors
     /// `Damaged` when it is not there or cannot be read; `Unavailable`, `Denied`, `Io`.
     pub async fn read_done(&self, storage: &Storage, unit: u64) -> Result<UnitDone> {
-        let key = self.done_key(unit);
+        let key = names::done(&self.id, unit);
         let gone = || Error::new(ErrorKind::Damaged, "unit of the plan is gone").at("key", &key);
         let bytes = storage.read(&key).await?.ok_or_else(gone)?;
         let done: UnitDone = unpack(&key, &bytes).map_err(|err| {
@@ -122,11 +118,12 @@ impl WorkPlan {
     /// # Errors
     /// `Unavailable`, `Denied`, `Io`.
     pub async fn committed(&self, storage: &Storage) -> Result<Vec<u64>> {
-        let after = self.first_number.checked_sub(1).map(manifest_key);
-        let until = manifest_key(self.end_number());
-        let manifests = format!("{OWN}/manifests");
+        let after = self.first_number.checked_sub(1).map(names::manifest);
+        let until = names::manifest(self.end_number());
+        let manifests = Folder::Manifests.path();
         let listed = storage.list_between(&manifests, after.as_deref(), Some(&until)).await?;
-        Ok(listed.iter().filter_map(|l| number_in(&l.key)).map(|n| n - self.first_number).collect())
+        let numbers = listed.iter().filter_map(|l| Folder::Manifests.number_of(&l.key));
+        Ok(numbers.map(|number| number - self.first_number).collect())
     }
 
     /// Returns the manifest that ends a plan whose units saw more than its schema has a place for: it
@@ -155,9 +152,4 @@ impl WorkPlan {
             recovered: Vec::new(),
         }
     }
-}
-
-/// The number that a document is named by.
-pub(super) fn number_in(key: &str) -> Option<u64> {
-    key.rsplit('/').next()?.split('.').next()?.parse().ok()
 }

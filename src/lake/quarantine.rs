@@ -6,9 +6,10 @@
 //! those after the first [`MAX_ENTRIES`] share an entry.
 
 use crate::error::{Error, Result};
-use crate::lake::manifest::UnitId;
-use crate::lake::{document, to_json};
-use crate::storage::{OWN, Storage};
+use crate::lake::document::{self, to_json};
+use crate::lake::names::{self, Folder};
+use crate::lake::unit::UnitId;
+use crate::storage::Storage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -51,6 +52,13 @@ pub struct Quarantined {
     pub raw_offset: u64,
     /// How many of them are there: the first ones.
     pub raw_length: u64,
+}
+
+impl Quarantined {
+    /// Returns the unit that quarantined it.
+    pub fn unit(&self) -> Option<UnitId> {
+        Folder::Quarantine.unit_of(&self.raw)
+    }
 }
 
 fn one() -> u64 {
@@ -158,7 +166,7 @@ pub async fn write_quarantine(
     if entries.is_empty() {
         return Ok(());
     }
-    let raw_key = format!("{OWN}/quarantine/{unit}.raw");
+    let raw_key = names::quarantine_raw(unit);
     let mut raw = Vec::new();
     let mut index = Vec::new();
     for entry in entries {
@@ -179,7 +187,7 @@ pub async fn write_quarantine(
         raw.push(b'\n');
     }
     storage.put_of_unit(&raw_key, raw).await?;
-    storage.put_of_unit(&format!("{OWN}/quarantine/{unit}.json"), to_json(&index)?).await
+    storage.put_of_unit(&names::quarantine_index(unit), to_json(&index)?).await
 }
 
 /// Reads the index of everything set aside, in the order of units.
@@ -188,8 +196,8 @@ pub async fn write_quarantine(
 /// `Damaged` for an index that cannot be read.
 pub async fn read_quarantine(storage: &Storage) -> Result<Vec<Quarantined>> {
     let mut out = Vec::new();
-    for listed in storage.list(&format!("{OWN}/quarantine")).await? {
-        if !listed.key.ends_with(".json") {
+    for listed in storage.list(&Folder::Quarantine.path()).await? {
+        if !names::is_quarantine_index(&listed.key) {
             continue;
         }
         let bytes = storage.read(&listed.key).await?.unwrap_or_default();

@@ -1,10 +1,13 @@
-//! Parts of the ledger, made again from the manifests that they sum up.
+//! Parts of the ledger, read, and made again from the manifests that they sum up.
 
 use crate::error::Result;
 use crate::keys::parse as parse_layout;
-use crate::lake::checkpoint::Part;
-use crate::lake::ledger::{Entry, Month, SetAside, entry, entry_set_aside, group, judge, month};
-use crate::lake::manifest::{Manifest, ObjectOutcome, ObjectRecord};
+use crate::lake::entry::{
+    Entry, Month, SetAside, entry, entry_set_aside, from_digits, group, judge, month,
+};
+use crate::lake::manifest::Manifest;
+use crate::lake::object_record::{ObjectOutcome, ObjectRecord};
+use crate::lake::part::{Cut, Part, damaged};
 use crate::lake::whole;
 use crate::notice::tell;
 use crate::storage::Storage;
@@ -13,15 +16,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 /// Manifests that are read side by side.
 const READS: usize = 16;
-
-/// Which manifests a checkpoint's parts sum up, and how they are cut.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Cut {
-    /// How many bits of a shard tell parts apart.
-    pub bits: u8,
-    /// The number after the last unit.
-    pub end: u64,
-}
 
 /// Returns the ledger's entries of a unit's objects.
 pub(super) fn entries(manifest: &Manifest) -> impl Iterator<Item = (Month, Entry)> {
@@ -49,27 +43,11 @@ pub(super) fn entries(manifest: &Manifest) -> impl Iterator<Item = (Month, Entry
     )
 }
 
-/// Renders an entry as hexadecimal digits.
-pub(super) fn to_digits(entry: &Entry) -> String {
-    entry.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_digits(digits: &str) -> Option<Entry> {
-    let mut entry = Entry::default();
-    if digits.len() != 2 * entry.len() || !digits.is_ascii() {
-        return None;
-    }
-    for (byte, at) in entry.iter_mut().zip((0..digits.len()).step_by(2)) {
-        *byte = u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?;
-    }
-    Some(entry)
-}
-
 /// Makes a part's bytes again, if the manifests still come to them, and puts it back.
 ///
 /// # Errors
 /// `Damaged` when a manifest is missing or cannot be read; `Unavailable`, `Denied`, `Io`.
-pub(super) async fn rebuild(storage: &Storage, part: &Part, cut: Cut) -> Result<Option<Bytes>> {
+async fn rebuild(storage: &Storage, part: &Part, cut: Cut) -> Result<Option<Bytes>> {
     let mut listed = whole::manifests(storage, 0, cut.end).await?;
     listed.truncate(cut.end as usize);
     let mut manifests = stream::iter(listed)
@@ -95,16 +73,15 @@ pub(super) async fn rebuild(storage: &Storage, part: &Part, cut: Cut) -> Result<
     Ok(Some(bytes))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entries_read_back_from_their_digits() {
-        let entry: Entry = *b"\x00\x01abc\xffefgh\x10\x0f";
-        assert_eq!(from_digits(&to_digits(&entry)), Some(entry));
-        for other in ["", "00", "zz0000000000000000000000", "é00000000000000000000000"] {
-            assert_eq!(from_digits(other), None, "{other}");
-        }
+/// Reads a part, and makes sure that it is the one; it is made again if not.
+///
+/// # Errors
+/// `Damaged` when it is not what was written, and the manifests do not come to it.
+pub(super) async fn read_part(storage: &Storage, part: &Part, cut: Cut) -> Result<Bytes> {
+    let key = part.key();
+    let bytes = storage.read(&key).await?.unwrap_or_default();
+    if part.is(&bytes) {
+        return Ok(bytes);
     }
+    rebuild(storage, part, cut).await?.ok_or_else(|| damaged(&key))
 }

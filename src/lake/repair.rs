@@ -7,16 +7,20 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::parse as parse_layout;
 use crate::lake::checkpoint::Known;
+use crate::lake::data_file::DataFile;
+use crate::lake::document::pack;
+use crate::lake::entry::{Entry, Month, entry, month, to_digits};
 use crate::lake::gone::read_gone;
-use crate::lake::ledger::{Entry, Month, entry, month};
-use crate::lake::manifest::{
-    DataFile, DayCopies, Intent, Manifest, Tally, UnitId, manifest_key, pack,
-};
-use crate::lake::plan_progress::number_in;
-use crate::lake::rebuild::{entries, to_digits};
+use crate::lake::intent::Intent;
+use crate::lake::lock::find_lock;
+use crate::lake::manifest::Manifest;
+use crate::lake::names::{self, Folder};
+use crate::lake::object_record::Tally;
+use crate::lake::rebuild::entries;
 use crate::lake::summary::LastUnit;
-use crate::lake::{LockName, whole};
-use crate::storage::{OWN, Storage};
+use crate::lake::unit::{DayCopies, UnitId};
+use crate::lake::whole;
+use crate::storage::Storage;
 use hashbrown::HashSet;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,11 +62,11 @@ impl Wreck {
     /// # Errors
     /// `Config` for a lake of a later version; `Unavailable`, `Denied`, `Io`.
     pub async fn find(storage: &Storage) -> Result<Self> {
-        let end = whole::checkpointed(storage).await?;
+        let end = whole::end_of_checkpoint(storage).await?;
         let mut lost = whole::missing(storage, end).await?;
         let mut manifests = BTreeMap::new();
-        for listed in storage.list(&format!("{OWN}/manifests")).await? {
-            let Some(number) = number_in(&listed.key) else { continue };
+        for listed in storage.list(&Folder::Manifests.path()).await? {
+            let Some(number) = Folder::Manifests.number_of(&listed.key) else { continue };
             match Manifest::read(storage, &listed.key).await {
                 Ok(manifest) => drop(manifests.insert(number, manifest)),
                 Err(err) if err.kind() == ErrorKind::Damaged => drop(lost.insert(number)),
@@ -146,7 +150,7 @@ impl Wreck {
         manifest.tally = Tally { read: rows, written: rows, ..Tally::default() };
         manifest.files = remains.files;
         manifest.days = remains.days;
-        storage.put_over(&manifest_key(number), pack(&manifest)?).await?;
+        storage.put_over(&names::manifest(number), pack(&manifest)?).await?;
         self.manifests.insert(number, manifest);
         self.lost.remove(&number);
         Ok(found.len() as u64)
@@ -188,7 +192,7 @@ impl Wreck {
             Some(itself) => itself.schema.clone(),
             // Later files have names of their own in it: none may be taken back.
             None if remains.schema_version > schema.version => {
-                lock_of_version(storage, remains.schema_version).await?
+                find_lock(storage, remains.schema_version).await?
             }
             None => schema.clone(),
         };
@@ -237,22 +241,4 @@ impl Wreck {
 fn of_object(key: &str, etag: &str) -> (Month, Entry) {
     let layout = parse_layout(key);
     (month(&layout), entry(&layout, key, etag))
-}
-
-/// The name of the one lock of a version.
-async fn lock_of_version(storage: &Storage, version: u32) -> Result<LockName> {
-    let begin = format!("{OWN}/schema/v{version:08}-");
-    let mut hashes = Vec::new();
-    for listed in storage.list(&format!("{OWN}/schema")).await? {
-        let hash = listed.key.strip_prefix(&begin).and_then(|name| name.strip_suffix(".json"));
-        hashes.extend(hash.map(str::to_owned));
-    }
-    match &hashes[..] {
-        [hash] => Ok(LockName { version, hash: hash.clone() }),
-        _ => {
-            let message = "files of a unit whose manifest is lost were written with a schema lock that \
-                           is gone, or is one of several: put the manifest back from a backup";
-            Err(Error::new(ErrorKind::Damaged, message).at("locks", begin + "*.json"))
-        }
-    }
 }

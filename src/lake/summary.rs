@@ -1,7 +1,12 @@
 //! What the manifests of a lake say in sum: all that is needed of those that a checkpoint covers.
 
-use crate::lake::manifest::{Manifest, UnitId};
-use crate::lake::{GoneFile, LockName, Loss};
+use crate::error::Result;
+use crate::lake::gone::{GoneFile, Loss};
+use crate::lake::lock::{LockName, read_lock_version};
+use crate::lake::manifest::Manifest;
+use crate::lake::unit::{UnitId, UnitsOfDay};
+use crate::schema::Lock;
+use crate::storage::Storage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -19,9 +24,6 @@ pub struct LastUnit {
     /// The schema lock its files were written with.
     pub schema: LockName,
 }
-
-/// By event day (since 1970), units that keep fingerprints of the day, and the bits of their scopes.
-pub type UnitsOfDay = BTreeMap<i32, Vec<(UnitId, u64)>>;
 
 /// What lies in one partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,5 +129,16 @@ impl Summary {
     /// Returns the schema version of the last unit; 0 in a new lake.
     pub fn schema_version(&self) -> u32 {
         self.last.as_ref().map_or(0, |last| last.schema.version)
+    }
+}
+
+/// Reads the schema lock that the last committed unit was written with; the seed for a new lake.
+///
+/// # Errors
+/// `Damaged` when the version is absent or cannot be read.
+pub async fn read_lock(storage: &Storage, summary: &Summary) -> Result<Lock> {
+    match &summary.last {
+        Some(last) => read_lock_version(storage, &last.schema).await,
+        None => Lock::seed(),
     }
 }

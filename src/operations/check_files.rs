@@ -6,7 +6,8 @@
 
 use crate::error::Result;
 use crate::lake::{
-    DataFile, GoneFile, Intent, Loss, Manifest, WorkPlan, number_of, read_gone, unit_of, write_gone,
+    DataFile, GoneFile, Intent, Loss, Manifest, UnitId, WorkPlan, names::unit_of, read_gone,
+    write_gone,
 };
 use crate::operations::sweep::{raise_barrier, remove_all};
 use crate::storage::{Listed, Storage};
@@ -91,11 +92,11 @@ impl FileCheck {
 /// `Io`, `Denied` or `Unavailable` when the lake cannot be listed.
 pub async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Result<FileCheck> {
     let intents = Intent::read_all(storage).await?;
-    let unfinished: HashSet<String> = intents.iter().map(|i| i.unit.to_string()).collect();
+    let unfinished: HashSet<UnitId> = intents.into_iter().map(|intent| intent.unit).collect();
     let plan = WorkPlan::find_open(storage).await?;
-    let is_planned = |unit: &str| {
+    let is_planned = |unit: &UnitId| {
         let planned = plan.as_ref().map(|plan| plan.first_number..plan.end_number());
-        number_of(unit).zip(planned).is_some_and(|(number, planned)| planned.contains(&number))
+        planned.is_some_and(|planned| planned.contains(&unit.number))
     };
     let files = || manifests.iter().flat_map(|manifest| &manifest.files);
     let tables: BTreeSet<&str> = files().map(|file| file.table.as_str()).collect();
@@ -111,7 +112,7 @@ pub async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Result<Fi
                 continue;
             }
             match unit_of(&key) {
-                Some(unit) if unfinished.contains(unit) || is_planned(unit) => {}
+                Some(unit) if unfinished.contains(&unit) || is_planned(&unit) => {}
                 Some(_) => check.orphaned.push(key),
                 None => check.foreign.push(key),
             }
@@ -131,9 +132,7 @@ pub async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Result<Fi
 /// # Errors
 /// `Busy` when another run has the lake or has committed; `Io`, `Denied` or `Unavailable` from the store.
 pub async fn settle_files(storage: &Storage, check: &FileCheck, accepts_loss: bool) -> Result<()> {
-    let is_free = |key: &&String| {
-        unit_of(key).and_then(number_of).is_none_or(|number| number >= check.next_number)
-    };
+    let is_free = |key: &&String| unit_of(key).is_none_or(|unit| unit.number >= check.next_number);
     let (free, taken): (Vec<_>, Vec<_>) = check.orphaned.iter().partition(is_free);
     let mut dead: Vec<String> = taken.into_iter().cloned().collect();
     if !free.is_empty() && !check.is_planned {

@@ -2,7 +2,7 @@
 
 use crate::engine::{CatalogOptions, ConvertOptions, Duplicates};
 use crate::error::{Error, Result};
-use crate::lake::{Manifest, PlanSettings, WorkPlan};
+use crate::lake::{Manifest, PlanSettings, WorkPlan, names};
 use crate::location::Location;
 use crate::storage::{OWN, S3, Storage};
 
@@ -10,12 +10,7 @@ use crate::storage::{OWN, S3, Storage};
 /// lake for the one that is open.
 fn plan_in(address: &Location) -> (Location, Option<String>) {
     let text = address.to_string();
-    let folder = format!("{OWN}/plans/");
-    let found =
-        text.rsplit_once(&folder).filter(|(lake, _)| lake.is_empty() || lake.ends_with('/'));
-    let Some((lake, id)) = found.and_then(|(lake, _)| Some((lake, WorkPlan::id_in(&text)?))) else {
-        return (address.clone(), None);
-    };
+    let Some((lake, id)) = names::split_plan(&text) else { return (address.clone(), None) };
     let lake = match address {
         Location::Local(_) if lake.is_empty() => Location::Local(".".into()),
         Location::Local(_) => Location::Local(lake.into()),

@@ -7,10 +7,10 @@ use crate::catalog::{
 };
 use crate::engine::{CatalogKind, CatalogOptions, Refreshed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::Summary;
+use crate::lake::{Summary, names::Folder};
 use crate::partition::values_of;
 use crate::schema::{Family, Kind, Lock, Role, columns, hive_type};
-use crate::storage::{OWN, S3, Storage};
+use crate::storage::{S3, Storage};
 
 /// Returns the columns of a family's table as the catalog names them.
 fn catalog_columns(family: Family, lock: &Lock, nested: bool) -> Vec<Column> {
@@ -109,7 +109,7 @@ pub async fn open_catalog(
             Err(Error::config(message).at("lake", storage.address()))
         }
         (CatalogKind::Local, Some(root)) => {
-            Ok(Some(Catalog::Local(LocalCatalog::open(root.join(OWN).join("catalog"))?)))
+            Ok(Some(Catalog::Local(LocalCatalog::open(root.join(Folder::Catalog.path()))?)))
         }
         (CatalogKind::Glue, _) => {
             let writer = storage.clone();

@@ -2,8 +2,8 @@
 
 use crate::engine::Report;
 use crate::error::Result;
-use crate::lake::{Summary, to_json};
-use crate::storage::{OWN, PublicAccess, Storage};
+use crate::lake::{Summary, names, to_json};
+use crate::storage::{PublicAccess, Storage};
 
 /// What a person should know about where the lake is.
 pub(super) async fn warnings(storage: &Storage) -> Vec<String> {
@@ -37,6 +37,6 @@ pub(super) async fn write_run_log(
     lake: &Summary,
 ) -> Result<()> {
     let Some(last) = &lake.last else { return Ok(()) };
-    let key = format!("{OWN}/runs/{}-{}.json", last.unit, jiff::Timestamp::now().as_millisecond());
+    let key = names::run(&last.unit, jiff::Timestamp::now().as_millisecond());
     storage.put_new(&key, to_json(report)?).await.map(|_| ())
 }

@@ -32,23 +32,6 @@ pub const OWN: &str = "_trailmill";
 /// How long a lease that is not renewed keeps others from a lake, unless an option says otherwise.
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 
-/// The folders of documents below [`OWN`].
-const DOCUMENTS: [&str; 13] = [
-    "gone",
-    "schema",
-    "manifests",
-    "intents",
-    "copies",
-    "quarantine",
-    "runs",
-    "checkpoints",
-    "ledger",
-    "listings",
-    "abandoned",
-    "unavailable",
-    "plans",
-];
-
 /// What a put-if-absent found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
