@@ -26,6 +26,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("schema", &["error"], &[]),
     ("keys", &["error", "units", "schema"], &[]),
     ("partition", &["error", "units"], &[]),
+    ("codec", &["error"], &[]),
     (
         "storage",
         &["error", "location", "aws"],
@@ -38,7 +39,18 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "lake",
-        &["error", "units", "notice", "decode", "schema", "keys", "storage", "source"],
+        &[
+            "error",
+            "units",
+            "notice",
+            "decode",
+            "schema",
+            "keys",
+            "partition",
+            "codec",
+            "storage",
+            "source",
+        ],
         &["libdeflater", "sha2", "futures", "getrandom"],
     ),
     (
@@ -48,7 +60,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "parquet",
-        &["error", "units", "parse", "schema", "rows"],
+        &["error", "units", "parse", "schema", "codec", "rows"],
         &["polars", "polars_parquet", "polars_parquet_format", "zstd"],
     ),
     ("catalog", &["error", "notice", "text", "aws"], &["aws_sdk_glue", "tokio", "futures"]),

@@ -16,8 +16,7 @@ use crate::cli::signals::stop_on_signal;
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER};
 use crate::decode::Caps;
 use crate::engine::{
-    CatalogKind, CatalogOptions, ConvertOptions, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE,
-    DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD, Progress, Report, Retry, SchemaMode, runtime,
+    CatalogKind, ConvertOptions, OutputSettings, Progress, Report, Retry, runtime,
 };
 use crate::error::{Error, Result};
 use crate::keys::parse as parse_layout;
@@ -26,7 +25,6 @@ use crate::lake::{
 };
 use crate::location::Location;
 use crate::operations;
-use crate::partition::DEFAULT_PARTITION_BY;
 use crate::sample::{SampleOptions, generate};
 use crate::schema::{Lock, changes, render};
 use crate::source::Narrow;
@@ -36,7 +34,7 @@ use crate::units::ByteCount;
 use crate::verify::{ConvertedObject, ConvertedUnit, Partial, VerifyOptions, Wants};
 use clap::CommandFactory;
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -55,29 +53,35 @@ pub(super) fn conversion_options(
         sources,
         lake,
         into_existing: args.lake.into_existing,
-        restore: false,
         threads,
         memory: memory(args.work.memory, threads),
-        unit_size: args.lake.unit_size,
-        target_file_size: args.lake.target_file_size,
-        compression: args.lake.compression,
-        partition_by: args.lake.partition_by.clone(),
-        nested: !args.lake.no_nested,
         narrow: args.input.narrow.narrow()?,
         look_back_days: args.input.look_back,
         full: args.input.full,
         strict: args.input.strict,
-        schema: args.lake.schema,
-        duplicates: args.input.duplicates,
-        caps: Caps {
-            max_object_bytes: args.input.max_object_size.0,
-            max_ratio: args.input.max_ratio,
-        },
+        output: output_settings(args),
         retry: Retry {
             quarantined: args.input.retry.contains(&RetryName::Quarantined),
             ignored: args.input.retry.contains(&RetryName::Ignored),
         },
     })
+}
+
+/// The settings that change what a conversion writes.
+fn output_settings(args: &ConversionArgs) -> OutputSettings {
+    let ConversionArgs { lake, input, .. } = args;
+    OutputSettings {
+        partition_by: lake.partition_by.clone(),
+        nested: !lake.no_nested,
+        schema: lake.schema,
+        duplicates: input.duplicates,
+        compression: lake.compression,
+        target_file_size: lake.target_file_size,
+        unit_size: lake.unit_size,
+        caps: Caps { max_object_bytes: input.max_object_size.0, max_ratio: input.max_ratio },
+        table: lake.table.clone(),
+        ..OutputSettings::default()
+    }
 }
 
 /// How far a conversion with these options reaches.
@@ -96,7 +100,7 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<u8> {
         return Err(Error::config(message));
     }
     let mut options = conversion_options(&args.conversion, &args.publication, sources, lake)?;
-    options.restore = args.restore;
+    options.output.restores = args.restore;
     let (quiet, metrics, lake) = (args.output.quiet, args.ending.metrics, options.lake.to_string());
     let stop = stop_on_signal(quiet)?;
     say_identity(&args.conversion.aws, &options.s3, reach_of(&options), quiet)?;
@@ -150,7 +154,7 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<u8> {
             Ok(EXIT_OK)
         }
         SchemaCommand::Infer { sources, aws, narrow, bare, output } => {
-            let options = reading_options(sources.clone(), aws.s3(None)?, narrow.narrow()?)?;
+            let options = reading_options(sources.clone(), aws.s3(None)?, narrow.narrow()?);
             say_identity(aws, &options.s3, Reach::of(sources, false), output.quiet)?;
             print_lock(&operations::infer(&options, !bare)?, output.report)?;
             Ok(EXIT_OK)
@@ -198,30 +202,8 @@ fn lock_of(place: &Location, s3: &S3) -> Result<Lock> {
 }
 
 /// Options for reading sources without a lake.
-fn reading_options(sources: Vec<Location>, s3: Arc<S3>, narrow: Narrow) -> Result<ConvertOptions> {
-    Ok(ConvertOptions {
-        sources,
-        lake: Location::Local(PathBuf::new()),
-        into_existing: false,
-        restore: false,
-        s3,
-        threads: 1,
-        memory: MEMORY_PER_THREAD,
-        unit_size: DEFAULT_UNIT_SIZE,
-        target_file_size: DEFAULT_TARGET_FILE_SIZE,
-        compression: crate::parquet::DEFAULT_COMPRESSION,
-        partition_by: DEFAULT_PARTITION_BY.parse()?,
-        nested: true,
-        narrow,
-        look_back_days: None,
-        full: true,
-        strict: false,
-        schema: SchemaMode::Evolve,
-        duplicates: Duplicates::Drop,
-        caps: Caps::default(),
-        retry: Retry::default(),
-        catalog: CatalogOptions::new(DEFAULT_TABLE),
-    })
+fn reading_options(sources: Vec<Location>, s3: Arc<S3>, narrow: Narrow) -> ConvertOptions {
+    ConvertOptions { sources, s3, narrow, full: true, ..ConvertOptions::default() }
 }
 
 pub(super) fn verify(args: &VerifyArgs) -> Result<u8> {

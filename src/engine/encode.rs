@@ -102,8 +102,8 @@ impl Staging {
     ) -> Self {
         let Settled { mut parsed, keep, lock, copies, news } = settled;
         let write = WriteOptions {
-            compression: options.compression,
-            target_file_bytes: options.target_file_size.0,
+            compression: options.output.compression,
+            target_file_bytes: options.output.target_file_size.0,
             unit: unit.to_string(),
         };
         let (mut tables, mut tasks) = (Vec::new(), Vec::new());
@@ -128,7 +128,7 @@ impl Staging {
             if rows > 0 {
                 tasks.push((tables.len(), first..order.partition_rows().len()));
             }
-            tables.push(ArrangedTable { name: table.family.table(&options.catalog.table), order });
+            tables.push(ArrangedTable { name: table.family.table(&options.output.table), order });
         }
         let done = Mutex::default();
         Self { parsed, lock, copies, news, write, segment, tables, tasks, done }

@@ -485,6 +485,7 @@ mod tests {
     use crate::lake::entry::{entry, month};
     use crate::lake::lock::LockName;
     use crate::lake::object_record::{ObjectOutcome, ObjectRecord, Tally};
+    use crate::lake::settings::OutputSettings;
     use crate::lake::unit::{DayCopies, UnitId};
 
     fn key(number: u64) -> String {
@@ -494,15 +495,9 @@ mod tests {
 
     fn manifest(number: u64, objects: std::ops::Range<u64>) -> Manifest {
         let tally = Tally::default();
+        let unit = UnitId { number, identity: format!("{number:016x}") };
+        let schema = LockName { version: 1, hash: "h".into() };
         Manifest {
-            unit: UnitId { number, identity: format!("{number:016x}") },
-            settings: "s".into(),
-            partition_by: "region".into(),
-            database: "d".into(),
-            compression: "zstd".into(),
-            nested: true,
-            schema: LockName { version: 1, hash: "h".into() },
-            barrier: None,
             objects: objects
                 .map(|number| ObjectRecord {
                     key: key(number),
@@ -521,13 +516,8 @@ mod tests {
                 min_instant: 0,
                 max_instant: 0,
             }],
-            tally,
-            bytes_json: 0,
-            nested_values_unfit: 0,
             days: [(19_800 + number as i32 % 70, DayCopies { records: 1, scopes: 1 })].into(),
-            passed_over: 0,
-            objects_padded: 0,
-            recovered: Vec::new(),
+            ..Manifest::empty(unit, Some(OutputSettings::default()), "d".into(), schema)
         }
     }
 

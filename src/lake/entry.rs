@@ -35,7 +35,7 @@ pub enum SetAside {
 }
 
 /// Returns the entry of an object that has no rows: it holds only for those who would judge it as it was
-/// judged, see [`judge`].
+/// judged, see [`OutputSettings::judge`](crate::lake::OutputSettings::judge).
 pub fn entry_set_aside(
     layout: &Layout,
     key: &str,
@@ -44,17 +44,6 @@ pub fn entry_set_aside(
     judge: &str,
 ) -> Entry {
     entry(layout, key, &format!("{etag}\0{how:?}\0{judge}"))
-}
-
-/// Returns what decides whether an object is set aside, of the settings that change output: the
-/// program's version and the limits.
-pub fn judge(settings: &str) -> String {
-    let decides = |(at, word): &(usize, &str)| {
-        *at < 2 || ["unit=", "max_object=", "max_ratio="].iter().any(|name| word.starts_with(name))
-    };
-    let words: Vec<&str> =
-        settings.split(' ').enumerate().filter(decides).map(|(_, word)| word).collect();
-    words.join(" ")
 }
 
 /// Returns an object's month of delivery.
@@ -96,18 +85,14 @@ mod tests {
     use crate::keys::parse as parse_layout;
 
     #[test]
-    fn what_was_set_aside_is_known_to_those_with_the_same_version_and_limits() {
-        let settings =
-            "trailmill 0.1.0 partition_by=region unit=7 max_object=10 max_ratio=5 table=t";
-        let judged = judge(settings);
-        assert_eq!(judged, "trailmill 0.1.0 unit=7 max_object=10 max_ratio=5");
-        assert_eq!(judged, judge(&settings.replace("table=t", "table=u barrier=3")));
+    fn what_was_set_aside_is_known_to_those_with_the_same_judge() {
         let layout = Layout::default();
         let of = |how, judge: &str| entry_set_aside(&layout, "k", "e", how, judge);
-        let quarantined = of(SetAside::Quarantined, &judged);
+        let quarantined = of(SetAside::Quarantined, "j");
+        assert_eq!(quarantined, of(SetAside::Quarantined, "j"));
         assert_ne!(quarantined, entry(&layout, "k", "e"));
-        assert_ne!(quarantined, of(SetAside::Ignored, &judged));
-        assert_ne!(quarantined, of(SetAside::Quarantined, &judge(&settings.replace("=10", "=11"))));
+        assert_ne!(quarantined, of(SetAside::Ignored, "j"));
+        assert_ne!(quarantined, of(SetAside::Quarantined, "i"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::document::{pack, unpack};
 use crate::lake::names::{self, Folder};
+use crate::lake::settings::UnitBasis;
 use crate::lake::unit::UnitId;
 use crate::notice::tell;
 use crate::storage::Storage;
@@ -17,22 +18,11 @@ const READS: usize = 16;
 pub struct Intent {
     /// The unit.
     pub unit: UnitId,
-    /// The settings that change output, and the barrier it comes after; a run with others abandons the
-    /// intent.
-    pub settings: String,
+    /// What it was cut with: a run with other settings, or after another barrier, abandons the intent.
+    /// None where the document is damaged.
+    pub basis: Option<UnitBasis>,
     /// Key and etag of its objects, in order.
     pub objects: Vec<(String, String)>,
-}
-
-/// Before the number of a barrier, in settings.
-const BARRIER: &str = " barrier=";
-
-/// Returns what goes into the identities of units cut after a barrier, beside their objects.
-pub fn after_barrier(settings: &str, barrier: Option<u64>) -> String {
-    match barrier {
-        Some(number) => format!("{settings}{BARRIER}{number}"),
-        None => settings.to_owned(),
-    }
 }
 
 impl Intent {
@@ -65,8 +55,8 @@ impl Intent {
     /// Returns whether a barrier has ended the unit: it was cut before the last one that is known. One that
     /// was cut after a later barrier is not ended; what is known is old, then.
     pub fn is_ended_by(&self, barrier: Option<u64>) -> bool {
-        let own = self.settings.rsplit_once(BARRIER).and_then(|(_, number)| number.parse().ok());
-        own < barrier
+        // Which barrier a damaged one came after is not known: only a new one ends it for certain.
+        self.basis.as_ref().is_some_and(|basis| basis.barrier < barrier)
     }
 
     /// Returns what is left of an intent that cannot be read.
@@ -79,8 +69,7 @@ impl Intent {
             "the intent {key} is damaged, as by a loss of power: if its unit is not in the lake, it is \
              given up, and its objects are converted anew"
         ));
-        // Which barrier it came after is not known: only a new one ends it for certain.
-        Ok(Self { unit, settings: format!("{BARRIER}{}", u64::MAX), objects: Vec::new() })
+        Ok(Self { unit, basis: None, objects: Vec::new() })
     }
 
     /// Removes a unit's intent.
@@ -95,12 +84,13 @@ impl Intent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lake::settings::OutputSettings;
 
     #[test]
     fn an_intent_is_ended_by_later_barriers_only() {
         let intent = |barrier| Intent {
             unit: UnitId { number: 9, identity: "ab".into() },
-            settings: after_barrier("s x=1", barrier),
+            basis: Some(UnitBasis::after_barrier(OutputSettings::default(), barrier)),
             objects: Vec::new(),
         };
         assert!(!intent(None).is_ended_by(None));
@@ -117,7 +107,7 @@ mod tests {
         let unit = UnitId { number: 3, identity: "ab".into() };
         let intent = Intent {
             unit: unit.clone(),
-            settings: "s".into(),
+            basis: Some(UnitBasis::after_barrier(OutputSettings::default(), None)),
             objects: vec![("k".into(), "e".into())],
         };
         intent.write(&storage).await.unwrap();
@@ -133,7 +123,7 @@ mod tests {
         let unit = UnitId { number: 3, identity: "0123456789abcdef".into() };
         let whole = Intent {
             unit: unit.clone(),
-            settings: "s".into(),
+            basis: Some(UnitBasis::after_barrier(OutputSettings::default(), None)),
             objects: vec![("k".into(), "e".into())],
         };
         let packed = pack(&whole).unwrap();

@@ -6,7 +6,8 @@ use crate::lake::document::{pack, unpack};
 use crate::lake::lock::LockName;
 use crate::lake::names::{self, Folder};
 use crate::lake::object_record::{ObjectRecord, Tally};
-use crate::lake::unit::{DayCopies, UnitId, unit_identity};
+use crate::lake::settings::OutputSettings;
+use crate::lake::unit::{DayCopies, UnitId};
 use crate::storage::{Put, Storage};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -20,17 +21,12 @@ const READS: usize = 16;
 pub struct Manifest {
     /// The unit.
     pub unit: UnitId,
-    /// The settings that change output.
-    pub settings: String,
-    /// What the lake is partitioned by.
-    pub partition_by: String,
-    /// The database that its tables are in; empty before lakes remembered it.
+    /// The settings that change output; none for a barrier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<OutputSettings>,
+    /// The database that its tables are in; empty for a barrier.
     #[serde(default)]
     pub database: String,
-    /// The codec of its files.
-    pub compression: String,
-    /// Whether its files have the inferred columns.
-    pub nested: bool,
     /// The schema lock its files were written with.
     pub schema: LockName,
     /// Its objects.
@@ -71,25 +67,18 @@ fn unreadable(key: &str, err: Error) -> Error {
 }
 
 impl Manifest {
-    /// Returns a barrier: a manifest without objects that takes a number.
-    ///
-    /// Manifests are put if-absent, by number alone and in order, so that once a barrier has a number, no
-    /// unit of that number or begun for a later one can commit: not by a writer that lost its lease, not
-    /// by a request that was on its way for an hour. What such units wrote is nobody's then and may be
-    /// removed. Units that are cut after a barrier have other identities (see [`after_barrier`]), so that
-    /// a removal that comes late hits nothing that counts.
-    ///
-    /// `salt` tells it from every other: of two equal ones, each writer would take the other's for its own.
-    pub fn barrier(number: u64, abandoned: Vec<UnitId>, salt: u64) -> Self {
-        let identity = unit_identity(&format!("barrier {salt:016x}"), []);
+    /// Returns the manifest of a unit without objects and files.
+    pub fn empty(
+        unit: UnitId,
+        settings: Option<OutputSettings>,
+        database: String,
+        schema: LockName,
+    ) -> Self {
         Self {
-            unit: UnitId { number, identity },
-            settings: "barrier".to_owned(),
-            partition_by: String::new(),
-            database: String::new(),
-            compression: String::new(),
-            nested: false,
-            schema: LockName::default(),
+            unit,
+            settings,
+            database,
+            schema,
             objects: Vec::new(),
             files: Vec::new(),
             tally: Tally::default(),
@@ -98,8 +87,29 @@ impl Manifest {
             days: BTreeMap::new(),
             passed_over: 0,
             objects_padded: 0,
-            barrier: Some(abandoned),
+            barrier: None,
             recovered: Vec::new(),
+        }
+    }
+
+    /// Returns a barrier: a manifest without objects that takes a number.
+    ///
+    /// Manifests are put if-absent, by number alone and in order, so that once a barrier has a number, no
+    /// unit of that number or begun for a later one can commit: not by a writer that lost its lease, not
+    /// by a request that was on its way for an hour. What such units wrote is nobody's then and may be
+    /// removed. Units that are cut after a barrier have other identities (see [`UnitBasis`](crate::lake::UnitBasis)), so that
+    /// a removal that comes late hits nothing that counts.
+    ///
+    /// `salt` tells it from every other: of two equal ones, each writer would take the other's for its own.
+    pub fn barrier(number: u64, abandoned: Vec<UnitId>, salt: u64) -> Self {
+        Self {
+            barrier: Some(abandoned),
+            ..Self::empty(
+                UnitId::of_barrier(number, salt),
+                None,
+                String::new(),
+                LockName::default(),
+            )
         }
     }
 

@@ -30,6 +30,7 @@ mod plan_progress;
 mod quarantine;
 mod rebuild;
 mod repair;
+mod settings;
 mod summary;
 mod unavailable;
 mod unit;
@@ -43,9 +44,9 @@ pub use copies::{Copies, CopyIndex, Scope, Stored, decode_copies, encode_copies}
 pub use copy_key::CopyKey;
 pub use data_file::DataFile;
 pub(crate) use document::to_json;
-pub use entry::{Entry, Month, SetAside, entry, entry_set_aside, judge, month};
+pub use entry::{Entry, Month, SetAside, entry, entry_set_aside, month};
 pub use gone::{GoneFile, Loss, read_gone, write_gone};
-pub use intent::{Intent, after_barrier};
+pub use intent::Intent;
 pub use ledger::Ledger;
 pub use listings::CompleteListing;
 pub use lock::{LockName, read_lock_version, write_lock};
@@ -57,10 +58,12 @@ pub use quarantine::{
     read_quarantine, write_quarantine,
 };
 pub use repair::{Remains, Wreck};
+pub use settings::{
+    DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, OutputSettings,
+    SchemaMode, UnitBasis,
+};
 pub use summary::{LastUnit, PartitionTotals, Summary, read_lock};
 pub use unavailable::{Unavailable, UnavailableObject};
-pub use unit::{DayCopies, UnitId, UnitsOfDay, unit_identity};
+pub use unit::{DayCopies, UnitId, UnitsOfDay};
 pub use whole::{refuse_forgotten, refuse_missing};
-pub use work_plan::{
-    PlanEnd, PlanPart, PlanSettings, PlanTotals, PlannedObject, PlannedUnit, WorkPlan, planned,
-};
+pub use work_plan::{PlanEnd, PlanPart, PlanTotals, PlannedObject, PlannedUnit, WorkPlan};

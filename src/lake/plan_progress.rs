@@ -5,10 +5,9 @@ use crate::lake::document::{pack, unpack};
 use crate::lake::lock::LockName;
 use crate::lake::manifest::Manifest;
 use crate::lake::names::{self, Folder};
-use crate::lake::object_record::Tally;
 use crate::lake::unavailable::UnavailableObject;
-use crate::lake::unit::{UnitId, unit_identity};
-use crate::lake::work_plan::{WorkPlan, planned};
+use crate::lake::unit::UnitId;
+use crate::lake::work_plan::WorkPlan;
 use crate::schema::{Family, Observed};
 use crate::storage::{Put, Storage};
 use serde::{Deserialize, Serialize};
@@ -129,27 +128,7 @@ impl WorkPlan {
     /// Returns the manifest that ends a plan whose units saw more than its schema has a place for: it
     /// has no objects, and names the schema of the next plan.
     pub fn closing(&self, schema: &LockName) -> Manifest {
-        let settings = &self.settings;
-        let codec = settings.compression.split(':').next().unwrap_or_default();
-        let unit = self.unit_id(self.totals.units, &unit_identity(&planned("end", &self.id), []));
-        Manifest {
-            unit,
-            settings: planned("end", &self.id),
-            partition_by: settings.partition_by.clone(),
-            database: settings.database.clone(),
-            compression: codec.to_owned(),
-            nested: settings.nested,
-            schema: schema.clone(),
-            objects: Vec::new(),
-            files: Vec::new(),
-            tally: Tally::default(),
-            bytes_json: 0,
-            nested_values_unfit: 0,
-            days: BTreeMap::new(),
-            passed_over: 0,
-            objects_padded: 0,
-            barrier: None,
-            recovered: Vec::new(),
-        }
+        let unit = UnitId::of_plan_end(self.end_number(), &self.id);
+        Manifest::empty(unit, Some(self.settings.clone()), self.database.clone(), schema.clone())
     }
 }

@@ -3,11 +3,12 @@
 use crate::error::Result;
 use crate::keys::parse as parse_layout;
 use crate::lake::entry::{
-    Entry, Month, SetAside, entry, entry_set_aside, from_digits, group, judge, month,
+    Entry, Month, SetAside, entry, entry_set_aside, from_digits, group, month,
 };
 use crate::lake::manifest::Manifest;
 use crate::lake::object_record::{ObjectOutcome, ObjectRecord};
 use crate::lake::part::{Cut, Part, damaged};
+use crate::lake::settings::OutputSettings;
 use crate::lake::whole;
 use crate::notice::tell;
 use crate::storage::Storage;
@@ -19,7 +20,7 @@ const READS: usize = 16;
 
 /// Returns the ledger's entries of a unit's objects.
 pub(super) fn entries(manifest: &Manifest) -> impl Iterator<Item = (Month, Entry)> {
-    let judge = judge(&manifest.settings);
+    let judge = manifest.settings.as_ref().map_or_else(String::new, OutputSettings::judge);
     let named = manifest.objects.iter().filter(|object| !object.etag.is_empty());
     let named = named.map(move |object| {
         let layout = parse_layout(&object.key);

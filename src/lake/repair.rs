@@ -12,12 +12,12 @@ use crate::lake::document::pack;
 use crate::lake::entry::{Entry, Month, entry, month, to_digits};
 use crate::lake::gone::read_gone;
 use crate::lake::intent::Intent;
-use crate::lake::lock::find_lock;
+use crate::lake::lock::{LockName, find_lock};
 use crate::lake::manifest::Manifest;
 use crate::lake::names::{self, Folder};
 use crate::lake::object_record::Tally;
 use crate::lake::rebuild::entries;
-use crate::lake::summary::LastUnit;
+use crate::lake::settings::{Duplicates, OutputSettings};
 use crate::lake::unit::{DayCopies, UnitId};
 use crate::lake::whole;
 use crate::storage::Storage;
@@ -116,14 +116,18 @@ impl Wreck {
     /// Returns whether the units beside it dropped copies: what is converted anew is then found to be
     /// copies.
     pub fn drops_copies(&self, number: u64) -> bool {
-        self.beside(number).is_some_and(|manifest| manifest.settings.contains(" duplicates=true "))
+        let beside = self.beside(number);
+        beside.is_some_and(|(settings, ..)| settings.duplicates == Duplicates::Drop)
     }
 
-    fn beside(&self, number: u64) -> Option<&Manifest> {
-        let is_unit = |manifest: &&Manifest| manifest.barrier.is_none();
+    /// What the nearest unit's manifest says of how it was written: settings, database, schema.
+    fn beside(&self, number: u64) -> Option<(&OutputSettings, &String, &LockName)> {
         let before = self.manifests.range(..number).rev().map(|(_, manifest)| manifest);
         let after = self.manifests.range(number..).map(|(_, manifest)| manifest);
-        before.chain(after).find(is_unit)
+        let mut nearest = before.chain(after);
+        nearest.find_map(|manifest| {
+            Some((manifest.settings.as_ref()?, &manifest.database, &manifest.schema))
+        })
     }
 
     /// Writes the manifest of a unit; returns how many objects it keeps as entries of the ledger.
@@ -165,28 +169,11 @@ impl Wreck {
         if remains.is_nothing() && itself.is_none() && self.intent(number).is_none() {
             return Ok(Manifest::barrier(number, Vec::new(), number));
         }
-        let (partition_by, database, compression, nested, settings, schema) = match self
-            .beside(number)
-        {
-            Some(Manifest {
-                partition_by,
-                database,
-                compression,
-                nested,
-                settings,
-                schema,
-                ..
-            }) => (partition_by, database, compression, *nested, settings.clone(), schema),
-            None => {
-                let (Some(last), Some(known)) = (last, &self.checkpoint) else {
-                    let message = "nothing says how the lake was written: it has neither manifests \
-                                       nor a checkpoint; put them back from a backup, or convert into a \
-                                       new lake";
-                    return Err(Error::new(ErrorKind::Damaged, message));
-                };
-                let LastUnit { partition_by, database, compression, schema, .. } = last;
-                (partition_by, database, compression, known.summary.nested, String::new(), schema)
-            }
+        let of_last = last.map(|last| (&last.settings, &last.database, &last.schema));
+        let Some((settings, database, schema)) = self.beside(number).or(of_last) else {
+            let message = "nothing says how the lake was written: it has neither manifests nor a \
+                           checkpoint; put them back from a backup, or convert into a new lake";
+            return Err(Error::new(ErrorKind::Damaged, message));
         };
         let schema = match itself {
             Some(itself) => itself.schema.clone(),
@@ -196,25 +183,7 @@ impl Wreck {
             }
             None => schema.clone(),
         };
-        Ok(Manifest {
-            unit,
-            settings,
-            partition_by: partition_by.clone(),
-            database: database.clone(),
-            compression: compression.clone(),
-            nested,
-            schema,
-            objects: Vec::new(),
-            files: Vec::new(),
-            tally: Tally::default(),
-            bytes_json: 0,
-            nested_values_unfit: 0,
-            days: BTreeMap::new(),
-            passed_over: 0,
-            objects_padded: 0,
-            barrier: None,
-            recovered: Vec::new(),
-        })
+        Ok(Manifest::empty(unit, Some(settings.clone()), database.clone(), schema))
     }
 
     /// Writes a checkpoint of all manifests; returns the files and rows that the last one had beyond

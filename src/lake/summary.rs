@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::lake::gone::{GoneFile, Loss};
 use crate::lake::lock::{LockName, read_lock_version};
 use crate::lake::manifest::Manifest;
+use crate::lake::settings::OutputSettings;
 use crate::lake::unit::{UnitId, UnitsOfDay};
 use crate::schema::Lock;
 use crate::storage::Storage;
@@ -15,12 +16,10 @@ use std::collections::BTreeMap;
 pub struct LastUnit {
     /// The unit.
     pub unit: UnitId,
-    /// What the lake is partitioned by.
-    pub partition_by: String,
-    /// The database that the lake's tables are in; empty before lakes remembered it.
+    /// The settings that change output.
+    pub settings: OutputSettings,
+    /// The database that the lake's tables are in.
     pub database: String,
-    /// The codec of its files.
-    pub compression: String,
     /// The schema lock its files were written with.
     pub schema: LockName,
 }
@@ -74,14 +73,15 @@ impl Summary {
             self.barrier = Some(manifest.unit.number);
             return;
         }
-        self.nested |= manifest.nested;
-        self.last = Some(LastUnit {
-            unit: manifest.unit.clone(),
-            partition_by: manifest.partition_by.clone(),
-            database: manifest.database.clone(),
-            compression: manifest.compression.clone(),
-            schema: manifest.schema.clone(),
-        });
+        if let Some(settings) = &manifest.settings {
+            self.nested |= settings.nested;
+            self.last = Some(LastUnit {
+                unit: manifest.unit.clone(),
+                settings: settings.clone(),
+                database: manifest.database.clone(),
+                schema: manifest.schema.clone(),
+            });
+        }
         for file in &manifest.files {
             let table = match self.tables.get_mut(&file.table) {
                 Some(table) => table,

@@ -10,7 +10,7 @@ use std::fmt::Write;
 pub struct UnitId {
     /// Units commit in the order of their numbers.
     pub number: u64,
-    /// See [`unit_identity`].
+    /// Sixteen hexadecimal digits: see [`UnitBasis::identity`](crate::lake::UnitBasis::identity).
     pub identity: String,
 }
 
@@ -29,16 +29,26 @@ impl UnitId {
         let unit = Self { number: number.parse().ok()?, identity: identity.to_owned() };
         (is_identity && unit.to_string() == name).then_some(unit)
     }
+
+    /// Returns what a barrier is called; `salt` tells it from every other of its number.
+    pub(super) fn of_barrier(number: u64, salt: u64) -> Self {
+        let identity = hash_identity(format!("barrier {salt:016x}").as_bytes(), []);
+        Self { number, identity }
+    }
+
+    /// Returns what the manifest is called that ends a plan.
+    pub(super) fn of_plan_end(number: u64, plan: &str) -> Self {
+        Self { number, identity: hash_identity(format!("end plan={plan}").as_bytes(), []) }
+    }
 }
 
-/// Returns 16 hexadecimal digits of a hash over the settings that change output and the (key, etag)
-/// list.
-pub fn unit_identity<'a>(
-    settings: &str,
+/// Returns 16 hexadecimal digits of a hash over some bytes and the (key, etag) list.
+pub(super) fn hash_identity<'a>(
+    basis: &[u8],
     objects: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> String {
     let mut hash = Sha256::new();
-    hash.update(settings.as_bytes());
+    hash.update(basis);
     for (key, etag) in objects {
         hash.update([0]);
         hash.update(key.as_bytes());
@@ -62,26 +72,3 @@ pub struct DayCopies {
 
 /// By event day (since 1970), units that keep fingerprints of the day, and the bits of their scopes.
 pub type UnitsOfDay = BTreeMap<i32, Vec<(UnitId, u64)>>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_identity_depends_on_settings_keys_and_etags() {
-        let of = |settings, objects: &[(&'static str, &'static str)]| {
-            unit_identity(settings, objects.iter().copied())
-        };
-        let base = of("s", &[("a", "1"), ("b", "2")]);
-        assert_eq!(base, of("s", &[("a", "1"), ("b", "2")]));
-        assert_eq!(base.len(), 16);
-        for other in [
-            of("t", &[("a", "1"), ("b", "2")]),
-            of("s", &[("a", "1")]),
-            of("s", &[("a", "12"), ("b", "")]),
-            of("s", &[("b", "2"), ("a", "1")]),
-        ] {
-            assert_ne!(base, other);
-        }
-    }
-}

@@ -13,36 +13,12 @@ use crate::lake::claims::Claims;
 use crate::lake::document::{self, pack, to_json, unpack};
 use crate::lake::lock::LockName;
 use crate::lake::names::{self, Folder};
+use crate::lake::settings::OutputSettings;
 use crate::lake::unit::UnitId;
 use crate::source::ListingReport;
 use crate::storage::{Put, Storage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// The plan's settings that change output, as options spell them; the rest is each child's own affair.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlanSettings {
-    /// Partition keys.
-    pub partition_by: String,
-    /// Whether nested columns are written.
-    pub nested: bool,
-    /// Codec and level.
-    pub compression: String,
-    /// Bytes at which a data file ends.
-    pub target_file_size: u64,
-    /// JSON bytes of a unit.
-    pub unit_size: u64,
-    /// Whether copies are left out.
-    pub drops_copies: bool,
-    /// Bytes of the largest decoded object.
-    pub max_object_bytes: u64,
-    /// The largest ratio of decoded to compressed bytes.
-    pub max_ratio: u64,
-    /// The base name of the tables.
-    pub table: String,
-    /// The database of the catalog.
-    pub database: String,
-}
 
 /// A run of units that lie in one document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,12 +53,12 @@ pub struct WorkPlan {
     pub id: String,
     /// When it was made, in UTC.
     pub made: String,
-    /// The version of the program that made it.
-    pub program: String,
     /// What was listed.
     pub sources: Vec<String>,
-    /// The settings that change output.
-    pub settings: PlanSettings,
+    /// The settings that change output, with the version of the program that made it.
+    pub settings: OutputSettings,
+    /// The database of the catalog.
+    pub database: String,
     /// The schema lock that all its units are written with.
     pub schema: LockName,
     /// The number of its first unit in the lake.
@@ -109,7 +85,7 @@ pub struct WorkPlan {
 /// A unit of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedUnit {
-    /// See [`unit_identity`](crate::lake::unit_identity) and [`planned`].
+    /// See [`UnitBasis::of_plan`](crate::lake::UnitBasis::of_plan).
     pub identity: String,
     /// What it weighs, in bytes of JSON.
     pub weight: u64,
@@ -136,21 +112,15 @@ struct EndDocument {
     outcome: PlanEnd,
 }
 
-/// Returns what goes into the identities of a plan's units beside their objects: names of one plan's
-/// files are never those of another's.
-pub fn planned(settings: &str, plan: &str) -> String {
-    format!("{settings} plan={plan}")
-}
-
 impl WorkPlan {
     /// Begins the document of a plan that starts at a unit's number; `salt` tells it from others.
-    pub fn begin(first_number: u64, salt: u64, settings: PlanSettings) -> Self {
+    pub fn begin(first_number: u64, salt: u64, settings: OutputSettings, database: String) -> Self {
         Self {
             id: names::plan_id(first_number, salt),
             made: String::new(),
-            program: env!("CARGO_PKG_VERSION").to_owned(),
             sources: Vec::new(),
             settings,
+            database,
             schema: LockName::default(),
             first_number,
             shards: 1,
@@ -205,7 +175,7 @@ impl WorkPlan {
         let PlanTotals { units, objects, files, weight, .. } = self.totals;
         let is_small = |count: u64| count < 1 << 40;
         is_name(&self.settings.table)
-            && is_name(&self.settings.database)
+            && is_name(&self.database)
             && self.shards > 0
             && sum(|part| part.units) == Some(units)
             && sum(|part| part.weight) == Some(weight)
@@ -379,27 +349,12 @@ async fn read_end(storage: &Storage, key: &str) -> Result<Option<PlanEnd>> {
 mod tests {
     use super::*;
 
-    fn settings() -> PlanSettings {
-        PlanSettings {
-            partition_by: "region".into(),
-            nested: true,
-            compression: "zstd:1".into(),
-            target_file_size: 1,
-            unit_size: 1,
-            drops_copies: true,
-            max_object_bytes: 1,
-            max_ratio: 1,
-            table: "cloudtrail".into(),
-            database: "trailmill".into(),
-        }
-    }
-
     #[tokio::test]
     async fn a_plan_is_open_until_it_ends() {
         let folder = tempfile::tempdir().unwrap();
         let storage = Storage::local(folder.path()).unwrap();
         assert_eq!(WorkPlan::find_open(&storage).await.unwrap(), None);
-        let mut plan = WorkPlan::begin(7, 0xab, settings());
+        let mut plan = WorkPlan::begin(7, 0xab, OutputSettings::default(), "d".into());
         let unit = PlannedUnit {
             identity: "0".into(),
             weight: 3,

@@ -160,14 +160,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let storage = Storage::local(folder.path()).unwrap();
         let named = "t/p=1/part-00000001-0123456789abcdef-0000-00.parquet";
-        let mut manifest: Manifest = serde_json::from_value(serde_json::json!({
-            "unit": { "number": 1, "identity": "0123456789abcdef" },
-            "settings": "", "partition_by": "p", "compression": "zstd", "nested": true,
-            "schema": { "version": 1, "hash": "" }, "objects": [], "tally": {
-                "read": 0, "written": 0, "duplicate": 0, "filtered": 0, "quarantined": 0 },
-            "bytes_json": 0, "nested_values_unfit": 0, "days": {}, "files": [],
-        }))
-        .unwrap();
+        let unit = UnitId { number: 1, identity: "0123456789abcdef".into() };
+        let mut manifest = Manifest::empty(unit, None, String::new(), Default::default());
         for key in [named, "t/p=2/part-00000001-0123456789abcdef-0000-00.parquet"] {
             manifest.files.push(crate::lake::DataFile {
                 key: key.into(),

@@ -8,8 +8,7 @@ use crate::engine::unreadable::Unreadable;
 use crate::engine::{ConvertOptions, Progress, Report, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
-    CompleteListing, CopyKey, Intent, Known, LockName, Unavailable, WorkPlan, after_barrier,
-    read_lock,
+    CompleteListing, CopyKey, Intent, Known, LockName, Unavailable, UnitBasis, WorkPlan, read_lock,
 };
 use crate::operations::look_back::{is_listed, note_listings, sources, today};
 use crate::operations::options_check::{check_lake, check_names, check_places};
@@ -79,20 +78,20 @@ fn convert_with(
     let catalog = open_catalog(storage, &known.summary, &options.catalog, &options.s3);
     let catalog = handle.block_on(catalog)?;
     if let Some(catalog) = &catalog {
-        let (lake, keys) = (&known.summary, options.partition_by.to_string());
+        let (lake, keys) = (&known.summary, &options.output.partition_by);
         let names = &options.catalog;
         handle.block_on(refuse_others_tables(catalog, storage, lake, &lock, names, &keys))?;
     }
     handle.block_on(WorkPlan::remove_all_work(storage))?;
     storage.clear_half_written()?;
-    let table = &options.catalog.table;
+    let table = &options.output.table;
     handle.block_on(sweep_given_up(storage, &known, &intents, table))?;
     let (recovery, restore) = handle.block_on(async {
         let mut recovery = recover(options, storage, &known, intents).await?;
         // What a unit is made of depends on what is lost by now.
-        recovery.needs_barrier |= options.restore && !recovery.resumed.units.is_empty();
+        recovery.needs_barrier |= options.output.restores && !recovery.resumed.units.is_empty();
         end_unfinished(storage, &mut known, &mut recovery).await?;
-        let restore = match options.restore {
+        let restore = match options.output.restores {
             true => Some(Restore::begin(options, storage, &known.summary, &mut recovery).await?),
             false => None,
         };
@@ -139,8 +138,8 @@ fn convert_with(
         plan: None,
     };
     let database = options.catalog.database_of(&known.summary);
-    let settings = after_barrier(&options.settings(), known.summary.barrier);
-    let run = Run::new(surroundings, settle, settings, database, ledger);
+    let basis = UnitBasis::after_barrier(options.output.clone(), known.summary.barrier);
+    let run = Run::new(surroundings, settle, basis, database, ledger);
     let last = known.summary.last.as_ref();
     let lock = last.map_or(LockName::default(), |last| last.schema.clone());
     let target = Target::Lake { known: Box::new(known), lock, committed };
@@ -187,7 +186,7 @@ fn convert_with(
         report.add_catalog(handle.block_on(refresh).map_err(after_commit)?);
     }
     report.warnings = handle.block_on(warnings(storage));
-    report.warnings.extend(loss_warning(lake).filter(|_| !options.restore));
+    report.warnings.extend(loss_warning(lake).filter(|_| !options.output.restores));
     note_unrecognized(&mut report, !lake.tables.is_empty());
     if is_key_restored {
         let restored = "the key of the lake's fingerprints was gone or damaged, and was restored";

@@ -108,22 +108,20 @@ impl Finish<'_> {
             plan.remove_work(storage).await?;
             return Ok(Finished::Nothing(Some(end)));
         }
-        let settings = &plan.settings;
-        if let Some(other) = options.catalog.database.as_ref().filter(|d| **d != settings.database)
-        {
-            let message = format!("the plan is for the database `{}`", settings.database);
+        if let Some(other) = options.catalog.database.as_ref().filter(|d| **d != plan.database) {
+            let message = format!("the plan is for the database `{}`", plan.database);
             return Err(Error::config(message).at("database", other));
         }
         if let Some(missing) = self.missing().await? {
             return Ok(Finished::Missing(missing));
         }
-        let names = catalog_of(settings, options.catalog.clone());
+        let names = catalog_of(plan, options.catalog.clone());
         let known = Known::read(storage).await?;
         // What is wrong with it is said before the work, not after.
         let catalog = open_catalog(storage, &known.summary, &names, &options.s3).await?;
         if let Some(catalog) = &catalog {
             let lock = read_lock_version(storage, &plan.schema).await?;
-            let (lake, keys) = (&known.summary, &settings.partition_by);
+            let (lake, keys) = (&known.summary, &plan.settings.partition_by);
             refuse_others_tables(catalog, storage, lake, &lock, &names, keys).await?;
         }
         // A `plan discard` that was cut off, or comes later, leaves the plan alone after this.

@@ -1,8 +1,8 @@
 //! The plan of an array job: which one is meant, and its settings as options.
 
-use crate::engine::{CatalogOptions, ConvertOptions, Duplicates};
+use crate::engine::CatalogOptions;
 use crate::error::{Error, Result};
-use crate::lake::{Manifest, PlanSettings, WorkPlan, names};
+use crate::lake::{Manifest, WorkPlan, names};
 use crate::location::Location;
 use crate::storage::{OWN, S3, Storage};
 
@@ -64,27 +64,11 @@ async fn is_unused(storage: &Storage) -> Result<bool> {
     Ok(!WorkPlan::any(storage).await? && !Manifest::any_newest_first(storage, |_| true).await?)
 }
 
-/// What a plan keeps of the options that it was made with.
-pub(super) fn settings_of(options: &ConvertOptions, database: String) -> PlanSettings {
-    PlanSettings {
-        partition_by: options.partition_by.to_string(),
-        nested: options.nested,
-        compression: options.compression.to_string(),
-        target_file_size: options.target_file_size.0,
-        unit_size: options.unit_size.0,
-        drops_copies: options.duplicates == Duplicates::Drop,
-        max_object_bytes: options.caps.max_object_bytes,
-        max_ratio: options.caps.max_ratio,
-        table: options.catalog.table.clone(),
-        database,
-    }
-}
-
 /// The catalog's options for a plan: its names are the plan's.
-pub(super) fn catalog_of(settings: &PlanSettings, options: CatalogOptions) -> CatalogOptions {
+pub(super) fn catalog_of(plan: &WorkPlan, options: CatalogOptions) -> CatalogOptions {
     CatalogOptions {
-        database: Some(settings.database.clone()),
-        table: settings.table.clone(),
+        database: Some(plan.database.clone()),
+        table: plan.settings.table.clone(),
         ..options
     }
 }

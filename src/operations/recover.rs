@@ -6,7 +6,7 @@ use crate::engine::tasks::all;
 use crate::engine::unit::Unit;
 use crate::engine::unreadable::{Unreadable, try_all};
 use crate::error::Result;
-use crate::lake::{Intent, Known, Manifest, Summary, UnitId, after_barrier, entry, month};
+use crate::lake::{Intent, Known, Manifest, Summary, UnitBasis, UnitId, entry, month};
 use crate::operations::sweep::{clean_up, raise_barrier};
 use crate::source::{Object, find};
 use crate::storage::Storage;
@@ -75,7 +75,7 @@ pub(crate) async fn recover(
     intents: Vec<Intent>,
 ) -> Result<Recovery> {
     let lake = &known.summary;
-    let settings = after_barrier(&options.settings(), lake.barrier);
+    let basis = UnitBasis::after_barrier(options.output.clone(), lake.barrier);
     let mut ledger = known.ledger(storage, options.memory.0 / LEDGER_SHARE);
     let resumed = Resumed { next_number: lake.next_number(), ..Resumed::default() };
     let mut recovery = Recovery { resumed, ..Recovery::default() };
@@ -89,8 +89,8 @@ pub(crate) async fn recover(
     // numbers, so that a killed run leaves no gap; what does not follow on the manifests came from a
     // writer that was cut off, or another intent was removed.
     for intent in open {
-        let is_next =
-            intent.unit.number == recovery.resumed.next_number && intent.settings == settings;
+        let is_next = intent.unit.number == recovery.resumed.next_number
+            && intent.basis.as_ref() == Some(&basis);
         let objects = intent.objects.iter().map(|(key, etag)| {
             found.get(key).filter(|object| is_next && object.etag == *etag).cloned()
         });

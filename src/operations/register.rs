@@ -8,6 +8,7 @@ use crate::catalog::{
 use crate::engine::{CatalogKind, CatalogOptions, Refreshed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Summary, names::Folder};
+use crate::partition::PartitionBy;
 use crate::partition::values_of;
 use crate::schema::{Family, Kind, Lock, Role, columns, hive_type};
 use crate::storage::{S3, Storage};
@@ -53,8 +54,8 @@ fn tables(
                 files: totals.files,
             })
             .collect();
-        table.partition_keys = keys_of(&last.partition_by);
-        table.compression.clone_from(&last.compression);
+        table.partition_keys = last.settings.partition_by.names();
+        table.compression = last.settings.compression.codec().to_owned();
         table.rows = partitions.iter().map(|p| p.rows).sum();
         table.bytes = partitions.iter().map(|p| p.bytes).sum();
         table.files = partitions.iter().map(|p| p.files).sum();
@@ -82,10 +83,6 @@ fn definition(
         schema_version: lock.version,
         ..TableDefinition::default()
     }
-}
-
-fn keys_of(partition_by: &str) -> Vec<String> {
-    partition_by.split(',').map(str::to_owned).collect()
 }
 
 /// Opens the catalog of a lake; nothing if it has none.
@@ -136,11 +133,11 @@ pub(super) async fn refuse_others_tables(
     lake: &Summary,
     lock: &Lock,
     options: &CatalogOptions,
-    partition_by: &str,
+    partition_by: &PartitionBy,
 ) -> Result<()> {
     for family in Family::ALL {
         let mut wanted = definition(storage, lake, lock, options, family);
-        wanted.partition_keys = keys_of(partition_by);
+        wanted.partition_keys = partition_by.names();
         if matches!(catalog, Catalog::Glue(_)) {
             wanted.parameters.insert(LAKE.to_owned(), storage.address());
         }
