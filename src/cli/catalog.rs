@@ -11,7 +11,7 @@ use crate::cli::report::{self, print, print_json};
 use crate::cli::{EXIT_OK, EXIT_SET_ASIDE};
 use crate::engine::{CatalogOptions, runtime};
 use crate::error::{Error, Result};
-use crate::lake::{Known, Manifest, Summary, read_lock};
+use crate::lake::{Known, Manifest, Snapshot, read_lock};
 use crate::operations::{
     FileCheck, after_commit, apply_plans, catalog_plan, check_files, open_catalog, settle_files,
 };
@@ -59,7 +59,7 @@ struct Opened {
 impl Opened {
     async fn new(args: &CatalogLakeArgs, s3: &S3) -> Result<Self> {
         let storage = open_lake(&args.place.lake, s3).await?;
-        let lake = Known::read(&storage).await?.summary;
+        let lake = Known::read(&storage).await?.snapshot;
         let options = options(args, base_table(&lake));
         let catalog = opened(&storage, &lake, &options, s3).await?;
         let names = Family::ALL.iter().map(|family| family.table(&options.table)).collect();
@@ -85,7 +85,7 @@ fn options(args: &CatalogLakeArgs, table: String) -> CatalogOptions {
 
 async fn opened(
     storage: &Storage,
-    lake: &Summary,
+    lake: &Snapshot,
     options: &CatalogOptions,
     s3: &S3,
 ) -> Result<Catalog> {
@@ -158,12 +158,12 @@ impl Differences {
     /// are read.
     async fn find(args: &CatalogLakeArgs, storage: Storage, s3: &S3) -> Result<Self> {
         let manifests = Manifest::read_all(&storage).await?;
-        let mut lake: Summary = manifests.iter().collect();
+        let mut lake: Snapshot = manifests.iter().collect();
         let lock = read_lock(&storage, &lake).await?;
         let options = options(args, base_table(&lake));
         let catalog = opened(&storage, &lake, &options, s3).await?;
         let check = check_files(&storage, &manifests).await?;
-        lake.gone = check.gone.clone();
+        lake.replace_gone(&check.gone);
         let comparison = Comparison::Full;
         let plans = catalog_plan(&catalog, &storage, &lake, &lock, &options, comparison).await?;
         Ok(Self { storage, catalog, plans, check })

@@ -4,7 +4,7 @@ use crate::catalog::GlueOptions;
 use crate::cli::args::{CatalogName, CatalogPlaceArgs, PublicationArgs, Switch};
 use crate::engine::{CatalogKind, CatalogOptions};
 use crate::error::{Error, Result};
-use crate::lake::{Known, Summary, read_lock};
+use crate::lake::{Known, Snapshot, read_lock};
 use crate::location::Location;
 use crate::schema::Lock;
 use crate::storage::{OWN, S3, Storage};
@@ -29,12 +29,12 @@ pub(super) async fn open_lake(lake: &Location, s3: &S3) -> Result<Storage> {
 /// The schema lock of a lake that must be there.
 pub(super) async fn lake_lock(lake: &Location, s3: &S3) -> Result<Lock> {
     let storage = open_lake(lake, s3).await?;
-    read_lock(&storage, &Known::read(&storage).await?.summary).await
+    read_lock(&storage, &Known::read(&storage).await?.snapshot).await
 }
 
 /// The base name that the lake's tables were made with.
-pub(super) fn base_table(lake: &Summary) -> String {
-    crate::operations::base_table(lake.tables.keys())
+pub(super) fn base_table(lake: &Snapshot) -> String {
+    crate::operations::base_table(lake.tables())
 }
 
 pub(super) fn catalog_options(

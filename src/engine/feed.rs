@@ -9,7 +9,7 @@ use crate::engine::unreadable::{Unreadable, try_all};
 use crate::engine::{ConvertOptions, Retry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
-    Entry, Known, Ledger, SetAside, UnitBasis, UnitId, entry, entry_set_aside, month,
+    Entry, Known, Ledger, UnitBasis, UnitId, WithoutRows, entry, entry_without_rows, month,
 };
 use crate::source::{Listing, ListingReport, Object, Place, Source};
 use crate::storage::Storage;
@@ -122,7 +122,7 @@ impl Feed {
     /// `Config` for a source that does not exist, `Io`, `Denied` and `Unavailable` from the walk.
     pub(crate) async fn open(feed: FeedOptions<'_>) -> Result<Self> {
         let FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable } = feed;
-        let barrier = lake.and_then(|(_, known)| known.summary.barrier);
+        let barrier = lake.and_then(|(_, known)| known.snapshot.barrier());
         let basis = match plan {
             Some(id) => UnitBasis::of_plan(options.output.clone(), id),
             None => UnitBasis::after_barrier(options.output.clone(), barrier),
@@ -356,10 +356,10 @@ impl Subtract {
         }
         let Retry { quarantined, ignored } = self.retry;
         for (how, is_retried) in
-            [(SetAside::Quarantined, quarantined), (SetAside::Ignored, ignored)]
+            [(WithoutRows::Quarantined, quarantined), (WithoutRows::Ignored, ignored)]
         {
             let Object { layout, key, etag, .. } = object;
-            let entry = entry_set_aside(layout, key, etag, how, &self.judge);
+            let entry = entry_without_rows(layout, key, etag, how, &self.judge);
             if !is_retried && ledger.contains(month, &entry).await? {
                 return Ok(true);
             }

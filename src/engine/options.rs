@@ -1,7 +1,7 @@
 //! What a run is told.
 
 use crate::catalog::GlueOptions;
-use crate::lake::{DEFAULT_TABLE, Duplicates, OutputSettings, Summary};
+use crate::lake::{DEFAULT_TABLE, Duplicates, OutputSettings, Snapshot};
 use crate::location::Location;
 use crate::rows::{Fingerprints, RowOptions};
 use crate::source::Narrow;
@@ -74,8 +74,8 @@ impl CatalogOptions {
     }
 
     /// Returns the database of a lake.
-    pub fn database_of(&self, lake: &Summary) -> String {
-        let last = lake.last.as_ref().map(|last| last.database.clone());
+    pub fn database_of(&self, lake: &Snapshot) -> String {
+        let last = lake.last().map(|last| last.database.clone());
         let known = self.database.clone().or(last.filter(|name| !name.is_empty()));
         known.unwrap_or_else(|| DEFAULT_DATABASE.to_owned())
     }

@@ -19,8 +19,8 @@ use crate::lake::ledger::Ledger;
 use crate::lake::manifest::Manifest;
 use crate::lake::names::{self, Folder};
 use crate::lake::part::{Cut, Part, damaged};
-use crate::lake::rebuild::{entries, read_part};
-use crate::lake::summary::{LastUnit, PartitionTotals, Summary};
+use crate::lake::rebuild::read_part;
+use crate::lake::snapshot::{Action, LastUnit, PartitionTotals, Snapshot};
 use crate::lake::unit::UnitsOfDay;
 use crate::lake::whole;
 use crate::notice::tell;
@@ -80,8 +80,8 @@ type DaysFile = UnitsOfDay;
 /// What is known of a lake: its newest checkpoint, and the manifests after it.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// The sum over all manifests.
-    pub summary: Summary,
+    /// What all manifests come to.
+    pub snapshot: Snapshot,
     base: Option<Document>,
     /// Entries of manifests that no checkpoint covers, by month.
     recent: HashMap<Month, Vec<Entry>>,
@@ -110,14 +110,14 @@ impl Known {
                 break;
             }
         }
-        let tail = whole::manifests(storage, known.summary.next_number(), end).await?;
+        let tail = whole::manifests(storage, known.snapshot.next_number(), end).await?;
         let mut manifests = stream::iter(tail)
             .map(|listed| async move { Manifest::read(storage, &listed.key).await })
             .buffered(AT_ONCE);
         while let Some(manifest) = manifests.try_next().await? {
             known.add(&manifest);
         }
-        known.summary.gone = read_gone(storage).await?;
+        known.snapshot.replace_gone(&read_gone(storage).await?);
         Ok(known)
     }
 
@@ -137,7 +137,7 @@ impl Known {
             newest = newest_checkpoint(storage).await?;
             if newest.as_ref() == Some(&key) {
                 tell_damaged(storage, &key, err).await?;
-                return Ok(Self::read(storage).await?.summary.units_of_day);
+                return Ok(Self::read(storage).await?.snapshot.units_of_day);
             }
         }
         Ok(UnitsOfDay::new())
@@ -156,23 +156,28 @@ impl Known {
             let partitions = partitions.into_iter().map(|(partition, [rows, bytes, files])| {
                 (partition, PartitionTotals { rows, bytes, files })
             });
-            self.summary.tables.entry(table).or_default().extend(partitions);
+            self.snapshot.tables.entry(table).or_default().extend(partitions);
         }
         let days: Vec<DaysFile> = read_documents(storage, &document.days).await?;
-        self.summary.units_of_day.extend(days.into_iter().flatten());
-        self.summary.nested = document.nested;
-        self.summary.last = Some(document.last.clone());
-        self.summary.next = document.next_number;
-        self.summary.barrier = document.barrier;
+        self.snapshot.units_of_day.extend(days.into_iter().flatten());
+        self.snapshot.nested = document.nested;
+        self.snapshot.last = Some(document.last.clone());
+        self.snapshot.next = document.next_number;
+        self.snapshot.barrier = document.barrier;
         self.base = Some(document);
         Ok(())
     }
 
     /// Adds a unit that was committed; units come in the order of their numbers.
     pub fn add(&mut self, manifest: &Manifest) {
-        self.summary.add(manifest);
         self.recent_units += 1;
-        for (month, entry) in entries(manifest) {
+        manifest.actions().for_each(|action| self.apply(action));
+    }
+
+    /// Applies an action: objects to the ledger, everything else to the snapshot.
+    fn apply(&mut self, action: Action<'_>) {
+        let Action::AddObjects(manifest) = action else { return self.snapshot.apply(action) };
+        for (month, entry) in manifest.entries() {
             self.recent.entry(month).or_default().push(entry);
             self.recent_objects += 1;
         }
@@ -195,10 +200,7 @@ impl Known {
     ///
     /// # Errors
     /// `Damaged` when a part is, and manifests do not come to it; `Unavailable`, `Denied`, `Io`.
-    pub(super) async fn checkpointed_entries(
-        &self,
-        storage: &Storage,
-    ) -> Result<HashSet<(Month, Entry)>> {
+    pub(super) async fn read_ledger(&self, storage: &Storage) -> Result<HashSet<(Month, Entry)>> {
         let mut all = HashSet::new();
         for part in self.base.iter().flat_map(|base| &base.parts) {
             let bytes = storage.read(&part.key()).await?.unwrap_or_default();
@@ -245,15 +247,15 @@ impl Known {
     /// # Errors
     /// `Unavailable`, `Denied`, `Io`; `Damaged` when a part is not what was written.
     pub async fn write_checkpoint(&mut self, storage: &Storage) -> Result<()> {
-        let Some(last) = self.summary.last.clone() else { return Ok(()) };
+        let Some(last) = self.snapshot.last.clone() else { return Ok(()) };
         let (bits, parts) = self.write_parts(storage).await?;
         let totals = self.totals_files();
         let days = self.days_files();
         let document = Document {
-            next_number: self.summary.next,
-            barrier: self.summary.barrier,
+            next_number: self.snapshot.next,
+            barrier: self.snapshot.barrier,
             last,
-            nested: self.summary.nested,
+            nested: self.snapshot.nested,
             bits,
             parts,
             totals: self.write_files(storage, "totals", &totals).await?,
@@ -309,10 +311,10 @@ impl Known {
 
     /// The sums by partition, in as many files as they need.
     fn totals_files(&self) -> BTreeMap<String, TotalsFile> {
-        let count: usize = self.summary.tables.values().map(BTreeMap::len).sum();
+        let count: usize = self.snapshot.tables.values().map(BTreeMap::len).sum();
         let files = (count / TOTALS_PER_FILE + 1).next_power_of_two() as u64;
         let mut out: BTreeMap<String, TotalsFile> = BTreeMap::new();
-        for (table, partitions) in &self.summary.tables {
+        for (table, partitions) in &self.snapshot.tables {
             for (partition, totals) in partitions {
                 // What is converted together lies in few files: only those are written again.
                 let first = partition.split('/').next().unwrap_or_default();
@@ -330,7 +332,7 @@ impl Known {
     /// The units of each day, a file for each month.
     fn days_files(&self) -> BTreeMap<String, DaysFile> {
         let mut out: BTreeMap<String, DaysFile> = BTreeMap::new();
-        for (day, units) in &self.summary.units_of_day {
+        for (day, units) in &self.snapshot.units_of_day {
             let (year, month, _) = Day(*day).civil();
             let file = out.entry(format!("{year:04}-{month:02}")).or_default();
             file.insert(*day, units.clone());
@@ -443,8 +445,8 @@ async fn tell_damaged(storage: &Storage, key: &str, err: Error) -> Result<u64> {
         return Err(err);
     }
     tell(&format!(
-        "the checkpoint {key} is damaged and left out: all manifests are read, and the next run that \
-         converts makes it again"
+        "the checkpoint {key} is damaged: all manifests are read instead, and the next conversion \
+         writes it again"
     ));
     whole::end_of_checkpoint(storage).await
 }
@@ -548,12 +550,12 @@ mod tests {
             known.add(&manifest);
         }
         let plain = Known::read(&storage).await.unwrap();
-        assert_eq!(plain.summary, known.summary);
+        assert_eq!(plain.snapshot, known.snapshot);
         known.write_checkpoint(&storage).await.unwrap();
 
         let read = Known::read(&storage).await.unwrap();
 
-        assert_eq!(read.summary, known.summary);
+        assert_eq!(read.snapshot, known.snapshot);
         assert!(!read.has_recent() && plain.has_recent());
         for known in [plain, read] {
             let mut ledger = known.ledger(&storage, 1 << 20);
@@ -672,9 +674,9 @@ mod tests {
                 std::fs::write(path, damaged).unwrap();
 
                 let mut read = Known::read(&storage).await.unwrap();
-                assert_eq!(read.summary, known.summary);
+                assert_eq!(read.snapshot, known.snapshot);
                 let days = Known::read_units_of_day(&storage).await.unwrap();
-                assert_eq!(days, known.summary.units_of_day);
+                assert_eq!(days, known.snapshot.units_of_day);
                 assert!(read.has_recent(), "so that it is written");
                 read.write_checkpoint(&storage).await.unwrap();
                 read.sweep(&storage).await.unwrap();

@@ -61,7 +61,7 @@ pub(super) fn render(document: &impl Serialize, is_indented: bool) -> Result<Vec
 /// Reads a document of the format that this program writes.
 ///
 /// # Errors
-/// `Config` for another format, `Damaged` for what is no document; `key` names it.
+/// `Config` for another format, `Damaged` for anything else; `key` names it.
 pub(super) fn parse<T: DeserializeOwned>(key: &str, json: &[u8]) -> Result<T> {
     let damaged = |err| damaged(key).because(err);
     let head: Head<'_> = serde_json::from_slice(json).map_err(damaged)?;
@@ -77,18 +77,16 @@ fn check(key: &str, format: Option<u64>) -> Result<()> {
     let message = match format {
         Some(FORMAT) => return Ok(()),
         Some(newer) if newer > FORMAT => format!(
-            "the lake was written by a newer version of trailmill: format {newer}, and this program \
-             knows {FORMAT}; upgrade trailmill"
+            "the lake was written by a newer version of trailmill (format {newer}; this program reads \
+             {FORMAT}): upgrade trailmill"
         ),
         Some(older) => format!(
-            "the lake was written by an older version of trailmill: format {older}, and this program \
-             reads {FORMAT} only; convert into a new lake"
+            "the lake was written by an older version of trailmill (format {older}; this program reads \
+             {FORMAT}): convert into a new lake"
         ),
-        None => {
-            "the document has no format version: a version of trailmill wrote it that was never \
-                 released; convert into a new lake"
-                .to_owned()
-        }
+        None => "the document has no format version: it was written by an unreleased version of \
+                 trailmill; convert into a new lake"
+            .to_owned(),
     };
     Err(Error::config(message).at("key", key))
 }

@@ -27,8 +27,8 @@ pub fn entry(layout: &Layout, key: &str, etag: &str) -> Entry {
 
 /// How an object ended that has no rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SetAside {
-    /// It was set aside whole.
+pub enum WithoutRows {
+    /// It was quarantined whole.
     Quarantined,
     /// It holds no CloudTrail records.
     Ignored,
@@ -36,11 +36,11 @@ pub enum SetAside {
 
 /// Returns the entry of an object that has no rows: it holds only for those who would judge it as it was
 /// judged, see [`OutputSettings::judge`](crate::lake::OutputSettings::judge).
-pub fn entry_set_aside(
+pub fn entry_without_rows(
     layout: &Layout,
     key: &str,
     etag: &str,
-    how: SetAside,
+    how: WithoutRows,
     judge: &str,
 ) -> Entry {
     entry(layout, key, &format!("{etag}\0{how:?}\0{judge}"))
@@ -87,12 +87,12 @@ mod tests {
     #[test]
     fn what_was_set_aside_is_known_to_those_with_the_same_judge() {
         let layout = Layout::default();
-        let of = |how, judge: &str| entry_set_aside(&layout, "k", "e", how, judge);
-        let quarantined = of(SetAside::Quarantined, "j");
-        assert_eq!(quarantined, of(SetAside::Quarantined, "j"));
+        let of = |how, judge: &str| entry_without_rows(&layout, "k", "e", how, judge);
+        let quarantined = of(WithoutRows::Quarantined, "j");
+        assert_eq!(quarantined, of(WithoutRows::Quarantined, "j"));
         assert_ne!(quarantined, entry(&layout, "k", "e"));
-        assert_ne!(quarantined, of(SetAside::Ignored, "j"));
-        assert_ne!(quarantined, of(SetAside::Quarantined, "i"));
+        assert_ne!(quarantined, of(WithoutRows::Ignored, "j"));
+        assert_ne!(quarantined, of(WithoutRows::Quarantined, "i"));
     }
 
     #[test]

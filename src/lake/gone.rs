@@ -49,8 +49,8 @@ pub async fn read_gone(storage: &Storage) -> Result<Vec<GoneFile>> {
         match unpack::<Vec<GoneFile>>(&listed.key, &bytes) {
             Ok(files) => gone.extend(files),
             Err(err) if err.kind() == ErrorKind::Damaged => tell(&format!(
-                "the list {} of data files that are gone is damaged and left out: \
-                 `trailmill catalog sync` makes it again",
+                "the list {} of missing data files is damaged and ignored: `trailmill catalog sync` \
+                 writes it again",
                 listed.key
             )),
             Err(err) => return Err(err),

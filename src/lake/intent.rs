@@ -40,7 +40,7 @@ impl Intent {
     /// can finish: its name says whose files are to be removed, and its objects are converted anew.
     ///
     /// # Errors
-    /// `Damaged` for a document that is no intent by its name.
+    /// `Damaged` for a document that is not named like an intent.
     pub async fn read_all(storage: &Storage) -> Result<Vec<Self>> {
         stream::iter(storage.list(&Folder::Intents.path()).await?)
             .map(|listed| async move {
@@ -66,8 +66,8 @@ impl Intent {
         }
         let Some(unit) = Folder::Intents.unit_of(key) else { return Err(err) };
         tell(&format!(
-            "the intent {key} is damaged, as by a loss of power: if its unit is not in the lake, it is \
-             given up, and its objects are converted anew"
+            "the intent {key} is damaged, perhaps by a loss of power: unless its unit is in the lake \
+             already, it is given up, and its objects are converted again"
         ));
         Ok(Self { unit, basis: None, objects: Vec::new() })
     }

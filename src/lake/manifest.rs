@@ -138,8 +138,10 @@ impl Manifest {
         let (unit, key) = (self.unit.to_string(), names::manifest(self.unit.number));
         match storage.put_staged(&unit, &key, pack(self)?).await? {
             Put::Created | Put::Same => Ok(()),
-            Put::Differs => Err(Error::new(ErrorKind::Busy, "another run committed this unit")
-                .at("unit", &self.unit)),
+            Put::Differs => {
+                Err(Error::new(ErrorKind::Busy, "another run committed a unit of this number")
+                    .at("unit", &self.unit))
+            }
         }
     }
 

@@ -31,7 +31,7 @@ mod quarantine;
 mod rebuild;
 mod repair;
 mod settings;
-mod summary;
+mod snapshot;
 mod unavailable;
 mod unit;
 mod whole;
@@ -44,7 +44,7 @@ pub use copies::{Copies, CopyIndex, Scope, Stored, decode_copies, encode_copies}
 pub use copy_key::CopyKey;
 pub use data_file::DataFile;
 pub(crate) use document::to_json;
-pub use entry::{Entry, Month, SetAside, entry, entry_set_aside, month};
+pub use entry::{Entry, Month, WithoutRows, entry, entry_without_rows, month};
 pub use gone::{GoneFile, Loss, read_gone, write_gone};
 pub use intent::Intent;
 pub use ledger::Ledger;
@@ -62,7 +62,7 @@ pub use settings::{
     DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, OutputSettings,
     SchemaMode, UnitBasis,
 };
-pub use summary::{LastUnit, PartitionTotals, Summary, read_lock};
+pub use snapshot::{Action, LastUnit, PartitionTotals, Snapshot, read_lock};
 pub use unavailable::{Unavailable, UnavailableObject};
 pub use unit::{DayCopies, UnitId, UnitsOfDay};
 pub use whole::{refuse_forgotten, refuse_missing};

@@ -13,7 +13,7 @@ pub struct Tally {
     pub duplicate: u64,
     /// Records that an option excludes.
     pub filtered: u64,
-    /// Records set aside.
+    /// Records quarantined.
     pub quarantined: u64,
 }
 
@@ -37,11 +37,11 @@ impl Tally {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectOutcome {
-    /// Its records were converted; some may have been set aside.
+    /// Its records were converted; some may have been quarantined.
     Converted,
     /// It holds no CloudTrail log records; the reason.
     Ignored(String),
-    /// It was set aside whole; the reason.
+    /// It was quarantined whole; the reason.
     Quarantined(String),
     /// An archive: its members have lines of their own.
     Archive,

@@ -42,7 +42,7 @@ pub(super) struct Cut {
 }
 
 pub(super) fn damaged(key: &str) -> Error {
-    let message = "part of the ledger is damaged; without the folders `checkpoints` and `ledger`, \
-                   it is made again from the manifests";
+    let message = "part of the ledger is damaged: remove the folders `checkpoints` and `ledger` of \
+                   `_trailmill`, and they are made again from the manifests";
     Error::new(ErrorKind::Damaged, message).at("key", key)
 }

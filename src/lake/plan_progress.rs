@@ -33,7 +33,7 @@ pub struct UnitDone {
     pub news: Vec<News>,
     /// Bytes of its objects as stored.
     pub bytes_compressed: u64,
-    /// What it set aside, by reason.
+    /// Records that it quarantined, by reason.
     pub quarantined_by_reason: BTreeMap<String, u64>,
     /// What it left out, since it could not be read.
     #[serde(default)]
@@ -41,11 +41,15 @@ pub struct UnitDone {
 }
 
 impl WorkPlan {
-    /// Returns which of some units are done, in order.
+    /// Lists which of some units are done, in order.
     ///
     /// # Errors
     /// `Unavailable`, `Denied`, `Io`.
-    pub async fn done(&self, storage: &Storage, units: std::ops::Range<u64>) -> Result<Vec<u64>> {
+    pub async fn list_done(
+        &self,
+        storage: &Storage,
+        units: std::ops::Range<u64>,
+    ) -> Result<Vec<u64>> {
         let after = units.start.checked_sub(1).map(|unit| names::done(&self.id, unit));
         let until = names::done(&self.id, units.end);
         let folder = names::done_folder(&self.id);
@@ -54,8 +58,8 @@ impl WorkPlan {
         Ok(found.filter(|unit| units.contains(unit)).collect())
     }
 
-    /// Says which objects of a unit are left out, before anything of it is written: what the first attempt
-    /// says holds for all of them. Returns what holds.
+    /// Decides which objects of a unit are left out, before anything of it is written. The decision of the
+    /// first attempt holds for all of them, and is returned.
     ///
     /// # Errors
     /// `Damaged` when that cannot be read; `Unavailable`, `Denied`, `Io`.
@@ -72,7 +76,7 @@ impl WorkPlan {
         }
     }
 
-    /// Notes that a unit is done; that it is already, by another attempt, is as good.
+    /// Writes what a unit did; a document that an equal attempt has written is as good.
     ///
     /// # Errors
     /// `Damaged` when another attempt did something else; `Unavailable`, `Denied`, `Io`.
@@ -83,7 +87,7 @@ impl WorkPlan {
             Put::Created | Put::Same => Ok(()),
             Put::Differs => Err(Error::new(
                 ErrorKind::Damaged,
-                "two attempts at a unit of the plan did not do the same",
+                "two attempts at a unit of the plan had different results",
             )
             .at("unit", &done.manifest.unit)),
         }
@@ -95,28 +99,31 @@ impl WorkPlan {
     /// `Damaged` when it is not there or cannot be read; `Unavailable`, `Denied`, `Io`.
     pub async fn read_done(&self, storage: &Storage, unit: u64) -> Result<UnitDone> {
         let key = names::done(&self.id, unit);
-        let gone = || Error::new(ErrorKind::Damaged, "unit of the plan is gone").at("key", &key);
+        let gone = || {
+            Error::new(ErrorKind::Damaged, "document of a unit of the plan not found")
+                .at("key", &key)
+        };
         let bytes = storage.read(&key).await?.ok_or_else(gone)?;
         let done: UnitDone = unpack(&key, &bytes).map_err(|err| {
             if err.kind() == ErrorKind::Config {
                 return err;
             }
             let message =
-                "unit of the plan is damaged: remove the document, and run its child again";
+                "document of a unit of the plan is damaged: remove it, and run its child again";
             Error::new(ErrorKind::Damaged, message).at("key", &key).because(err)
         })?;
         if done.manifest.unit.number != self.first_number + unit {
-            let message = "unit of the plan says that it is another";
+            let message = "document of a unit of the plan belongs to another unit";
             return Err(Error::new(ErrorKind::Damaged, message).at("key", &key));
         }
         Ok(done)
     }
 
-    /// Returns which units are the lake's by now, in order.
+    /// Lists the units that are committed to the lake, in order.
     ///
     /// # Errors
     /// `Unavailable`, `Denied`, `Io`.
-    pub async fn committed(&self, storage: &Storage) -> Result<Vec<u64>> {
+    pub async fn list_committed(&self, storage: &Storage) -> Result<Vec<u64>> {
         let after = self.first_number.checked_sub(1).map(names::manifest);
         let until = names::manifest(self.end_number());
         let manifests = Folder::Manifests.path();
@@ -127,7 +134,7 @@ impl WorkPlan {
 
     /// Returns the manifest that ends a plan whose units saw more than its schema has a place for: it
     /// has no objects, and names the schema of the next plan.
-    pub fn closing(&self, schema: &LockName) -> Manifest {
+    pub fn closing_manifest(&self, schema: &LockName) -> Manifest {
         let unit = UnitId::of_plan_end(self.end_number(), &self.id);
         Manifest::empty(unit, Some(self.settings.clone()), self.database.clone(), schema.clone())
     }

@@ -1,7 +1,7 @@
-//! What was set aside: where it was, why, and its raw bytes.
+//! What was quarantined: where it was, why, and its raw bytes.
 //!
 //! Raw bytes are kept as far as a person can look at them: a small object may decode to gigabytes, and what
-//! is set aside lies in the source. Of one segment [`MAX_SEGMENT_RAW`] bytes are kept, of a unit
+//! is quarantined lies in the source. Of one segment [`MAX_SEGMENT_RAW`] bytes are kept, of a unit
 //! [`MAX_UNIT_RAW`]; what is cut there, has its length and the SHA-256 of the whole. Of an object's records,
 //! those after the first [`MAX_ENTRIES`] share an entry.
 
@@ -15,21 +15,21 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// Raw bytes that are kept of what a segment sets aside: 16 MiB.
+/// Raw bytes that are kept of what a segment quarantines: 16 MiB.
 pub const MAX_SEGMENT_RAW: u64 = 16 << 20;
 
-/// Raw bytes that are kept of what a unit sets aside: 64 MiB.
+/// Raw bytes that are kept of what a unit quarantines: 64 MiB.
 pub const MAX_UNIT_RAW: u64 = 64 << 20;
 
 /// Records of one object that have entries of their own.
 pub const MAX_ENTRIES: u64 = 10_000;
 
-/// One record that was set aside.
+/// One record that was quarantined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantined {
     /// The object's key.
     pub object: String,
-    /// The record's number in the object, from 0; none when the whole object was set aside.
+    /// The record's number in the object, from 0; none when the whole object was quarantined.
     pub record: Option<u64>,
     /// How many records the entry stands for: 1, but for what follows an object's 10,000th.
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -70,7 +70,7 @@ fn is_one(records: &u64) -> bool {
     *records == 1
 }
 
-/// The raw bytes of what is set aside, as far as they are kept.
+/// The raw bytes of what is quarantined, as far as they are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Raw {
     kept: Vec<u8>,
@@ -146,7 +146,7 @@ impl QuarantinedObject {
     }
 }
 
-/// Cuts what a segment set aside to what its unit has room for; returns how many raw bytes are kept.
+/// Cuts what a segment quarantined to what its unit has room for; returns how many raw bytes are kept.
 pub fn cut_raw(entries: &mut [QuarantinedObject], room: u64) -> u64 {
     entries.iter_mut().fold(0, |kept, entry| {
         entry.raw.cut(room.saturating_sub(kept));
@@ -154,7 +154,7 @@ pub fn cut_raw(entries: &mut [QuarantinedObject], room: u64) -> u64 {
     })
 }
 
-/// Writes what a unit set aside: an index, and the raw bytes one after another.
+/// Writes what a unit quarantined: an index, and the raw bytes one after another.
 ///
 /// # Errors
 /// `Io` when the store fails.
@@ -190,7 +190,7 @@ pub async fn write_quarantine(
     storage.put_of_unit(&names::quarantine_index(unit), to_json(&index)?).await
 }
 
-/// Reads the index of everything set aside, in the order of units.
+/// Reads the index of everything quarantined, in the order of units.
 ///
 /// # Errors
 /// `Damaged` for an index that cannot be read.

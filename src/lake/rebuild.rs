@@ -1,14 +1,9 @@
 //! Parts of the ledger, read, and made again from the manifests that they sum up.
 
 use crate::error::Result;
-use crate::keys::parse as parse_layout;
-use crate::lake::entry::{
-    Entry, Month, SetAside, entry, entry_set_aside, from_digits, group, month,
-};
+use crate::lake::entry::{Entry, group};
 use crate::lake::manifest::Manifest;
-use crate::lake::object_record::{ObjectOutcome, ObjectRecord};
 use crate::lake::part::{Cut, Part, damaged};
-use crate::lake::settings::OutputSettings;
 use crate::lake::whole;
 use crate::notice::tell;
 use crate::storage::Storage;
@@ -17,32 +12,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 /// Manifests that are read side by side.
 const READS: usize = 16;
-
-/// Returns the ledger's entries of a unit's objects.
-pub(super) fn entries(manifest: &Manifest) -> impl Iterator<Item = (Month, Entry)> {
-    let judge = manifest.settings.as_ref().map_or_else(String::new, OutputSettings::judge);
-    let named = manifest.objects.iter().filter(|object| !object.etag.is_empty());
-    let named = named.map(move |object| {
-        let layout = parse_layout(&object.key);
-        let how = match &object.outcome {
-            ObjectOutcome::Quarantined(_) => Some(SetAside::Quarantined),
-            ObjectOutcome::Ignored(_) => Some(SetAside::Ignored),
-            ObjectOutcome::Converted | ObjectOutcome::Archive => None,
-        };
-        let ObjectRecord { key, etag, .. } = object;
-        let entry = match how {
-            Some(how) => entry_set_aside(&layout, key, etag, how, &judge),
-            None => entry(&layout, key, etag),
-        };
-        (month(&layout), entry)
-    });
-    named.chain(
-        manifest
-            .recovered
-            .iter()
-            .filter_map(|(month, digits)| from_digits(digits).map(|entry| (*month, entry))),
-    )
-}
 
 /// Makes a part's bytes again, if the manifests still come to them, and puts it back.
 ///
@@ -58,7 +27,7 @@ async fn rebuild(storage: &Storage, part: &Part, cut: Cut) -> Result<Option<Byte
     while let Some(manifest) = manifests.try_next().await? {
         let is_in =
             |month, entry: &Entry| month == part.month && group(entry[0], cut.bits) == part.group;
-        found.extend(entries(&manifest).filter(|(month, e)| is_in(*month, e)).map(|(_, e)| e));
+        found.extend(manifest.entries().filter(|(month, e)| is_in(*month, e)).map(|(_, e)| e));
     }
     found.sort_unstable();
     found.dedup();
@@ -70,7 +39,7 @@ async fn rebuild(storage: &Storage, part: &Part, cut: Cut) -> Result<Option<Byte
     // Who may only read goes on with what is in memory.
     let is_put = storage.put_hashed(&key, bytes.clone()).await.is_ok();
     let how = if is_put { "made again" } else { "read" };
-    tell(&format!("the part {key} of the ledger is damaged: it was {how} from all manifests"));
+    tell(&format!("part {key} of the ledger is damaged: it was {how} from all manifests"));
     Ok(Some(bytes))
 }
 

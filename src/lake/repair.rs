@@ -16,7 +16,6 @@ use crate::lake::lock::{LockName, find_lock};
 use crate::lake::manifest::Manifest;
 use crate::lake::names::{self, Folder};
 use crate::lake::object_record::Tally;
-use crate::lake::rebuild::entries;
 use crate::lake::settings::{Duplicates, OutputSettings};
 use crate::lake::unit::{DayCopies, UnitId};
 use crate::lake::whole;
@@ -75,11 +74,11 @@ impl Wreck {
         }
         let checkpoint = Known::read_checkpoint(storage).await?;
         let mut unnamed = match &checkpoint {
-            Some(known) => known.checkpointed_entries(storage).await.ok(),
+            Some(known) => known.read_ledger(storage).await.ok(),
             None => None,
         };
         if let Some(unnamed) = &mut unnamed {
-            for entry in manifests.values().flat_map(entries) {
+            for entry in manifests.values().flat_map(Manifest::entries) {
                 unnamed.remove(&entry);
             }
         }
@@ -90,7 +89,7 @@ impl Wreck {
     /// Returns the tables that manifests and checkpoint name.
     pub fn tables(&self) -> BTreeSet<String> {
         let files = self.manifests.values().flat_map(|manifest| &manifest.files);
-        let tables = self.checkpoint.iter().flat_map(|known| known.summary.tables.keys());
+        let tables = self.checkpoint.iter().flat_map(|known| known.snapshot.tables.keys());
         files.map(|file| file.table.clone()).chain(tables.cloned()).collect()
     }
 
@@ -101,7 +100,7 @@ impl Wreck {
     }
 
     /// Returns the identity that a unit's intent gives it.
-    pub fn announced(&self, number: u64) -> Option<&str> {
+    pub fn announced_identity(&self, number: u64) -> Option<&str> {
         self.intent(number).map(|intent| &*intent.unit.identity)
     }
 
@@ -109,7 +108,7 @@ impl Wreck {
     /// anew.
     pub fn has_objects(&self, number: u64) -> bool {
         let is_covered =
-            self.checkpoint.as_ref().is_some_and(|known| number < known.summary.next_number());
+            self.checkpoint.as_ref().is_some_and(|known| number < known.snapshot.next_number());
         self.intent(number).is_some() || (is_covered && self.unnamed.is_some())
     }
 
@@ -164,7 +163,7 @@ impl Wreck {
     /// have been a barrier's, and a barrier is as good as a unit without files.
     async fn begin(&self, storage: &Storage, number: u64, remains: &Remains) -> Result<Manifest> {
         let unit = UnitId { number, identity: remains.identity.clone() };
-        let last = self.checkpoint.as_ref().and_then(|known| known.summary.last.as_ref());
+        let last = self.checkpoint.as_ref().and_then(|known| known.snapshot.last.as_ref());
         let itself = last.filter(|last| last.unit.number == number);
         if remains.is_nothing() && itself.is_none() && self.intent(number).is_none() {
             return Ok(Manifest::barrier(number, Vec::new(), number));
@@ -194,14 +193,14 @@ impl Wreck {
     pub async fn end(self, storage: &Storage) -> Result<(u64, u64)> {
         let mut known = Known::default();
         self.manifests.values().for_each(|manifest| known.add(manifest));
-        known.summary.gone = read_gone(storage).await?;
+        known.snapshot.replace_gone(&read_gone(storage).await?);
         known.write_checkpoint(storage).await?;
         known.sweep(storage).await?;
         let Some(before) = self.checkpoint else { return Ok((0, 0)) };
-        let covered = before.summary.next_number();
+        let covered = before.snapshot.next_number();
         let files = self.manifests.range(..covered).flat_map(|(_, manifest)| &manifest.files);
         let (count, rows) = files.fold((0, 0), |(count, rows), file| (count + 1, rows + file.rows));
-        let totals = || before.summary.tables.values().flat_map(BTreeMap::values);
+        let totals = || before.snapshot.tables.values().flat_map(BTreeMap::values);
         let had = (totals().map(|t| t.files).sum::<u64>(), totals().map(|t| t.rows).sum::<u64>());
         Ok((had.0.saturating_sub(count), had.1.saturating_sub(rows)))
     }

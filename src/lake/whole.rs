@@ -136,7 +136,7 @@ pub async fn refuse_forgotten(storage: &Storage) -> Result<()> {
     for folder in [Folder::Checkpoints, Folder::Ledger, Folder::Listings, Folder::Runs] {
         let folder = folder.path();
         if !storage.is_empty(&folder).await? {
-            let message = "the lake has no manifests, and it had some: put the folder \
+            let message = "the lake's manifests are gone: put the folder \
                            `_trailmill/manifests` back from a backup, or convert into a new lake";
             return Err(Error::new(ErrorKind::Damaged, message).at("written after them", folder));
         }

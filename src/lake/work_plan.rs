@@ -156,7 +156,7 @@ impl WorkPlan {
         let Some(bytes) = storage.read(&key).await? else { return Ok(None) };
         let plan: Self = document::parse(&key, &bytes)?;
         if plan.id != id || !plan.is_sound() {
-            let message = "plan is damaged: what it says does not agree with itself";
+            let message = "plan is damaged: its totals, names or numbers contradict one another";
             return Err(Error::new(ErrorKind::Damaged, message).at("key", &key));
         }
         Ok(Some(plan))
@@ -223,37 +223,37 @@ impl WorkPlan {
     /// Returns whether a plan that began at a unit's number was given up.
     ///
     /// # Errors
-    /// As [`WorkPlan::ended`].
+    /// As [`WorkPlan::read_end`].
     pub async fn was_given_up_at(storage: &Storage, first_number: u64) -> Result<bool> {
         for listed in storage.list(&Folder::Plans.path()).await? {
             let is_its = names::ended_plan(&listed.key) == Some(first_number);
-            if is_its && read_end(storage, &listed.key).await? == Some(PlanEnd::Discarded) {
+            if is_its && read_end_at(storage, &listed.key).await? == Some(PlanEnd::Discarded) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Returns how the plan ended, if it has.
+    /// Reads how the plan ended, if it has.
     ///
     /// # Errors
     /// `Damaged` when that cannot be read; `Unavailable`, `Denied`, `Io`.
-    pub async fn ended(&self, storage: &Storage) -> Result<Option<PlanEnd>> {
-        read_end(storage, &names::plan_end(&self.id)).await
+    pub async fn read_end(&self, storage: &Storage) -> Result<Option<PlanEnd>> {
+        read_end_at(storage, &names::plan_end(&self.id)).await
     }
 
     /// Makes sure that the plan has not ended. What is claimed before that is certain, since claims are
     /// removed after the end.
     ///
     /// # Errors
-    /// `Busy` when it has; as [`WorkPlan::ended`].
+    /// `Busy` when it has; as [`WorkPlan::read_end`].
     pub async fn refuse_ended(&self, storage: &Storage) -> Result<()> {
-        let how = match self.ended(storage).await? {
+        let how = match self.read_end(storage).await? {
             None => return Ok(()),
             Some(PlanEnd::Finished) => "finished",
             Some(PlanEnd::Discarded) => "given up",
         };
-        let message = format!("the plan was {how} meanwhile");
+        let message = format!("the plan was {how} in the meantime");
         Err(Error::new(ErrorKind::Busy, message).at("plan", &self.id))
     }
 
@@ -283,7 +283,9 @@ impl WorkPlan {
         let key = names::plan_decision(&self.id);
         match storage.put_new(&key, to_json(&EndDocument { outcome: wanted })?).await? {
             Put::Created | Put::Same => Ok(wanted),
-            Put::Differs => read_end(storage, &key).await.map(|decided| decided.unwrap_or(wanted)),
+            Put::Differs => {
+                read_end_at(storage, &key).await.map(|decided| decided.unwrap_or(wanted))
+            }
         }
     }
 
@@ -340,7 +342,7 @@ impl WorkPlan {
     }
 }
 
-async fn read_end(storage: &Storage, key: &str) -> Result<Option<PlanEnd>> {
+async fn read_end_at(storage: &Storage, key: &str) -> Result<Option<PlanEnd>> {
     let Some(bytes) = storage.read(key).await? else { return Ok(None) };
     document::parse::<EndDocument>(key, &bytes).map(|end| Some(end.outcome))
 }
@@ -373,7 +375,7 @@ mod tests {
         plan.remove_work(&storage).await.unwrap();
         plan.remove_work(&storage).await.unwrap();
         assert_eq!(WorkPlan::find_open(&storage).await.unwrap(), None);
-        assert_eq!(plan.ended(&storage).await.unwrap(), Some(PlanEnd::Finished));
+        assert_eq!(plan.read_end(&storage).await.unwrap(), Some(PlanEnd::Finished));
         assert!(plan.end(&storage, PlanEnd::Discarded).await.is_err());
         assert!(storage.list("_trailmill/planned").await.unwrap().is_empty());
     }

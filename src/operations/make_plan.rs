@@ -109,12 +109,12 @@ fn make(
         return Ok(Planned::Open(Box::new(plan), address));
     }
     let (known, before, listed) = handle.block_on(prepare(options, storage))?;
-    let database = options.catalog.database_of(&known.summary);
-    let (first_number, settings) = (known.summary.next_number(), options.output.clone());
+    let database = options.catalog.database_of(&known.snapshot);
+    let (first_number, settings) = (known.snapshot.next_number(), options.output.clone());
     let mut plan = WorkPlan::begin(first_number, salt(), settings, database);
     let today = today();
     let before_list = handle.block_on(Unavailable::read(storage))?;
-    let is_new_lake = known.summary.last.is_none();
+    let is_new_lake = known.snapshot.last().is_none();
     let unreadable = Arc::new(Unreadable::new(before_list.clone(), is_new_lake));
     let mut feed = handle.block_on(Feed::open(FeedOptions {
         options,
@@ -170,10 +170,10 @@ async fn prepare(
 ) -> Result<(Known, Lock, Vec<CompleteListing>)> {
     let mut known = Known::read(storage).await?;
     check_known(storage, &known).await?;
-    check_lake(options, &known.summary)?;
-    let catalog = open_catalog(storage, &known.summary, &options.catalog, &options.s3).await?;
+    check_lake(options, &known.snapshot)?;
+    let catalog = open_catalog(storage, &known.snapshot, &options.catalog, &options.s3).await?;
     if let Some(catalog) = &catalog {
-        let (lake, keys) = (&known.summary, &options.output.partition_by);
+        let (lake, keys) = (&known.snapshot, &options.output.partition_by);
         let lock = read_lock(storage, lake).await?;
         refuse_others_tables(catalog, storage, lake, &lock, &options.catalog, &keys).await?;
     }
@@ -187,8 +187,8 @@ async fn prepare(
         known.sweep(storage).await?;
     }
     // Its children read it.
-    CopyKey::read_or_make(storage, &known.summary.units_of_day).await?;
-    let lock = read_lock(storage, &known.summary).await?;
+    CopyKey::read_or_make(storage, known.snapshot.units_of_day()).await?;
+    let lock = read_lock(storage, &known.snapshot).await?;
     Ok((known, lock, CompleteListing::read_all(storage).await?))
 }
 

@@ -76,7 +76,7 @@ pub(super) fn catalog_of(plan: &WorkPlan, options: CatalogOptions) -> CatalogOpt
 /// Returns whether some of the numbers that are used by now were used by the plan's own units.
 pub(super) async fn is_own(plan: &WorkPlan, storage: &Storage, units: &[u64]) -> Result<bool> {
     let Some(unit) = units.first().copied() else { return Ok(false) };
-    if plan.done(storage, unit..unit + 1).await?.is_empty() {
+    if plan.list_done(storage, unit..unit + 1).await?.is_empty() {
         return Ok(false);
     }
     let done = plan.read_done(storage, unit).await?;

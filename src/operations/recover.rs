@@ -6,7 +6,7 @@ use crate::engine::tasks::all;
 use crate::engine::unit::Unit;
 use crate::engine::unreadable::{Unreadable, try_all};
 use crate::error::Result;
-use crate::lake::{Intent, Known, Manifest, Summary, UnitBasis, UnitId, entry, month};
+use crate::lake::{Intent, Known, Manifest, Snapshot, UnitBasis, UnitId, entry, month};
 use crate::operations::sweep::{clean_up, raise_barrier};
 use crate::source::{Object, find};
 use crate::storage::Storage;
@@ -36,7 +36,7 @@ impl Recovery {
     pub(super) async fn sort_in(
         &mut self,
         storage: &Storage,
-        lake: &Summary,
+        lake: &Snapshot,
         intent: Intent,
     ) -> Result<()> {
         if intent.unit.number >= lake.next_number() {
@@ -74,8 +74,8 @@ pub(crate) async fn recover(
     known: &Known,
     intents: Vec<Intent>,
 ) -> Result<Recovery> {
-    let lake = &known.summary;
-    let basis = UnitBasis::after_barrier(options.output.clone(), lake.barrier);
+    let lake = &known.snapshot;
+    let basis = UnitBasis::after_barrier(options.output.clone(), lake.barrier());
     let mut ledger = known.ledger(storage, options.memory.0 / LEDGER_SHARE);
     let resumed = Resumed { next_number: lake.next_number(), ..Resumed::default() };
     let mut recovery = Recovery { resumed, ..Recovery::default() };
@@ -98,7 +98,7 @@ pub(crate) async fn recover(
         let objects = match objects {
             Some(objects) if can_all_be_read(&objects).await? => objects,
             _ => {
-                recovery.abandon(intent, lake.barrier);
+                recovery.abandon(intent, lake.barrier());
                 continue;
             }
         };
@@ -116,7 +116,7 @@ pub(crate) async fn recover(
                 unavailable: Vec::new(),
             });
         } else {
-            recovery.abandon(intent, lake.barrier);
+            recovery.abandon(intent, lake.barrier());
         }
     }
     Ok(recovery)
@@ -156,9 +156,9 @@ pub(super) async fn end_unfinished(
     // Units are finished in order or not at all: later ones were cut with those before them in mind.
     recovery.abandoned.extend(recovery.resumed.units.drain(..).map(|unit| unit.id));
     recovery.resumed.taken.clear();
-    let number = known.summary.next_number();
+    let number = known.snapshot.next_number();
     known.add(&raise_barrier(storage, number, recovery.abandoned.clone()).await?);
-    recovery.resumed.next_number = known.summary.next_number();
+    recovery.resumed.next_number = known.snapshot.next_number();
     Ok(())
 }
 
@@ -169,9 +169,9 @@ pub(super) async fn end_unfinished(
 pub(super) async fn end_all(storage: &Storage, known: &mut Known, table: &str) -> Result<()> {
     let mut recovery = Recovery::default();
     for intent in Intent::read_all(storage).await? {
-        recovery.sort_in(storage, &known.summary, intent).await?;
+        recovery.sort_in(storage, &known.snapshot, intent).await?;
     }
-    recovery.abandon_open(known.summary.barrier);
+    recovery.abandon_open(known.snapshot.barrier());
     end_unfinished(storage, known, &mut recovery).await?;
     clean_up(storage, &recovery.abandoned, &recovery.finished, table).await
 }

@@ -7,7 +7,7 @@ use crate::catalog::{
 };
 use crate::engine::{CatalogKind, CatalogOptions, Refreshed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{Summary, names::Folder};
+use crate::lake::{Snapshot, names::Folder};
 use crate::partition::PartitionBy;
 use crate::partition::values_of;
 use crate::schema::{Family, Kind, Lock, Role, columns, hive_type};
@@ -35,11 +35,11 @@ fn catalog_columns(family: Family, lock: &Lock, nested: bool) -> Vec<Column> {
 /// Returns the tables that the lake holds, with their partitions.
 fn tables(
     storage: &Storage,
-    lake: &Summary,
+    lake: &Snapshot,
     lock: &Lock,
     options: &CatalogOptions,
 ) -> Vec<(TableDefinition, Vec<PartitionDefinition>)> {
-    let Some(last) = &lake.last else { return Vec::new() };
+    let Some(last) = lake.last() else { return Vec::new() };
     let mut out = Vec::new();
     for family in Family::ALL {
         let mut table = definition(storage, lake, lock, options, family);
@@ -67,7 +67,7 @@ fn tables(
 /// Returns a family's table without what lies in it, and without partition columns.
 fn definition(
     storage: &Storage,
-    lake: &Summary,
+    lake: &Snapshot,
     lock: &Lock,
     options: &CatalogOptions,
     family: Family,
@@ -77,7 +77,7 @@ fn definition(
         database: options.database_of(lake),
         location: format!("{}{name}/", storage.address()),
         name,
-        columns: catalog_columns(family, lock, lake.nested),
+        columns: catalog_columns(family, lock, lake.is_nested()),
         compression: "none".to_owned(),
         description: family.description().to_owned(),
         schema_version: lock.version,
@@ -92,7 +92,7 @@ fn definition(
 /// region or credentials, or when its database is missing and may not be made.
 pub async fn open_catalog(
     storage: &Storage,
-    lake: &Summary,
+    lake: &Snapshot,
     options: &CatalogOptions,
     s3: &S3,
 ) -> Result<Option<Catalog>> {
@@ -130,7 +130,7 @@ pub async fn open_catalog(
 pub(super) async fn refuse_others_tables(
     catalog: &Catalog,
     storage: &Storage,
-    lake: &Summary,
+    lake: &Snapshot,
     lock: &Lock,
     options: &CatalogOptions,
     partition_by: &PartitionBy,
@@ -197,7 +197,7 @@ fn published(
 pub async fn catalog_plan(
     catalog: &Catalog,
     storage: &Storage,
-    lake: &Summary,
+    lake: &Snapshot,
     lock: &Lock,
     options: &CatalogOptions,
     comparison: Comparison,
@@ -242,7 +242,7 @@ pub async fn apply_plans(catalog: &Catalog, plans: &[Plan]) -> Result<u64> {
 pub async fn refresh_catalog(
     catalog: &Catalog,
     storage: &Storage,
-    lake: &Summary,
+    lake: &Snapshot,
     lock: &Lock,
     options: &CatalogOptions,
 ) -> Result<Refreshed> {

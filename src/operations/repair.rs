@@ -185,7 +185,7 @@ async fn identity_of(
             found.extend(unit.map(|unit| unit.identity));
         }
     }
-    found.extend(wreck.announced(number).map(str::to_owned));
+    found.extend(wreck.announced_identity(number).map(str::to_owned));
     let mut found = found.into_iter();
     match (found.next(), found.next()) {
         (Some(identity), None) => Ok(identity),

@@ -14,7 +14,7 @@ use crate::engine::feed::cut;
 use crate::engine::lost_rows::LostRows;
 use crate::engine::{ConvertOptions, RestoreReport};
 use crate::error::{Error, Result};
-use crate::lake::{GoneFile, Loss, Manifest, ObjectOutcome, Summary, write_gone};
+use crate::lake::{GoneFile, Loss, Manifest, ObjectOutcome, Snapshot, write_gone};
 use crate::operations::check_files::check_files;
 use crate::operations::recover::{Recovery, can_all_be_read};
 use crate::operations::sweep::remove_all;
@@ -77,7 +77,7 @@ impl Restore {
     pub(super) async fn begin(
         options: &ConvertOptions,
         storage: &Storage,
-        lake: &Summary,
+        lake: &Snapshot,
         recovery: &mut Recovery,
     ) -> Result<Self> {
         let manifests = Manifest::read_all(storage).await?;
@@ -111,7 +111,7 @@ impl Restore {
         }
         let mut seen = HashSet::new();
         objects.retain(|object| seen.insert((object.key.clone(), object.etag.clone())));
-        let units = cut(options, lake.barrier, recovery.resumed.next_number, objects)?;
+        let units = cut(options, lake.barrier(), recovery.resumed.next_number, objects)?;
         let first = recovery.resumed.next_number;
         recovery.resumed.next_number += units.len() as u64;
         restore.numbers = first..recovery.resumed.next_number;

@@ -136,7 +136,7 @@ fn convert_part(
         plan: storage.address() + &plan.key(),
         index: options.shard.map(|shard| shard.index),
         count: part.count as u32,
-        ended: handle.block_on(plan.ended(storage))?.map(|end| end == PlanEnd::Finished),
+        ended: handle.block_on(plan.read_end(storage))?.map(|end| end == PlanEnd::Finished),
         ..ShardReport::default()
     };
     if report.ended.is_some() || part.index >= part.count {
@@ -308,7 +308,7 @@ impl Reading {
         mut start: u64,
         sender: &Sender<Result<Option<Unit>>>,
     ) -> Result<bool> {
-        let done = self.plan.done(&self.storage, numbers.clone()).await?;
+        let done = self.plan.list_done(&self.storage, numbers.clone()).await?;
         let done: HashSet<u64> = done.into_iter().collect();
         for (number, planned) in numbers.zip(self.plan.read_part(&self.storage, at).await?) {
             let weight = planned.weight;

@@ -2,7 +2,7 @@
 
 use crate::engine::Report;
 use crate::error::Result;
-use crate::lake::{Summary, names, to_json};
+use crate::lake::{Snapshot, names, to_json};
 use crate::storage::{PublicAccess, Storage};
 
 /// What a person should know about where the lake is.
@@ -20,7 +20,7 @@ pub(super) async fn warnings(storage: &Storage) -> Vec<String> {
 }
 
 /// What a person should know about rows that are gone.
-pub(super) fn loss_warning(lake: &Summary) -> Option<String> {
+pub(super) fn loss_warning(lake: &Snapshot) -> Option<String> {
     let (files, rows) = lake.lost();
     (files > 0).then(|| {
         format!(
@@ -34,9 +34,9 @@ pub(super) fn loss_warning(lake: &Summary) -> Option<String> {
 pub(super) async fn write_run_log(
     storage: &Storage,
     report: &Report,
-    lake: &Summary,
+    lake: &Snapshot,
 ) -> Result<()> {
-    let Some(last) = &lake.last else { return Ok(()) };
+    let Some(last) = lake.last() else { return Ok(()) };
     let key = names::run(&last.unit, jiff::Timestamp::now().as_millisecond());
     storage.put_new(&key, to_json(report)?).await.map(|_| ())
 }

@@ -71,7 +71,7 @@ pub(super) async fn sweep_given_up(
     intents: &[Intent],
     table: &str,
 ) -> Result<()> {
-    let next_number = known.summary.next_number();
+    let next_number = known.snapshot.next_number();
     if !WorkPlan::was_given_up_at(storage, next_number).await? {
         return Ok(());
     }

@@ -118,7 +118,7 @@ fn holds_data(lake: &Location, table: &str) -> Error {
 /// # Errors
 /// `Damaged` when manifests are missing; `Unavailable`, `Denied`, `Io`.
 pub(super) async fn check_known(storage: &Storage, known: &Known) -> Result<()> {
-    match known.summary.next_number() {
+    match known.snapshot.next_number() {
         0 => refuse_forgotten(storage).await,
         end => refuse_missing(storage, end).await,
     }
