@@ -24,7 +24,7 @@ pub const DEFAULT_MAX_RATIO: u64 = 400;
 const RATIO_FLOOR: u64 = 1 << 20;
 
 /// What one object may decode to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Caps {
     /// Decoded bytes of one object.
     pub max_object_bytes: u64,

@@ -16,6 +16,7 @@
 //! | [`schema`] | kinds and their merge, the lock that only grows |
 //! | [`keys`] | what an object's key says |
 //! | [`partition`] | partition values, validated |
+//! | [`codec`] | how pages are compressed |
 //! | [`storage`] | where the lake's bytes are; the lease |
 //! | [`source`] | which objects there are, archives |
 //! | [`lake`] | the lake's own documents: intents, manifests, ledger, fingerprints, quarantine |
@@ -40,6 +41,7 @@
 pub mod aws;
 pub mod catalog;
 pub mod cli;
+pub mod codec;
 pub mod decode;
 pub mod doctor;
 pub mod engine;

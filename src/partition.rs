@@ -57,6 +57,7 @@ impl PartitionKey {
 
 /// An ordered choice of partition keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<PartitionKey>")]
 pub struct PartitionBy(Vec<PartitionKey>);
 
 impl PartitionBy {
@@ -68,6 +69,27 @@ impl PartitionBy {
     /// Returns the names in order.
     pub fn names(&self) -> Vec<String> {
         self.0.iter().map(|key| key.name().to_owned()).collect()
+    }
+}
+
+impl Default for PartitionBy {
+    /// Returns [`DEFAULT_PARTITION_BY`].
+    fn default() -> Self {
+        Self(vec![PartitionKey::Account, PartitionKey::Region, PartitionKey::EventDate])
+    }
+}
+
+impl TryFrom<Vec<PartitionKey>> for PartitionBy {
+    type Error = Error;
+
+    fn try_from(keys: Vec<PartitionKey>) -> Result<Self> {
+        for (at, key) in keys.iter().enumerate() {
+            if keys[..at].contains(key) {
+                let name = key.name();
+                return Err(Error::config(format!("duplicate partition key `{name}`")));
+            }
+        }
+        Ok(Self(keys))
     }
 }
 
@@ -84,12 +106,9 @@ impl FromStr for PartitionBy {
                     known.join(", ")
                 )));
             };
-            if keys.contains(key) {
-                return Err(Error::config(format!("duplicate partition key `{name}`")));
-            }
             keys.push(*key);
         }
-        Ok(Self(keys))
+        keys.try_into()
     }
 }
 
@@ -206,6 +225,7 @@ mod tests {
             "organization=unknown/event_source=s3.amazonaws.com/year=2024/month=05/day=01/hour=12"
         );
         assert_eq!(values_of("a=1/b=2"), ["1", "2"]);
+        assert_eq!(PartitionBy::default(), DEFAULT_PARTITION_BY.parse().unwrap());
     }
 
     #[test]

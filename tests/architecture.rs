@@ -27,6 +27,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("schema", &["error", "family"], &[]),
     ("keys", &["error", "units", "family"], &[]),
     ("partition", &["error", "units"], &[]),
+    ("codec", &["error"], &[]),
     (
         "storage",
         &["error", "location", "aws"],
@@ -39,7 +40,18 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "lake",
-        &["error", "units", "notice", "decode", "schema", "keys", "storage", "source"],
+        &[
+            "error",
+            "units",
+            "notice",
+            "decode",
+            "schema",
+            "keys",
+            "partition",
+            "codec",
+            "storage",
+            "source",
+        ],
         &["libdeflater", "sha2", "futures", "getrandom"],
     ),
     (
@@ -60,7 +72,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "parquet",
-        &["error", "units", "family", "parse", "schema", "rows"],
+        &["error", "units", "family", "parse", "schema", "codec", "rows"],
         &["polars", "polars_parquet", "polars_parquet_format", "zstd"],
     ),
     ("catalog", &["error", "notice", "text", "aws"], &["aws_sdk_glue", "tokio", "futures"]),

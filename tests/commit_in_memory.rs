@@ -11,13 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use trailmill::aws::AwsOptions;
-use trailmill::decode::Caps;
-use trailmill::engine::{
-    CatalogKind, CatalogOptions, ConvertOptions, Duplicates, Progress, Report, Retry, SchemaMode,
-};
+use trailmill::engine::{CatalogKind, CatalogOptions, ConvertOptions, Progress, Report};
 use trailmill::error::{ErrorKind, Result};
+use trailmill::lake::OutputSettings;
 use trailmill::operations::convert;
-use trailmill::parquet::DEFAULT_COMPRESSION;
 use trailmill::storage::{S3, S3Options};
 use trailmill::units::ByteCount;
 
@@ -43,31 +40,22 @@ fn world() -> World {
 
 /// A conversion with everything else as by default.
 fn options(world: &World, s3: S3) -> ConvertOptions {
+    let output = OutputSettings {
+        unit_size: ByteCount(25_000),
+        partition_by: "region".parse().unwrap(),
+        ..OutputSettings::default()
+    };
+    let catalog =
+        CatalogOptions { kind: Some(CatalogKind::None), ..CatalogOptions::new("cloudtrail") };
     ConvertOptions {
         sources: vec![world.logs.clone().into()],
         lake: "s3://lake/lake".parse().unwrap(),
         s3: Arc::new(s3),
-        threads: 1,
         memory: ByteCount::mib(64),
-        unit_size: ByteCount(25_000),
-        target_file_size: ByteCount::mib(128),
-        compression: DEFAULT_COMPRESSION,
-        partition_by: "region".parse().unwrap(),
-        nested: true,
-        strict: false,
-        schema: SchemaMode::Evolve,
-        duplicates: Duplicates::Drop,
-        caps: Caps::default(),
-        retry: Retry::default(),
-        catalog: CatalogOptions {
-            kind: Some(CatalogKind::None),
-            ..CatalogOptions::new("cloudtrail")
-        },
-        narrow: Default::default(),
-        look_back_days: None,
         full: true,
-        into_existing: false,
-        restore: false,
+        output,
+        catalog,
+        ..ConvertOptions::default()
     }
 }
 

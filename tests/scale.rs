@@ -6,7 +6,10 @@
 use std::fs;
 use std::time::Instant;
 use trailmill::keys::{Layout, parse as parse_layout};
-use trailmill::lake::{Known, Manifest, ObjectOutcome, ObjectRecord, Tally, UnitId, entry, month};
+use trailmill::lake::{
+    Known, LockName, Manifest, ObjectOutcome, ObjectRecord, OutputSettings, Tally, UnitId, entry,
+    month,
+};
 use trailmill::storage::Storage;
 use trailmill::units::Day;
 
@@ -62,25 +65,10 @@ fn forget_peak() {
 }
 
 fn manifest(number: u64, objects: Vec<ObjectRecord>) -> Manifest {
-    Manifest {
-        unit: UnitId { number, identity: format!("{number:016x}") },
-        settings: String::new(),
-        partition_by: "account,region,event_date".into(),
-        database: "trailmill".into(),
-        compression: "zstd".into(),
-        nested: true,
-        schema: trailmill::lake::LockName { version: 1, hash: String::new() },
-        barrier: None,
-        objects,
-        files: Vec::new(),
-        tally: Tally::default(),
-        bytes_json: 0,
-        nested_values_unfit: 0,
-        days: Default::default(),
-        passed_over: 0,
-        objects_padded: 0,
-        recovered: Vec::new(),
-    }
+    let unit = UnitId { number, identity: format!("{number:016x}") };
+    let (settings, schema) =
+        (OutputSettings::default(), LockName { version: 1, hash: String::new() });
+    Manifest { objects, ..Manifest::empty(unit, Some(settings), "trailmill".into(), schema) }
 }
 
 #[test]

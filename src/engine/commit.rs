@@ -7,7 +7,7 @@ use crate::engine::{ConvertOptions, Done, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
     Copies, CopyKey, Intent, Known, LockName, Manifest, News, ObjectRecord, QuarantinedObject,
-    Tally, UnavailableObject, UnitDone, UnitId, WorkPlan, copies_key, encode_copies, write_lock,
+    UnavailableObject, UnitDone, UnitId, WorkPlan, encode_copies, names, write_lock,
     write_quarantine,
 };
 use crate::schema::Lock;
@@ -51,8 +51,6 @@ pub(crate) struct Committer<'r, 't> {
     pub runtime: &'r Handle,
     pub options: &'r ConvertOptions,
     pub progress: &'r Progress,
-    /// What goes into manifests as the settings that change output.
-    pub settings: &'r str,
     pub database: &'r str,
     pub key: &'r CopyKey,
     pub target: Target<'t>,
@@ -114,24 +112,11 @@ impl Committer<'_, '_> {
     /// Gathers the segments of a unit.
     fn prepare(&self, ready: Ready) -> Result<Prepared> {
         let Ready { unit, is_resumed, archive, beside, unavailable, segments } = ready;
+        let settings = Some(self.options.output.clone());
         let mut manifest = Manifest {
-            unit,
-            settings: self.settings.to_owned(),
-            partition_by: self.options.partition_by.to_string(),
-            database: self.database.to_owned(),
-            compression: self.options.compression.codec().to_owned(),
-            nested: self.options.nested,
-            schema: LockName::default(),
-            objects: Vec::new(),
-            files: Vec::new(),
-            tally: Tally::default(),
-            bytes_json: 0,
-            nested_values_unfit: 0,
-            days: BTreeMap::new(),
             passed_over: beside.passed_over,
             objects_padded: u64::from(beside.padding > 0),
-            barrier: None,
-            recovered: Vec::new(),
+            ..Manifest::empty(unit, settings, self.database.to_owned(), LockName::default())
         };
         let mut copies = Copies::new();
         let mut quarantine = Vec::new();
@@ -270,7 +255,7 @@ impl Prepared {
         async move {
             write_quarantine(&storage, &unit, &quarantine).await?;
             match copies {
-                Some(copies) => storage.put_of_unit(&copies_key(&unit), copies).await,
+                Some(copies) => storage.put_of_unit(&names::copies(&unit), copies).await,
                 None => Ok(()),
             }
         }

@@ -22,7 +22,7 @@ use crate::engine::unreadable::{Unreadable, try_all};
 use crate::engine::{ConvertOptions, Done, Progress, Report};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
-    CopyKey, MAX_UNIT_RAW, ObjectRecord, UnavailableObject, UnitId, WorkPlan, cut_raw,
+    CopyKey, MAX_UNIT_RAW, ObjectRecord, UnavailableObject, UnitBasis, UnitId, WorkPlan, cut_raw,
 };
 use crate::location::Location;
 use crate::parquet::Encoder;
@@ -123,8 +123,7 @@ pub(crate) struct Run<'a> {
     failure: Mutex<Option<Error>>,
     /// Set when the last unit has been handed out.
     is_through: AtomicBool,
-    /// What goes into intents and manifests as the settings that change output.
-    settings: String,
+    basis: UnitBasis,
     /// The lake's database in the catalog.
     database: String,
     rows: RowOptions,
@@ -154,7 +153,7 @@ impl<'a> Run<'a> {
     pub(crate) fn new(
         surroundings: Surroundings<'a>,
         settle: Settle,
-        settings: String,
+        basis: UnitBasis,
         database: String,
         reserved: u64,
     ) -> Self {
@@ -164,7 +163,7 @@ impl<'a> Run<'a> {
         let is_fetched = options.sources.iter().any(Location::is_s3);
         let fetches = if is_fetched { options.memory.0 / 8 } else { 0 };
         let mut segments = options.memory.0 - fetches - reserved;
-        let each = options.unit_size.0.saturating_mul(MEMORY_PER_JSON_BYTE);
+        let each = options.output.unit_size.0.saturating_mul(MEMORY_PER_JSON_BYTE);
         if !storage.is_remote() {
             // Where nothing is uploaded, a segment for each thread keeps all of them at work.
             segments = segments.min(each.saturating_mul(options.threads.max(2) as u64));
@@ -183,9 +182,9 @@ impl<'a> Run<'a> {
             settle: InOrder::new(settle),
             failure: Mutex::new(None),
             is_through: AtomicBool::new(false),
-            settings,
+            basis,
             database,
-            rows: options.rows(options.nested, Fingerprints::new(key.bytes())),
+            rows: options.rows(options.output.nested, Fingerprints::new(key.bytes())),
             key,
             unreadable: Arc::clone(unreadable),
             plan,
@@ -228,7 +227,6 @@ impl Run<'_> {
             runtime: self.handle,
             options: self.options,
             progress: self.progress,
-            settings: &self.settings,
             database: &self.database,
             key: self.key,
             target,
@@ -341,7 +339,7 @@ impl Run<'_> {
         }
         let fetching = Fetching {
             storage: self.storage,
-            settings: &self.settings,
+            basis: &self.basis,
             unreadable: &self.unreadable,
             plan: self.plan,
         };
@@ -442,7 +440,7 @@ impl Run<'_> {
             self.fail(err);
             return false;
         }
-        if let Some(intent) = unit.intent(&self.settings)
+        if let Some(intent) = unit.intent(&self.basis)
             && let Err(err) = self.handle.block_on(intent.write(self.storage))
         {
             self.fail(err);
@@ -466,7 +464,7 @@ impl Run<'_> {
     pub(crate) fn worker(&self) -> Worker {
         let kept = self.workers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         kept.unwrap_or_else(|| Worker {
-            parser: SegmentParser::new(Decoder::new(self.options.caps), &self.rows),
+            parser: SegmentParser::new(Decoder::new(self.options.output.caps), &self.rows),
             encoder: Encoder::default(),
         })
     }
@@ -554,7 +552,7 @@ impl Run<'_> {
     fn end_task(&self, shared: Arc<Sharing>) {
         let Some(Sharing { staging, job, sender }) = Arc::into_inner(shared) else { return };
         let (staged, uploads, parsed) = staging.end();
-        self.buffers().give(parsed, self.options.unit_size.0);
+        self.buffers().give(parsed, self.options.output.unit_size.0);
         if self.has_failed() {
             return self.budget.give(job.taken);
         }

@@ -2,7 +2,7 @@
 
 use crate::engine::ConvertOptions;
 use crate::error::Result;
-use crate::lake::{Copies, DataFile, News, ObjectRecord, QuarantinedObject, UnitId};
+use crate::lake::{Copies, DataFile, News, ObjectRecord, QuarantinedObject, UnitId, names};
 use crate::parquet::{Encoder, Order, TableWriter, WriteOptions, arrange};
 use crate::rows::{Parsed, TableRows};
 use crate::schema::Lock;
@@ -102,8 +102,8 @@ impl Staging {
     ) -> Self {
         let Settled { mut parsed, keep, lock, copies, news } = settled;
         let write = WriteOptions {
-            compression: options.compression,
-            target_file_bytes: options.target_file_size.0,
+            compression: options.output.compression,
+            target_file_bytes: options.output.target_file_size.0,
             unit: unit.to_string(),
         };
         let (mut tables, mut tasks) = (Vec::new(), Vec::new());
@@ -128,7 +128,7 @@ impl Staging {
             if rows > 0 {
                 tasks.push((tables.len(), first..order.partition_rows().len()));
             }
-            tables.push(ArrangedTable { name: table.family.table(&options.catalog.table), order });
+            tables.push(ArrangedTable { name: table.family.table(&options.output.table), order });
         }
         let done = Mutex::default();
         Self { parsed, lock, copies, news, write, segment, tables, tasks, done }
@@ -161,8 +161,7 @@ impl Staging {
             let written = writer.write(partition, encoder)?;
             unfit += written.unfit;
             for (n, file) in (first..).zip(written.files) {
-                let key =
-                    format!("{name}/{}/part-{unit}-{segment:04}-{n:02}.parquet", file.partition);
+                let key = names::data_file(name, &file.partition, unit, segment, n);
                 files.push(DataFile {
                     key: key.clone(),
                     table: name.clone(),

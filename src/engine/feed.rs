@@ -9,8 +9,7 @@ use crate::engine::unreadable::{Unreadable, try_all};
 use crate::engine::{ConvertOptions, Retry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
-    Entry, Known, Ledger, SetAside, UnitId, after_barrier, entry, entry_set_aside, judge, month,
-    planned, unit_identity,
+    Entry, Known, Ledger, UnitBasis, UnitId, WithoutRows, entry, entry_without_rows, month,
 };
 use crate::source::{Listing, ListingReport, Object, Place, Source};
 use crate::storage::Storage;
@@ -81,8 +80,7 @@ pub(crate) struct Feed {
 /// The unit that is being filled.
 #[derive(Debug)]
 struct Cut {
-    /// What goes into the identities of units.
-    settings: String,
+    basis: UnitBasis,
     unit_size: u64,
     most_objects: usize,
     number: u64,
@@ -124,10 +122,10 @@ impl Feed {
     /// `Config` for a source that does not exist, `Io`, `Denied` and `Unavailable` from the walk.
     pub(crate) async fn open(feed: FeedOptions<'_>) -> Result<Self> {
         let FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable } = feed;
-        let barrier = lake.and_then(|(_, known)| known.summary.barrier);
-        let settings = match plan {
-            Some(id) => planned(&options.settings(), id),
-            None => after_barrier(&options.settings(), barrier),
+        let barrier = lake.and_then(|(_, known)| known.snapshot.barrier());
+        let basis = match plan {
+            Some(id) => UnitBasis::of_plan(options.output.clone(), id),
+            None => UnitBasis::after_barrier(options.output.clone(), barrier),
         };
         let ledger = lake.map(|(storage, known)| {
             let mut ledger = known.ledger(storage, options.memory.0 / LEDGER_SHARE);
@@ -149,7 +147,7 @@ impl Feed {
             seen: shared,
             unreadable,
             retry: options.retry,
-            judge: judge(&options.settings()),
+            judge: options.output.judge(),
         };
         tokio::spawn(subtract.run(sender));
         Ok(Self {
@@ -158,9 +156,9 @@ impl Feed {
             seen,
             ready: VecDeque::new(),
             cut: Cut {
-                settings,
+                basis,
                 most_objects: plan.map_or(usize::MAX, |_| MOST_PLANNED_OBJECTS),
-                unit_size: options.unit_size.0,
+                unit_size: options.output.unit_size.0,
                 number: resumed.next_number,
                 objects: Vec::new(),
                 json: 0,
@@ -190,16 +188,17 @@ impl Feed {
 
     fn take(&mut self, page: Option<Result<Vec<Object>>>) -> Result<()> {
         match page {
-            Some(page) => page?.into_iter().for_each(|object| {
-                self.cut.take(object, &mut self.ready);
-            }),
+            Some(page) => {
+                let (cut, ready) = (&mut self.cut, &mut self.ready);
+                page?.into_iter().try_for_each(|object| cut.take(object, ready))?;
+            }
             None => {
                 // A listing that ended without saying so must not pass for a complete one.
                 if !self.seen().is_complete {
                     return Err(Error::new(ErrorKind::Bug, "the listing ended unexpectedly"));
                 }
                 self.is_listed = true;
-                self.cut.end(&mut self.ready);
+                self.cut.end(&mut self.ready)?;
             }
         }
         Ok(())
@@ -236,33 +235,35 @@ impl Units for Feed {
 
 impl Cut {
     /// Adds an object, and ends units that are full.
-    fn take(&mut self, object: Object, out: &mut VecDeque<Unit>) {
+    fn take(&mut self, object: Object, out: &mut VecDeque<Unit>) -> Result<()> {
         // An archive is a unit of its own: it is read from one end to the other.
         let is_alone = object.archive.is_some();
         let is_full = self.json + object.json_estimate > self.unit_size
             || self.objects.len() >= self.most_objects;
         if is_alone || is_full {
-            self.end(out);
+            self.end(out)?;
         }
         self.json += object.json_estimate;
         self.objects.push(object);
         if is_alone {
-            self.end(out);
+            self.end(out)?;
         }
+        Ok(())
     }
 
-    fn end(&mut self, out: &mut VecDeque<Unit>) {
+    fn end(&mut self, out: &mut VecDeque<Unit>) -> Result<()> {
         self.json = 0;
         if self.objects.is_empty() {
-            return;
+            return Ok(());
         }
         let objects = std::mem::take(&mut self.objects);
         let pairs = objects.iter().map(|o| (o.key.as_str(), o.etag.as_str()));
-        let identity = unit_identity(&self.settings, pairs);
+        let identity = self.basis.identity(pairs)?;
         let id = UnitId { number: self.number, identity };
         self.number += 1;
         let unavailable = Vec::new();
         out.push_back(Unit { id, objects, is_resumed: false, is_planned: false, unavailable });
+        Ok(())
     }
 }
 
@@ -272,19 +273,19 @@ pub(crate) fn cut(
     barrier: Option<u64>,
     number: u64,
     objects: Vec<Object>,
-) -> Vec<Unit> {
+) -> Result<Vec<Unit>> {
     let mut cut = Cut {
-        settings: after_barrier(&options.settings(), barrier),
-        unit_size: options.unit_size.0,
+        basis: UnitBasis::after_barrier(options.output.clone(), barrier),
+        unit_size: options.output.unit_size.0,
         most_objects: usize::MAX,
         number,
         objects: Vec::new(),
         json: 0,
     };
     let mut units = VecDeque::new();
-    objects.into_iter().for_each(|object| cut.take(object, &mut units));
-    cut.end(&mut units);
-    units.into()
+    objects.into_iter().try_for_each(|object| cut.take(object, &mut units))?;
+    cut.end(&mut units)?;
+    Ok(units.into())
 }
 
 /// Lists, and leaves out what is known.
@@ -356,12 +357,12 @@ impl Subtract {
         }
         let Retry { quarantined, ignored } = self.retry;
         for (how, is_retried) in [
-            (SetAside::Quarantined, quarantined),
-            (SetAside::Ignored, ignored),
-            (SetAside::Both, quarantined || ignored),
+            (WithoutRows::Quarantined, quarantined),
+            (WithoutRows::Ignored, ignored),
+            (WithoutRows::Both, quarantined || ignored),
         ] {
             let Object { layout, key, etag, .. } = object;
-            let entry = entry_set_aside(layout, key, etag, how, &self.judge);
+            let entry = entry_without_rows(layout, key, etag, how, &self.judge);
             if !is_retried && ledger.contains(month, &entry).await? {
                 return Ok(true);
             }

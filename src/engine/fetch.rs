@@ -9,7 +9,7 @@ use crate::engine::tasks::all;
 use crate::engine::unit::Unit;
 use crate::engine::unreadable::{Unreadable, gone};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{UnavailableObject, WorkPlan};
+use crate::lake::{UnavailableObject, UnitBasis, WorkPlan};
 use crate::rows::{Input, SegmentObject};
 use crate::source::{Object, Place};
 use crate::storage::Storage;
@@ -44,8 +44,7 @@ pub(crate) struct Fetch {
 /// What a fetch works with.
 pub(crate) struct Fetching<'a> {
     pub storage: &'a Storage,
-    /// What goes into the identities of units.
-    pub settings: &'a str,
+    pub basis: &'a UnitBasis,
     pub unreadable: &'a Arc<Unreadable>,
     /// The plan that the unit is of, if it is of one.
     pub plan: Option<&'a WorkPlan>,
@@ -62,7 +61,7 @@ impl Fetch {
         announced: &mut Option<Receiver<()>>,
         runtime: &Handle,
     ) -> Self {
-        let (storage, settings) = (fetching.storage.clone(), fetching.settings.to_owned());
+        let (storage, basis) = (fetching.storage.clone(), fetching.basis.clone());
         let (unreadable, plan) = (Arc::clone(fetching.unreadable), fetching.plan.cloned());
         let (announce, next) = channel();
         let before = announced.replace(next);
@@ -73,7 +72,7 @@ impl Fetch {
                 unit.decide(plan, &storage, missing, &mut fetched).await?;
             } else if !missing.is_empty() {
                 let left = fetched.iter().map(|f| (f.object.key.as_str(), f.object.etag.as_str()));
-                unit.leave_out(&settings, left)?;
+                unit.leave_out(&basis, left)?;
             }
             if let Some(before) = before
                 && before.await.is_err()
@@ -82,7 +81,7 @@ impl Fetch {
                 return Err(Error::new(ErrorKind::Interrupted, message));
             }
             let names = fetched.iter().map(|f| (f.object.key.clone(), f.object.etag.clone()));
-            if let Some(intent) = unit.intent_of(&settings, names.collect()) {
+            if let Some(intent) = unit.intent_of(&basis, names.collect()) {
                 intent.write(&storage).await?;
             }
             let _ = announce.send(());

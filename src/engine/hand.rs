@@ -96,7 +96,7 @@ impl<'h, 's, 'a> Hand<'h, 's, 'a> {
 
     /// Hands out objects that are here, as many segments as their JSON asks for.
     pub(crate) fn fetched(&mut self, objects: Vec<Fetched>) -> bool {
-        let most = self.run.options.unit_size.0;
+        let most = self.run.options.output.unit_size.0;
         let (mut waiting, mut json, mut bytes) = (Vec::new(), Json::default(), 0);
         for object in objects {
             if json.all + object.json > most && !waiting.is_empty() {
@@ -145,7 +145,7 @@ impl<'h, 's, 'a> Hand<'h, 's, 'a> {
             names: HashMap::new(),
             held: 0,
         };
-        let beside = match members(opened, kind, &run.options.caps, &mut filling) {
+        let beside = match members(opened, kind, &run.options.output.caps, &mut filling) {
             Ok(beside) => beside,
             Err(err) if err.kind().reaction() == Reaction::Quarantine => {
                 filling.add_damage(&err);
@@ -200,7 +200,7 @@ impl Filling<'_, '_, '_, '_> {
     /// segment would be too large.
     fn take_memory(&mut self, member: u64) -> Result<()> {
         let run = self.hand.run;
-        if self.json.all + member > run.options.unit_size.0 && !self.waiting.is_empty() {
+        if self.json.all + member > run.options.output.unit_size.0 && !self.waiting.is_empty() {
             self.hand_out();
         }
         let mut with = self.json;

@@ -1,7 +1,7 @@
 //! Rows that are gone from the lake and are written again.
 
 use crate::engine::resolve::scope_of;
-use crate::lake::{Scope, UnitId, copies_key};
+use crate::lake::{Scope, UnitId, names};
 use crate::rows::{Parsed, Row};
 use hashbrown::{HashMap, HashSet};
 
@@ -22,7 +22,7 @@ impl LostRows {
         let number = self.places.len() as u32;
         let place = (table.to_owned(), partition.to_owned());
         let number = *self.places.entry(place).or_insert(number);
-        self.units.entry(copies_key(unit)).or_default().insert(number);
+        self.units.entry(names::copies(unit)).or_default().insert(number);
     }
 
     /// Returns the partitions of rows, for fingerprints all of whose rows are in one that may be lost.

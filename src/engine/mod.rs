@@ -20,10 +20,13 @@ pub(crate) mod tasks;
 pub(crate) mod unit;
 pub(crate) mod unreadable;
 
+pub use crate::lake::{
+    DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, OutputSettings,
+    SchemaMode,
+};
 pub use options::{
     CatalogKind, CatalogOptions, ConvertOptions, DEFAULT_DATABASE, DEFAULT_SAMPLED, DEFAULT_SPEED,
-    DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, MEMORY_PER_THREAD,
-    Retry, SchemaMode,
+    MEMORY_PER_THREAD, Retry,
 };
 pub(crate) use report::Done;
 pub use report::{Progress, Refreshed, Report, RestoreReport, ShardReport, UnitSummary};

@@ -1,25 +1,14 @@
 //! What a run is told.
 
 use crate::catalog::GlueOptions;
-use crate::decode::Caps;
-use crate::error::{Error, Result};
-use crate::lake::Summary;
+use crate::lake::{DEFAULT_TABLE, Duplicates, OutputSettings, Snapshot};
 use crate::location::Location;
-use crate::parquet::Compression;
-use crate::partition::PartitionBy;
 use crate::rows::{Fingerprints, RowOptions};
 use crate::source::Narrow;
 use crate::storage::S3;
 use crate::units::ByteCount;
-use std::str::FromStr;
+use std::path::PathBuf;
 use std::sync::Arc;
-
-/// JSON bytes that are converted as one unit, unless an option says otherwise. A unit becomes one
-/// file per partition; CloudTrail Parquet takes 5 to 10 % of its JSON.
-pub const DEFAULT_UNIT_SIZE: ByteCount = ByteCount::mib(64);
-
-/// The size at which a data file ends, unless an option says otherwise.
-pub const DEFAULT_TARGET_FILE_SIZE: ByteCount = ByteCount::mib(128);
 
 /// Memory per thread when no option says otherwise; 512 MiB at least.
 pub const MEMORY_PER_THREAD: ByteCount = ByteCount::mib(256);
@@ -33,57 +22,6 @@ pub const DEFAULT_SPEED: f64 = 75.0;
 
 /// The database in the catalog, unless an option says otherwise.
 pub const DEFAULT_DATABASE: &str = "trailmill";
-
-/// The base name of the tables, unless an option says otherwise.
-pub const DEFAULT_TABLE: &str = "cloudtrail";
-
-/// Whether the schema lock may grow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SchemaMode {
-    /// New fields are added to the lock.
-    Evolve,
-    /// Only fields that are locked become nested columns.
-    Frozen,
-}
-
-impl FromStr for SchemaMode {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "evolve" => Ok(Self::Evolve),
-            "frozen" => Ok(Self::Frozen),
-            _ => Err(Error::config(format!(
-                "unknown schema mode `{text}`: expected evolve or \
-                                            frozen"
-            ))),
-        }
-    }
-}
-
-/// What happens to exact copies of records that are in the lake already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Duplicates {
-    /// They are counted and not written again.
-    Drop,
-    /// They are written.
-    Keep,
-}
-
-impl FromStr for Duplicates {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "drop" => Ok(Self::Drop),
-            "keep" => Ok(Self::Keep),
-            _ => Err(Error::config(format!(
-                "unknown rule for duplicates `{text}`: expected drop or \
-                                            keep"
-            ))),
-        }
-    }
-}
 
 /// What earlier runs set aside that is tried again, though neither the limits nor the program changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,8 +74,8 @@ impl CatalogOptions {
     }
 
     /// Returns the database of a lake.
-    pub fn database_of(&self, lake: &Summary) -> String {
-        let last = lake.last.as_ref().map(|last| last.database.clone());
+    pub fn database_of(&self, lake: &Snapshot) -> String {
+        let last = lake.last().map(|last| last.database.clone());
         let known = self.database.clone().or(last.filter(|name| !name.is_empty()));
         known.unwrap_or_else(|| DEFAULT_DATABASE.to_owned())
     }
@@ -159,67 +97,52 @@ pub struct ConvertOptions {
     pub lake: Location,
     /// Whether a place that has other things in it already may become a lake.
     pub into_existing: bool,
-    /// Whether rows of data files that are gone are written again, from their sources.
-    pub restore: bool,
     /// How S3 is reached.
     pub s3: Arc<S3>,
     /// Worker threads.
     pub threads: usize,
     /// Bytes in flight.
     pub memory: ByteCount,
-    /// JSON bytes of a unit.
-    pub unit_size: ByteCount,
-    /// The size at which a data file ends.
-    pub target_file_size: ByteCount,
-    /// Codec and level.
-    pub compression: Compression,
-    /// Partition keys, in order.
-    pub partition_by: PartitionBy,
-    /// Whether nested columns are written.
-    pub nested: bool,
     /// Whether anything set aside stops the run before it commits.
     pub strict: bool,
-    /// Whether the schema may grow.
-    pub schema: SchemaMode,
-    /// What happens to copies.
-    pub duplicates: Duplicates,
-    /// Limits of one object.
-    pub caps: Caps,
+    /// What changes the bytes that are written, and is part of every unit's identity.
+    pub output: OutputSettings,
     /// What was set aside and is tried again.
     pub retry: Retry,
     /// The catalog and the names in it.
     pub catalog: CatalogOptions,
 }
 
+impl Default for ConvertOptions {
+    /// Returns what the program does without options: no sources yet, no lake, and one thread.
+    fn default() -> Self {
+        Self {
+            sources: Vec::new(),
+            narrow: Narrow::default(),
+            look_back_days: None,
+            full: false,
+            lake: Location::Local(PathBuf::new()),
+            into_existing: false,
+            s3: Arc::default(),
+            threads: 1,
+            memory: MEMORY_PER_THREAD,
+            strict: false,
+            output: OutputSettings::default(),
+            retry: Retry::default(),
+            catalog: CatalogOptions::new(DEFAULT_TABLE),
+        }
+    }
+}
+
 impl ConvertOptions {
     /// Returns what decides how records become rows. What writes nothing needs no lake's fingerprints.
     pub(crate) fn rows(&self, nested: bool, fingerprints: Fingerprints) -> RowOptions {
         RowOptions {
-            partition_by: self.partition_by.clone(),
+            partition_by: self.output.partition_by.clone(),
             nested,
-            keeps_copies: self.duplicates == Duplicates::Keep,
+            keeps_copies: self.output.duplicates == Duplicates::Keep,
             fingerprints,
-            unit_size: self.unit_size.0,
+            unit_size: self.output.unit_size.0,
         }
-    }
-
-    /// Returns the settings that change output, as one line; part of every unit's identity.
-    pub(crate) fn settings(&self) -> String {
-        format!(
-            "trailmill {} partition_by={} nested={} frozen={} duplicates={} compression={} \
-             target={} unit={} max_object={} max_ratio={} table={}{}",
-            env!("CARGO_PKG_VERSION"),
-            self.partition_by,
-            self.nested,
-            self.schema == SchemaMode::Frozen,
-            self.duplicates == Duplicates::Drop,
-            self.compression,
-            self.target_file_size.0,
-            self.unit_size.0,
-            self.caps.max_object_bytes,
-            self.caps.max_ratio,
-            self.catalog.table,
-            if self.restore { " restore=true" } else { "" },
-        )
     }
 }

@@ -11,7 +11,7 @@ use crate::engine::{ConvertOptions, Duplicates, SchemaMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
     ClaimLog, Claims, Copies, CopyIndex, CopyKey, DayCopies, News, Scope, UnitId, UnitsOfDay,
-    WorkPlan, copies_key, decode_copies,
+    WorkPlan, decode_copies, names,
 };
 use crate::rows::{Fingerprints, Parsed, Row, Values};
 use crate::schema::Lock;
@@ -136,7 +136,7 @@ impl Settle {
         unit: &UnitId,
         segment: SegmentPart,
     ) -> Result<Settled> {
-        let keeps_copies = self.options.duplicates == Duplicates::Keep;
+        let keeps_copies = self.options.output.duplicates == Duplicates::Keep;
         let in_lake = self.look_up(&parsed)?;
         let (mut keep, mut copies) = self.keep_new(&parsed, &in_lake, unit.number, keeps_copies);
         if self.claims.is_some() && !keeps_copies {
@@ -144,9 +144,9 @@ impl Settle {
             self.leave_out_unclaimed(&parsed, &copies, &mut keep);
         }
         let mut news = Vec::new();
-        if self.options.nested && self.claims.is_some() {
+        if self.options.output.nested && self.claims.is_some() {
             news = self.news(&parsed);
-        } else if self.options.nested && self.options.schema == SchemaMode::Evolve {
+        } else if self.options.output.nested && self.options.output.schema == SchemaMode::Evolve {
             self.merge(&parsed);
         }
         Ok(Settled { parsed, keep, lock: Arc::clone(&self.lock), copies, news })
@@ -198,7 +198,7 @@ impl Settle {
     /// What a row is recognized by: with an event id anywhere, unless copies are kept; else within
     /// its object's history.
     fn fingerprint(&self, parsed: &Parsed, row: &Row) -> u128 {
-        if row.has_event_id && self.options.duplicates == Duplicates::Drop {
+        if row.has_event_id && self.options.output.duplicates == Duplicates::Drop {
             return row.fingerprint;
         }
         let object = parsed.histories[row.object as usize];
@@ -284,10 +284,10 @@ impl Settle {
             let mut holding = units.filter(|(_, bits)| bits & scope.bit() != 0).peekable();
             let is_new = holding.peek().is_none();
             asked.is_loaded = is_new || is_large(asked);
-            keys.extend(holding.map(|(unit, _)| copies_key(unit)));
+            keys.extend(holding.map(|(unit, _)| names::copies(unit)));
         }
         let places = self.lost.as_ref().map(|lost| {
-            let base = &self.options.catalog.table;
+            let base = &self.options.output.table;
             lost.places_of(parsed, base, |row| self.fingerprint(parsed, row))
         });
         let found = self.read_stored(&asked, &places.unwrap_or_default(), keys)?;

@@ -2,7 +2,7 @@
 
 use crate::engine::fetch::Fetched;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{Intent, UnavailableObject, UnitId, WorkPlan, unit_identity};
+use crate::lake::{Intent, UnavailableObject, UnitBasis, UnitId, WorkPlan};
 use crate::source::Object;
 use crate::storage::Storage;
 
@@ -26,20 +26,20 @@ impl Unit {
     }
 
     /// Returns the intent to be written before its data, unless it has been announced.
-    pub(crate) fn intent(&self, settings: &str) -> Option<Intent> {
+    pub(crate) fn intent(&self, basis: &UnitBasis) -> Option<Intent> {
         let objects = self.objects.iter().map(|o| (o.key.clone(), o.etag.clone()));
-        self.intent_of(settings, objects.collect())
+        self.intent_of(basis, objects.collect())
     }
 
     /// As [`Unit::intent`], for objects that are fetched.
     pub(crate) fn intent_of(
         &self,
-        settings: &str,
+        basis: &UnitBasis,
         objects: Vec<(String, String)>,
     ) -> Option<Intent> {
         let is_announced = self.is_resumed || self.is_planned;
-        let (unit, settings) = (self.id.clone(), settings.to_owned());
-        (!is_announced).then_some(Intent { unit, settings, objects })
+        let (unit, basis) = (self.id.clone(), Some(basis.clone()));
+        (!is_announced).then_some(Intent { unit, basis, objects })
     }
 
     /// Becomes a unit of the objects that are left. It has not been announced, so that nothing was written
@@ -50,14 +50,14 @@ impl Unit {
     /// finished, and gives it up.
     pub(crate) fn leave_out<'k>(
         &mut self,
-        settings: &str,
+        basis: &UnitBasis,
         left: impl IntoIterator<Item = (&'k str, &'k str)>,
     ) -> Result<()> {
         if self.is_resumed {
             let message = "an object of a unit that an earlier run began cannot be read; run again";
             return Err(Error::new(ErrorKind::Unavailable, message).at("unit", &self.id));
         }
-        self.id.identity = unit_identity(settings, left);
+        self.id.identity = basis.identity(left)?;
         Ok(())
     }
 

@@ -6,9 +6,10 @@
 //! are never used again.
 
 use crate::error::Result;
-use crate::lake::manifest::UnitId;
-use crate::lake::{document, to_json};
-use crate::storage::{OWN, Storage};
+use crate::lake::document::{self, to_json};
+use crate::lake::names::{self, Folder};
+use crate::lake::unit::UnitId;
+use crate::storage::Storage;
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds after which nothing of a unit that was given up can still be on its way: an hour.
@@ -24,10 +25,6 @@ pub struct Abandoned {
 }
 
 impl Abandoned {
-    fn key(unit: &UnitId) -> String {
-        format!("{OWN}/abandoned/{unit}.json")
-    }
-
     /// Marks units as given up at an instant; those that are marked keep their mark.
     ///
     /// # Errors
@@ -35,7 +32,7 @@ impl Abandoned {
     pub async fn mark(storage: &Storage, units: &[UnitId], instant: i64) -> Result<()> {
         for unit in units {
             let mark = Self { unit: unit.clone(), instant };
-            storage.put_new(&Self::key(unit), to_json(&mark)?).await?;
+            storage.put_new(&names::abandoned(unit), to_json(&mark)?).await?;
         }
         Ok(())
     }
@@ -46,7 +43,7 @@ impl Abandoned {
     /// `Damaged` for one that cannot be read; `Unavailable`, `Denied`, `Io`.
     pub async fn read_old(storage: &Storage, instant: i64) -> Result<Vec<UnitId>> {
         let mut old = Vec::new();
-        for listed in storage.list(&format!("{OWN}/abandoned")).await? {
+        for listed in storage.list(&Folder::Abandoned.path()).await? {
             let bytes = storage.read(&listed.key).await?.unwrap_or_default();
             let mark: Self = document::parse(&listed.key, &bytes)?;
             if instant.saturating_sub(mark.instant) >= GRACE {
@@ -61,7 +58,7 @@ impl Abandoned {
     /// # Errors
     /// `Unavailable`, `Denied`, `Io`.
     pub async fn unmark(storage: &Storage, unit: &UnitId) -> Result<()> {
-        storage.delete(&Self::key(unit)).await
+        storage.delete(&names::abandoned(unit)).await
     }
 }
 

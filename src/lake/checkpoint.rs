@@ -12,14 +12,19 @@
 //! lake without checkpoints works. The same manifests make the same checkpoint, whatever the history.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::lake::document::{pack, pack_named, unpack, unpack_named};
+use crate::lake::entry::{ENTRY, Entry, Month, group};
 use crate::lake::gone::read_gone;
-use crate::lake::ledger::{ENTRY, Entry, Ledger, Month, group};
-use crate::lake::manifest::{Manifest, pack, pack_named, unpack, unpack_named};
-use crate::lake::rebuild::{Cut, entries, rebuild};
-use crate::lake::summary::{LastUnit, PartitionTotals, Summary, UnitsOfDay};
+use crate::lake::ledger::Ledger;
+use crate::lake::manifest::Manifest;
+use crate::lake::names::{self, Folder};
+use crate::lake::part::{Cut, Part, damaged};
+use crate::lake::rebuild::read_part;
+use crate::lake::snapshot::{Action, LastUnit, PartitionTotals, Snapshot};
+use crate::lake::unit::UnitsOfDay;
 use crate::lake::whole;
 use crate::notice::tell;
-use crate::storage::{OWN, Storage};
+use crate::storage::Storage;
 use crate::units::Day;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -38,32 +43,6 @@ const UNITS_DUE: usize = 500;
 
 /// Partitions whose sums lie in one file.
 const TOTALS_PER_FILE: usize = 20_000;
-
-/// One part of the ledger: sorted entries.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) struct Part {
-    /// The month of delivery.
-    pub month: Month,
-    /// The first bits of the shards in it.
-    pub group: u8,
-    /// Entries.
-    pub objects: u64,
-    /// Hash of its bytes.
-    pub hash: String,
-}
-
-impl Part {
-    pub(super) fn key(&self) -> String {
-        let Self { month, group, hash, .. } = self;
-        format!("{OWN}/ledger/{:04}-{:02}-{group:02x}-{hash}.bin", month / 12, month % 12 + 1)
-    }
-
-    /// Returns whether these are its bytes.
-    pub(super) fn is(&self, bytes: &[u8]) -> bool {
-        bytes.len() as u64 == self.objects * ENTRY as u64
-            && format!("{:032x}", xxh3_128(bytes)) == self.hash
-    }
-}
 
 /// What a checkpoint's document says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +63,7 @@ struct Document {
 
 impl Document {
     fn key(&self) -> String {
-        format!("{OWN}/checkpoints/{:08}.json.gz", self.next_number.saturating_sub(1))
+        names::checkpoint(self.next_number)
     }
 
     fn files(&self) -> impl Iterator<Item = String> {
@@ -101,8 +80,8 @@ type DaysFile = UnitsOfDay;
 /// What is known of a lake: its newest checkpoint, and the manifests after it.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// The sum over all manifests.
-    pub summary: Summary,
+    /// What all manifests come to.
+    pub snapshot: Snapshot,
     base: Option<Document>,
     /// Entries of manifests that no checkpoint covers, by month.
     recent: HashMap<Month, Vec<Entry>>,
@@ -131,14 +110,14 @@ impl Known {
                 break;
             }
         }
-        let tail = whole::manifests(storage, known.summary.next_number(), end).await?;
+        let tail = whole::manifests(storage, known.snapshot.next_number(), end).await?;
         let mut manifests = stream::iter(tail)
             .map(|listed| async move { Manifest::read(storage, &listed.key).await })
             .buffered(AT_ONCE);
         while let Some(manifest) = manifests.try_next().await? {
             known.add(&manifest);
         }
-        known.summary.gone = read_gone(storage).await?;
+        known.snapshot.replace_gone(&read_gone(storage).await?);
         Ok(known)
     }
 
@@ -158,7 +137,7 @@ impl Known {
             newest = newest_checkpoint(storage).await?;
             if newest.as_ref() == Some(&key) {
                 tell_damaged(storage, &key, err).await?;
-                return Ok(Self::read(storage).await?.summary.units_of_day);
+                return Ok(Self::read(storage).await?.snapshot.units_of_day);
             }
         }
         Ok(UnitsOfDay::new())
@@ -177,23 +156,28 @@ impl Known {
             let partitions = partitions.into_iter().map(|(partition, [rows, bytes, files])| {
                 (partition, PartitionTotals { rows, bytes, files })
             });
-            self.summary.tables.entry(table).or_default().extend(partitions);
+            self.snapshot.tables.entry(table).or_default().extend(partitions);
         }
         let days: Vec<DaysFile> = read_documents(storage, &document.days).await?;
-        self.summary.units_of_day.extend(days.into_iter().flatten());
-        self.summary.nested = document.nested;
-        self.summary.last = Some(document.last.clone());
-        self.summary.next = document.next_number;
-        self.summary.barrier = document.barrier;
+        self.snapshot.units_of_day.extend(days.into_iter().flatten());
+        self.snapshot.nested = document.nested;
+        self.snapshot.last = Some(document.last.clone());
+        self.snapshot.next = document.next_number;
+        self.snapshot.barrier = document.barrier;
         self.base = Some(document);
         Ok(())
     }
 
     /// Adds a unit that was committed; units come in the order of their numbers.
     pub fn add(&mut self, manifest: &Manifest) {
-        self.summary.add(manifest);
         self.recent_units += 1;
-        for (month, entry) in entries(manifest) {
+        manifest.actions().for_each(|action| self.apply(action));
+    }
+
+    /// Applies an action: objects to the ledger, everything else to the snapshot.
+    fn apply(&mut self, action: Action<'_>) {
+        let Action::AddObjects(manifest) = action else { return self.snapshot.apply(action) };
+        for (month, entry) in manifest.entries() {
             self.recent.entry(month).or_default().push(entry);
             self.recent_objects += 1;
         }
@@ -216,10 +200,7 @@ impl Known {
     ///
     /// # Errors
     /// `Damaged` when a part is, and manifests do not come to it; `Unavailable`, `Denied`, `Io`.
-    pub(super) async fn checkpointed_entries(
-        &self,
-        storage: &Storage,
-    ) -> Result<HashSet<(Month, Entry)>> {
+    pub(super) async fn read_ledger(&self, storage: &Storage) -> Result<HashSet<(Month, Entry)>> {
         let mut all = HashSet::new();
         for part in self.base.iter().flat_map(|base| &base.parts) {
             let bytes = storage.read(&part.key()).await?.unwrap_or_default();
@@ -266,15 +247,15 @@ impl Known {
     /// # Errors
     /// `Unavailable`, `Denied`, `Io`; `Damaged` when a part is not what was written.
     pub async fn write_checkpoint(&mut self, storage: &Storage) -> Result<()> {
-        let Some(last) = self.summary.last.clone() else { return Ok(()) };
+        let Some(last) = self.snapshot.last.clone() else { return Ok(()) };
         let (bits, parts) = self.write_parts(storage).await?;
         let totals = self.totals_files();
         let days = self.days_files();
         let document = Document {
-            next_number: self.summary.next,
-            barrier: self.summary.barrier,
+            next_number: self.snapshot.next,
+            barrier: self.snapshot.barrier,
             last,
-            nested: self.summary.nested,
+            nested: self.snapshot.nested,
             bits,
             parts,
             totals: self.write_files(storage, "totals", &totals).await?,
@@ -330,10 +311,10 @@ impl Known {
 
     /// The sums by partition, in as many files as they need.
     fn totals_files(&self) -> BTreeMap<String, TotalsFile> {
-        let count: usize = self.summary.tables.values().map(BTreeMap::len).sum();
+        let count: usize = self.snapshot.tables.values().map(BTreeMap::len).sum();
         let files = (count / TOTALS_PER_FILE + 1).next_power_of_two() as u64;
         let mut out: BTreeMap<String, TotalsFile> = BTreeMap::new();
-        for (table, partitions) in &self.summary.tables {
+        for (table, partitions) in &self.snapshot.tables {
             for (partition, totals) in partitions {
                 // What is converted together lies in few files: only those are written again.
                 let first = partition.split('/').next().unwrap_or_default();
@@ -351,7 +332,7 @@ impl Known {
     /// The units of each day, a file for each month.
     fn days_files(&self) -> BTreeMap<String, DaysFile> {
         let mut out: BTreeMap<String, DaysFile> = BTreeMap::new();
-        for (day, units) in &self.summary.units_of_day {
+        for (day, units) in &self.snapshot.units_of_day {
             let (year, month, _) = Day(*day).civil();
             let file = out.entry(format!("{year:04}-{month:02}")).or_default();
             file.insert(*day, units.clone());
@@ -371,7 +352,7 @@ impl Known {
         let mut puts = Vec::new();
         for (name, file) in files {
             let bytes = pack_named(file)?;
-            let key = format!("{OWN}/ledger/{what}-{name}{}", hashed_name(&bytes));
+            let key = names::ledger_sums(what, name, xxh3_128(&bytes));
             keys.push(key.clone());
             if !there.contains(&key) {
                 puts.push((key, bytes));
@@ -393,8 +374,8 @@ impl Known {
         let Some(base) = &self.base else { return Ok(()) };
         let mut named: HashSet<String> = base.files().collect();
         named.insert(base.key());
-        let mut there = storage.list(&format!("{OWN}/checkpoints")).await?;
-        there.extend(storage.list(&format!("{OWN}/ledger")).await?);
+        let mut there = storage.list(&Folder::Checkpoints.path()).await?;
+        there.extend(storage.list(&Folder::Ledger.path()).await?);
         there.retain(|listed| !named.contains(&listed.key));
         if there.is_empty() {
             return Ok(());
@@ -404,7 +385,7 @@ impl Known {
         // Documents first: none may ever name what is gone.
         storage.sync()?;
         let (documents, files): (Vec<_>, Vec<_>) =
-            there.into_iter().partition(|listed| listed.key.contains("/checkpoints/"));
+            there.into_iter().partition(|listed| names::is_checkpoint(&listed.key));
         for stale in [documents, files] {
             stream::iter(stale)
                 .map(|listed| async move { storage.delete(&listed.key).await })
@@ -457,19 +438,6 @@ async fn write_merged(
     Ok(out)
 }
 
-/// Reads a part, and makes sure that it is the one; it is made again if not.
-///
-/// # Errors
-/// `Damaged` when it is not what was written, and the manifests do not come to it.
-pub(super) async fn read_part(storage: &Storage, part: &Part, cut: Cut) -> Result<Bytes> {
-    let key = part.key();
-    let bytes = storage.read(&key).await?.unwrap_or_default();
-    if part.is(&bytes) {
-        return Ok(bytes);
-    }
-    rebuild(storage, part, cut).await?.ok_or_else(|| damaged(&key))
-}
-
 /// Says that a checkpoint is left out because it is damaged; returns the number after the last unit that
 /// it covers, by its name.
 async fn tell_damaged(storage: &Storage, key: &str, err: Error) -> Result<u64> {
@@ -480,18 +448,12 @@ async fn tell_damaged(storage: &Storage, key: &str, err: Error) -> Result<u64> {
         "ignoring the damaged checkpoint {key}: all manifests are read instead, and the next \
          conversion rebuilds it"
     ));
-    whole::checkpointed(storage).await
+    whole::end_of_checkpoint(storage).await
 }
 
 async fn newest_checkpoint(storage: &Storage) -> Result<Option<String>> {
-    let listed = storage.list(&format!("{OWN}/checkpoints")).await?;
+    let listed = storage.list(&Folder::Checkpoints.path()).await?;
     Ok(listed.into_iter().next_back().map(|listed| listed.key))
-}
-
-fn damaged(key: &str) -> Error {
-    let message = "part of the ledger is damaged: remove the folders `checkpoints` and `ledger`, \
-                   and it is rebuilt from the manifests";
-    Error::new(ErrorKind::Damaged, message).at("key", key)
 }
 
 async fn read_base_document(storage: &Storage, key: &str) -> Result<Document> {
@@ -509,7 +471,7 @@ async fn read_documents<T: serde::de::DeserializeOwned>(
 ) -> Result<Vec<T>> {
     let read = |key: String| async move {
         let bytes = storage.read(&key).await?.ok_or_else(|| damaged(&key))?;
-        if !key.ends_with(&hashed_name(&bytes)) {
+        if !names::has_hash(&key, xxh3_128(&bytes)) {
             return Err(damaged(&key));
         }
         unpack_named(&key, &bytes).map_err(|err| damaged(&key).because(err))
@@ -517,20 +479,16 @@ async fn read_documents<T: serde::de::DeserializeOwned>(
     stream::iter(keys.to_vec()).map(read).buffered(AT_ONCE).try_collect().await
 }
 
-/// How the name of a file of these bytes ends.
-fn hashed_name(bytes: &[u8]) -> String {
-    format!("-{:032x}.json.gz", xxh3_128(bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::keys::parse as parse_layout;
-    use crate::lake::LockName;
-    use crate::lake::ledger::{entry, month};
-    use crate::lake::manifest::{
-        DataFile, DayCopies, ObjectOutcome, ObjectRecord, Tally, UnitId, manifest_key,
-    };
+    use crate::lake::data_file::DataFile;
+    use crate::lake::entry::{entry, month};
+    use crate::lake::lock::LockName;
+    use crate::lake::object_record::{ObjectOutcome, ObjectRecord, Tally};
+    use crate::lake::settings::OutputSettings;
+    use crate::lake::unit::{DayCopies, UnitId};
 
     fn key(number: u64) -> String {
         let (account, month) = (100_000_000_000 + number % 40, number % 3 + 1);
@@ -539,15 +497,9 @@ mod tests {
 
     fn manifest(number: u64, objects: std::ops::Range<u64>) -> Manifest {
         let tally = Tally::default();
+        let unit = UnitId { number, identity: format!("{number:016x}") };
+        let schema = LockName { version: 1, hash: "h".into() };
         Manifest {
-            unit: UnitId { number, identity: format!("{number:016x}") },
-            settings: "s".into(),
-            partition_by: "region".into(),
-            database: "d".into(),
-            compression: "zstd".into(),
-            nested: true,
-            schema: LockName { version: 1, hash: "h".into() },
-            barrier: None,
             objects: objects
                 .map(|number| ObjectRecord {
                     key: key(number),
@@ -566,13 +518,8 @@ mod tests {
                 min_instant: 0,
                 max_instant: 0,
             }],
-            tally,
-            bytes_json: 0,
-            nested_values_unfit: 0,
             days: [(19_800 + number as i32 % 70, DayCopies { records: 1, scopes: 1 })].into(),
-            passed_over: 0,
-            objects_padded: 0,
-            recovered: Vec::new(),
+            ..Manifest::empty(unit, Some(OutputSettings::default()), "d".into(), schema)
         }
     }
 
@@ -582,8 +529,8 @@ mod tests {
     }
 
     async fn files(storage: &Storage) -> Vec<String> {
-        let mut all = storage.list(&format!("{OWN}/ledger")).await.unwrap();
-        all.extend(storage.list(&format!("{OWN}/checkpoints")).await.unwrap());
+        let mut all = storage.list(&Folder::Ledger.path()).await.unwrap();
+        all.extend(storage.list(&Folder::Checkpoints.path()).await.unwrap());
         all.into_iter().map(|listed| listed.key).collect()
     }
 
@@ -603,12 +550,12 @@ mod tests {
             known.add(&manifest);
         }
         let plain = Known::read(&storage).await.unwrap();
-        assert_eq!(plain.summary, known.summary);
+        assert_eq!(plain.snapshot, known.snapshot);
         known.write_checkpoint(&storage).await.unwrap();
 
         let read = Known::read(&storage).await.unwrap();
 
-        assert_eq!(read.summary, known.summary);
+        assert_eq!(read.snapshot, known.snapshot);
         assert!(!read.has_recent() && plain.has_recent());
         for known in [plain, read] {
             let mut ledger = known.ledger(&storage, 1 << 20);
@@ -699,7 +646,7 @@ mod tests {
         }
 
         std::fs::write(folder.path().join(parts[0].key()), "").unwrap();
-        std::fs::write(folder.path().join(manifest_key(1)), "").unwrap();
+        std::fs::write(folder.path().join(names::manifest(1)), "").unwrap();
         let mut ledger = Known::read(&storage).await.unwrap().ledger(&storage, 1000);
         let (name, layout) = (key(0), parse_layout(&key(0)));
         let found = ledger.contains(month(&layout), &entry(&layout, &name, "e")).await;
@@ -727,9 +674,9 @@ mod tests {
                 std::fs::write(path, damaged).unwrap();
 
                 let mut read = Known::read(&storage).await.unwrap();
-                assert_eq!(read.summary, known.summary);
+                assert_eq!(read.snapshot, known.snapshot);
                 let days = Known::read_units_of_day(&storage).await.unwrap();
-                assert_eq!(days, known.summary.units_of_day);
+                assert_eq!(days, known.snapshot.units_of_day);
                 assert!(read.has_recent(), "so that it is written");
                 read.write_checkpoint(&storage).await.unwrap();
                 read.sweep(&storage).await.unwrap();
@@ -753,7 +700,7 @@ mod tests {
         }
         known.write_checkpoint(&storage).await.unwrap();
         for number in [2, 7] {
-            std::fs::remove_file(folder.path().join(manifest_key(number))).unwrap();
+            std::fs::remove_file(folder.path().join(names::manifest(number))).unwrap();
         }
 
         let after = Known::read(&storage).await.unwrap_err();

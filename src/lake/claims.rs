@@ -10,6 +10,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::copies::{Scope, decode_fingerprints, encode_fingerprints};
+use crate::lake::names;
 use crate::storage::{Put, Storage};
 use crate::units::Day;
 use hashbrown::HashSet;
@@ -85,9 +86,8 @@ impl Claims {
         Ok(is_put)
     }
 
-    /// The place comes first: keys that begin with dates would all lie in one part of a bucket.
     fn key(&self, scope: Scope, number: usize) -> String {
-        format!("{}/{:016x}-{}/{number:06}.bin", self.folder, scope.place, Day(scope.day))
+        names::claim(&self.folder, scope.place, Day(scope.day), number)
     }
 }
 

@@ -6,8 +6,7 @@
 //! memory: a listing goes account by account, region by region, day by day.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{CopyKey, UnitId};
-use crate::storage::OWN;
+use crate::lake::copy_key::{CopyKey, damaged_copies};
 use hashbrown::{HashMap, HashSet};
 use std::collections::BTreeMap;
 
@@ -232,49 +231,23 @@ impl Stored<'_> {
     }
 }
 
-/// What a unit's document begins with: what it is, and its version. The key follows.
-const MAGIC: [u8; 8] = *b"tmcopy\0\x01";
-
-/// Returns where a unit's fingerprints are.
-pub fn copies_key(unit: &UnitId) -> String {
-    format!("{OWN}/copies/{unit}.bin")
-}
-
-fn damaged() -> Error {
-    Error::new(ErrorKind::Damaged, "fingerprints of a unit are damaged")
-}
-
-fn split_key(bytes: &[u8]) -> Result<(CopyKey, &[u8])> {
-    let rest = bytes.strip_prefix(&MAGIC).ok_or_else(damaged)?;
-    let (key, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-    Ok((CopyKey::from_bytes(*key), rest))
-}
-
-/// Returns the key that a unit's document was made with.
-///
-/// # Errors
-/// `Damaged` when the bytes are not what [`encode_copies`] made.
-pub fn key_of(bytes: &[u8]) -> Result<CopyKey> {
-    split_key(bytes).map(|(key, _)| key)
-}
-
 /// Reads a unit's document: what it has of each scope.
 ///
 /// # Errors
 /// `Damaged` when the bytes are not what [`encode_copies`] made with the same key.
 pub fn decode_copies<'a>(key: &CopyKey, bytes: &'a [u8]) -> Result<Vec<(Scope, Stored<'a>)>> {
-    let (own, mut rest) = split_key(bytes)?;
+    let (own, mut rest) = CopyKey::split(bytes)?;
     if own != *key {
         let message = "fingerprints of a unit were made with another key than the lake's";
         return Err(Error::new(ErrorKind::Damaged, message));
     }
     let mut out = Vec::new();
     while !rest.is_empty() {
-        let (day, tail) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
-        let (place, tail) = tail.split_first_chunk::<8>().ok_or_else(damaged)?;
-        let (count, tail) = tail.split_first_chunk::<4>().ok_or_else(damaged)?;
+        let (day, tail) = rest.split_first_chunk::<4>().ok_or_else(damaged_copies)?;
+        let (place, tail) = tail.split_first_chunk::<8>().ok_or_else(damaged_copies)?;
+        let (count, tail) = tail.split_first_chunk::<4>().ok_or_else(damaged_copies)?;
         let count = u32::from_le_bytes(*count) as usize;
-        let (values, tail) = tail.split_at_checked(count * 16).ok_or_else(damaged)?;
+        let (values, tail) = tail.split_at_checked(count * 16).ok_or_else(damaged_copies)?;
         let scope = Scope { day: i32::from_le_bytes(*day), place: u64::from_le_bytes(*place) };
         out.push((scope, Stored(values.as_chunks::<16>().0)));
         rest = tail;
@@ -284,8 +257,7 @@ pub fn decode_copies<'a>(key: &CopyKey, bytes: &'a [u8]) -> Result<Vec<(Scope, S
 
 /// Packs a unit's fingerprints: the key, then per scope its day, its place, a count, and the sorted values.
 pub fn encode_copies(key: &CopyKey, copies: &Copies) -> Vec<u8> {
-    let mut out = MAGIC.to_vec();
-    out.extend_from_slice(key.bytes());
+    let mut out = key.head();
     for (scope, values) in copies {
         out.extend_from_slice(&scope.day.to_le_bytes());
         out.extend_from_slice(&scope.place.to_le_bytes());

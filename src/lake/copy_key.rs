@@ -6,10 +6,10 @@
 //! not know it, and cannot make two records that pass for one.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::copies::{copies_key, key_of};
-use crate::lake::{UnitId, UnitsOfDay};
-use crate::lake::{document, to_json};
-use crate::storage::{OWN, Put, Storage};
+use crate::lake::document::{self, to_json};
+use crate::lake::names;
+use crate::lake::unit::{UnitId, UnitsOfDay};
+use crate::storage::{Put, Storage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -29,9 +29,8 @@ struct Document {
     key: String,
 }
 
-fn document_key() -> String {
-    format!("{OWN}/copies/key.json")
-}
+/// What a unit's document of fingerprints begins with: what it is, and its version. The key follows.
+const MAGIC: [u8; 8] = *b"tmcopy\0\x01";
 
 impl CopyKey {
     /// Returns the key's bytes.
@@ -42,6 +41,28 @@ impl CopyKey {
     /// Returns the key of these bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// Returns what a unit's document of fingerprints begins with.
+    pub(super) fn head(&self) -> Vec<u8> {
+        let mut head = MAGIC.to_vec();
+        head.extend_from_slice(&self.0);
+        head
+    }
+
+    /// Splits a unit's document of fingerprints into its key and the rest.
+    pub(super) fn split(bytes: &[u8]) -> Result<(Self, &[u8])> {
+        let rest = bytes.strip_prefix(&MAGIC).ok_or_else(damaged_copies)?;
+        let (key, rest) = rest.split_first_chunk().ok_or_else(damaged_copies)?;
+        Ok((Self(*key), rest))
+    }
+
+    /// Returns the key that a unit's document of fingerprints was made with.
+    ///
+    /// # Errors
+    /// `Damaged` when it is no such document.
+    pub fn of_copies(bytes: &[u8]) -> Result<Self> {
+        Self::split(bytes).map(|(key, _)| key)
     }
 
     /// Reads the lake's key, for its one writer: makes one in a new lake, and restores one that is gone or
@@ -65,8 +86,8 @@ impl CopyKey {
         let hex = key.0.iter().map(|byte| format!("{byte:02x}")).collect();
         let document = to_json(&Document { key: hex })?;
         if is_damaged {
-            storage.put_over(&document_key(), document).await?;
-        } else if storage.put_new(&document_key(), document).await? == Put::Differs {
+            storage.put_over(&names::copy_key(), document).await?;
+        } else if storage.put_new(&names::copy_key(), document).await? == Put::Differs {
             return Ok((Self::read(storage).await?, false));
         }
         Ok((key, is_restored))
@@ -80,18 +101,18 @@ impl CopyKey {
         Self::find(storage).await?.ok_or_else(|| {
             let message = "the key of the lake's fingerprints is gone; the next `trailmill plan` or \
                            `convert` restores it, once this plan is discarded";
-            Error::new(ErrorKind::Damaged, message).at("key", document_key())
+            Error::new(ErrorKind::Damaged, message).at("key", names::copy_key())
         })
     }
 
     async fn find(storage: &Storage) -> Result<Option<Self>> {
-        let Some(bytes) = storage.read(&document_key()).await? else { return Ok(None) };
+        let Some(bytes) = storage.read(&names::copy_key()).await? else { return Ok(None) };
         let damaged = || {
             let message = "the key of the lake's fingerprints is damaged";
-            Error::new(ErrorKind::Damaged, message).at("key", document_key())
+            Error::new(ErrorKind::Damaged, message).at("key", names::copy_key())
         };
         let document: Document =
-            document::parse(&document_key(), &bytes).map_err(|err| match err.kind() {
+            document::parse(&names::copy_key(), &bytes).map_err(|err| match err.kind() {
                 ErrorKind::Damaged => damaged().because(err),
                 _ => err,
             })?;
@@ -102,8 +123,8 @@ impl CopyKey {
     async fn of_units(storage: &Storage, units: &UnitsOfDay) -> Result<Option<Self>> {
         let units: BTreeSet<&UnitId> = units.values().flatten().map(|(unit, _)| unit).collect();
         for unit in units.iter().rev() {
-            let bytes = storage.read(&copies_key(unit)).await?.unwrap_or_default();
-            if let Ok(key) = key_of(&bytes) {
+            let bytes = storage.read(&names::copies(unit)).await?.unwrap_or_default();
+            if let Ok(key) = CopyKey::of_copies(&bytes) {
                 return Ok(Some(key));
             }
         }
@@ -112,7 +133,7 @@ impl CopyKey {
         }
         let message = "the key of the lake's fingerprints is gone, and so are all fingerprints: put \
                        `_trailmill/copies` back from a backup, or convert into a new lake";
-        Err(Error::new(ErrorKind::Damaged, message).at("key", document_key()))
+        Err(Error::new(ErrorKind::Damaged, message).at("key", names::copy_key()))
     }
 
     fn random() -> Result<Self> {
@@ -122,6 +143,10 @@ impl CopyKey {
         })?;
         Ok(Self(key))
     }
+}
+
+pub(super) fn damaged_copies() -> Error {
+    Error::new(ErrorKind::Damaged, "fingerprints of a unit are damaged")
 }
 
 fn from_hex(hex: &str) -> Option<[u8; 32]> {
@@ -165,20 +190,20 @@ mod tests {
         let key = made(&lake).await;
         let unit = |number| UnitId { number, identity: "ab".into() };
         let copies = Copies::from([(Scope { day: 1, place: 2 }, vec![3])]);
-        lake.put_once(&copies_key(&unit(7)), encode_copies(&key, &copies)).await.unwrap();
+        lake.put_once(&names::copies(&unit(7)), encode_copies(&key, &copies)).await.unwrap();
         let units = UnitsOfDay::from([(1, vec![(unit(6), 1), (unit(7), 1)])]);
-        for damage in [None, Some(""), Some("{\"format\":3,\"key\":\"00\"}")] {
-            lake.delete(&document_key()).await.unwrap();
+        for damage in [None, Some(""), Some("{\"format\":4,\"key\":\"00\"}")] {
+            lake.delete(&names::copy_key()).await.unwrap();
             if let Some(damage) = damage {
-                lake.put_once(&document_key(), damage).await.unwrap();
+                lake.put_once(&names::copy_key(), damage).await.unwrap();
             }
 
             assert_eq!(CopyKey::read_or_make(&lake, &units).await.unwrap(), (key, true));
 
             assert_eq!(CopyKey::read(&lake).await.unwrap(), key);
         }
-        lake.delete(&document_key()).await.unwrap();
-        lake.delete(&copies_key(&unit(7))).await.unwrap();
+        lake.delete(&names::copy_key()).await.unwrap();
+        lake.delete(&names::copies(&unit(7))).await.unwrap();
         let err = CopyKey::read_or_make(&lake, &units).await.unwrap_err();
         assert_eq!(err.kind(), ErrorKind::Damaged);
     }
@@ -188,7 +213,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lake = Storage::local(folder.path()).unwrap();
         let newer = format!("{{\"format\":99,\"key\":\"{}\"}}", "0".repeat(64));
-        lake.put_once(&document_key(), newer).await.unwrap();
+        lake.put_once(&names::copy_key(), newer).await.unwrap();
 
         let err = CopyKey::read_or_make(&lake, &UnitsOfDay::new()).await.unwrap_err();
 

@@ -5,14 +5,13 @@
 //! and is named by its contents; a file that comes back leaves the list, unless its rows were restored.
 
 use crate::error::{ErrorKind, Result};
-use crate::lake::manifest::{DataFile, pack, unpack};
+use crate::lake::data_file::DataFile;
+use crate::lake::document::{replace_list, unpack};
+use crate::lake::names::Folder;
 use crate::notice::tell;
-use crate::storage::{OWN, Storage};
+use crate::storage::Storage;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
-use xxhash_rust::xxh3::xxh3_128;
-
-const FOLDER: &str = "gone";
 
 /// What is known of the rows of a file that is gone. None ever becomes an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,7 +44,7 @@ pub async fn read_gone(storage: &Storage) -> Result<Vec<GoneFile>> {
     // A run that was killed may leave an older list beside the newer: what either names is looked at
     // again by the next sync, and of what they say about a file the later counts.
     let mut gone: Vec<GoneFile> = Vec::new();
-    for listed in storage.list(&format!("{OWN}/{FOLDER}")).await? {
+    for listed in storage.list(&Folder::Gone.path()).await? {
         let bytes = storage.read(&listed.key).await?.unwrap_or_default();
         match unpack::<Vec<GoneFile>>(&listed.key, &bytes) {
             Ok(files) => gone.extend(files),
@@ -62,23 +61,12 @@ pub async fn read_gone(storage: &Storage) -> Result<Vec<GoneFile>> {
     Ok(gone)
 }
 
-/// Writes the files that are gone, all of them; writes nothing when that is known.
+/// Writes the files that are gone, all of them.
 ///
 /// # Errors
 /// `Unavailable`, `Denied`, `Io`.
 pub async fn write_gone(storage: &Storage, gone: &[GoneFile]) -> Result<()> {
-    let there = storage.list(&format!("{OWN}/{FOLDER}")).await?;
-    let bytes = pack(&gone)?;
-    let key = format!("{OWN}/{FOLDER}/{:032x}.json.gz", xxh3_128(&bytes));
-    if !gone.is_empty() {
-        storage.put_over(&key, bytes).await?;
-    }
-    for listed in there {
-        if gone.is_empty() || listed.key != key {
-            storage.delete(&listed.key).await?;
-        }
-    }
-    Ok(())
+    replace_list(storage, Folder::Gone, &gone, gone.is_empty()).await
 }
 
 #[cfg(test)]

@@ -7,84 +7,17 @@
 //! chance of 2^-48 per year and shard; one that is new is then taken for known.
 
 use crate::error::Result;
-use crate::keys::Layout;
-use crate::lake::checkpoint::{Part, read_part};
-use crate::lake::rebuild::Cut;
+use crate::lake::entry::{ENTRY, Entry, Month, group, month_of};
+use crate::lake::part::{Cut, Part};
+use crate::lake::rebuild::read_part;
 use crate::storage::Storage;
 use crate::units::Day;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use hashbrown::{HashMap, HashSet};
-use xxhash_rust::xxh3::Xxh3;
-
-/// Bytes of an entry.
-pub(super) const ENTRY: usize = 12;
 
 /// Parts that are read side by side.
 const READS: usize = 16;
-
-/// A shard, and 88 bits of a hash; sorted by shard.
-pub type Entry = [u8; ENTRY];
-
-/// A month of delivery as a number, twelve to the year; 0 when the key has no date.
-pub type Month = u32;
-
-/// Returns an object's entry.
-pub fn entry(layout: &Layout, key: &str, etag: &str) -> Entry {
-    let mut hash = Xxh3::new();
-    hash.update(key.as_bytes());
-    hash.update(&[0]);
-    hash.update(etag.as_bytes());
-    let mut entry = [0; ENTRY];
-    entry[0] = layout.shard();
-    entry[1..].copy_from_slice(&hash.digest128().to_be_bytes()[..ENTRY - 1]);
-    entry
-}
-
-/// How an object ended that has no rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SetAside {
-    /// It was set aside whole.
-    Quarantined,
-    /// It holds no CloudTrail records.
-    Ignored,
-    /// An archive, of whose members some were set aside and others hold no CloudTrail records.
-    Both,
-}
-
-/// Returns the entry of an object that has no rows: it holds only for those who would judge it as it was
-/// judged, see [`judge`].
-pub fn entry_set_aside(
-    layout: &Layout,
-    key: &str,
-    etag: &str,
-    how: SetAside,
-    judge: &str,
-) -> Entry {
-    entry(layout, key, &format!("{etag}\0{how:?}\0{judge}"))
-}
-
-/// Returns what decides whether an object is set aside, of the settings that change output: the
-/// program's version and the limits.
-pub fn judge(settings: &str) -> String {
-    let decides = |(at, word): &(usize, &str)| {
-        *at < 2 || ["unit=", "max_object=", "max_ratio="].iter().any(|name| word.starts_with(name))
-    };
-    let words: Vec<&str> =
-        settings.split(' ').enumerate().filter(decides).map(|(_, word)| word).collect();
-    words.join(" ")
-}
-
-/// Returns an object's month of delivery.
-pub fn month(layout: &Layout) -> Month {
-    layout.day().map_or(0, month_of)
-}
-
-/// Returns a day's month.
-pub(super) fn month_of(day: Day) -> Month {
-    let (year, month, _) = day.civil();
-    year as u32 * 12 + u32::from(month) - 1
-}
 
 /// The ledger, as far as it is in memory.
 #[derive(Debug)]
@@ -220,44 +153,5 @@ impl Ledger {
                 self.loaded_bytes -= part.bytes.len() as u64;
             }
         }
-    }
-}
-
-/// The part of a month that a shard is in.
-pub(super) fn group(shard: u8, bits: u8) -> u8 {
-    if bits == 0 { 0 } else { shard >> (8 - bits) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::keys::parse as parse_layout;
-
-    #[test]
-    fn what_was_set_aside_is_known_to_those_with_the_same_version_and_limits() {
-        let settings =
-            "trailmill 0.1.0 partition_by=region unit=7 max_object=10 max_ratio=5 table=t";
-        let judged = judge(settings);
-        assert_eq!(judged, "trailmill 0.1.0 unit=7 max_object=10 max_ratio=5");
-        assert_eq!(judged, judge(&settings.replace("table=t", "table=u barrier=3")));
-        let layout = Layout::default();
-        let of = |how, judge: &str| entry_set_aside(&layout, "k", "e", how, judge);
-        let quarantined = of(SetAside::Quarantined, &judged);
-        assert_ne!(quarantined, entry(&layout, "k", "e"));
-        assert_ne!(quarantined, of(SetAside::Ignored, &judged));
-        assert_ne!(quarantined, of(SetAside::Quarantined, &judge(&settings.replace("=10", "=11"))));
-    }
-
-    #[test]
-    fn an_object_with_other_bytes_is_another_object() {
-        let key = "AWSLogs/111122223333/CloudTrail/us-east-1/2024/05/01/x.json.gz";
-        let layout = parse_layout(key);
-        let base = entry(&layout, key, "1");
-        assert_eq!(base, entry(&layout, key, "1"));
-        assert_eq!(base[0], layout.shard());
-        assert_ne!(base, entry(&layout, key, "2"));
-        assert_ne!(entry(&layout, "k", "1"), entry(&layout, "k1", ""));
-        assert_eq!(month(&layout), 2024 * 12 + 4);
-        assert_eq!(month(&Layout::default()), 0);
     }
 }

@@ -4,9 +4,10 @@
 //! earlier one had not, and converted all of it. Others of the same source are removed then.
 
 use crate::error::{ErrorKind, Result};
-use crate::lake::{document, to_json};
+use crate::lake::document::{self, to_json};
+use crate::lake::names::{self, Folder};
 use crate::notice::tell;
-use crate::storage::{OWN, Storage};
+use crate::storage::Storage;
 use crate::units::Day;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -35,7 +36,7 @@ impl CompleteListing {
     }
 
     fn key(&self) -> String {
-        format!("{OWN}/listings/{:016x}-{}.json", xxh3_64(self.source.as_bytes()), self.listed)
+        names::listing(xxh3_64(self.source.as_bytes()), &self.listed)
     }
 
     /// Reads what is known of all sources. A document that is damaged says nothing: its source is listed
@@ -45,7 +46,7 @@ impl CompleteListing {
     /// `Unavailable`, `Denied`, `Io`.
     pub async fn read_all(storage: &Storage) -> Result<Vec<Self>> {
         let mut out = Vec::new();
-        for listed in storage.list(&format!("{OWN}/listings")).await? {
+        for listed in storage.list(&Folder::Listings.path()).await? {
             let bytes = storage.read(&listed.key).await?.unwrap_or_default();
             match document::parse(&listed.key, &bytes) {
                 Ok(listing) => out.push(listing),

@@ -14,115 +14,56 @@ mod checkpoint;
 mod claims;
 mod copies;
 mod copy_key;
+mod data_file;
 mod document;
+mod entry;
 mod gone;
+mod intent;
 mod ledger;
 mod listings;
+mod lock;
 mod manifest;
-mod names;
+pub mod names;
+mod object_record;
+mod part;
 mod plan_progress;
 mod quarantine;
 mod rebuild;
 mod repair;
-mod summary;
+mod settings;
+mod snapshot;
 mod unavailable;
+mod unit;
 mod whole;
 mod work_plan;
 
 pub use abandoned::Abandoned;
 pub use checkpoint::Known;
 pub use claims::{ClaimLog, Claims};
-pub use copies::{
-    Copies, CopyIndex, Scope, Stored, copies_key, decode_copies, encode_copies, key_of,
-};
+pub use copies::{Copies, CopyIndex, Scope, Stored, decode_copies, encode_copies};
 pub use copy_key::CopyKey;
+pub use data_file::DataFile;
+pub(crate) use document::to_json;
+pub use entry::{Entry, Month, WithoutRows, entry, entry_without_rows, month};
 pub use gone::{GoneFile, Loss, read_gone, write_gone};
-pub use ledger::{Entry, Ledger, Month, SetAside, entry, entry_set_aside, judge, month};
+pub use intent::Intent;
+pub use ledger::Ledger;
 pub use listings::CompleteListing;
-pub use manifest::{
-    DataFile, DayCopies, Intent, Manifest, ObjectOutcome, ObjectRecord, Tally, UnitId,
-    after_barrier, unit_identity,
-};
-pub use names::{number_of, unit_of};
+pub use lock::{LockName, read_lock_version, write_lock};
+pub use manifest::Manifest;
+pub use object_record::{ObjectOutcome, ObjectRecord, Tally};
 pub use plan_progress::{News, UnitDone};
 pub use quarantine::{
     MAX_ENTRIES, MAX_SEGMENT_RAW, MAX_UNIT_RAW, Quarantined, QuarantinedObject, Raw, cut_raw,
     read_quarantine, write_quarantine,
 };
 pub use repair::{Remains, Wreck};
-pub use summary::{LastUnit, PartitionTotals, Summary, UnitsOfDay};
-pub use unavailable::{Unavailable, UnavailableObject};
-pub use whole::{refuse_forgotten, refuse_missing};
-pub use work_plan::{
-    PlanEnd, PlanPart, PlanSettings, PlanTotals, PlannedObject, PlannedUnit, WorkPlan, planned,
+pub use settings::{
+    DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, OutputSettings,
+    SchemaMode, UnitBasis,
 };
-
-use crate::error::{Error, ErrorKind, Result};
-use crate::schema::Lock;
-use crate::storage::{OWN, Storage};
-use serde::{Deserialize, Serialize};
-
-/// A version of the schema lock, as manifests and plans name it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LockName {
-    /// Versions count up; 0 where there is none.
-    pub version: u32,
-    /// The hash of its contents.
-    pub hash: String,
-}
-
-/// The key of a version of the lock. The hash of its contents is part of the name, so that units that
-/// never committed may leave versions behind: nothing names them, and they are in nobody's way.
-fn lock_key(name: &LockName) -> String {
-    format!("{OWN}/schema/v{:08}-{}.json", name.version, name.hash)
-}
-
-/// Reads the schema lock that the last committed unit was written with; the seed for a new lake.
-///
-/// # Errors
-/// `Damaged` when the version is absent or cannot be read.
-pub async fn read_lock(storage: &Storage, summary: &Summary) -> Result<Lock> {
-    match &summary.last {
-        Some(last) => read_lock_version(storage, &last.schema).await,
-        None => Lock::seed(),
-    }
-}
-
-/// Reads a version of the schema lock.
-///
-/// # Errors
-/// `Damaged` when the version is absent or cannot be read, `Config` for another format.
-pub async fn read_lock_version(storage: &Storage, name: &LockName) -> Result<Lock> {
-    let key = lock_key(name);
-    let message = "schema lock is gone or damaged: put it back from a backup or an earlier version of \
-                   the object; no other document records the columns of the files";
-    let damaged = || Error::new(ErrorKind::Damaged, message).at("key", &key);
-    let bytes = storage.read(&key).await?.ok_or_else(damaged)?;
-    let lock = document::parse(&key, &bytes).map_err(|err| match err.kind() {
-        ErrorKind::Damaged => damaged().because(err),
-        _ => err,
-    })?;
-    if hash_of(&bytes) == name.hash { Ok(lock) } else { Err(damaged()) }
-}
-
-/// Writes a version of the schema lock; returns its name.
-///
-/// # Errors
-/// `Unavailable`, `Denied`, `Io`; `Damaged` when other bytes have its name.
-pub async fn write_lock(storage: &Storage, lock: &Lock) -> Result<LockName> {
-    let bytes = to_json(lock)?;
-    let name = LockName { version: lock.version, hash: hash_of(&bytes) };
-    storage.put_once(&lock_key(&name), bytes).await?;
-    Ok(name)
-}
-
-fn hash_of(bytes: &[u8]) -> String {
-    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes))
-}
-
-/// Renders a document of the lake with its format: indented, so that a person can read it.
-pub(crate) fn to_json(document: &impl serde::Serialize) -> Result<Vec<u8>> {
-    let mut bytes = document::render(document, true)?;
-    bytes.push(b'\n');
-    Ok(bytes)
-}
+pub use snapshot::{Action, LastUnit, PartitionTotals, Snapshot, read_lock};
+pub use unavailable::{Unavailable, UnavailableObject};
+pub use unit::{DayCopies, UnitId, UnitsOfDay};
+pub use whole::{refuse_forgotten, refuse_missing};
+pub use work_plan::{PlanEnd, PlanPart, PlanTotals, PlannedObject, PlannedUnit, WorkPlan};

@@ -1,34 +1,35 @@
-//! What was set aside: where it was, why, and its raw bytes.
+//! What was quarantined: where it was, why, and its raw bytes.
 //!
 //! Raw bytes are kept as far as a person can look at them: a small object may decode to gigabytes, and what
-//! is set aside lies in the source. Of one segment [`MAX_SEGMENT_RAW`] bytes are kept, of a unit
+//! is quarantined lies in the source. Of one segment [`MAX_SEGMENT_RAW`] bytes are kept, of a unit
 //! [`MAX_UNIT_RAW`]; what is cut there, has its length and the SHA-256 of the whole. Of an object's records,
 //! those after the first [`MAX_ENTRIES`] share an entry.
 
 use crate::error::{Error, Result};
-use crate::lake::manifest::UnitId;
-use crate::lake::{document, to_json};
-use crate::storage::{OWN, Storage};
+use crate::lake::document::{self, to_json};
+use crate::lake::names::{self, Folder};
+use crate::lake::unit::UnitId;
+use crate::storage::Storage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// Raw bytes that are kept of what a segment sets aside: 16 MiB.
+/// Raw bytes that are kept of what a segment quarantines: 16 MiB.
 pub const MAX_SEGMENT_RAW: u64 = 16 << 20;
 
-/// Raw bytes that are kept of what a unit sets aside: 64 MiB.
+/// Raw bytes that are kept of what a unit quarantines: 64 MiB.
 pub const MAX_UNIT_RAW: u64 = 64 << 20;
 
 /// Records of one object that have entries of their own.
 pub const MAX_ENTRIES: u64 = 10_000;
 
-/// One record that was set aside.
+/// One record that was quarantined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantined {
     /// The object's key.
     pub object: String,
-    /// The record's number in the object, from 0; none when the whole object was set aside.
+    /// The record's number in the object, from 0; none when the whole object was quarantined.
     pub record: Option<u64>,
     /// How many records the entry stands for: 1, but for what follows an object's 10,000th.
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -53,6 +54,13 @@ pub struct Quarantined {
     pub raw_length: u64,
 }
 
+impl Quarantined {
+    /// Returns the unit that quarantined it.
+    pub fn unit(&self) -> Option<UnitId> {
+        Folder::Quarantine.unit_of(&self.raw)
+    }
+}
+
 fn one() -> u64 {
     1
 }
@@ -62,7 +70,7 @@ fn is_one(records: &u64) -> bool {
     *records == 1
 }
 
-/// The raw bytes of what is set aside, as far as they are kept.
+/// The raw bytes of what is quarantined, as far as they are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Raw {
     kept: Vec<u8>,
@@ -138,7 +146,7 @@ impl QuarantinedObject {
     }
 }
 
-/// Cuts what a segment set aside to what its unit has room for; returns how many raw bytes are kept.
+/// Cuts what a segment quarantined to what its unit has room for; returns how many raw bytes are kept.
 pub fn cut_raw(entries: &mut [QuarantinedObject], room: u64) -> u64 {
     entries.iter_mut().fold(0, |kept, entry| {
         entry.raw.cut(room.saturating_sub(kept));
@@ -146,7 +154,7 @@ pub fn cut_raw(entries: &mut [QuarantinedObject], room: u64) -> u64 {
     })
 }
 
-/// Writes what a unit set aside: an index, and the raw bytes one after another.
+/// Writes what a unit quarantined: an index, and the raw bytes one after another.
 ///
 /// # Errors
 /// `Io` when the store fails.
@@ -158,7 +166,7 @@ pub async fn write_quarantine(
     if entries.is_empty() {
         return Ok(());
     }
-    let raw_key = format!("{OWN}/quarantine/{unit}.raw");
+    let raw_key = names::quarantine_raw(unit);
     let mut raw = Vec::new();
     let mut index = Vec::new();
     for entry in entries {
@@ -179,17 +187,17 @@ pub async fn write_quarantine(
         raw.push(b'\n');
     }
     storage.put_of_unit(&raw_key, raw).await?;
-    storage.put_of_unit(&format!("{OWN}/quarantine/{unit}.json"), to_json(&index)?).await
+    storage.put_of_unit(&names::quarantine_index(unit), to_json(&index)?).await
 }
 
-/// Reads the index of everything set aside, in the order of units.
+/// Reads the index of everything quarantined, in the order of units.
 ///
 /// # Errors
 /// `Damaged` for an index that cannot be read.
 pub async fn read_quarantine(storage: &Storage) -> Result<Vec<Quarantined>> {
     let mut out = Vec::new();
-    for listed in storage.list(&format!("{OWN}/quarantine")).await? {
-        if !listed.key.ends_with(".json") {
+    for listed in storage.list(&Folder::Quarantine.path()).await? {
+        if !names::is_quarantine_index(&listed.key) {
             continue;
         }
         let bytes = storage.read(&listed.key).await?.unwrap_or_default();

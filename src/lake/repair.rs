@@ -7,16 +7,19 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::parse as parse_layout;
 use crate::lake::checkpoint::Known;
+use crate::lake::data_file::DataFile;
+use crate::lake::document::pack;
+use crate::lake::entry::{Entry, Month, entry, month, to_digits};
 use crate::lake::gone::read_gone;
-use crate::lake::ledger::{Entry, Month, entry, month};
-use crate::lake::manifest::{
-    DataFile, DayCopies, Intent, Manifest, Tally, UnitId, manifest_key, pack,
-};
-use crate::lake::plan_progress::number_in;
-use crate::lake::rebuild::{entries, to_digits};
-use crate::lake::summary::LastUnit;
-use crate::lake::{LockName, whole};
-use crate::storage::{OWN, Storage};
+use crate::lake::intent::Intent;
+use crate::lake::lock::{LockName, find_lock};
+use crate::lake::manifest::Manifest;
+use crate::lake::names::{self, Folder};
+use crate::lake::object_record::Tally;
+use crate::lake::settings::{Duplicates, OutputSettings};
+use crate::lake::unit::{DayCopies, UnitId};
+use crate::lake::whole;
+use crate::storage::Storage;
 use hashbrown::HashSet;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,11 +61,11 @@ impl Wreck {
     /// # Errors
     /// `Config` for a lake of a later version; `Unavailable`, `Denied`, `Io`.
     pub async fn find(storage: &Storage) -> Result<Self> {
-        let end = whole::checkpointed(storage).await?;
+        let end = whole::end_of_checkpoint(storage).await?;
         let mut lost = whole::missing(storage, end).await?;
         let mut manifests = BTreeMap::new();
-        for listed in storage.list(&format!("{OWN}/manifests")).await? {
-            let Some(number) = number_in(&listed.key) else { continue };
+        for listed in storage.list(&Folder::Manifests.path()).await? {
+            let Some(number) = Folder::Manifests.number_of(&listed.key) else { continue };
             match Manifest::read(storage, &listed.key).await {
                 Ok(manifest) => drop(manifests.insert(number, manifest)),
                 Err(err) if err.kind() == ErrorKind::Damaged => drop(lost.insert(number)),
@@ -71,11 +74,11 @@ impl Wreck {
         }
         let checkpoint = Known::read_checkpoint(storage).await?;
         let mut unnamed = match &checkpoint {
-            Some(known) => known.checkpointed_entries(storage).await.ok(),
+            Some(known) => known.read_ledger(storage).await.ok(),
             None => None,
         };
         if let Some(unnamed) = &mut unnamed {
-            for entry in manifests.values().flat_map(entries) {
+            for entry in manifests.values().flat_map(Manifest::entries) {
                 unnamed.remove(&entry);
             }
         }
@@ -86,7 +89,7 @@ impl Wreck {
     /// Returns the tables that manifests and checkpoint name.
     pub fn tables(&self) -> BTreeSet<String> {
         let files = self.manifests.values().flat_map(|manifest| &manifest.files);
-        let tables = self.checkpoint.iter().flat_map(|known| known.summary.tables.keys());
+        let tables = self.checkpoint.iter().flat_map(|known| known.snapshot.tables.keys());
         files.map(|file| file.table.clone()).chain(tables.cloned()).collect()
     }
 
@@ -97,7 +100,7 @@ impl Wreck {
     }
 
     /// Returns the identity that a unit's intent gives it.
-    pub fn announced(&self, number: u64) -> Option<&str> {
+    pub fn announced_identity(&self, number: u64) -> Option<&str> {
         self.intent(number).map(|intent| &*intent.unit.identity)
     }
 
@@ -105,21 +108,25 @@ impl Wreck {
     /// anew.
     pub fn has_objects(&self, number: u64) -> bool {
         let is_covered =
-            self.checkpoint.as_ref().is_some_and(|known| number < known.summary.next_number());
+            self.checkpoint.as_ref().is_some_and(|known| number < known.snapshot.next_number());
         self.intent(number).is_some() || (is_covered && self.unnamed.is_some())
     }
 
     /// Returns whether the units beside it dropped copies: what is converted anew is then found to be
     /// copies.
     pub fn drops_copies(&self, number: u64) -> bool {
-        self.beside(number).is_some_and(|manifest| manifest.settings.contains(" duplicates=true "))
+        let beside = self.beside(number);
+        beside.is_some_and(|(settings, ..)| settings.duplicates == Duplicates::Drop)
     }
 
-    fn beside(&self, number: u64) -> Option<&Manifest> {
-        let is_unit = |manifest: &&Manifest| manifest.barrier.is_none();
+    /// What the nearest unit's manifest says of how it was written: settings, database, schema.
+    fn beside(&self, number: u64) -> Option<(&OutputSettings, &String, &LockName)> {
         let before = self.manifests.range(..number).rev().map(|(_, manifest)| manifest);
         let after = self.manifests.range(number..).map(|(_, manifest)| manifest);
-        before.chain(after).find(is_unit)
+        let mut nearest = before.chain(after);
+        nearest.find_map(|manifest| {
+            Some((manifest.settings.as_ref()?, &manifest.database, &manifest.schema))
+        })
     }
 
     /// Writes the manifest of a unit; returns how many objects it keeps as entries of the ledger.
@@ -146,7 +153,7 @@ impl Wreck {
         manifest.tally = Tally { read: rows, written: rows, ..Tally::default() };
         manifest.files = remains.files;
         manifest.days = remains.days;
-        storage.put_over(&manifest_key(number), pack(&manifest)?).await?;
+        storage.put_over(&names::manifest(number), pack(&manifest)?).await?;
         self.manifests.insert(number, manifest);
         self.lost.remove(&number);
         Ok(found.len() as u64)
@@ -156,61 +163,26 @@ impl Wreck {
     /// have been a barrier's, and a barrier is as good as a unit without files.
     async fn begin(&self, storage: &Storage, number: u64, remains: &Remains) -> Result<Manifest> {
         let unit = UnitId { number, identity: remains.identity.clone() };
-        let last = self.checkpoint.as_ref().and_then(|known| known.summary.last.as_ref());
+        let last = self.checkpoint.as_ref().and_then(|known| known.snapshot.last.as_ref());
         let itself = last.filter(|last| last.unit.number == number);
         if remains.is_nothing() && itself.is_none() && self.intent(number).is_none() {
             return Ok(Manifest::barrier(number, Vec::new(), number));
         }
-        let (partition_by, database, compression, nested, settings, schema) = match self
-            .beside(number)
-        {
-            Some(Manifest {
-                partition_by,
-                database,
-                compression,
-                nested,
-                settings,
-                schema,
-                ..
-            }) => (partition_by, database, compression, *nested, settings.clone(), schema),
-            None => {
-                let (Some(last), Some(known)) = (last, &self.checkpoint) else {
-                    let message = "cannot tell how the lake was written: it has neither manifests \
-                                   nor a checkpoint; put them back from a backup, or convert into a \
-                                       new lake";
-                    return Err(Error::new(ErrorKind::Damaged, message));
-                };
-                let LastUnit { partition_by, database, compression, schema, .. } = last;
-                (partition_by, database, compression, known.summary.nested, String::new(), schema)
-            }
+        let of_last = last.map(|last| (&last.settings, &last.database, &last.schema));
+        let Some((settings, database, schema)) = self.beside(number).or(of_last) else {
+            let message = "cannot tell how the lake was written: it has neither manifests nor a \
+                           checkpoint; put them back from a backup, or convert into a new lake";
+            return Err(Error::new(ErrorKind::Damaged, message));
         };
         let schema = match itself {
             Some(itself) => itself.schema.clone(),
             // Later files have names of their own in it: none may be taken back.
             None if remains.schema_version > schema.version => {
-                lock_of_version(storage, remains.schema_version).await?
+                find_lock(storage, remains.schema_version).await?
             }
             None => schema.clone(),
         };
-        Ok(Manifest {
-            unit,
-            settings,
-            partition_by: partition_by.clone(),
-            database: database.clone(),
-            compression: compression.clone(),
-            nested,
-            schema,
-            objects: Vec::new(),
-            files: Vec::new(),
-            tally: Tally::default(),
-            bytes_json: 0,
-            nested_values_unfit: 0,
-            days: BTreeMap::new(),
-            passed_over: 0,
-            objects_padded: 0,
-            barrier: None,
-            recovered: Vec::new(),
-        })
+        Ok(Manifest::empty(unit, Some(settings.clone()), database.clone(), schema))
     }
 
     /// Writes a checkpoint of all manifests; returns the files and rows that the last one had beyond
@@ -221,14 +193,14 @@ impl Wreck {
     pub async fn end(self, storage: &Storage) -> Result<(u64, u64)> {
         let mut known = Known::default();
         self.manifests.values().for_each(|manifest| known.add(manifest));
-        known.summary.gone = read_gone(storage).await?;
+        known.snapshot.replace_gone(&read_gone(storage).await?);
         known.write_checkpoint(storage).await?;
         known.sweep(storage).await?;
         let Some(before) = self.checkpoint else { return Ok((0, 0)) };
-        let covered = before.summary.next_number();
+        let covered = before.snapshot.next_number();
         let files = self.manifests.range(..covered).flat_map(|(_, manifest)| &manifest.files);
         let (count, rows) = files.fold((0, 0), |(count, rows), file| (count + 1, rows + file.rows));
-        let totals = || before.summary.tables.values().flat_map(BTreeMap::values);
+        let totals = || before.snapshot.tables.values().flat_map(BTreeMap::values);
         let had = (totals().map(|t| t.files).sum::<u64>(), totals().map(|t| t.rows).sum::<u64>());
         Ok((had.0.saturating_sub(count), had.1.saturating_sub(rows)))
     }
@@ -237,22 +209,4 @@ impl Wreck {
 fn of_object(key: &str, etag: &str) -> (Month, Entry) {
     let layout = parse_layout(key);
     (month(&layout), entry(&layout, key, etag))
-}
-
-/// The name of the one lock of a version.
-async fn lock_of_version(storage: &Storage, version: u32) -> Result<LockName> {
-    let begin = format!("{OWN}/schema/v{version:08}-");
-    let mut hashes = Vec::new();
-    for listed in storage.list(&format!("{OWN}/schema")).await? {
-        let hash = listed.key.strip_prefix(&begin).and_then(|name| name.strip_suffix(".json"));
-        hashes.extend(hash.map(str::to_owned));
-    }
-    match &hashes[..] {
-        [hash] => Ok(LockName { version, hash: hash.clone() }),
-        _ => {
-            let message = "files of a unit whose manifest is lost were written with a schema lock that \
-                           is gone, or is one of several: put the manifest back from a backup";
-            Err(Error::new(ErrorKind::Damaged, message).at("locks", begin + "*.json"))
-        }
-    }
 }

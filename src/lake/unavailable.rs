@@ -5,12 +5,10 @@
 //! killed leaves an older one, which costs nothing but a longer look back.
 
 use crate::error::Result;
-use crate::lake::manifest::{pack, unpack};
-use crate::storage::{OWN, Storage};
+use crate::lake::document::{replace_list, unpack};
+use crate::lake::names::Folder;
+use crate::storage::Storage;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_128;
-
-const FOLDER: &str = "unavailable";
 
 /// An object, or a folder, that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,7 +43,7 @@ impl Unavailable {
     /// `Damaged` for a list that cannot be read; `Unavailable`, `Denied`, `Io`.
     pub async fn read(storage: &Storage) -> Result<Self> {
         let mut all = Self::default();
-        for listed in storage.list(&format!("{OWN}/{FOLDER}")).await? {
+        for listed in storage.list(&Folder::Unavailable.path()).await? {
             let bytes = storage.read(&listed.key).await?.unwrap_or_default();
             let one: Self = unpack(&listed.key, &bytes)?;
             all.objects.extend(one.objects);
@@ -58,24 +56,12 @@ impl Unavailable {
         Ok(all)
     }
 
-    /// Replaces the list; writes nothing when it is there already.
+    /// Replaces the list.
     ///
     /// # Errors
     /// `Unavailable`, `Denied`, `Io`.
     pub async fn write(&self, storage: &Storage) -> Result<()> {
-        let there = storage.list(&format!("{OWN}/{FOLDER}")).await?;
-        let is_empty = *self == Self::default();
-        let bytes = pack(self)?;
-        let key = format!("{OWN}/{FOLDER}/{:032x}.json.gz", xxh3_128(&bytes));
-        if !is_empty {
-            storage.put_once(&key, bytes).await?;
-        }
-        for listed in there {
-            if is_empty || listed.key != key {
-                storage.delete(&listed.key).await?;
-            }
-        }
-        Ok(())
+        replace_list(storage, Folder::Unavailable, self, *self == Self::default()).await
     }
 }
 

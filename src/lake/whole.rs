@@ -6,17 +6,37 @@
 //! crashed run left, and its objects like new ones, so that nothing goes on before it is back.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::plan_progress::number_in;
+use crate::lake::manifest::Manifest;
+use crate::lake::names::{self, Folder};
 use crate::lake::work_plan::WorkPlan;
-use crate::storage::{Listed, OWN, Storage};
+use crate::storage::{Listed, Storage};
+use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeSet;
 use std::fmt::Write;
+
+/// Documents that are read side by side.
+const READS: usize = 16;
 
 /// Runs of missing numbers that are named.
 const MOST_NAMED: usize = 20;
 
 /// Manifests that every run looks for.
 const MOST_LISTED: u64 = 10_000;
+
+impl Manifest {
+    /// Reads all manifests, by unit number: what a check of every file needs, and nothing else.
+    ///
+    /// # Errors
+    /// `Damaged` for one that cannot be read, and when some are missing.
+    pub async fn read_all(storage: &Storage) -> Result<Vec<Self>> {
+        let end = end_of_checkpoint(storage).await?;
+        stream::iter(manifests(storage, 0, end).await?)
+            .map(|listed| async move { Self::read(storage, &listed.key).await })
+            .buffered(READS)
+            .try_collect()
+            .await
+    }
+}
 
 /// Lists the manifests of units from `from` on, up to `end` at least; all of them are there.
 ///
@@ -42,10 +62,10 @@ pub(super) async fn missing(storage: &Storage, end: u64) -> Result<BTreeSet<u64>
 }
 
 async fn look(storage: &Storage, from: u64, end: u64) -> Result<(Vec<Listed>, BTreeSet<u64>)> {
-    let folder = format!("{OWN}/manifests");
-    let after = from.checked_sub(1).map(super::manifest::manifest_key);
-    let listed = storage.list_after(&folder, after.as_deref()).await?;
-    let there: BTreeSet<u64> = listed.iter().filter_map(|listed| number_in(&listed.key)).collect();
+    let after = from.checked_sub(1).map(names::manifest);
+    let listed = storage.list_after(&Folder::Manifests.path(), after.as_deref()).await?;
+    let numbers = listed.iter().filter_map(|listed| Folder::Manifests.number_of(&listed.key));
+    let there: BTreeSet<u64> = numbers.collect();
     let end = end.max(there.last().map_or(0, |last| last + 1));
     let mut missing: BTreeSet<u64> = (from..end).filter(|number| !there.contains(number)).collect();
     if !missing.is_empty()
@@ -60,9 +80,10 @@ async fn look(storage: &Storage, from: u64, end: u64) -> Result<(Vec<Listed>, BT
 ///
 /// # Errors
 /// `Unavailable`, `Denied`, `Io`.
-pub(super) async fn checkpointed(storage: &Storage) -> Result<u64> {
-    let listed = storage.list(&format!("{OWN}/checkpoints")).await?;
-    let newest = listed.iter().rev().find_map(|listed| number_in(&listed.key));
+pub(super) async fn end_of_checkpoint(storage: &Storage) -> Result<u64> {
+    let listed = storage.list(&Folder::Checkpoints.path()).await?;
+    let numbers = listed.iter().rev().map(|listed| Folder::Checkpoints.number_of(&listed.key));
+    let newest = numbers.flatten().next();
     Ok(newest.map_or(0, |number| number + 1))
 }
 
@@ -112,8 +133,8 @@ pub async fn refuse_missing(storage: &Storage, end: u64) -> Result<()> {
 /// # Errors
 /// `Damaged` when something is there that is only written after a commit; `Unavailable`, `Denied`, `Io`.
 pub async fn refuse_forgotten(storage: &Storage) -> Result<()> {
-    for folder in ["checkpoints", "ledger", "listings", "runs"] {
-        let folder = format!("{OWN}/{folder}");
+    for folder in [Folder::Checkpoints, Folder::Ledger, Folder::Listings, Folder::Runs] {
+        let folder = folder.path();
         if !storage.is_empty(&folder).await? {
             let message = "the lake's manifests are gone: put the folder `_trailmill/manifests` \
                            back from a backup, or convert into a new lake";
@@ -141,7 +162,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let storage = Storage::local(folder.path()).unwrap();
         for number in [0, 1, 4] {
-            storage.put_new(&crate::lake::manifest::manifest_key(number), "").await.unwrap();
+            storage.put_new(&names::manifest(number), "").await.unwrap();
         }
 
         assert_eq!(manifests(&storage, 4, 5).await.unwrap().len(), 1);
@@ -150,8 +171,8 @@ mod tests {
         let err = manifests(&storage, 4, 7).await.unwrap_err();
         assert_eq!(err.place("units"), Some("5-6"));
 
-        storage.put_new("_trailmill/checkpoints/00000006.json.gz", "").await.unwrap();
-        assert_eq!(checkpointed(&storage).await.unwrap(), 7);
+        storage.put_new(&names::checkpoint(7), "").await.unwrap();
+        assert_eq!(end_of_checkpoint(&storage).await.unwrap(), 7);
         assert_eq!(missing(&storage, 7).await.unwrap(), BTreeSet::from([2, 3, 5, 6]));
         assert_eq!(refuse_forgotten(&storage).await.unwrap_err().kind(), ErrorKind::Damaged);
     }

@@ -9,39 +9,16 @@
 //! A plan can have millions of units and a hundred million objects: nothing here holds them all.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::LockName;
 use crate::lake::claims::Claims;
-use crate::lake::manifest::{UnitId, pack, unpack};
-use crate::lake::{document, to_json};
+use crate::lake::document::{self, pack, to_json, unpack};
+use crate::lake::lock::LockName;
+use crate::lake::names::{self, Folder};
+use crate::lake::settings::OutputSettings;
+use crate::lake::unit::UnitId;
 use crate::source::ListingReport;
-use crate::storage::{OWN, Put, Storage};
+use crate::storage::{Put, Storage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// The plan's settings that change output, as options spell them; the rest is each child's own affair.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlanSettings {
-    /// Partition keys.
-    pub partition_by: String,
-    /// Whether nested columns are written.
-    pub nested: bool,
-    /// Codec and level.
-    pub compression: String,
-    /// Bytes at which a data file ends.
-    pub target_file_size: u64,
-    /// JSON bytes of a unit.
-    pub unit_size: u64,
-    /// Whether copies are left out.
-    pub drops_copies: bool,
-    /// Bytes of the largest decoded object.
-    pub max_object_bytes: u64,
-    /// The largest ratio of decoded to compressed bytes.
-    pub max_ratio: u64,
-    /// The base name of the tables.
-    pub table: String,
-    /// The database of the catalog.
-    pub database: String,
-}
 
 /// A run of units that lie in one document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,12 +53,12 @@ pub struct WorkPlan {
     pub id: String,
     /// When it was made, in UTC.
     pub made: String,
-    /// The version of the program that made it.
-    pub program: String,
     /// What was listed.
     pub sources: Vec<String>,
-    /// The settings that change output.
-    pub settings: PlanSettings,
+    /// The settings that change output, with the version of the program that made it.
+    pub settings: OutputSettings,
+    /// The database of the catalog.
+    pub database: String,
     /// The schema lock that all its units are written with.
     pub schema: LockName,
     /// The number of its first unit in the lake.
@@ -108,7 +85,7 @@ pub struct WorkPlan {
 /// A unit of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedUnit {
-    /// See [`unit_identity`](crate::lake::unit_identity) and [`planned`].
+    /// See [`UnitBasis::of_plan`](crate::lake::UnitBasis::of_plan).
     pub identity: String,
     /// What it weighs, in bytes of JSON.
     pub weight: u64,
@@ -135,34 +112,15 @@ struct EndDocument {
     outcome: PlanEnd,
 }
 
-/// Returns what goes into the identities of a plan's units beside their objects: names of one plan's
-/// files are never those of another's.
-pub fn planned(settings: &str, plan: &str) -> String {
-    format!("{settings} plan={plan}")
-}
-
-fn plans() -> String {
-    format!("{OWN}/plans")
-}
-
-fn end_key(id: &str) -> String {
-    format!("{}/{id}.end.json", plans())
-}
-
-/// A plan's documents other than its own, which are removed when it ends.
-pub(super) fn work_folder(id: &str) -> String {
-    format!("{OWN}/planned/{id}")
-}
-
 impl WorkPlan {
     /// Begins the document of a plan that starts at a unit's number; `salt` tells it from others.
-    pub fn begin(first_number: u64, salt: u64, settings: PlanSettings) -> Self {
+    pub fn begin(first_number: u64, salt: u64, settings: OutputSettings, database: String) -> Self {
         Self {
-            id: format!("{first_number:08}-{salt:016x}"),
+            id: names::plan_id(first_number, salt),
             made: String::new(),
-            program: env!("CARGO_PKG_VERSION").to_owned(),
             sources: Vec::new(),
             settings,
+            database,
             schema: LockName::default(),
             first_number,
             shards: 1,
@@ -178,15 +136,7 @@ impl WorkPlan {
 
     /// Returns the key of a plan's document.
     pub fn key(&self) -> String {
-        format!("{}/{}.json", plans(), self.id)
-    }
-
-    /// Returns the id in a key or an address of a plan's document.
-    pub fn id_in(address: &str) -> Option<&str> {
-        let id = address.rsplit('/').next()?.strip_suffix(".json")?;
-        let (number, salt) = id.split_once('-')?;
-        let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
-        (number.len() >= 8 && is_hex(number) && salt.len() == 16 && is_hex(salt)).then_some(id)
+        names::plan(&self.id)
     }
 
     /// Opens the plan: puts its document.
@@ -202,7 +152,7 @@ impl WorkPlan {
     /// # Errors
     /// `Damaged` when it cannot be read, `Config` for another format.
     pub async fn read(storage: &Storage, id: &str) -> Result<Option<Self>> {
-        let key = format!("{}/{id}.json", plans());
+        let key = names::plan(id);
         let Some(bytes) = storage.read(&key).await? else { return Ok(None) };
         let plan: Self = document::parse(&key, &bytes)?;
         if plan.id != id || !plan.is_sound() {
@@ -225,7 +175,7 @@ impl WorkPlan {
         let PlanTotals { units, objects, files, weight, .. } = self.totals;
         let is_small = |count: u64| count < 1 << 40;
         is_name(&self.settings.table)
-            && is_name(&self.settings.database)
+            && is_name(&self.database)
             && self.shards > 0
             && sum(|part| part.units) == Some(units)
             && sum(|part| part.weight) == Some(weight)
@@ -237,10 +187,10 @@ impl WorkPlan {
     /// # Errors
     /// As [`WorkPlan::read`]; `Unavailable`, `Denied`, `Io`.
     pub async fn find_open(storage: &Storage) -> Result<Option<Self>> {
-        let found = storage.list(&plans()).await?;
-        let is_ended = |id: &str| found.iter().any(|listed| listed.key == end_key(id));
-        let open = found.iter().rev().filter_map(|listed| Self::id_in(&listed.key));
-        match open.into_iter().find(|id| !is_ended(id)) {
+        let found = storage.list(&Folder::Plans.path()).await?;
+        let is_ended = |id: &str| found.iter().any(|listed| listed.key == names::plan_end(id));
+        let open = found.iter().rev().filter_map(|listed| names::split_plan(&listed.key));
+        match open.map(|(_, id)| id).find(|id| !is_ended(id)) {
             Some(id) => Self::read(storage, id).await,
             None => Ok(None),
         }
@@ -251,7 +201,7 @@ impl WorkPlan {
     /// # Errors
     /// `Unavailable`, `Denied`, `Io`.
     pub async fn any(storage: &Storage) -> Result<bool> {
-        Ok(!storage.is_empty(&plans()).await?)
+        Ok(!storage.is_empty(&Folder::Plans.path()).await?)
     }
 
     /// Makes sure that nobody else's plan is open: only its own jobs may write to the lake then.
@@ -273,33 +223,32 @@ impl WorkPlan {
     /// Returns whether a plan that began at a unit's number was given up.
     ///
     /// # Errors
-    /// As [`WorkPlan::ended`].
+    /// As [`WorkPlan::read_end`].
     pub async fn was_given_up_at(storage: &Storage, first_number: u64) -> Result<bool> {
-        let begin = format!("{}/{first_number:08}-", plans());
-        for listed in storage.list(&plans()).await? {
-            let is_end = listed.key.starts_with(&begin) && listed.key.ends_with(".end.json");
-            if is_end && read_end(storage, &listed.key).await? == Some(PlanEnd::Discarded) {
+        for listed in storage.list(&Folder::Plans.path()).await? {
+            let is_its = names::ended_plan(&listed.key) == Some(first_number);
+            if is_its && read_end_at(storage, &listed.key).await? == Some(PlanEnd::Discarded) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Returns how the plan ended, if it has.
+    /// Reads how the plan ended, if it has.
     ///
     /// # Errors
     /// `Damaged` when that cannot be read; `Unavailable`, `Denied`, `Io`.
-    pub async fn ended(&self, storage: &Storage) -> Result<Option<PlanEnd>> {
-        read_end(storage, &end_key(&self.id)).await
+    pub async fn read_end(&self, storage: &Storage) -> Result<Option<PlanEnd>> {
+        read_end_at(storage, &names::plan_end(&self.id)).await
     }
 
     /// Makes sure that the plan has not ended. What is claimed before that is certain, since claims are
     /// removed after the end.
     ///
     /// # Errors
-    /// `Busy` when it has; as [`WorkPlan::ended`].
+    /// `Busy` when it has; as [`WorkPlan::read_end`].
     pub async fn refuse_ended(&self, storage: &Storage) -> Result<()> {
-        let how = match self.ended(storage).await? {
+        let how = match self.read_end(storage).await? {
             None => return Ok(()),
             Some(PlanEnd::Finished) => "finished",
             Some(PlanEnd::Discarded) => "discarded",
@@ -313,14 +262,14 @@ impl WorkPlan {
     /// # Errors
     /// `Busy` when another run has the lake; `Unavailable`, `Denied`, `Io`.
     pub async fn remove_all_work(storage: &Storage) -> Result<()> {
-        let ids = storage.folders(&format!("{OWN}/planned")).await?;
+        let ids = storage.folders(&Folder::Planned.path()).await?;
         if ids.is_empty() {
             return Ok(());
         }
         // A plan that another run has begun since then is not among them.
         storage.confirm_now().await?;
         for id in ids {
-            storage.delete_all(&work_folder(&id)).await?;
+            storage.delete_all(&names::work(&id)).await?;
         }
         Ok(())
     }
@@ -331,10 +280,12 @@ impl WorkPlan {
     /// # Errors
     /// `Damaged` when the decision cannot be read; `Unavailable`, `Denied`, `Io`.
     pub async fn decide(&self, storage: &Storage, wanted: PlanEnd) -> Result<PlanEnd> {
-        let key = format!("{}/{}.decision.json", plans(), self.id);
+        let key = names::plan_decision(&self.id);
         match storage.put_new(&key, to_json(&EndDocument { outcome: wanted })?).await? {
             Put::Created | Put::Same => Ok(wanted),
-            Put::Differs => read_end(storage, &key).await.map(|decided| decided.unwrap_or(wanted)),
+            Put::Differs => {
+                read_end_at(storage, &key).await.map(|decided| decided.unwrap_or(wanted))
+            }
         }
     }
 
@@ -343,7 +294,7 @@ impl WorkPlan {
     /// # Errors
     /// `Damaged` when it ended otherwise; `Unavailable`, `Denied`, `Io`.
     pub async fn end(&self, storage: &Storage, outcome: PlanEnd) -> Result<()> {
-        storage.put_once(&end_key(&self.id), to_json(&EndDocument { outcome })?).await
+        storage.put_once(&names::plan_end(&self.id), to_json(&EndDocument { outcome })?).await
     }
 
     /// Removes everything of the plan but its document and its end.
@@ -351,16 +302,12 @@ impl WorkPlan {
     /// # Errors
     /// `Unavailable`, `Denied`, `Io`.
     pub async fn remove_work(&self, storage: &Storage) -> Result<()> {
-        storage.delete_all(&work_folder(&self.id)).await
+        storage.delete_all(&names::work(&self.id)).await
     }
 
     /// Returns the logs of who owns which record.
     pub fn claims(&self, storage: &Storage) -> Claims {
-        Claims::new(storage, format!("{}/claims", work_folder(&self.id)))
-    }
-
-    fn part_key(&self, part: usize) -> String {
-        format!("{}/parts/{part:06}.json.gz", work_folder(&self.id))
+        Claims::new(storage, names::claims(&self.id))
     }
 
     /// Writes the next part of a plan that is not open yet.
@@ -368,7 +315,7 @@ impl WorkPlan {
     /// # Errors
     /// `Unavailable`, `Denied`, `Io`.
     pub async fn add_part(&mut self, storage: &Storage, units: &[PlannedUnit]) -> Result<()> {
-        storage.put_once(&self.part_key(self.parts.len()), pack(&units)?).await?;
+        storage.put_once(&names::work_part(&self.id, self.parts.len()), pack(&units)?).await?;
         let weight = units.iter().map(|unit| unit.weight).sum();
         self.parts.push(PlanPart { units: units.len() as u64, weight });
         Ok(())
@@ -379,7 +326,7 @@ impl WorkPlan {
     /// # Errors
     /// `Damaged` when it is gone or cannot be read; `Unavailable`, `Denied`, `Io`.
     pub async fn read_part(&self, storage: &Storage, part: usize) -> Result<Vec<PlannedUnit>> {
-        let key = self.part_key(part);
+        let key = names::work_part(&self.id, part);
         let gone = || Error::new(ErrorKind::Damaged, "part of the plan is missing").at("key", &key);
         unpack(&key, &storage.read(&key).await?.ok_or_else(gone)?)
     }
@@ -395,7 +342,7 @@ impl WorkPlan {
     }
 }
 
-async fn read_end(storage: &Storage, key: &str) -> Result<Option<PlanEnd>> {
+async fn read_end_at(storage: &Storage, key: &str) -> Result<Option<PlanEnd>> {
     let Some(bytes) = storage.read(key).await? else { return Ok(None) };
     document::parse::<EndDocument>(key, &bytes).map(|end| Some(end.outcome))
 }
@@ -404,27 +351,12 @@ async fn read_end(storage: &Storage, key: &str) -> Result<Option<PlanEnd>> {
 mod tests {
     use super::*;
 
-    fn settings() -> PlanSettings {
-        PlanSettings {
-            partition_by: "region".into(),
-            nested: true,
-            compression: "zstd:1".into(),
-            target_file_size: 1,
-            unit_size: 1,
-            drops_copies: true,
-            max_object_bytes: 1,
-            max_ratio: 1,
-            table: "cloudtrail".into(),
-            database: "trailmill".into(),
-        }
-    }
-
     #[tokio::test]
     async fn a_plan_is_open_until_it_ends() {
         let folder = tempfile::tempdir().unwrap();
         let storage = Storage::local(folder.path()).unwrap();
         assert_eq!(WorkPlan::find_open(&storage).await.unwrap(), None);
-        let mut plan = WorkPlan::begin(7, 0xab, settings());
+        let mut plan = WorkPlan::begin(7, 0xab, OutputSettings::default(), "d".into());
         let unit = PlannedUnit {
             identity: "0".into(),
             weight: 3,
@@ -438,22 +370,13 @@ mod tests {
         assert_eq!(WorkPlan::refuse_open(&storage).await.unwrap_err().kind(), ErrorKind::Busy);
         assert_eq!(plan.read_part(&storage, 0).await.unwrap(), [unit]);
         assert_eq!(plan.unit_id(2, "x").number, 9);
-        assert_eq!(WorkPlan::id_in(&format!("s3://b/{}", plan.key())), Some(&plan.id[..]));
 
         plan.end(&storage, PlanEnd::Finished).await.unwrap();
         plan.remove_work(&storage).await.unwrap();
         plan.remove_work(&storage).await.unwrap();
         assert_eq!(WorkPlan::find_open(&storage).await.unwrap(), None);
-        assert_eq!(plan.ended(&storage).await.unwrap(), Some(PlanEnd::Finished));
+        assert_eq!(plan.read_end(&storage).await.unwrap(), Some(PlanEnd::Finished));
         assert!(plan.end(&storage, PlanEnd::Discarded).await.is_err());
         assert!(storage.list("_trailmill/planned").await.unwrap().is_empty());
-    }
-
-    #[test]
-    fn addresses_of_lakes_are_no_plans() {
-        for other in ["s3://lake/x", "s3://lake/x/plan.json", "00000007-00000000000000ab.end.json"]
-        {
-            assert_eq!(WorkPlan::id_in(other), None, "{other}");
-        }
     }
 }

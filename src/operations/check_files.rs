@@ -6,7 +6,8 @@
 
 use crate::error::Result;
 use crate::lake::{
-    DataFile, GoneFile, Intent, Loss, Manifest, WorkPlan, number_of, read_gone, unit_of, write_gone,
+    DataFile, GoneFile, Intent, Loss, Manifest, UnitId, WorkPlan, names::unit_of, read_gone,
+    write_gone,
 };
 use crate::operations::sweep::{raise_barrier, remove_all};
 use crate::storage::{Listed, Storage};
@@ -91,11 +92,11 @@ impl FileCheck {
 /// `Io`, `Denied` or `Unavailable` when the lake cannot be listed.
 pub(super) async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Result<FileCheck> {
     let intents = Intent::read_all(storage).await?;
-    let unfinished: HashSet<String> = intents.iter().map(|i| i.unit.to_string()).collect();
+    let unfinished: HashSet<UnitId> = intents.into_iter().map(|intent| intent.unit).collect();
     let plan = WorkPlan::find_open(storage).await?;
-    let is_planned = |unit: &str| {
+    let is_planned = |unit: &UnitId| {
         let planned = plan.as_ref().map(|plan| plan.first_number..plan.end_number());
-        number_of(unit).zip(planned).is_some_and(|(number, planned)| planned.contains(&number))
+        planned.is_some_and(|planned| planned.contains(&unit.number))
     };
     let files = || manifests.iter().flat_map(|manifest| &manifest.files);
     let tables: BTreeSet<&str> = files().map(|file| file.table.as_str()).collect();
@@ -111,7 +112,7 @@ pub(super) async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Re
                 continue;
             }
             match unit_of(&key) {
-                Some(unit) if unfinished.contains(unit) || is_planned(unit) => {}
+                Some(unit) if unfinished.contains(&unit) || is_planned(&unit) => {}
                 Some(_) => check.orphaned.push(key),
                 None => check.foreign.push(key),
             }
@@ -135,9 +136,7 @@ pub(super) async fn settle_files(
     check: &FileCheck,
     accepts_loss: bool,
 ) -> Result<()> {
-    let is_free = |key: &&String| {
-        unit_of(key).and_then(number_of).is_none_or(|number| number >= check.next_number)
-    };
+    let is_free = |key: &&String| unit_of(key).is_none_or(|unit| unit.number >= check.next_number);
     let (free, taken): (Vec<_>, Vec<_>) = check.orphaned.iter().partition(is_free);
     let mut dead: Vec<String> = taken.into_iter().cloned().collect();
     if !free.is_empty() && !check.is_planned {
@@ -165,14 +164,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let storage = Storage::local(folder.path()).unwrap();
         let named = "t/p=1/part-00000001-0123456789abcdef-0000-00.parquet";
-        let mut manifest: Manifest = serde_json::from_value(serde_json::json!({
-            "unit": { "number": 1, "identity": "0123456789abcdef" },
-            "settings": "", "partition_by": "p", "compression": "zstd", "nested": true,
-            "schema": { "version": 1, "hash": "" }, "objects": [], "tally": {
-                "read": 0, "written": 0, "duplicate": 0, "filtered": 0, "quarantined": 0 },
-            "bytes_json": 0, "nested_values_unfit": 0, "days": {}, "files": [],
-        }))
-        .unwrap();
+        let unit = UnitId { number: 1, identity: "0123456789abcdef".into() };
+        let mut manifest = Manifest::empty(unit, None, String::new(), Default::default());
         for key in [named, "t/p=2/part-00000001-0123456789abcdef-0000-00.parquet"] {
             manifest.files.push(crate::lake::DataFile {
                 key: key.into(),

@@ -8,8 +8,7 @@ use crate::engine::unreadable::{Broken, Unreadable};
 use crate::engine::{ConvertOptions, Progress, Report, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
-    CompleteListing, CopyKey, Intent, Known, LockName, Unavailable, WorkPlan, after_barrier,
-    read_lock,
+    CompleteListing, CopyKey, Intent, Known, LockName, Unavailable, UnitBasis, WorkPlan, read_lock,
 };
 use crate::operations::look_back::{is_listed, note_listings, sources, today};
 use crate::operations::options_check::{check_lake, check_names, check_places};
@@ -82,35 +81,35 @@ fn convert_with(
         let known = Known::read(storage).await?;
         check_known(storage, &known).await?;
         let intents = Intent::read_all(storage).await?;
-        let lock = read_lock(storage, &known.summary).await?;
+        let lock = read_lock(storage, &known.snapshot).await?;
         Ok::<_, Error>((known, intents, lock, CompleteListing::read_all(storage).await?))
     })?;
-    check_lake(options, &known.summary)?;
+    check_lake(options, &known.snapshot)?;
     // What is wrong with it is said before the first write.
-    let catalog = open_catalog(storage, &known.summary, &options.catalog, &options.s3);
+    let catalog = open_catalog(storage, &known.snapshot, &options.catalog, &options.s3);
     let catalog = handle.block_on(catalog)?;
     if let Some(catalog) = &catalog {
-        let (lake, keys) = (&known.summary, options.partition_by.to_string());
+        let (lake, keys) = (&known.snapshot, &options.output.partition_by);
         let names = &options.catalog;
         handle.block_on(refuse_others_tables(catalog, storage, lake, &lock, names, &keys))?;
     }
     handle.block_on(WorkPlan::remove_all_work(storage))?;
     storage.clear_half_written()?;
-    let table = &options.catalog.table;
+    let table = &options.output.table;
     handle.block_on(sweep_given_up(storage, &known, &intents, table))?;
     let (recovery, restore) = handle.block_on(async {
         let mut recovery = recover(options, storage, &known, intents, broken).await?;
         // What a unit is made of depends on what is lost by now.
-        recovery.needs_barrier |= options.restore && !recovery.resumed.units.is_empty();
+        recovery.needs_barrier |= options.output.restores && !recovery.resumed.units.is_empty();
         end_unfinished(storage, &mut known, &mut recovery).await?;
-        let restore = match options.restore {
-            true => Some(Restore::begin(options, storage, &known.summary, &mut recovery).await?),
+        let restore = match options.output.restores {
+            true => Some(Restore::begin(options, storage, &known.snapshot, &mut recovery).await?),
             false => None,
         };
         Ok::<_, Error>((recovery, restore))
     })?;
     let before = handle.block_on(Unavailable::read(storage))?;
-    let is_new_lake = known.summary.last.is_none();
+    let is_new_lake = known.snapshot.last().is_none();
     let unreadable = Unreadable::new(before.clone(), is_new_lake).with_broken(broken);
     let unreadable = Arc::new(unreadable);
     let open = |resumed: Resumed, only, unreadable| {
@@ -131,10 +130,10 @@ fn convert_with(
     };
     handle.block_on(clean_up(storage, &abandoned, &finished, table))?;
     if let Some(restore) = &restore {
-        known.summary.gone = handle.block_on(restore.remove_rest(storage))?;
+        known.snapshot.replace_gone(&handle.block_on(restore.remove_rest(storage))?);
     }
     let ledger = known.ledger_bytes().min(options.memory.0 / LEDGER_SHARE);
-    let units_of_day = known.summary.units_of_day.clone();
+    let units_of_day = known.snapshot.units_of_day().clone();
     let made = handle.block_on(CopyKey::read_or_make(storage, &units_of_day))?;
     let (key, is_key_restored) = made;
     let settle = Settle::new(lock, units_of_day, None, options, storage, handle, &key)
@@ -150,10 +149,10 @@ fn convert_with(
         unreadable: &unreadable,
         plan: None,
     };
-    let database = options.catalog.database_of(&known.summary);
-    let settings = after_barrier(&options.settings(), known.summary.barrier);
-    let run = Run::new(surroundings, settle, settings, database, ledger);
-    let last = known.summary.last.as_ref();
+    let database = options.catalog.database_of(&known.snapshot);
+    let basis = UnitBasis::after_barrier(options.output.clone(), known.snapshot.barrier());
+    let run = Run::new(surroundings, settle, basis, database, ledger);
+    let last = known.snapshot.last();
     let lock = last.map_or(LockName::default(), |last| last.schema.clone());
     let target = Target::Lake { known: Box::new(known), lock, committed };
     let (mut report, target) = run.convert_units(&mut feed, target)?;
@@ -197,17 +196,18 @@ fn convert_with(
     }
     if let Some(restore) = restore.filter(|_| is_through) {
         let (gone, restored) = handle.block_on(restore.end(storage)).map_err(after_commit)?;
-        (known.summary.gone, report.restored) = (gone, Some(restored));
+        known.snapshot.replace_gone(&gone);
+        report.restored = Some(restored);
     }
-    let lake = &known.summary;
+    let lake = &known.snapshot;
     let lock = handle.block_on(read_lock(storage, lake))?;
     if let Some(catalog) = &catalog {
         let refresh = refresh_catalog(catalog, storage, lake, &lock, &options.catalog);
         report.add_catalog(handle.block_on(refresh).map_err(after_commit)?);
     }
     report.warnings = handle.block_on(warnings(storage));
-    report.warnings.extend(loss_warning(lake).filter(|_| !options.restore));
-    note_unrecognized(&mut report, !lake.tables.is_empty());
+    report.warnings.extend(loss_warning(lake).filter(|_| !options.output.restores));
+    note_unrecognized(&mut report, lake.tables().len() > 0);
     if is_key_restored {
         let restored = "the key of the lake's fingerprints was missing or damaged and has been \
                         restored";

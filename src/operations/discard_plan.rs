@@ -36,17 +36,17 @@ pub fn discard_plan(options: &DiscardOptions) -> Result<String> {
 }
 
 async fn discard(plan: &WorkPlan, storage: &Storage) -> Result<()> {
-    match plan.ended(storage).await? {
+    match plan.read_end(storage).await? {
         Some(PlanEnd::Finished) => return Err(Error::config("the plan is finished")),
         // An attempt that was killed may have left something; what was written since then is not ours.
         Some(PlanEnd::Discarded) => {}
-        None if is_own(plan, storage, &plan.committed(storage).await?).await? => {
+        None if is_own(plan, storage, &plan.list_committed(storage).await?).await? => {
             let message = "some units of the plan are in the lake already: run `trailmill finish`";
             return Err(Error::config(message).at("plan", &plan.id));
         }
         None => {
             // Where another run has used the first number, none of the units can be committed.
-            let is_free = plan.committed(storage).await?.is_empty();
+            let is_free = plan.list_committed(storage).await?.is_empty();
             if is_free && plan.decide(storage, PlanEnd::Discarded).await? != PlanEnd::Discarded {
                 let message = "the plan is being finished: run `trailmill finish`";
                 return Err(Error::config(message).at("plan", &plan.id));

@@ -104,26 +104,24 @@ struct Finish<'a> {
 impl Finish<'_> {
     async fn run(&self) -> Result<Finished> {
         let Self { options, plan, storage, .. } = *self;
-        if let Some(end) = plan.ended(storage).await? {
+        if let Some(end) = plan.read_end(storage).await? {
             plan.remove_work(storage).await?;
             return Ok(Finished::Nothing(Some(end)));
         }
-        let settings = &plan.settings;
-        if let Some(other) = options.catalog.database.as_ref().filter(|d| **d != settings.database)
-        {
-            let message = format!("the plan is for the database `{}`", settings.database);
+        if let Some(other) = options.catalog.database.as_ref().filter(|d| **d != plan.database) {
+            let message = format!("the plan is for the database `{}`", plan.database);
             return Err(Error::config(message).at("database", other));
         }
         if let Some(missing) = self.missing().await? {
             return Ok(Finished::Missing(missing));
         }
-        let names = catalog_of(settings, options.catalog.clone());
+        let names = catalog_of(plan, options.catalog.clone());
         let known = Known::read(storage).await?;
         // What is wrong with it is said before the work, not after.
-        let catalog = open_catalog(storage, &known.summary, &names, &options.s3).await?;
+        let catalog = open_catalog(storage, &known.snapshot, &names, &options.s3).await?;
         if let Some(catalog) = &catalog {
             let lock = read_lock_version(storage, &plan.schema).await?;
-            let (lake, keys) = (&known.summary, &settings.partition_by);
+            let (lake, keys) = (&known.snapshot, &plan.settings.partition_by);
             refuse_others_tables(catalog, storage, lake, &lock, &names, keys).await?;
         }
         // A `plan discard` that was cut off, or comes later, leaves the plan alone after this.
@@ -141,7 +139,7 @@ impl Finish<'_> {
     /// Says which units are not done.
     async fn missing(&self) -> Result<Option<Missing>> {
         let Self { plan, storage, .. } = *self;
-        let done = plan.done(storage, 0..plan.totals.units).await?;
+        let done = plan.list_done(storage, 0..plan.totals.units).await?;
         let count = plan.totals.units - done.len() as u64;
         if count == 0 {
             return Ok(None);
@@ -202,7 +200,7 @@ impl Finish<'_> {
                 } = unit;
                 manifest.objects.iter().for_each(|object| unreadable.is_well(&object.key));
                 unavailable.iter().try_for_each(|object| unreadable.add(object))?;
-                if manifest.unit.number >= known.summary.next_number() {
+                if manifest.unit.number >= known.snapshot.next_number() {
                     known.add(&manifest);
                 }
                 done.report.bytes_compressed += bytes_compressed;
@@ -232,7 +230,7 @@ impl Finish<'_> {
     /// Units before the last one that is in the lake which are not.
     async fn gap(&self) -> Result<Option<std::ops::Range<u64>>> {
         let Self { plan, storage, .. } = *self;
-        let there = plan.committed(storage).await?;
+        let there = plan.list_committed(storage).await?;
         if !there.is_empty() && !is_own(plan, storage, &there).await? {
             let message = "another run has used the numbers of the plan's units: discard the plan \
                            with `trailmill plan discard`";
@@ -276,9 +274,9 @@ impl Finish<'_> {
         }
         report.schema_version = lock.version;
         report.new_fields.splice(0..0, plan.new_fields.iter().cloned());
-        let is_written = known.summary.schema_version() == lock.version;
+        let is_written = known.snapshot.schema_version() == lock.version;
         if !is_written {
-            plan.closing(&name).write(storage).await?;
+            plan.closing_manifest(&name).write(storage).await?;
         }
         Ok((lock, name))
     }
@@ -294,8 +292,8 @@ impl Finish<'_> {
         mut report: Report,
     ) -> Result<Box<Report>> {
         let Self { plan, storage, .. } = *self;
-        if known.summary.schema_version() != lock.version {
-            known.add(&plan.closing(lock_name));
+        if known.snapshot.schema_version() != lock.version {
+            known.add(&plan.closing_manifest(lock_name));
         }
         if known.has_recent() {
             known.write_checkpoint(storage).await?;
@@ -307,7 +305,7 @@ impl Finish<'_> {
             note_listings(&sources, storage, &listed, day, plan.listing.objects_listed).await?;
         }
         if let Some(catalog) = &catalog {
-            let refreshed = refresh_catalog(catalog, storage, &known.summary, lock, names).await?;
+            let refreshed = refresh_catalog(catalog, storage, &known.snapshot, lock, names).await?;
             report.add_catalog(refreshed);
         }
         report.warnings = warnings(storage).await;
@@ -315,7 +313,7 @@ impl Finish<'_> {
         report.objects_known = plan.objects_known;
         report.listing = plan.listing.clone();
         report.seconds = self.started.elapsed().as_secs_f64();
-        write_run_log(storage, &report, &known.summary).await?;
+        write_run_log(storage, &report, &known.snapshot).await?;
         plan.end(storage, PlanEnd::Finished).await?;
         plan.remove_work(storage).await?;
         storage.clear_half_written()?;

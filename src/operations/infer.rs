@@ -28,7 +28,7 @@ pub(super) fn parse_all(
     mut visit: impl FnMut(&Parsed) -> Result<()>,
 ) -> Result<()> {
     let rows = options.rows(nested, Fingerprints::default());
-    let mut worker = SegmentParser::new(Decoder::new(options.caps), &rows);
+    let mut worker = SegmentParser::new(Decoder::new(options.output.caps), &rows);
     let mut parsed = Parsed::default();
     let mut visiting = Visiting(&mut visit);
     let mut parse = |objects: Vec<SegmentObject>| -> Result<()> {
@@ -40,7 +40,7 @@ pub(super) fn parse_all(
         match &unit.objects[..] {
             [object @ Object { archive: Some(kind), .. }] => {
                 let archive = object.open(runtime)?;
-                members(archive, *kind, &options.caps, &mut |member: Member| {
+                members(archive, *kind, &options.output.caps, &mut |member: Member| {
                     parse(vec![SegmentObject::member(object, member, 0)])
                 })
                 .map_err(|err| err.at("archive", &object.key))?;

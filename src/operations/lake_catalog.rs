@@ -3,7 +3,7 @@
 use crate::catalog::{Catalog, PartitionInput, TableInput};
 use crate::engine::CatalogOptions;
 use crate::error::{Error, Result};
-use crate::lake::{Known, Summary};
+use crate::lake::{Known, Snapshot};
 use crate::operations::register::open_catalog;
 use crate::operations::repair::base_table;
 use crate::schema::Family;
@@ -34,7 +34,7 @@ impl LakeCatalog {
     /// # Errors
     /// `Config` for a lake without a catalog, or with one that cannot be reached.
     pub async fn open(storage: &Storage, options: &CatalogOptions, s3: &S3) -> Result<Self> {
-        let lake = Known::read(storage).await?.summary;
+        let lake = Known::read(storage).await?.snapshot;
         let options = options_of(&lake, options);
         let catalog = require_catalog(storage, &lake, &options, s3).await?;
         let names = Family::ALL.iter().map(|family| family.table(&options.table)).collect();
@@ -58,14 +58,14 @@ impl LakeCatalog {
 }
 
 /// Returns the options with the base name that the lake's tables were made with.
-pub(super) fn options_of(lake: &Summary, options: &CatalogOptions) -> CatalogOptions {
-    CatalogOptions { table: base_table(lake.tables.keys()), ..options.clone() }
+pub(super) fn options_of(lake: &Snapshot, options: &CatalogOptions) -> CatalogOptions {
+    CatalogOptions { table: base_table(lake.tables()), ..options.clone() }
 }
 
 /// Opens a lake's catalog, which it must have.
 pub(super) async fn require_catalog(
     storage: &Storage,
-    lake: &Summary,
+    lake: &Snapshot,
     options: &CatalogOptions,
     s3: &S3,
 ) -> Result<Catalog> {

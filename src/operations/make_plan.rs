@@ -12,7 +12,6 @@ use crate::lake::{
     WorkPlan, read_lock, write_lock,
 };
 use crate::operations::look_back::{is_listed, sources, today};
-use crate::operations::open_plan::settings_of;
 use crate::operations::options_check::{check_lake, check_names, check_places};
 use crate::operations::preflight::{refuse_empty, refuse_nothing};
 use crate::operations::recover::end_all;
@@ -111,12 +110,12 @@ fn make(
         return Ok(Planned::Open(Box::new(plan), address));
     }
     let (known, before, listed) = handle.block_on(prepare(options, storage))?;
-    let database = options.catalog.database_of(&known.summary);
-    let mut plan =
-        WorkPlan::begin(known.summary.next_number(), salt(), settings_of(options, database));
+    let database = options.catalog.database_of(&known.snapshot);
+    let (first_number, settings) = (known.snapshot.next_number(), options.output.clone());
+    let mut plan = WorkPlan::begin(first_number, salt(), settings, database);
     let today = today();
     let before_list = handle.block_on(Unavailable::read(storage))?;
-    let is_new_lake = known.summary.last.is_none();
+    let is_new_lake = known.snapshot.last().is_none();
     let unreadable = Arc::new(Unreadable::new(before_list.clone(), is_new_lake));
     let mut feed = handle.block_on(Feed::open(FeedOptions {
         options,
@@ -128,7 +127,7 @@ fn make(
         plan: Some(&plan.id.clone()),
         unreadable: Arc::clone(&unreadable),
     }))?;
-    let is_inferred = options.nested && options.schema == SchemaMode::Evolve;
+    let is_inferred = options.output.nested && options.output.schema == SchemaMode::Evolve;
     let sample = Sample::new(if is_inferred { most_sampled } else { 0 });
     let sample = write_parts(&mut plan, sample, &mut feed, storage, handle)?;
     let Seen { report: listing, known: objects_known, .. } = feed.seen();
@@ -172,25 +171,25 @@ async fn prepare(
 ) -> Result<(Known, Lock, Vec<CompleteListing>)> {
     let mut known = Known::read(storage).await?;
     check_known(storage, &known).await?;
-    check_lake(options, &known.summary)?;
-    let catalog = open_catalog(storage, &known.summary, &options.catalog, &options.s3).await?;
+    check_lake(options, &known.snapshot)?;
+    let catalog = open_catalog(storage, &known.snapshot, &options.catalog, &options.s3).await?;
     if let Some(catalog) = &catalog {
-        let (lake, keys) = (&known.summary, options.partition_by.to_string());
+        let (lake, keys) = (&known.snapshot, &options.output.partition_by);
         let lock = read_lock(storage, lake).await?;
         refuse_others_tables(catalog, storage, lake, &lock, &options.catalog, &keys).await?;
     }
     WorkPlan::remove_all_work(storage).await?;
     storage.clear_half_written()?;
     let intents = Intent::read_all(storage).await?;
-    sweep_given_up(storage, &known, &intents, &options.catalog.table).await?;
-    end_all(storage, &mut known, &options.catalog.table).await?;
+    sweep_given_up(storage, &known, &intents, &options.output.table).await?;
+    end_all(storage, &mut known, &options.output.table).await?;
     if known.has_recent() {
         known.write_checkpoint(storage).await?;
         known.sweep(storage).await?;
     }
     // Its children read it.
-    CopyKey::read_or_make(storage, &known.summary.units_of_day).await?;
-    let lock = read_lock(storage, &known.summary).await?;
+    CopyKey::read_or_make(storage, known.snapshot.units_of_day()).await?;
+    let lock = read_lock(storage, &known.snapshot).await?;
     Ok((known, lock, CompleteListing::read_all(storage).await?))
 }
 
@@ -255,7 +254,7 @@ fn infer(
     handle: &Handle,
 ) -> Result<Vec<String>> {
     let rows = options.rows(true, Fingerprints::default());
-    let mut worker = SegmentParser::new(Decoder::new(options.caps), &rows);
+    let mut worker = SegmentParser::new(Decoder::new(options.output.caps), &rows);
     let mut parsed = Parsed::default();
     let mut seen: BTreeMap<(Family, &'static str), Observed> = BTreeMap::new();
     let mut visit = |parsed: &Parsed| -> Result<()> {
@@ -288,7 +287,7 @@ fn infer(
     for archive in &archives {
         let Some(kind) = archive.archive else { continue };
         let opened = archive.open(handle)?;
-        let streamed = members(opened, kind, &options.caps, &mut |member: Member| {
+        let streamed = members(opened, kind, &options.output.caps, &mut |member: Member| {
             parse(vec![SegmentObject::member(archive, member, 0)])
         });
         match streamed {

@@ -29,5 +29,5 @@ pub async fn open_lake(lake: &Location, s3: &S3) -> Result<Storage> {
 /// As for [`open_lake`]; `Damaged` for a lock that cannot be read.
 pub async fn read_lake_lock(lake: &Location, s3: &S3) -> Result<Lock> {
     let storage = open_lake(lake, s3).await?;
-    read_lock(&storage, &Known::read(&storage).await?.summary).await
+    read_lock(&storage, &Known::read(&storage).await?.snapshot).await
 }

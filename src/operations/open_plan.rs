@@ -1,22 +1,17 @@
 //! The plan of an array job: which one is meant, and its settings as options.
 
-use crate::engine::{CatalogOptions, ConvertOptions, Duplicates};
+use crate::engine::CatalogOptions;
 use crate::error::{Error, Result};
-use crate::lake::{Manifest, PlanSettings, WorkPlan};
+use crate::lake::{Manifest, WorkPlan, names};
 use crate::location::Location;
 use crate::operations::open_lake::open_lake;
-use crate::storage::{OWN, S3, Storage};
+use crate::storage::{S3, Storage};
 
 /// Says where a plan's lake is, and which plan is meant: the address of its document, or that of the
 /// lake for the one that is open.
 fn plan_in(address: &Location) -> (Location, Option<String>) {
     let text = address.to_string();
-    let folder = format!("{OWN}/plans/");
-    let found =
-        text.rsplit_once(&folder).filter(|(lake, _)| lake.is_empty() || lake.ends_with('/'));
-    let Some((lake, id)) = found.and_then(|(lake, _)| Some((lake, WorkPlan::id_in(&text)?))) else {
-        return (address.clone(), None);
-    };
+    let Some((lake, id)) = names::split_plan(&text) else { return (address.clone(), None) };
     let lake = match address {
         Location::Local(_) if lake.is_empty() => Location::Local(".".into()),
         Location::Local(_) => Location::Local(lake.into()),
@@ -62,27 +57,11 @@ async fn is_unused(storage: &Storage) -> Result<bool> {
     Ok(!WorkPlan::any(storage).await? && !Manifest::any_newest_first(storage, |_| true).await?)
 }
 
-/// What a plan keeps of the options that it was made with.
-pub(super) fn settings_of(options: &ConvertOptions, database: String) -> PlanSettings {
-    PlanSettings {
-        partition_by: options.partition_by.to_string(),
-        nested: options.nested,
-        compression: options.compression.to_string(),
-        target_file_size: options.target_file_size.0,
-        unit_size: options.unit_size.0,
-        drops_copies: options.duplicates == Duplicates::Drop,
-        max_object_bytes: options.caps.max_object_bytes,
-        max_ratio: options.caps.max_ratio,
-        table: options.catalog.table.clone(),
-        database,
-    }
-}
-
 /// The catalog's options for a plan: its names are the plan's.
-pub(super) fn catalog_of(settings: &PlanSettings, options: CatalogOptions) -> CatalogOptions {
+pub(super) fn catalog_of(plan: &WorkPlan, options: CatalogOptions) -> CatalogOptions {
     CatalogOptions {
-        database: Some(settings.database.clone()),
-        table: settings.table.clone(),
+        database: Some(plan.database.clone()),
+        table: plan.settings.table.clone(),
         ..options
     }
 }
@@ -90,7 +69,7 @@ pub(super) fn catalog_of(settings: &PlanSettings, options: CatalogOptions) -> Ca
 /// Returns whether some of the numbers that are used by now were used by the plan's own units.
 pub(super) async fn is_own(plan: &WorkPlan, storage: &Storage, units: &[u64]) -> Result<bool> {
     let Some(unit) = units.first().copied() else { return Ok(false) };
-    if plan.done(storage, unit..unit + 1).await?.is_empty() {
+    if plan.list_done(storage, unit..unit + 1).await?.is_empty() {
         return Ok(false);
     }
     let done = plan.read_done(storage, unit).await?;

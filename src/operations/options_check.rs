@@ -3,7 +3,7 @@
 use crate::catalog::is_name;
 use crate::engine::{CatalogOptions, ConvertOptions, DEFAULT_DATABASE};
 use crate::error::{Error, Result};
-use crate::lake::Summary;
+use crate::lake::Snapshot;
 use crate::location::Location;
 /// A lake inside its source would be read as a source the next time.
 pub(super) fn check_places(options: &ConvertOptions) -> Result<()> {
@@ -45,6 +45,9 @@ pub(super) fn check_places(options: &ConvertOptions) -> Result<()> {
 /// Names become folders and identifiers of every engine.
 pub(super) fn check_names(options: &ConvertOptions) -> Result<()> {
     let CatalogOptions { database, table, .. } = &options.catalog;
+    if *table != options.output.table {
+        return Err(Error::config("the catalog's tables are named unlike those of the lake"));
+    }
     let database = database.as_deref().unwrap_or(DEFAULT_DATABASE);
     for (what, name) in [("database", database), ("table", table)] {
         // The longest suffix of a family's table must fit, too.
@@ -58,17 +61,17 @@ pub(super) fn check_names(options: &ConvertOptions) -> Result<()> {
 }
 
 /// A lake keeps the partition keys and the base table that it began with.
-pub(super) fn check_lake(options: &ConvertOptions, lake: &Summary) -> Result<()> {
-    let Some(last) = &lake.last else { return Ok(()) };
-    if last.partition_by != options.partition_by.to_string() {
+pub(super) fn check_lake(options: &ConvertOptions, lake: &Snapshot) -> Result<()> {
+    let Some(last) = lake.last() else { return Ok(()) };
+    if last.settings.partition_by != options.output.partition_by {
         return Err(Error::config(format!(
             "the lake is partitioned by {}; give the same `--partition-by` or another lake",
-            last.partition_by
+            last.settings.partition_by
         )));
     }
-    let base = &options.catalog.table;
+    let base = &options.output.table;
     let names: Vec<String> = crate::schema::Family::ALL.iter().map(|f| f.table(base)).collect();
-    match lake.tables.keys().find(|table| !names.contains(table)) {
+    match lake.tables().find(|table| !names.contains(table)) {
         Some(table) => Err(Error::config(format!(
             "the lake holds the table `{table}`; give the same `--table` or another lake"
         ))),

@@ -64,7 +64,7 @@ async fn knows_any(options: &ConvertOptions, sources: &[&Location]) -> Result<bo
 /// # Errors
 /// `Config`, saying what there was.
 pub(super) fn refuse_nothing(known: &Known, listing: &ListingReport) -> Result<()> {
-    if known.summary.last.is_some() {
+    if known.snapshot.last().is_some() {
         return Ok(());
     }
     let passed_over = listing.objects_ignored + listing.folders_ignored.values().sum::<u64>();

@@ -6,7 +6,7 @@ use crate::engine::tasks::all;
 use crate::engine::unit::Unit;
 use crate::engine::unreadable::{Broken, Unreadable, try_all};
 use crate::error::Result;
-use crate::lake::{Intent, Known, Manifest, Summary, UnitId, after_barrier, entry, month};
+use crate::lake::{Intent, Known, Manifest, Snapshot, UnitBasis, UnitId, entry, month};
 use crate::operations::sweep::{clean_up, raise_barrier};
 use crate::source::{Object, find};
 use crate::storage::Storage;
@@ -36,7 +36,7 @@ impl Recovery {
     pub(super) async fn sort_in(
         &mut self,
         storage: &Storage,
-        lake: &Summary,
+        lake: &Snapshot,
         intent: Intent,
     ) -> Result<()> {
         if intent.unit.number >= lake.next_number() {
@@ -75,8 +75,8 @@ pub(crate) async fn recover(
     intents: Vec<Intent>,
     broken: &Broken,
 ) -> Result<Recovery> {
-    let lake = &known.summary;
-    let settings = after_barrier(&options.settings(), lake.barrier);
+    let lake = &known.snapshot;
+    let basis = UnitBasis::after_barrier(options.output.clone(), lake.barrier());
     let mut ledger = known.ledger(storage, options.memory.0 / LEDGER_SHARE);
     let resumed = Resumed { next_number: lake.next_number(), ..Resumed::default() };
     let mut recovery = Recovery { resumed, ..Recovery::default() };
@@ -90,8 +90,8 @@ pub(crate) async fn recover(
     // numbers, so that a killed run leaves no gap; what does not follow on the manifests came from a
     // writer that was cut off, or another intent was removed.
     for intent in open {
-        let is_next =
-            intent.unit.number == recovery.resumed.next_number && intent.settings == settings;
+        let is_next = intent.unit.number == recovery.resumed.next_number
+            && intent.basis.as_ref() == Some(&basis);
         let objects = intent.objects.iter().map(|(key, etag)| {
             found.get(key).filter(|object| is_next && object.etag == *etag).cloned()
         });
@@ -101,7 +101,7 @@ pub(crate) async fn recover(
                 objects
             }
             _ => {
-                recovery.abandon(intent, lake.barrier);
+                recovery.abandon(intent, lake.barrier());
                 continue;
             }
         };
@@ -119,7 +119,7 @@ pub(crate) async fn recover(
                 unavailable: Vec::new(),
             });
         } else {
-            recovery.abandon(intent, lake.barrier);
+            recovery.abandon(intent, lake.barrier());
         }
     }
     Ok(recovery)
@@ -159,9 +159,9 @@ pub(super) async fn end_unfinished(
     // Units are finished in order or not at all: later ones were cut with those before them in mind.
     recovery.abandoned.extend(recovery.resumed.units.drain(..).map(|unit| unit.id));
     recovery.resumed.taken.clear();
-    let number = known.summary.next_number();
+    let number = known.snapshot.next_number();
     known.add(&raise_barrier(storage, number, recovery.abandoned.clone()).await?);
-    recovery.resumed.next_number = known.summary.next_number();
+    recovery.resumed.next_number = known.snapshot.next_number();
     Ok(())
 }
 
@@ -172,9 +172,9 @@ pub(super) async fn end_unfinished(
 pub(super) async fn end_all(storage: &Storage, known: &mut Known, table: &str) -> Result<()> {
     let mut recovery = Recovery::default();
     for intent in Intent::read_all(storage).await? {
-        recovery.sort_in(storage, &known.summary, intent).await?;
+        recovery.sort_in(storage, &known.snapshot, intent).await?;
     }
-    recovery.abandon_open(known.summary.barrier);
+    recovery.abandon_open(known.snapshot.barrier());
     end_unfinished(storage, known, &mut recovery).await?;
     clean_up(storage, &recovery.abandoned, &recovery.finished, table).await
 }

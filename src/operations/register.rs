@@ -8,10 +8,10 @@ use crate::catalog::{
 use crate::engine::{CatalogKind, CatalogOptions, Refreshed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::family::Role;
-use crate::lake::Summary;
-use crate::partition::values_of;
+use crate::lake::{Snapshot, names::Folder};
+use crate::partition::{PartitionBy, values_of};
 use crate::schema::{Family, Kind, Lock, hive_type};
-use crate::storage::{OWN, S3, Storage};
+use crate::storage::{S3, Storage};
 
 /// Returns the columns of a family's table as the catalog names them.
 fn catalog_columns(family: Family, lock: &Lock, nested: bool) -> Vec<Column> {
@@ -35,11 +35,11 @@ fn catalog_columns(family: Family, lock: &Lock, nested: bool) -> Vec<Column> {
 /// Returns the tables that the lake holds, with their partitions.
 fn tables(
     storage: &Storage,
-    lake: &Summary,
+    lake: &Snapshot,
     lock: &Lock,
     options: &CatalogOptions,
 ) -> Vec<(TableDefinition, Vec<PartitionDefinition>)> {
-    let Some(last) = &lake.last else { return Vec::new() };
+    let Some(last) = lake.last() else { return Vec::new() };
     let mut out = Vec::new();
     for family in Family::ALL {
         let mut table = definition(storage, lake, lock, options, family);
@@ -54,8 +54,8 @@ fn tables(
                 files: totals.files,
             })
             .collect();
-        table.partition_keys = keys_of(&last.partition_by);
-        table.compression.clone_from(&last.compression);
+        table.partition_keys = last.settings.partition_by.names();
+        table.compression = last.settings.compression.codec().to_owned();
         table.rows = partitions.iter().map(|p| p.rows).sum();
         table.bytes = partitions.iter().map(|p| p.bytes).sum();
         table.files = partitions.iter().map(|p| p.files).sum();
@@ -67,7 +67,7 @@ fn tables(
 /// Returns a family's table without what lies in it, and without partition columns.
 fn definition(
     storage: &Storage,
-    lake: &Summary,
+    lake: &Snapshot,
     lock: &Lock,
     options: &CatalogOptions,
     family: Family,
@@ -77,16 +77,12 @@ fn definition(
         database: options.database_of(lake),
         location: format!("{}{name}/", storage.address()),
         name,
-        columns: catalog_columns(family, lock, lake.nested),
+        columns: catalog_columns(family, lock, lake.is_nested()),
         compression: "none".to_owned(),
         description: family.description().to_owned(),
         schema_version: lock.version,
         ..TableDefinition::default()
     }
-}
-
-fn keys_of(partition_by: &str) -> Vec<String> {
-    partition_by.split(',').map(str::to_owned).collect()
 }
 
 /// Opens the catalog of a lake; nothing if it has none.
@@ -96,7 +92,7 @@ fn keys_of(partition_by: &str) -> Vec<String> {
 /// region or credentials, or when its database is missing and may not be made.
 pub(super) async fn open_catalog(
     storage: &Storage,
-    lake: &Summary,
+    lake: &Snapshot,
     options: &CatalogOptions,
     s3: &S3,
 ) -> Result<Option<Catalog>> {
@@ -110,7 +106,7 @@ pub(super) async fn open_catalog(
             Err(Error::config(message).at("lake", storage.address()))
         }
         (CatalogKind::Local, Some(root)) => {
-            Ok(Some(Catalog::Local(LocalCatalog::open(root.join(OWN).join("catalog"))?)))
+            Ok(Some(Catalog::Local(LocalCatalog::open(root.join(Folder::Catalog.path()))?)))
         }
         (CatalogKind::Glue, _) => {
             let writer = storage.clone();
@@ -134,14 +130,14 @@ pub(super) async fn open_catalog(
 pub(super) async fn refuse_others_tables(
     catalog: &Catalog,
     storage: &Storage,
-    lake: &Summary,
+    lake: &Snapshot,
     lock: &Lock,
     options: &CatalogOptions,
-    partition_by: &str,
+    partition_by: &PartitionBy,
 ) -> Result<()> {
     for family in Family::ALL {
         let mut wanted = definition(storage, lake, lock, options, family);
-        wanted.partition_keys = keys_of(partition_by);
+        wanted.partition_keys = partition_by.names();
         if matches!(catalog, Catalog::Glue(_)) {
             wanted.parameters.insert(LAKE.to_owned(), storage.address());
         }
@@ -201,7 +197,7 @@ fn published(
 pub(super) async fn catalog_diffs(
     catalog: &Catalog,
     storage: &Storage,
-    lake: &Summary,
+    lake: &Snapshot,
     lock: &Lock,
     options: &CatalogOptions,
     comparison: Comparison,
@@ -246,7 +242,7 @@ pub(super) async fn apply_diffs(catalog: &Catalog, diffs: &[CatalogDiff]) -> Res
 pub(super) async fn refresh_catalog(
     catalog: &Catalog,
     storage: &Storage,
-    lake: &Summary,
+    lake: &Snapshot,
     lock: &Lock,
     options: &CatalogOptions,
 ) -> Result<Refreshed> {

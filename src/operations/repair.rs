@@ -9,12 +9,12 @@
 use crate::engine::DEFAULT_TABLE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
-    DataFile, DayCopies, Remains, UnitId, WorkPlan, Wreck, copies_key, decode_copies, key_of,
-    unit_of,
+    CopyKey, DataFile, DayCopies, Remains, UnitId, WorkPlan, Wreck, decode_copies,
+    names::{self, Folder},
 };
 use crate::parquet::FileFacts;
 use crate::schema::Family;
-use crate::storage::{OWN, Storage};
+use crate::storage::Storage;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,7 +102,7 @@ pub async fn repair(storage: &Storage) -> Result<RepairReport> {
                 let files: Vec<String> =
                     std::mem::take(&mut remains.files).into_iter().map(|file| file.key).collect();
                 set_aside(storage, &files).await?;
-                set_aside(storage, &[copies_key(&id)]).await?;
+                set_aside(storage, &[names::copies(&id)]).await?;
                 remains.days.clear();
             }
         }
@@ -123,7 +123,7 @@ async fn files_of(
     for family in Family::ALL {
         let table = family.table(base);
         for listed in storage.list(&table).await? {
-            let number = unit_of(&listed.key).and_then(|unit| unit.split('-').next()?.parse().ok());
+            let number = names::unit_of(&listed.key).map(|unit| unit.number);
             if let Some(number) = number.filter(|number| lost.contains(number)) {
                 files.entry(number).or_default().push((table.clone(), listed.key));
             }
@@ -145,9 +145,8 @@ async fn remains(
         let bytes = storage.read(&key).await?.unwrap_or_default();
         let facts = FileFacts::read(&bytes).map_err(|err| err.at("key", &key))?;
         remains.schema_version = remains.schema_version.max(facts.schema_version);
-        let inside = key.strip_prefix(&format!("{table}/")).and_then(|path| path.rsplit_once('/'));
         remains.files.push(DataFile {
-            partition: inside.map_or_else(String::new, |(partition, _)| partition.to_owned()),
+            partition: names::partition_of(&table, &key).to_owned(),
             table,
             rows: facts.rows,
             bytes: bytes.len() as u64,
@@ -157,9 +156,9 @@ async fn remains(
         });
     }
     let id = UnitId { number, identity: remains.identity.clone() };
-    let Some(bytes) = storage.read(&copies_key(&id)).await? else { return Ok((remains, 0)) };
-    let named = |err: Error| err.at("key", copies_key(&id));
-    let own = key_of(&bytes).map_err(named)?;
+    let Some(bytes) = storage.read(&names::copies(&id)).await? else { return Ok((remains, 0)) };
+    let named = |err: Error| err.at("key", names::copies(&id));
+    let own = CopyKey::of_copies(&bytes).map_err(named)?;
     let mut count = 0;
     for (scope, stored) in decode_copies(&own, &bytes).map_err(named)? {
         let day: &mut DayCopies = remains.days.entry(scope.day).or_default();
@@ -177,21 +176,16 @@ async fn identity_of(
     number: u64,
     files: &[(String, String)],
 ) -> Result<String> {
-    let begin = format!("{number:08}-");
-    let mut found: BTreeSet<String> = BTreeSet::new();
-    for unit in files.iter().filter_map(|(_, key)| unit_of(key)) {
-        found.extend(unit.split_once('-').map(|(_, identity)| identity.to_owned()));
-    }
-    for folder in ["copies", "quarantine"] {
-        let place = format!("{OWN}/{folder}");
-        let folder = format!("{place}/");
-        let (after, until) = (format!("{folder}{begin}"), format!("{folder}{:08}-", number + 1));
-        for listed in storage.list_between(&place, Some(&after), Some(&until)).await? {
-            let name = listed.key.strip_prefix(&folder).and_then(|name| name.split('.').next());
-            found.extend(name.and_then(|name| name.strip_prefix(&begin)).map(str::to_owned));
+    let units = files.iter().filter_map(|(_, key)| names::unit_of(key));
+    let mut found: BTreeSet<String> = units.map(|unit| unit.identity).collect();
+    for folder in [Folder::Copies, Folder::Quarantine] {
+        let (after, until) = folder.range_of(number);
+        for listed in storage.list_between(&folder.path(), Some(&after), Some(&until)).await? {
+            let unit = folder.unit_of(&listed.key).filter(|unit| unit.number == number);
+            found.extend(unit.map(|unit| unit.identity));
         }
     }
-    found.extend(wreck.announced(number).map(str::to_owned));
+    found.extend(wreck.announced_identity(number).map(str::to_owned));
     let mut found = found.into_iter();
     match (found.next(), found.next()) {
         (Some(identity), None) => Ok(identity),
@@ -199,15 +193,16 @@ async fn identity_of(
         (Some(one), Some(other)) => {
             let message = "files of two units have the number of a unit whose manifest is lost: \
                            move the files of the wrong unit away";
-            let units = format!("{begin}{one} and {begin}{other}");
+            let units =
+                [one, other].map(|identity| UnitId { number, identity }.to_string()).join(" and ");
             Err(Error::new(ErrorKind::Damaged, message).at("units", units))
         }
     }
 }
 
 async fn quarantine_of(storage: &Storage, unit: &UnitId) -> Result<Vec<String>> {
-    let listed = storage.list(&format!("{OWN}/quarantine")).await?;
-    let is_its = |key: &String| key.contains(&unit.to_string());
+    let listed = storage.list(&Folder::Quarantine.path()).await?;
+    let is_its = |key: &String| Folder::Quarantine.unit_of(key).as_ref() == Some(unit);
     Ok(listed.into_iter().map(|listed| listed.key).filter(is_its).collect())
 }
 
@@ -215,7 +210,7 @@ async fn quarantine_of(storage: &Storage, unit: &UnitId) -> Result<Vec<String>> 
 async fn set_aside(storage: &Storage, keys: &[String]) -> Result<()> {
     for key in keys {
         let Some(bytes) = storage.read(key).await? else { continue };
-        storage.put_over(&format!("{OWN}/set-aside/{key}"), bytes).await?;
+        storage.put_over(&names::set_aside(key), bytes).await?;
         storage.delete(key).await?;
     }
     Ok(())

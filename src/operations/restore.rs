@@ -12,9 +12,9 @@
 
 use crate::engine::feed::cut;
 use crate::engine::lost_rows::LostRows;
-use crate::engine::{ConvertOptions, Duplicates, RestoreReport};
+use crate::engine::{ConvertOptions, RestoreReport};
 use crate::error::{Error, Result};
-use crate::lake::{GoneFile, Loss, Manifest, ObjectOutcome, Summary, write_gone};
+use crate::lake::{GoneFile, Loss, Manifest, ObjectOutcome, Snapshot, write_gone};
 use crate::operations::check_files::check_files;
 use crate::operations::recover::{Recovery, can_all_be_read};
 use crate::operations::sweep::remove_all;
@@ -77,7 +77,7 @@ impl Restore {
     pub(super) async fn begin(
         options: &ConvertOptions,
         storage: &Storage,
-        lake: &Summary,
+        lake: &Snapshot,
         recovery: &mut Recovery,
     ) -> Result<Self> {
         let manifests = Manifest::read_all(storage).await?;
@@ -111,7 +111,7 @@ impl Restore {
         }
         let mut seen = HashSet::new();
         objects.retain(|object| seen.insert((object.key.clone(), object.etag.clone())));
-        let units = cut(options, lake.barrier, recovery.resumed.next_number, objects);
+        let units = cut(options, lake.barrier(), recovery.resumed.next_number, objects)?;
         let first = recovery.resumed.next_number;
         recovery.resumed.next_number += units.len() as u64;
         restore.numbers = first..recovery.resumed.next_number;
@@ -268,18 +268,15 @@ fn sources_of(manifest: &Manifest) -> impl Iterator<Item = (String, String)> {
 /// Fingerprints of rows that were kept as copies are others than those of rows that were not: a run under
 /// the other rule would not know the rows that are there.
 fn refuse_other_rule(options: &ConvertOptions, damaged: &[&Manifest]) -> Result<()> {
-    let (other, given) = match options.duplicates {
-        Duplicates::Drop => (" duplicates=false ", "keep"),
-        Duplicates::Keep => (" duplicates=true ", "drop"),
-    };
-    match damaged.iter().find(|manifest| manifest.settings.contains(other)) {
-        None => Ok(()),
-        Some(manifest) => {
+    for manifest in damaged {
+        let given = manifest.settings.as_ref().map(|settings| settings.duplicates);
+        if let Some(given) = given.filter(|given| *given != options.output.duplicates) {
             let message = format!(
                 "missing files were converted with `--duplicates {given}`: restore them with the \
                  same rule"
             );
-            Err(Error::config(message).at("unit", &manifest.unit))
+            return Err(Error::config(message).at("unit", &manifest.unit));
         }
     }
+    Ok(())
 }

@@ -4,7 +4,6 @@
 //! late, or beside its own retry, and may be killed at any instant. A child knows nothing of the
 //! others but which units are done, and who claimed which record.
 
-use crate::decode::Caps;
 use crate::engine::commit::Target;
 use crate::engine::driver::{Run, Surroundings};
 use crate::engine::feed::{Next, Units};
@@ -12,14 +11,14 @@ use crate::engine::resolve::Settle;
 use crate::engine::unit::Unit;
 use crate::engine::unreadable::Unreadable;
 use crate::engine::{
-    CatalogOptions, ConvertOptions, Duplicates, Progress, Report, Retry, SchemaMode, ShardReport,
+    CatalogOptions, ConvertOptions, OutputSettings, Progress, Report, SchemaMode, ShardReport,
     runtime,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{CopyKey, Known, PlanEnd, PlannedUnit, WorkPlan, read_lock_version};
+use crate::lake::{CopyKey, Known, PlanEnd, PlannedUnit, UnitBasis, WorkPlan, read_lock_version};
 use crate::location::Location;
 use crate::operations::open_plan::{catalog_of, find_plan};
-use crate::source::{Narrow, known_object};
+use crate::source::known_object;
 use crate::storage::{S3, Storage};
 use crate::units::ByteCount;
 use hashbrown::HashSet;
@@ -137,7 +136,7 @@ fn convert_part(
         plan: storage.address() + &plan.key(),
         index: options.shard.map(|shard| shard.index),
         count: part.count as u32,
-        ended: handle.block_on(plan.ended(storage))?.map(|end| end == PlanEnd::Finished),
+        ended: handle.block_on(plan.read_end(storage))?.map(|end| end == PlanEnd::Finished),
         ..ShardReport::default()
     };
     if report.ended.is_some() || part.index >= part.count {
@@ -161,8 +160,8 @@ fn convert_part(
         plan: Some(plan),
         key: &key,
     };
-    let database = plan.settings.database.clone();
-    let run = Run::new(surroundings, settle, options.settings(), database, 0);
+    let basis = UnitBasis::of_plan(options.output.clone(), &plan.id);
+    let run = Run::new(surroundings, settle, basis, plan.database.clone(), 0);
     let seen = Arc::new(Seen::default());
     let mut units = ShardUnits::start(storage, plan, part, &options.s3, &seen, handle);
     let (mut done, _) = run.convert_units(&mut units, Target::Plan(plan))?;
@@ -189,36 +188,24 @@ fn gone(err: Error) -> Error {
 
 /// The options that a plan was made with, and a child's own.
 fn convert_options(options: &ShardOptions, plan: &WorkPlan) -> Result<ConvertOptions> {
-    if plan.program != env!("CARGO_PKG_VERSION") {
+    let settings = &plan.settings;
+    if settings.program != env!("CARGO_PKG_VERSION") {
         let message = format!(
             "the plan was made by version {} of this program; its jobs must run the same version",
-            plan.program
+            settings.program
         );
         return Err(Error::config(message).at("plan", &plan.id));
     }
-    let settings = &plan.settings;
     Ok(ConvertOptions {
-        into_existing: false,
-        restore: false,
         sources: plan.sources.iter().map(|source| source.parse()).collect::<Result<_>>()?,
-        narrow: Narrow::default(),
-        look_back_days: None,
         full: true,
         lake: options.plan.clone(),
         s3: Arc::clone(&options.s3),
         threads: options.threads,
         memory: options.memory,
-        unit_size: ByteCount(settings.unit_size),
-        target_file_size: ByteCount(settings.target_file_size),
-        compression: settings.compression.parse()?,
-        partition_by: settings.partition_by.parse()?,
-        nested: settings.nested,
-        strict: false,
-        schema: SchemaMode::Frozen,
-        duplicates: if settings.drops_copies { Duplicates::Drop } else { Duplicates::Keep },
-        caps: Caps { max_object_bytes: settings.max_object_bytes, max_ratio: settings.max_ratio },
-        retry: Retry::default(),
-        catalog: catalog_of(settings, CatalogOptions::new(settings.table.clone())),
+        output: OutputSettings { schema: SchemaMode::Frozen, ..settings.clone() },
+        catalog: catalog_of(plan, CatalogOptions::new(settings.table.clone())),
+        ..ConvertOptions::default()
     })
 }
 
@@ -320,7 +307,7 @@ impl Reading {
         mut start: u64,
         sender: &Sender<Result<Option<Unit>>>,
     ) -> Result<bool> {
-        let done = self.plan.done(&self.storage, numbers.clone()).await?;
+        let done = self.plan.list_done(&self.storage, numbers.clone()).await?;
         let done: HashSet<u64> = done.into_iter().collect();
         for (number, planned) in numbers.zip(self.plan.read_part(&self.storage, at).await?) {
             let weight = planned.weight;

@@ -2,8 +2,8 @@
 
 use crate::engine::Report;
 use crate::error::Result;
-use crate::lake::{Summary, to_json};
-use crate::storage::{OWN, Storage};
+use crate::lake::{Snapshot, names, to_json};
+use crate::storage::Storage;
 use crate::units::{are, counted};
 
 /// What a person should know about where the lake is.
@@ -19,7 +19,7 @@ pub(super) async fn warnings(storage: &Storage) -> Vec<String> {
 }
 
 /// What a person should know about rows that are gone.
-pub(super) fn loss_warning(lake: &Summary) -> Option<String> {
+pub(super) fn loss_warning(lake: &Snapshot) -> Option<String> {
     let (files, rows) = lake.lost();
     (files > 0).then(|| {
         format!(
@@ -36,9 +36,9 @@ pub(super) fn loss_warning(lake: &Summary) -> Option<String> {
 pub(super) async fn write_run_log(
     storage: &Storage,
     report: &Report,
-    lake: &Summary,
+    lake: &Snapshot,
 ) -> Result<()> {
-    let Some(last) = &lake.last else { return Ok(()) };
-    let key = format!("{OWN}/runs/{}-{}.json", last.unit, jiff::Timestamp::now().as_millisecond());
+    let Some(last) = lake.last() else { return Ok(()) };
+    let key = names::run(&last.unit, jiff::Timestamp::now().as_millisecond());
     storage.put_new(&key, to_json(report)?).await.map(|_| ())
 }

@@ -8,9 +8,10 @@
 
 use crate::engine::tasks::all;
 use crate::error::Result;
-use crate::lake::{Abandoned, Intent, Known, Manifest, UnitId, WorkPlan, number_of, unit_of};
+use crate::lake::names::{self, Folder};
+use crate::lake::{Abandoned, Intent, Known, Manifest, UnitId, WorkPlan};
 use crate::schema::Family;
-use crate::storage::{OWN, Storage};
+use crate::storage::Storage;
 use tokio::task::JoinSet;
 
 /// Takes the lake's next number, so that no unit that was begun for it or a later one can commit.
@@ -47,8 +48,8 @@ pub(super) async fn clean_up(
         return Ok(());
     }
     Abandoned::mark(storage, abandoned, now).await?;
-    let names: Vec<String> = abandoned.iter().chain(&late).map(UnitId::to_string).collect();
-    remove_files(storage, table, |_, unit| names.iter().any(|name| name == unit)).await?;
+    let is_dead = |unit: &UnitId| abandoned.contains(unit) || late.contains(unit);
+    remove_files(storage, table, is_dead).await?;
     for unit in abandoned {
         Intent::remove(storage, unit).await?;
     }
@@ -70,35 +71,29 @@ pub(super) async fn sweep_given_up(
     intents: &[Intent],
     table: &str,
 ) -> Result<()> {
-    let next_number = known.summary.next_number();
+    let next_number = known.snapshot.next_number();
     if !WorkPlan::was_given_up_at(storage, next_number).await? {
         return Ok(());
     }
-    let announced: Vec<String> = intents.iter().map(|intent| intent.unit.to_string()).collect();
-    let is_left = |number, unit: &str| {
-        number >= next_number && !announced.iter().any(|announced| announced == unit)
-    };
+    let is_announced = |unit: &UnitId| intents.iter().any(|intent| intent.unit == *unit);
+    let is_left = |unit: &UnitId| unit.number >= next_number && !is_announced(unit);
     remove_files(storage, table, is_left).await
 }
 
-/// Removes data files and what goes with them by the number and the name of their units.
+/// Removes the data files of units, and what goes with them.
 async fn remove_files(
     storage: &Storage,
     table: &str,
-    is_one: impl Fn(u64, &str) -> bool,
+    is_one: impl Fn(&UnitId) -> bool,
 ) -> Result<()> {
-    let is_one = |unit: &str| number_of(unit).is_some_and(|number| is_one(number, unit));
     let mut keys = Vec::new();
     for family in Family::ALL {
         let files = storage.list(&family.table(table)).await?.into_iter().map(|file| file.key);
-        keys.extend(files.filter(|key| unit_of(key).is_some_and(is_one)));
+        keys.extend(files.filter(|key| names::unit_of(key).is_some_and(|unit| is_one(&unit))));
     }
-    for folder in ["quarantine", "copies"] {
-        let unit = |key: &str| -> Option<bool> {
-            Some(is_one(key.rsplit('/').next()?.split('.').next()?))
-        };
-        let files = storage.list(&format!("{OWN}/{folder}")).await?.into_iter();
-        keys.extend(files.map(|file| file.key).filter(|key| unit(key) == Some(true)));
+    for folder in [Folder::Quarantine, Folder::Copies] {
+        let files = storage.list(&folder.path()).await?.into_iter().map(|file| file.key);
+        keys.extend(files.filter(|key| folder.unit_of(key).is_some_and(|unit| is_one(&unit))));
     }
     remove_all(storage, keys).await
 }

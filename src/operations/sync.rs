@@ -3,7 +3,7 @@
 use crate::catalog::{Catalog, CatalogDiff, Comparison, Usage};
 use crate::engine::CatalogOptions;
 use crate::error::Result;
-use crate::lake::{Manifest, Summary, read_lock};
+use crate::lake::{Manifest, Snapshot, read_lock};
 use crate::operations::check_files::{FileCheck, check_files, settle_files};
 use crate::operations::lake_catalog::{options_of, require_catalog};
 use crate::operations::register::{after_commit, apply_diffs, catalog_diffs};
@@ -37,12 +37,12 @@ impl Differences {
     pub async fn find(storage: &Storage, options: &CatalogOptions, s3: &S3) -> Result<Self> {
         // Only manifests name every file, so checkpoints are not read.
         let manifests = Manifest::read_all(storage).await?;
-        let mut lake: Summary = manifests.iter().collect();
+        let mut lake: Snapshot = manifests.iter().collect();
         let lock = read_lock(storage, &lake).await?;
         let options = options_of(&lake, options);
         let catalog = require_catalog(storage, &lake, &options, s3).await?;
         let files = check_files(storage, &manifests).await?;
-        lake.gone = files.gone.clone();
+        lake.replace_gone(&files.gone);
         let comparison = Comparison::Full;
         let tables = catalog_diffs(&catalog, storage, &lake, &lock, &options, comparison).await?;
         Ok(Self { storage: storage.clone(), catalog, tables, files })

@@ -25,7 +25,7 @@ pub(super) async fn check_target(options: &ConvertOptions) -> Result<()> {
                 return Ok(());
             }
             for family in Family::ALL {
-                let table = family.table(&options.catalog.table);
+                let table = family.table(&options.output.table);
                 if !storage.is_empty(&table).await? {
                     return Err(holds_data(lake, &table));
                 }
@@ -50,7 +50,7 @@ fn check_folder(folder: &Path, options: &ConvertOptions) -> Result<()> {
     if is_begun(&folder.join(OWN)).map_err(cannot)? {
         return Ok(());
     }
-    let tables = Family::ALL.map(|family| family.table(&options.catalog.table));
+    let tables = Family::ALL.map(|family| family.table(&options.output.table));
     let mut is_empty = true;
     for entry in entries {
         let entry = entry.map_err(cannot)?;
@@ -118,7 +118,7 @@ fn holds_data(lake: &Location, table: &str) -> Error {
 /// # Errors
 /// `Damaged` when manifests are missing; `Unavailable`, `Denied`, `Io`.
 pub(super) async fn check_known(storage: &Storage, known: &Known) -> Result<()> {
-    match known.summary.next_number() {
+    match known.snapshot.next_number() {
         0 => refuse_forgotten(storage).await,
         end => refuse_missing(storage, end).await,
     }

@@ -181,14 +181,8 @@ impl Folder {
     /// Removes the remains of killed puts: `<name>#<number>`, which no listing shows.
     pub(super) fn clear_half_written(&self) -> Result<()> {
         let failed = |err| Error::io("cannot clear half-written files", err);
-        let own = self.root.join(OWN);
-        for folder in super::DOCUMENTS {
-            let entries = match std::fs::read_dir(own.join(folder)) {
-                Ok(entries) => entries,
-                Err(err) if err.kind() == IoKind::NotFound => continue,
-                Err(err) => return Err(failed(err)),
-            };
-            for entry in entries {
+        for folder in self.folders(OWN)? {
+            for entry in std::fs::read_dir(self.root.join(OWN).join(folder)).map_err(failed)? {
                 let entry = entry.map_err(failed)?;
                 let name = entry.file_name();
                 let is_half = name.to_string_lossy().rsplit_once('#').is_some_and(|(_, number)| {

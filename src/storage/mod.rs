@@ -47,23 +47,6 @@ pub const OWN: &str = "_trailmill";
 /// How long a lease lasts without a renewal, by default.
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 
-/// The folders of documents below [`OWN`].
-const DOCUMENTS: [&str; 13] = [
-    "gone",
-    "schema",
-    "manifests",
-    "intents",
-    "copies",
-    "quarantine",
-    "runs",
-    "checkpoints",
-    "ledger",
-    "listings",
-    "abandoned",
-    "unavailable",
-    "plans",
-];
-
 /// The outcome of a put-if-absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {

@@ -461,8 +461,9 @@ def test_a_plan_holds_for_its_children_what_it_was_made_with(s3, new_bucket, end
     assert [by_array.report[f] for f in BALANCE] == [by_one.report[f] for f in BALANCE]
     assert all(re.fullmatch(rf"\w+/{layout}/part-.*\.parquet", key) for key in by_array.lake.data_files())
     manifest = by_array.lake.manifests()[0]
-    assert manifest["compression"] == ("snappy" if "snappy" in options else "zstd")
-    assert manifest["nested"] == ("--no-nested" not in options)
+    settings = manifest["settings"]
+    assert settings["compression"] == ("snappy" if "snappy" in options else "zstd:1")
+    assert settings["nested"] == ("--no-nested" not in options)
     of_verify = [o for pair in zip(options[::2], options[1::2]) for o in pair if pair[0] in ("--duplicates", "--table")]
     is_exact(by_array, *of_verify)
 

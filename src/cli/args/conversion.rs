@@ -6,10 +6,11 @@ use crate::cli::args::input::{InputArgs, RetryName};
 use crate::cli::args::values::mebibytes;
 use crate::cli::machine::{memory, threads};
 use crate::decode::Caps;
-use crate::engine::{
-    ConvertOptions, DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Retry, SchemaMode,
-};
+use crate::engine::{ConvertOptions, Retry};
 use crate::error::Result;
+use crate::lake::{
+    DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, OutputSettings, SchemaMode,
+};
 use crate::location::Location;
 use crate::parquet::{Compression, DEFAULT_COMPRESSION};
 use crate::partition::{DEFAULT_PARTITION_BY, PartitionBy};
@@ -100,24 +101,27 @@ impl ConversionArgs {
             sources,
             lake,
             into_existing: self.lake.into_existing,
-            restore: false,
             threads,
             memory: memory(self.work.memory, threads),
-            unit_size: self.lake.unit_size,
-            target_file_size: self.lake.target_file_size,
-            compression: self.lake.compression,
-            partition_by: self.lake.partition_by.clone(),
-            nested: !self.lake.no_nested,
+            output: OutputSettings {
+                partition_by: self.lake.partition_by.clone(),
+                nested: !self.lake.no_nested,
+                schema: self.lake.schema,
+                duplicates: self.input.duplicates,
+                compression: self.lake.compression,
+                target_file_size: self.lake.target_file_size,
+                unit_size: self.lake.unit_size,
+                caps: Caps {
+                    max_object_bytes: self.input.max_object_size.0,
+                    max_ratio: self.input.max_ratio,
+                },
+                table: self.lake.table.clone(),
+                ..OutputSettings::default()
+            },
             narrow: self.input.narrow.narrow()?,
             look_back_days: self.input.look_back,
             full: self.input.full,
             strict: self.input.strict,
-            schema: self.lake.schema,
-            duplicates: self.input.duplicates,
-            caps: Caps {
-                max_object_bytes: self.input.max_object_size.0,
-                max_ratio: self.input.max_ratio,
-            },
             retry: Retry {
                 quarantined: self.input.retry.contains(&RetryName::Quarantined),
                 ignored: self.input.retry.contains(&RetryName::Ignored),

@@ -69,7 +69,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<u8> {
         return Err(Error::config(message));
     }
     let mut options = args.conversion.options(&args.publication, sources, lake)?;
-    options.restore = args.restore;
+    options.output.restores = args.restore;
     let (quiet, metrics, lake) = (args.output.quiet, args.ending.metrics, options.lake.to_string());
     let stop = stop_on_signal(quiet)?;
     say_identity(&args.conversion.aws, &options.s3, Reach::of_conversion(&options), quiet)?;

@@ -104,7 +104,7 @@ async fn options(args: &DoctorArgs) -> Result<DoctorOptions> {
 async fn database_of(lake: &Location, s3: &S3) -> String {
     let Ok(storage) = open_lake(lake, s3).await else { return DEFAULT_DATABASE.to_owned() };
     let known = Known::read(&storage).await.unwrap_or_default();
-    CatalogOptions::new(DEFAULT_TABLE).database_of(&known.summary)
+    CatalogOptions::new(DEFAULT_TABLE).database_of(&known.snapshot)
 }
 
 fn exit_code(diagnosis: &Diagnosis) -> u8 {

@@ -81,9 +81,9 @@ pub(super) fn run(args: &ShowArgs) -> Result<u8> {
     let (address, plan, done, ended) = runtime()?.block_on(async {
         let (storage, plan) = find_plan(&args.place.plan, &s3).await?;
         let plan = plan.ok_or_else(|| Error::config("the lake has no open plan"))?;
-        let ended = plan.ended(&storage).await?;
+        let ended = plan.read_end(&storage).await?;
         let done = match ended {
-            None => plan.done(&storage, 0..plan.totals.units).await?.len() as u64,
+            None => plan.list_done(&storage, 0..plan.totals.units).await?.len() as u64,
             Some(PlanEnd::Finished) => plan.totals.units,
             Some(PlanEnd::Discarded) => 0,
         };
