@@ -357,6 +357,23 @@ mod tests {
         assert!(is_quarantine_index(&quarantine_index(&unit(7))));
     }
 
+    #[tokio::test]
+    async fn half_written_documents_are_cleared_whatever_their_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = crate::storage::Storage::local(folder.path()).unwrap();
+        for own in [Folder::Manifests, Folder::Plans, Folder::Gone, Folder::Runs] {
+            let whole = own.key("x.json");
+            storage.put_once(&whole, "x").await.unwrap();
+            let half = folder.path().join(format!("{whole}#1"));
+            std::fs::write(&half, "").unwrap();
+
+            storage.clear_half_written().unwrap();
+
+            assert!(!half.exists(), "{whole}");
+            assert!(folder.path().join(&whole).exists(), "{whole}");
+        }
+    }
+
     #[test]
     fn only_names_that_we_give_are_ours() {
         let ours = "t/account=1/part-00000007-0123456789abcdef-0000-00.parquet";
@@ -377,9 +394,9 @@ mod tests {
         }
         assert_eq!(Folder::Manifests.number_of(&checkpoint(8)), None);
         assert!(!is_quarantine_index(&quarantine_raw(&unit(7))) && !is_checkpoint(&manifest(7)));
-        let ended = ["plan_end", "plan_decision"].map(|_| plan_id(7, 1));
-        assert_eq!(split_plan(&plan_end(&ended[0])), None);
-        assert_eq!(ended_plan(&plan_decision(&ended[1])), None);
+        let id = plan_id(7, 1);
+        assert_eq!(split_plan(&plan_end(&id)), None);
+        assert_eq!(ended_plan(&plan_decision(&id)), None);
         for other in ["s3://lake/x", "s3://lake/x/plan.json", "x_trailmill/plans/7.json"] {
             assert_eq!(split_plan(other), None, "{other}");
         }

@@ -91,7 +91,7 @@ fn convert_with(
     if let Some(catalog) = &catalog {
         let (lake, keys) = (&known.snapshot, &options.output.partition_by);
         let names = &options.catalog;
-        handle.block_on(refuse_others_tables(catalog, storage, lake, &lock, names, &keys))?;
+        handle.block_on(refuse_others_tables(catalog, storage, lake, &lock, names, keys))?;
     }
     handle.block_on(WorkPlan::remove_all_work(storage))?;
     storage.clear_half_written()?;

@@ -176,7 +176,7 @@ async fn prepare(
     if let Some(catalog) = &catalog {
         let (lake, keys) = (&known.snapshot, &options.output.partition_by);
         let lock = read_lock(storage, lake).await?;
-        refuse_others_tables(catalog, storage, lake, &lock, &options.catalog, &keys).await?;
+        refuse_others_tables(catalog, storage, lake, &lock, &options.catalog, keys).await?;
     }
     WorkPlan::remove_all_work(storage).await?;
     storage.clear_half_written()?;
