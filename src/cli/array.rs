@@ -18,7 +18,8 @@ use crate::lake::{PlanEnd, WorkPlan};
 use crate::location::Location;
 use crate::operations;
 use crate::operations::{
-    DiscardOptions, FinishOptions, Finished, Planned, Shard, ShardOptions, find_plan, lake_of_plan,
+    ArrayChild, ChildOptions, DiscardOptions, FinishOptions, Finished, Planned, find_plan,
+    lake_of_plan,
 };
 use serde::Serialize;
 
@@ -36,7 +37,7 @@ fn make(args: &PlanArgs) -> Result<u8> {
     let options = conversion_options(&args.conversion, &Default::default(), sources, lake)?;
     say_identity(&args.conversion.aws, &options.s3, reach_of(&options), args.output.quiet)?;
     let Some(shards) = args.shards else {
-        let report = operations::plan(&options)?;
+        let report = operations::estimate(&options)?;
         match args.output.report {
             Format::Json => print_json(&report)?,
             Format::Text => print(&report::plan(&report))?,
@@ -103,7 +104,7 @@ fn show(place: &PlanPlace, price: &PriceArgs, output: &OutputArgs) -> Result<u8>
         };
         Ok::<_, Error>((storage.address() + &plan.key(), plan, done, ended))
     })?;
-    let estimate = Estimate::new(&plan, price);
+    let estimate = ArrayEstimate::new(&plan, price);
     match output.report {
         Format::Json => print_json(&serde_json::json!({
             "plan": address,
@@ -122,7 +123,7 @@ fn show(place: &PlanPlace, price: &PriceArgs, output: &OutputArgs) -> Result<u8>
 
 /// What an array would take.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Estimate {
+pub(super) struct ArrayEstimate {
     /// Children.
     pub children: u32,
     /// Minutes of the longest child, if all run at once.
@@ -137,7 +138,7 @@ pub(super) struct Estimate {
     pub dollars: Option<f64>,
 }
 
-impl Estimate {
+impl ArrayEstimate {
     fn new(plan: &WorkPlan, price: &PriceArgs) -> Self {
         let totals = &plan.totals;
         let children = price.children.unwrap_or(plan.shards);
@@ -182,7 +183,7 @@ fn discard(place: &PlanPlace, output: &OutputArgs) -> Result<u8> {
 ///
 /// # Errors
 /// `Config` for what is no number, and for a number that no child of such an array has.
-pub(super) fn shard(args: &ConvertArgs) -> Result<Option<Shard>> {
+pub(super) fn shard(args: &ConvertArgs) -> Result<Option<ArrayChild>> {
     let index = match args.array_index {
         None => from_environment("AWS_BATCH_JOB_ARRAY_INDEX")?,
         given => given,
@@ -197,7 +198,7 @@ pub(super) fn shard(args: &ConvertArgs) -> Result<Option<Shard>> {
         (Some(index), Some(count)) if index >= count => {
             Err(Error::config(format!("an array of {count} has no child {index}: the first is 0")))
         }
-        (Some(index), count) => Ok(Some(Shard { index, count })),
+        (Some(index), count) => Ok(Some(ArrayChild { index, count })),
     }
 }
 
@@ -215,15 +216,15 @@ fn from_environment(name: &str) -> Result<Option<u32>> {
 pub(super) fn convert_plan(
     args: &ConvertArgs,
     plan: &Location,
-    shard: Option<Shard>,
+    shard: Option<ArrayChild>,
 ) -> Result<u8> {
     let threads = threads(args.conversion.work.threads);
-    let options = ShardOptions {
+    let options = ChildOptions {
         plan: plan.clone(),
         s3: args.conversion.aws.s3(Some(&args.conversion.encryption))?,
         threads,
         memory: memory(args.conversion.work.memory, threads),
-        shard,
+        child: shard,
     };
     let (quiet, metrics) = (args.output.quiet, args.ending.metrics);
     let lake = lake_of_plan(plan).to_string();

@@ -13,7 +13,7 @@ use crate::engine::{CatalogOptions, runtime};
 use crate::error::{Error, Result};
 use crate::lake::{Known, Manifest, Summary, read_lock};
 use crate::operations::{
-    FileCheck, after_commit, apply_plans, catalog_plan, check_files, open_catalog, settle_files,
+    FileCheck, after_commit, apply_plans, catalog_plan, check_files, open_catalog, repair_files,
 };
 use crate::schema::Family;
 use crate::storage::{Lease, S3, Storage};
@@ -221,7 +221,7 @@ async fn sync_with(
     found.print(output.report)?;
     let Differences { storage, catalog, plans, check } = &found;
     if !how.dry_run {
-        settle_files(storage, check, how.accepts_loss).await.map_err(after_commit)?;
+        repair_files(storage, check, how.accepts_loss).await.map_err(after_commit)?;
         apply_plans(catalog, plans).await.map_err(after_commit)?;
     }
     say_usage(output.quiet, &catalog.usage());

@@ -7,7 +7,7 @@ use crate::cli::args::{
 use crate::engine::{DEFAULT_SAMPLED, DEFAULT_SPEED};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::operations::Shards;
+use crate::operations::Children;
 use clap::{Args as Group, Subcommand};
 
 /// Say what a conversion would read and make, or write a plan for an array job.
@@ -35,7 +35,7 @@ pub(super) struct PlanArgs {
 
     /// Write a plan for so many children: a number, or auto for four minutes each of two vCPUs
     #[arg(long, value_name = "COUNT", value_parser = shards, help_heading = "Array job")]
-    pub shards: Option<Shards>,
+    pub shards: Option<Children>,
 
     /// Objects to infer the schema from, of all accounts, regions and months; 0 for the lake's schema
     #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_SAMPLED, requires = "shards",
@@ -48,11 +48,11 @@ pub(super) struct PlanArgs {
     pub output: OutputArgs,
 }
 
-fn shards(text: &str) -> Result<Shards> {
+fn shards(text: &str) -> Result<Children> {
     match text {
-        "auto" => Ok(Shards::Auto),
+        "auto" => Ok(Children::Auto),
         _ => match text.parse() {
-            Ok(count @ 1..=10_000) => Ok(Shards::Count(count)),
+            Ok(count @ 1..=10_000) => Ok(Children::Count(count)),
             _ => Err(Error::config("give `auto`, or a number from 1 to 10000")),
         },
     }

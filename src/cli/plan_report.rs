@@ -1,6 +1,6 @@
 //! What is told of a plan and of its children, for people.
 
-use crate::cli::array::Estimate;
+use crate::cli::array::ArrayEstimate;
 use crate::cli::report::{grouped, listing, unavailable};
 use crate::engine::Report;
 use crate::lake::{PlanEnd, WorkPlan};
@@ -60,7 +60,7 @@ pub(super) fn plan_state(
     plan: &WorkPlan,
     done: u64,
     ended: Option<PlanEnd>,
-    estimate: &Estimate,
+    estimate: &ArrayEstimate,
 ) -> String {
     let mut out = String::new();
     let state = match ended {

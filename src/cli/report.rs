@@ -3,7 +3,7 @@
 use crate::engine::{Report, RestoreReport};
 use crate::error::{Error, Result};
 use crate::lake::Loss;
-use crate::operations::{FileCheck, PlanReport};
+use crate::operations::{Estimate, FileCheck};
 use crate::source::ListingReport;
 use crate::text::clean;
 use crate::units::ByteCount;
@@ -258,7 +258,7 @@ pub(super) fn listing(indent: &str, listing: &ListingReport) -> String {
 }
 
 /// A plan, for people.
-pub(super) fn plan(report: &PlanReport) -> String {
+pub(super) fn plan(report: &Estimate) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,

@@ -22,14 +22,14 @@ mod strict;
 mod sweep;
 mod target;
 
-pub use check_files::{FileCheck, check_files, settle_files};
+pub use check_files::{FileCheck, check_files, repair_files};
 pub use convert::convert;
 pub use discard_plan::{DiscardOptions, discard_plan};
-pub use estimate::{PlanReport, plan};
+pub use estimate::{Estimate, estimate};
 pub use finish_plan::{FinishOptions, Finished, Missing, finish_plan};
 pub use infer::infer;
-pub use make_plan::{Planned, Shards, make_plan};
+pub use make_plan::{Children, Planned, make_plan};
 pub use open_plan::{find_plan, lake_of_plan};
 pub use register::{after_commit, apply_plans, catalog_plan, open_catalog, refresh_catalog};
 pub use repair::{RepairReport, RepairedUnit, base_table, repair};
-pub use run_child::{Shard, ShardOptions, convert_plan};
+pub use run_child::{ArrayChild, ChildOptions, convert_plan};
