@@ -19,7 +19,7 @@ pub enum Compression {
     None,
 }
 
-/// Level 1: on CloudTrail it is faster and no larger than level 3 (SPIKE.md: 38.4 against 39.0 MB).
+/// Level 1: on CloudTrail it is faster and no larger than level 3 (docs/benchmarks.md#zstd).
 pub const DEFAULT_COMPRESSION: Compression = Compression::Zstd(1);
 
 impl Compression {

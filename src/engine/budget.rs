@@ -3,88 +3,95 @@
 //! What is larger than the whole budget goes alone, and is the one thing that exceeds it. The same holds
 //! for what turns out larger than it was thought, once whoever is before it is through.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use crate::engine::cancel::{Cancel, Stopped, Watched};
 
 /// Bytes that may be in flight at once.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    free: Mutex<i64>,
+    state: Watched<State>,
     total: i64,
-    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    free: i64,
+    /// The segment that nobody is before.
+    first: u64,
 }
 
 impl Budget {
-    pub(crate) fn new(total: u64) -> Self {
+    pub(crate) fn new(total: u64, cancel: &Cancel) -> Self {
         let total = i64::try_from(total).unwrap_or(i64::MAX);
-        Self { free: Mutex::new(total), total, changed: Condvar::new() }
+        Self { state: Watched::new(State { free: total, first: 0 }, cancel), total }
     }
 
     /// Takes `bytes`, waiting until they are free; what exceeds the whole budget waits for all of
-    /// it and then goes alone. Returns early, with nothing taken, when `stop` says so.
-    pub(crate) fn take(&self, bytes: u64, stop: impl Fn() -> bool) -> bool {
-        let bytes = self.clamped(bytes);
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free < bytes {
-            if stop() {
-                return false;
-            }
-            let wait = std::time::Duration::from_millis(50);
-            free = self.changed.wait_timeout(free, wait).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        *free -= bytes;
-        true
+    /// it and then goes alone.
+    ///
+    /// # Errors
+    /// [`Stopped`], with nothing taken, when the run is over first.
+    pub(crate) fn take(&self, bytes: u64) -> Result<(), Stopped> {
+        let bytes = self.clamp(bytes);
+        self.state.wait(|state| {
+            (state.free >= bytes).then(|| {
+                state.free -= bytes;
+            })
+        })
     }
 
-    /// Takes what `held` bytes lack of `wanted`, as [`Budget::take`]; but if `is_first`, does not wait for
-    /// those who wait behind: it is enough then that nobody else exceeds the budget.
+    /// Takes what `held` bytes lack of `wanted`, as [`Budget::take`]; but for a segment that nobody is
+    /// before, does not wait for those who wait behind: it is enough then that nobody else exceeds the
+    /// budget.
+    ///
+    /// # Errors
+    /// As [`Budget::take`].
     pub(crate) fn top_up(
         &self,
         held: u64,
         wanted: u64,
-        is_first: impl Fn() -> bool,
-        stop: impl Fn() -> bool,
-    ) -> bool {
-        let bytes = self.clamped(wanted) - self.clamped(held);
+        segment: Option<u64>,
+    ) -> Result<(), Stopped> {
+        let bytes = self.clamp(wanted) - self.clamp(held);
         if bytes <= 0 {
-            return true;
+            return Ok(());
         }
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free < bytes && !(*free >= 0 && is_first()) {
-            if stop() {
-                return false;
-            }
-            let wait = std::time::Duration::from_millis(50);
-            free = self.changed.wait_timeout(free, wait).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        *free -= bytes;
-        true
+        self.state.wait(|state| {
+            let is_first = segment.is_some_and(|segment| state.first >= segment);
+            (state.free >= bytes || (state.free >= 0 && is_first)).then(|| {
+                state.free -= bytes;
+            })
+        })
+    }
+
+    /// Says that nobody is before a segment.
+    pub(crate) fn set_first(&self, segment: u64) {
+        self.state.change(|state| state.first = segment);
     }
 
     /// Returns what is taken when `bytes` are asked for: no more than everything.
     pub(crate) fn share(&self, bytes: u64) -> u64 {
-        self.clamped(bytes).unsigned_abs()
+        self.clamp(bytes).unsigned_abs()
     }
 
-    fn clamped(&self, bytes: u64) -> i64 {
+    fn clamp(&self, bytes: u64) -> i64 {
         i64::try_from(bytes).unwrap_or(i64::MAX).min(self.total)
     }
 
     /// Takes `bytes` if they are free now; what exceeds the whole budget needs all of it.
     pub(crate) fn try_take(&self, bytes: u64) -> bool {
-        let bytes = self.clamped(bytes);
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_free = *free >= bytes;
+        let bytes = self.clamp(bytes);
+        let mut state = self.state.lock();
+        let is_free = state.free >= bytes;
         if is_free {
-            *free -= bytes;
+            state.free -= bytes;
         }
         is_free
     }
 
     /// Gives back what [`Budget::take`] took for the same number.
     pub(crate) fn give(&self, bytes: u64) {
-        let bytes = self.clamped(bytes);
-        *self.free.lock().unwrap_or_else(PoisonError::into_inner) += bytes;
-        self.changed.notify_all();
+        let bytes = self.clamp(bytes);
+        self.state.change(|state| state.free += bytes);
     }
 }
 
@@ -94,26 +101,41 @@ mod tests {
 
     #[test]
     fn a_taker_waits_until_there_is_room_or_is_told_to_stop() {
-        let budget = Budget::new(10);
-        assert!(budget.take(8, || false));
-        assert!(!budget.take(5, || true));
-        budget.give(8);
-        assert!(budget.take(50, || false), "more than everything goes alone");
-        assert!(!budget.take(1, || true) && !budget.try_take(1));
+        let cancel = Cancel::default();
+        let budget = Budget::new(10, &cancel);
+        budget.take(8).unwrap();
+        std::thread::scope(|threads| {
+            let waiting = threads.spawn(|| budget.take(5));
+            budget.give(8);
+            assert_eq!(waiting.join().unwrap(), Ok(()));
+        });
+        budget.give(5);
+        assert_eq!(budget.take(50), Ok(()), "more than everything goes alone");
+        assert!(!budget.try_take(1));
+        std::thread::scope(|threads| {
+            let waiting = threads.spawn(|| budget.take(1));
+            cancel.stop();
+            assert_eq!(waiting.join().unwrap(), Err(Stopped));
+        });
         budget.give(50);
         assert!(budget.try_take(10));
     }
 
     #[test]
     fn what_turns_out_larger_waits_unless_it_is_first_and_then_one_alone_exceeds() {
-        let budget = Budget::new(10);
-        assert!(budget.take(4, || false) && budget.take(5, || false));
-        assert!(!budget.top_up(4, 8, || false, || true), "another has it");
-        assert!(budget.top_up(4, 8, || true, || false), "nobody before it gives any back");
-        assert!(!budget.top_up(5, 9, || true, || true), "one exceeds already");
+        let cancel = Cancel::default();
+        let budget = Budget::new(10, &cancel);
+        assert!(budget.try_take(4) && budget.try_take(5));
+        std::thread::scope(|threads| {
+            let waiting = threads.spawn(|| budget.top_up(4, 8, Some(1)));
+            budget.set_first(1);
+            assert_eq!(waiting.join().unwrap(), Ok(()), "nobody before it gives any back");
+        });
+        cancel.stop();
+        assert_eq!(budget.top_up(5, 9, Some(1)), Err(Stopped), "one exceeds already");
         budget.give(8);
-        assert!(budget.top_up(5, 9, || true, || false));
-        assert!(budget.top_up(9, 7, || false, || false), "less is no more");
+        assert_eq!(budget.top_up(5, 9, None), Ok(()));
+        assert_eq!(budget.top_up(9, 7, None), Ok(()), "less is no more");
         budget.give(9);
         assert!(budget.try_take(10));
     }

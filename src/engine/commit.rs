@@ -1,33 +1,85 @@
-//! Units that are staged become the lake's, in the order of their numbers.
+//! The last stage: units that are staged become the lake's, in the order of their numbers.
 
-use crate::engine::encode::Staged;
-use crate::engine::resolve::Committed;
+use crate::engine::cancel::Cancel;
+use crate::engine::resolve::CommittedUnits;
+use crate::engine::segment::{Arrival, Arrived, Staged, UnitEnd};
 use crate::engine::tasks::all;
 use crate::engine::{ConvertOptions, Done, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
-    Copies, CopyKey, Intent, Known, LockName, Manifest, News, ObjectRecord, QuarantinedObject,
-    UnavailableObject, UnitDone, UnitId, WorkPlan, encode_copies, names, write_lock,
+    Copies, CopyKey, Intent, Known, LockName, MAX_UNIT_RAW, Manifest, News, QuarantinedObject,
+    UnavailableObject, UnitDone, UnitId, WorkPlan, cut_raw, encode_copies, names, write_lock,
     write_quarantine,
 };
 use crate::schema::Lock;
-use crate::source::Beside;
 use crate::storage::Storage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+
 /// A unit all of whose segments are staged.
-#[derive(Debug)]
-pub(crate) struct Ready {
-    pub unit: UnitId,
-    pub is_resumed: bool,
-    /// What the archive itself is in the ledger, if the unit is one.
-    pub archive: Option<ObjectRecord>,
-    pub beside: Beside,
-    /// Objects of a plan's unit that could not be read.
-    pub unavailable: Vec<UnavailableObject>,
-    pub segments: Vec<Staged>,
+struct StagedUnit {
+    end: UnitEnd,
+    segments: Vec<Staged>,
+}
+
+/// Segments as they arrive, until their turns come.
+struct Arrivals {
+    waiting: BTreeMap<(u64, u32), Arrived>,
+    next: (u64, u32),
+    /// Of the unit whose end has not arrived.
+    segments: Vec<Staged>,
+    /// Bytes of what is quarantined that the unit may still keep.
+    raw_room: u64,
+}
+
+impl Arrivals {
+    fn new() -> Self {
+        Self {
+            waiting: BTreeMap::new(),
+            next: (0, 0),
+            segments: Vec::new(),
+            raw_room: MAX_UNIT_RAW,
+        }
+    }
+
+    /// Takes an arrival in.
+    ///
+    /// # Errors
+    /// What files could not be put for.
+    fn add(&mut self, arrival: Arrival) -> Result<()> {
+        match arrival.what {
+            Arrived::Failed(err) => return Err(err),
+            what => drop(self.waiting.insert(arrival.position, what)),
+        }
+        Ok(())
+    }
+
+    /// Takes the units out that are whole by now, in their order.
+    fn take_whole(&mut self) -> Vec<StagedUnit> {
+        let mut whole = Vec::new();
+        while let Some(arrived) = self.waiting.remove(&self.next) {
+            self.next = match &arrived {
+                Arrived::Part(_) => (self.next.0, self.next.1 + 1),
+                _ => (self.next.0 + 1, 0),
+            };
+            match arrived {
+                Arrived::Part(mut staged) | Arrived::Segment(mut staged) => {
+                    self.raw_room -= cut_raw(&mut staged.quarantine, self.raw_room);
+                    self.segments.push(*staged);
+                }
+                Arrived::Failed(_) => break,
+                Arrived::End(end) => {
+                    self.raw_room = MAX_UNIT_RAW;
+                    let segments = std::mem::take(&mut self.segments);
+                    whole.push(StagedUnit { end: *end, segments });
+                }
+            }
+        }
+        whole
+    }
 }
 
 /// Where units are committed.
@@ -39,7 +91,7 @@ pub(crate) enum Target<'a> {
         /// The schema lock that the lake has.
         lock: LockName,
         /// Who is told of what is committed.
-        committed: Arc<Committed>,
+        committed: Arc<CommittedUnits>,
     },
     /// A plan, by one of its children; its end makes the units the lake's.
     Plan(&'a WorkPlan),
@@ -58,21 +110,42 @@ pub(crate) struct Committer<'r, 't> {
 }
 
 impl Committer<'_, '_> {
+    /// Commits what arrives, until nothing more can; a failure ends the run.
+    pub(crate) fn run(mut self, arrived: &Receiver<Arrival>, cancel: &Cancel) -> Self {
+        let _guard = cancel.guard();
+        let mut arrivals = Arrivals::new();
+        while let Ok(arrival) = arrived.recv() {
+            for arrival in std::iter::once(arrival).chain(arrived.try_iter()) {
+                if let Err(err) = arrivals.add(arrival) {
+                    cancel.fail(err);
+                }
+            }
+            let whole = arrivals.take_whole();
+            if !whole.is_empty()
+                && let Err(err) = self.commit(whole)
+            {
+                cancel.fail(err);
+                break;
+            }
+        }
+        self
+    }
+
     /// Commits units that are ready together: everything in place first, then the manifests one after
     /// another.
     ///
     /// # Errors
     /// `Io`, `Unavailable` or `Damaged` from the store, `Busy` when the lease is lost or the plan has
     /// ended, `Bug` when the records of an object do not balance.
-    pub(crate) fn commit(&mut self, ready: Vec<Ready>) -> Result<()> {
-        let mut ready: Vec<Prepared> =
-            ready.into_iter().map(|unit| self.prepare(unit)).collect::<Result<_>>()?;
+    fn commit(&mut self, ready: Vec<StagedUnit>) -> Result<()> {
+        let mut ready: Vec<PendingUnit> =
+            ready.into_iter().map(|unit| self.gather(unit)).collect::<Result<_>>()?;
         self.put_in_place(&mut ready)?;
         let (storage, runtime) = (self.storage, self.runtime);
         match &mut self.target {
             Target::Lake { known, committed, .. } => {
                 runtime.block_on(commit_to_lake(storage, known, &ready))?;
-                for Prepared { manifest, .. } in &ready {
+                for PendingUnit { manifest, .. } in &ready {
                     committed.add(manifest.unit.clone(), manifest.days.clone());
                 }
             }
@@ -90,7 +163,7 @@ impl Committer<'_, '_> {
 
     /// Puts in place what the manifests will name, and stages those: bytes are on the disk before they
     /// get their names, and names before a manifest has them.
-    fn put_in_place(&mut self, ready: &mut [Prepared]) -> Result<()> {
+    fn put_in_place(&mut self, ready: &mut [PendingUnit]) -> Result<()> {
         let (storage, runtime) = (self.storage, self.runtime);
         if let Target::Lake { lock, .. } = &mut self.target {
             runtime.block_on(write_locks(storage, lock, ready))?;
@@ -103,61 +176,30 @@ impl Committer<'_, '_> {
         runtime.block_on(all(documents))?;
         storage.sync()?;
         for unit in ready.iter() {
-            names.spawn_on(unit.publish(storage), runtime);
+            names.spawn_on(unit.promote(storage), runtime);
         }
         runtime.block_on(all(names))?;
         storage.sync()
     }
 
     /// Gathers the segments of a unit.
-    fn prepare(&self, ready: Ready) -> Result<Prepared> {
-        let Ready { unit, is_resumed, archive, beside, unavailable, segments } = ready;
-        let settings = Some(self.options.output.clone());
-        let mut manifest = Manifest {
-            passed_over: beside.passed_over,
-            objects_padded: u64::from(beside.padding > 0),
-            ..Manifest::empty(unit, settings, self.database.to_owned(), LockName::default())
-        };
-        let mut copies = Copies::new();
-        let mut quarantine = Vec::new();
-        let (mut lock, mut news, mut bytes_compressed) = (None::<Arc<Lock>>, Vec::new(), 0);
-        for segment in segments {
-            for object in &segment.objects {
-                if !object.tally.balances() {
-                    return Err(Error::new(ErrorKind::Bug, "records do not balance")
-                        .at("object", &object.key));
-                }
-                manifest.tally.add(&object.tally);
-            }
-            let mut objects = segment.objects.into_iter();
-            if segment.continues
-                && let (Some(whole), Some(rest)) = (manifest.objects.last_mut(), objects.next())
-            {
-                whole.tally.add(&rest.tally);
-            }
-            manifest.objects.extend(objects);
-            manifest.objects_padded += segment.objects_padded;
-            manifest.files.extend(segment.files);
-            manifest.bytes_json += segment.bytes_json;
-            manifest.nested_values_unfit += segment.unfit;
-            quarantine.extend(segment.quarantine);
-            for (scope, values) in segment.copies {
-                copies.entry(scope).or_default().extend(values);
-            }
-            bytes_compressed += segment.bytes_compressed;
-            news.extend(segment.news);
-            lock = Some(segment.lock);
-        }
+    fn gather(&self, unit: StagedUnit) -> Result<PendingUnit> {
+        let StagedUnit { end, segments } = unit;
+        let UnitEnd { unit, is_resumed, archive, beside, unavailable } = end;
+        let mut gathered = Gathered::new(self.manifest(&unit));
+        gathered.manifest.passed_over = beside.passed_over;
+        gathered.manifest.objects_padded = u64::from(beside.padding > 0);
+        segments.into_iter().try_for_each(|segment| gathered.add(segment))?;
+        let Gathered { mut manifest, quarantine, copies, lock, news, bytes_compressed } = gathered;
         manifest.objects.extend(archive);
         for (scope, values) in &copies {
             let day = manifest.days.entry(scope.day).or_default();
             day.records += values.len() as u64;
             day.scopes |= scope.bit();
         }
-        let quarantine = quarantine.into();
-        Ok(Prepared {
+        Ok(PendingUnit {
             manifest,
-            quarantine,
+            quarantine: quarantine.into(),
             copies,
             lock,
             news,
@@ -166,15 +208,78 @@ impl Committer<'_, '_> {
             unavailable,
         })
     }
+
+    /// The manifest of a unit of nothing.
+    fn manifest(&self, unit: &UnitId) -> Manifest {
+        let settings = Some(self.options.output.clone());
+        Manifest::empty(unit.clone(), settings, self.database.to_owned(), LockName::default())
+    }
+}
+
+/// What a unit's segments make together.
+struct Gathered {
+    manifest: Manifest,
+    quarantine: Vec<QuarantinedObject>,
+    copies: Copies,
+    lock: Option<Arc<Lock>>,
+    news: Vec<News>,
+    bytes_compressed: u64,
+}
+
+impl Gathered {
+    fn new(manifest: Manifest) -> Self {
+        Self {
+            manifest,
+            quarantine: Vec::new(),
+            copies: Copies::new(),
+            lock: None,
+            news: Vec::new(),
+            bytes_compressed: 0,
+        }
+    }
+
+    /// Adds a segment.
+    ///
+    /// # Errors
+    /// `Bug` when the records of an object do not balance.
+    fn add(&mut self, segment: Staged) -> Result<()> {
+        let manifest = &mut self.manifest;
+        for object in &segment.objects {
+            if !object.tally.balances() {
+                let bug = Error::new(ErrorKind::Bug, "records do not balance");
+                return Err(bug.at("object", &object.key));
+            }
+            manifest.tally.add(&object.tally);
+        }
+        let mut objects = segment.objects.into_iter();
+        if segment.continues
+            && let (Some(whole), Some(rest)) = (manifest.objects.last_mut(), objects.next())
+        {
+            whole.tally.add(&rest.tally);
+        }
+        manifest.objects.extend(objects);
+        manifest.objects_padded += segment.objects_padded;
+        manifest.files.extend(segment.files);
+        manifest.bytes_json += segment.bytes_json;
+        manifest.nested_values_unfit += segment.unfit;
+        self.quarantine.extend(segment.quarantine);
+        for (scope, values) in segment.copies {
+            self.copies.entry(scope).or_default().extend(values);
+        }
+        self.bytes_compressed += segment.bytes_compressed;
+        self.news.extend(segment.news);
+        self.lock = Some(segment.lock);
+        Ok(())
+    }
 }
 
 /// Writes the versions of the lock that are new, and names them in the manifests.
 async fn write_locks(
     storage: &Storage,
     written: &mut LockName,
-    ready: &mut [Prepared],
+    ready: &mut [PendingUnit],
 ) -> Result<()> {
-    for Prepared { manifest, lock, .. } in ready {
+    for PendingUnit { manifest, lock, .. } in ready {
         if let Some(lock) = lock.as_ref().filter(|lock| lock.version > written.version) {
             *written = write_lock(storage, lock).await?;
         }
@@ -184,14 +289,14 @@ async fn write_locks(
 }
 
 /// Writes manifests one after another.
-async fn commit_to_lake(storage: &Storage, known: &mut Known, ready: &[Prepared]) -> Result<()> {
-    for Prepared { manifest, .. } in ready {
+async fn commit_to_lake(storage: &Storage, known: &mut Known, ready: &[PendingUnit]) -> Result<()> {
+    for PendingUnit { manifest, .. } in ready {
         manifest.write(storage).await?;
         known.add(manifest);
     }
     Manifest::sync(storage)?;
     let mut removals = JoinSet::new();
-    for Prepared { manifest, .. } in ready {
+    for PendingUnit { manifest, .. } in ready {
         let (storage, unit) = (storage.clone(), manifest.unit.clone());
         removals.spawn(async move { Intent::remove(&storage, &unit).await });
     }
@@ -203,7 +308,11 @@ async fn commit_to_lake(storage: &Storage, known: &mut Known, ready: &[Prepared]
 }
 
 /// Notes units as done, side by side: no other unit waits for them.
-async fn commit_to_plan(storage: &Storage, plan: &WorkPlan, ready: &mut [Prepared]) -> Result<()> {
+async fn commit_to_plan(
+    storage: &Storage,
+    plan: &WorkPlan,
+    ready: &mut [PendingUnit],
+) -> Result<()> {
     plan.refuse_ended(storage).await?;
     let mut puts = JoinSet::new();
     for unit in ready {
@@ -222,7 +331,7 @@ async fn commit_to_plan(storage: &Storage, plan: &WorkPlan, ready: &mut [Prepare
 }
 
 /// A unit whose manifest only needs writing, once what it names is in place.
-struct Prepared {
+struct PendingUnit {
     manifest: Manifest,
     quarantine: Arc<[QuarantinedObject]>,
     copies: Copies,
@@ -233,8 +342,8 @@ struct Prepared {
     unavailable: Vec<UnavailableObject>,
 }
 
-impl Prepared {
-    /// What was set aside, by reason.
+impl PendingUnit {
+    /// What was quarantined, by reason.
     fn reasons(&self) -> BTreeMap<String, u64> {
         let mut reasons = BTreeMap::new();
         for entry in self.quarantine.iter() {
@@ -262,7 +371,7 @@ impl Prepared {
     }
 
     /// Gives the unit's files their names.
-    fn publish(&self, storage: &Storage) -> impl Future<Output = Result<()>> + use<> {
+    fn promote(&self, storage: &Storage) -> impl Future<Output = Result<()>> + use<> {
         let (storage, unit) = (storage.clone(), self.manifest.unit.to_string());
         let files: Vec<String> = self.manifest.files.iter().map(|file| file.key.clone()).collect();
         async move { storage.promote(unit, files).await }

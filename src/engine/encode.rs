@@ -1,71 +1,31 @@
-//! Rows of a segment to staged files, by as many workers as are free.
+//! The fourth stage: rows of a segment to staged files, by as many workers as are free.
+//!
+//! What is to be encoded goes before what is to be parsed, whoever comes first: it gives memory back.
 
-use crate::engine::ConvertOptions;
+use crate::engine::run::Run;
+use crate::engine::segment::{Arrived, Resolved, Segment, SegmentPart, Staged};
+use crate::engine::tasks::all;
+use crate::engine::{ConvertOptions, Progress};
 use crate::error::Result;
-use crate::lake::{Copies, DataFile, News, ObjectRecord, QuarantinedObject, UnitId, names};
+use crate::lake::{Copies, DataFile, News, UnitId, names};
 use crate::parquet::{Encoder, Order, TableWriter, WriteOptions, arrange};
 use crate::rows::{Parsed, TableRows};
 use crate::schema::Lock;
 use crate::storage::Storage;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-/// A segment of a unit, or a part of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SegmentPart {
-    pub segment: u32,
-    pub part: u32,
-}
-
-impl std::fmt::Display for SegmentPart {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:04}", self.segment)?;
-        if self.part == 0 { Ok(()) } else { write!(f, ".{}", self.part) }
-    }
-}
-
 /// Numbers of a partition's files that each part of a segment has.
 const FILES_PER_PART: usize = 1000;
-
-/// A segment that has had its turn: which rows stay is decided and its schema is in the lock.
-#[derive(Debug)]
-pub(crate) struct Settled {
-    pub parsed: Parsed,
-    /// Per table, which rows are written.
-    pub keep: Vec<Vec<bool>>,
-    /// The lock as of this segment.
-    pub lock: Arc<Lock>,
-    /// Fingerprints of the rows that are written.
-    pub copies: Copies,
-    /// What a later plan's schema will have a place for.
-    pub news: Vec<News>,
-}
-
-/// A segment whose files are staged.
-#[derive(Debug)]
-pub(crate) struct Staged {
-    pub objects: Vec<ObjectRecord>,
-    pub quarantine: Vec<QuarantinedObject>,
-    pub files: Vec<DataFile>,
-    pub lock: Arc<Lock>,
-    pub copies: Copies,
-    pub news: Vec<News>,
-    pub bytes_json: u64,
-    pub bytes_compressed: u64,
-    pub unfit: u64,
-    pub objects_padded: u64,
-    /// Whether its first object is the rest of the one before.
-    pub continues: bool,
-}
 
 /// Rows that one task encodes at least, so that tasks are worth their handing out.
 const TASK_ROWS: usize = 4096;
 
-/// A settled segment whose files are being encoded and staged, by as many workers as are free.
-pub(crate) struct Staging {
+/// A segment whose files are being encoded and staged, by as many workers as are free.
+pub(crate) struct Encoding {
     parsed: Parsed,
     lock: Arc<Lock>,
     copies: Copies,
@@ -92,15 +52,15 @@ struct Encoded {
     uploads: JoinSet<Result<()>>,
 }
 
-impl Staging {
+impl Encoding {
     /// Puts the rows that stay in order, and cuts the work into tasks.
     pub(crate) fn new(
-        settled: Settled,
+        resolved: Resolved,
         unit: &UnitId,
         segment: SegmentPart,
         options: &ConvertOptions,
     ) -> Self {
-        let Settled { mut parsed, keep, lock, copies, news } = settled;
+        let Resolved { mut parsed, keep, lock, copies, news } = resolved;
         let write = WriteOptions {
             compression: options.output.compression,
             target_file_bytes: options.output.target_file_size.0,
@@ -209,4 +169,116 @@ impl Staging {
         parsed.clear();
         (staged, uploads, parsed)
     }
+}
+
+/// What workers encode, in the order in which it became ready.
+#[derive(Default)]
+pub(crate) struct EncodeQueue(Mutex<VecDeque<Task>>);
+
+enum Task {
+    /// A segment's rows are to be put in order.
+    Arrange(Box<(Segment, Resolved)>),
+    /// One task of a segment.
+    Encode(usize, Arc<Shared>),
+}
+
+/// A segment, as those who encode its files share it.
+struct Shared {
+    encoding: Encoding,
+    segment: Segment,
+}
+
+/// The threads that parse and encode.
+#[derive(Clone, Copy)]
+pub(crate) struct Pool<'p, 's, 'a> {
+    pub run: &'s Run<'a>,
+    pub queue: &'s EncodeQueue,
+    pub scope: &'p rayon::Scope<'s>,
+}
+
+impl<'s, 'a> Pool<'_, 's, 'a> {
+    /// Has a worker do something when it is free.
+    pub(crate) fn spawn(&self, work: impl FnOnce(Pool<'_, 's, 'a>) + Send + 's) {
+        let Self { run, queue, .. } = *self;
+        self.scope.spawn(move |scope| work(Pool { run, queue, scope }));
+    }
+
+    /// Has the workers encode and stage a segment.
+    pub(crate) fn encode(&self, segment: Segment, resolved: Resolved) {
+        self.push(Task::Arrange(Box::new((segment, resolved))));
+    }
+
+    fn push(&self, task: Task) {
+        self.queue.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(task);
+        // Somebody else may have done it by then.
+        self.spawn(|pool| {
+            pool.encode_next();
+        });
+    }
+
+    /// Does what has waited longest for being encoded; returns whether there was anything.
+    pub(crate) fn encode_next(&self) -> bool {
+        let task = self.queue.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some(task) = task else { return false };
+        let _guard = self.run.cancel.guard();
+        match task {
+            Task::Arrange(segment) => {
+                let (segment, resolved) = *segment;
+                self.arrange(segment, resolved);
+            }
+            Task::Encode(task, shared) => self.encode_task(task, shared),
+        }
+        true
+    }
+
+    fn arrange(&self, segment: Segment, resolved: Resolved) {
+        let options = self.run.inputs.options;
+        let encoding = Encoding::new(resolved, &segment.unit, segment.part, options);
+        let tasks = encoding.tasks();
+        let shared = Arc::new(Shared { encoding, segment });
+        for task in 0..tasks {
+            self.push(Task::Encode(task, Arc::clone(&shared)));
+        }
+        end_task(self.run, shared);
+    }
+
+    fn encode_task(&self, task: usize, shared: Arc<Shared>) {
+        let (run, inputs) = (self.run, &self.run.inputs);
+        if !run.cancel.has_failed() {
+            let mut worker = run.worker();
+            let encoder = &mut worker.encoder;
+            let outcome = shared.encoding.run(task, encoder, inputs.storage, inputs.handle);
+            run.keep_worker(worker);
+            if let Err(err) = outcome {
+                run.cancel.fail(err);
+            }
+        }
+        end_task(run, shared);
+    }
+}
+
+/// Sends a segment to the committer when the last of those who share it is done.
+fn end_task(run: &Run<'_>, shared: Arc<Shared>) {
+    let Some(Shared { encoding, segment }) = Arc::into_inner(shared) else { return };
+    let (staged, uploads, parsed) = encoding.end();
+    run.keep_buffers(parsed);
+    let (budget, taken) = (Arc::clone(&run.budget), segment.taken);
+    if run.cancel.has_failed() {
+        return budget.give(taken);
+    }
+    Progress::add(&run.inputs.progress.bytes, segment.bytes);
+    Progress::add(&run.inputs.progress.objects, staged.objects.len() as u64);
+    if uploads.is_empty() {
+        budget.give(taken);
+        return segment.send(Arrived::Segment(Box::new(staged)));
+    }
+    // No worker waits for a network; the memory is given back when the bytes are out.
+    run.inputs.handle.spawn(async move {
+        let arrived = match all(uploads).await {
+            Ok(_) => Arrived::Segment(Box::new(staged)),
+            Err(err) => Arrived::Failed(err),
+        };
+        budget.give(taken);
+        segment.send(arrived);
+    });
 }

@@ -3,6 +3,7 @@
 //! A task lists the sources and subtracts the ledger; pages of what is new wait in a short queue. The
 //! driver cuts units from them as it can use them. Units that an earlier run began come first.
 
+use crate::engine::cancel::{Cancel, Flow, Halt};
 use crate::engine::tasks::all;
 use crate::engine::unit::Unit;
 use crate::engine::unreadable::{Unreadable, try_all};
@@ -17,7 +18,6 @@ use crate::units::Day;
 use hashbrown::HashSet;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TryRecvError};
 use tokio::task::JoinSet;
@@ -59,11 +59,11 @@ pub(crate) trait Units {
     /// Whatever finding it returns.
     fn poll(&mut self) -> Result<Next>;
 
-    /// Waits a moment for the next unit.
+    /// Waits until there may be another.
     ///
     /// # Errors
-    /// Whatever finding it returns.
-    fn wait(&mut self, runtime: &Handle) -> Result<()>;
+    /// Whatever finding it returns; `Stopped` when the run is over first.
+    fn wait(&mut self, runtime: &Handle, cancel: &Cancel) -> Flow;
 }
 
 /// Units in the order of their numbers, from a listing.
@@ -176,7 +176,10 @@ impl Feed {
             match self.poll()? {
                 Next::Unit(unit) => return Ok(Some(*unit)),
                 Next::End => return Ok(None),
-                Next::Pending => self.wait(runtime)?,
+                Next::Pending => {
+                    let page = runtime.block_on(self.pages.recv());
+                    self.take(page)?;
+                }
             }
         }
     }
@@ -222,15 +225,28 @@ impl Units for Feed {
         }
     }
 
-    fn wait(&mut self, runtime: &Handle) -> Result<()> {
-        let pause = Duration::from_millis(50);
-        let arrived =
-            runtime.block_on(async { tokio::time::timeout(pause, self.pages.recv()).await });
-        match arrived {
-            Ok(page) => self.take(page),
-            Err(_) => Ok(()),
-        }
+    fn wait(&mut self, runtime: &Handle, cancel: &Cancel) -> Flow {
+        let page = receive(&mut self.pages, runtime, cancel)?;
+        Ok(self.take(page)?)
     }
+}
+
+/// Waits for what a task sends; nothing when the task has ended.
+///
+/// # Errors
+/// `Stopped` when the run is over first.
+pub(crate) fn receive<T>(
+    receiver: &mut Receiver<T>,
+    runtime: &Handle,
+    cancel: &Cancel,
+) -> Flow<Option<T>> {
+    runtime.block_on(async {
+        tokio::select! {
+            biased;
+            received = receiver.recv() => Ok(received),
+            () = cancel.cancelled() => Err(Halt::Stopped),
+        }
+    })
 }
 
 impl Cut {
@@ -297,7 +313,7 @@ struct Subtract {
     seen: Arc<Mutex<Seen>>,
     unreadable: Arc<Unreadable>,
     retry: Retry,
-    /// What decides whether an object is set aside.
+    /// What decides whether an object is quarantined.
     judge: String,
 }
 
@@ -334,7 +350,7 @@ impl Subtract {
         for (at, err, object) in all(tries).await? {
             match err {
                 Some(err) => {
-                    self.unreadable.refused(&object, err)?;
+                    self.unreadable.leave_out(&object, err)?;
                     lost.insert(at);
                 }
                 None => {
@@ -348,7 +364,7 @@ impl Subtract {
         Ok(new)
     }
 
-    /// Returns whether an object is in the lake, or was set aside by those who would do so again.
+    /// Returns whether an object is in the lake, or was quarantined or ignored by those who would do so again.
     async fn is_known(&mut self, object: &Object, entry: &Entry) -> Result<bool> {
         let Some(ledger) = &mut self.ledger else { return Ok(false) };
         let month = month(&object.layout);
@@ -385,7 +401,7 @@ impl Subtract {
                 known += 1;
                 self.unreadable.is_well(&object.key);
             } else if let Some(reason) = &object.blocked {
-                self.unreadable.blocked(&object, reason)?;
+                self.unreadable.leave_out_blocked(&object, reason)?;
             } else if !self.unreadable.is_broken(&object)? {
                 if matches!(object.place, Place::File) && !self.unreadable.is_doubted(&object) {
                     // It was opened.

@@ -1,10 +1,11 @@
 //! Objects of buckets, fetched ahead of the workers.
 //!
-//! The driver keeps fetches of the next units under way, within a budget of their own for what is
+//! The first stage. The driver keeps fetches of the next units under way, within a budget of their own for what is
 //! fetched and not yet parsed, and hands units out in their order. An object's JSON size is known once
 //! it is here, and a unit that turns out larger than planned becomes several segments.
 
 use crate::decode::{claimed_size, is_gzip};
+use crate::engine::cancel::{Cancel, Flow, Halt};
 use crate::engine::tasks::all;
 use crate::engine::unit::Unit;
 use crate::engine::unreadable::{Unreadable, gone};
@@ -13,7 +14,6 @@ use crate::lake::{UnavailableObject, UnitBasis, WorkPlan};
 use crate::rows::{Input, SegmentObject};
 use crate::source::{Object, Place};
 use crate::storage::Storage;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot::{Receiver, channel};
@@ -69,7 +69,8 @@ impl Fetch {
             let objects = std::mem::take(&mut unit.objects);
             let (mut fetched, missing) = fetch_all(objects, &unreadable).await?;
             if let Some(plan) = &plan {
-                unit.decide(plan, &storage, missing, &mut fetched).await?;
+                unit.agree(plan, &storage, missing).await?;
+                fetched.retain(|fetched| !unit.is_left_out(&fetched.object.key));
             } else if !missing.is_empty() {
                 let left = fetched.iter().map(|f| (f.object.key.as_str(), f.object.etag.as_str()));
                 unit.leave_out(&basis, left)?;
@@ -90,37 +91,33 @@ impl Fetch {
         Self { taken, task }
     }
 
-    /// Waits for the objects; returns nothing when `stop` says so first.
-    pub(crate) fn wait(
-        self,
-        runtime: &Handle,
-        stop: impl Fn() -> bool,
-    ) -> Option<Result<(Unit, Vec<Fetched>)>> {
+    /// Waits for the objects.
+    ///
+    /// # Errors
+    /// What the fetch returns; `Stopped` when the run is over first.
+    pub(crate) fn wait(self, runtime: &Handle, cancel: &Cancel) -> Flow<(Unit, Vec<Fetched>)> {
         let Self { mut task, .. } = self;
         runtime.block_on(async {
-            loop {
-                let pause = std::time::Duration::from_millis(50);
-                match tokio::time::timeout(pause, &mut task).await {
-                    Ok(Ok(fetched)) => return Some(fetched),
-                    Ok(Err(err)) => {
+            tokio::select! {
+                biased;
+                fetched = &mut task => match fetched {
+                    Ok(fetched) => Ok(fetched?),
+                    Err(err) => {
                         let bug = Error::new(ErrorKind::Bug, "a fetch panicked").because(err);
-                        return Some(Err(bug));
+                        Err(Halt::Failed(bug))
                     }
-                    Err(_) if stop() => {
-                        task.abort();
-                        return None;
-                    }
-                    Err(_) => {}
+                },
+                () = cancel.cancelled() => {
+                    task.abort();
+                    Err(Halt::Stopped)
                 }
             }
         })
     }
-}
 
-/// Stops fetches that nobody will wait for.
-pub(crate) fn abort_all(fetches: VecDeque<Fetch>) {
-    for fetch in fetches {
-        fetch.task.abort();
+    /// Stops a fetch that nobody will wait for.
+    pub(crate) fn abort(&self) {
+        self.task.abort();
     }
 }
 
@@ -149,7 +146,7 @@ pub(crate) async fn fetch_all(
                     let got = bucket.get_listed(key, &object.etag, object.size).await;
                     let bytes = match got.and_then(|got| got.ok_or_else(|| gone(&object))) {
                         Ok(bytes) => bytes,
-                        Err(err) => return Ok((at, Err(unreadable.refused(&object, err)?))),
+                        Err(err) => return Ok((at, Err(unreadable.leave_out(&object, err)?))),
                     };
                     unreadable.is_read();
                     let (json, size) = (json_bytes(&bytes), bytes.len() as u64);

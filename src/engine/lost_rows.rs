@@ -1,6 +1,6 @@
 //! Rows that are gone from the lake and are written again.
 
-use crate::engine::resolve::scope_of;
+use crate::engine::scope::scope_of;
 use crate::lake::{Scope, UnitId, names};
 use crate::rows::{Parsed, Row};
 use hashbrown::{HashMap, HashSet};

@@ -1,21 +1,26 @@
 //! The machine: units become rows, rows become files, files become commits; on threads, in order,
 //! within a byte budget.
 
+mod archive;
 mod budget;
 mod buffers;
+pub(crate) mod cancel;
 pub(crate) mod commit;
+mod dispatch;
 pub(crate) mod driver;
 mod encode;
 pub(crate) mod feed;
 pub(crate) mod fetch;
-mod hand;
 pub(crate) mod lost_rows;
 mod options;
 mod order;
-mod part;
+mod parse;
 mod report;
 pub(crate) mod resolve;
+pub(crate) mod run;
 mod runtime;
+mod scope;
+mod segment;
 pub(crate) mod tasks;
 pub(crate) mod unit;
 pub(crate) mod unreadable;
@@ -29,5 +34,5 @@ pub use options::{
     MEMORY_PER_THREAD, Retry,
 };
 pub(crate) use report::Done;
-pub use report::{Progress, Refreshed, Report, RestoreReport, ShardReport, UnitSummary};
+pub use report::{ChildReport, Progress, Refreshed, Report, RestoreReport, UnitSummary};
 pub use runtime::runtime;

@@ -13,7 +13,7 @@ pub struct Report {
     pub objects_read: u64,
     /// Objects without CloudTrail log records: digests, notifications, other services' objects.
     pub objects_ignored: u64,
-    /// Objects set aside whole.
+    /// Objects quarantined whole.
     pub objects_quarantined: u64,
     /// Objects and archives whose gzip stream has padding (zero bytes, line ends, spaces) between or after
     /// its members, which was passed over.
@@ -35,7 +35,7 @@ pub struct Report {
     pub records_duplicate: u64,
     /// Records that an option excluded.
     pub records_filtered: u64,
-    /// Records set aside.
+    /// Records quarantined.
     pub records_quarantined: u64,
     /// Values of free-form fields that the nested columns could not hold; the text column has them.
     pub nested_values_unfit: u64,
@@ -69,7 +69,7 @@ pub struct Report {
     pub seconds: f64,
     /// Which part of which plan it was, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shard: Option<ShardReport>,
+    pub shard: Option<ChildReport>,
     /// What was listed, and what was left out.
     #[serde(default)]
     pub listing: ListingReport,
@@ -77,7 +77,7 @@ pub struct Report {
     pub rows_by_table: BTreeMap<String, u64>,
     /// Ignored objects by what they are.
     pub ignored_by_kind: BTreeMap<String, u64>,
-    /// Set-aside records and objects by reason.
+    /// Quarantined records and objects by reason.
     pub quarantined_by_reason: BTreeMap<String, u64>,
     /// Whether nothing that the lake was ever given held CloudTrail records.
     #[serde(default)]
@@ -111,7 +111,7 @@ pub struct RestoreReport {
 
 /// What a child of an array job had to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShardReport {
+pub struct ChildReport {
     /// The plan.
     pub plan: String,
     /// The child's number, from 0; none for the whole plan.
@@ -127,7 +127,7 @@ pub struct ShardReport {
 }
 
 impl Report {
-    /// Returns whether something was set aside.
+    /// Returns whether something was quarantined.
     pub fn has_quarantine(&self) -> bool {
         self.objects_quarantined + self.records_quarantined + self.objects_unavailable > 0
     }
@@ -226,7 +226,7 @@ impl Done {
         report.partitions = self.partitions.len() as u64;
     }
 
-    /// Adds what a unit set aside, by reason.
+    /// Adds what a unit quarantined, by reason.
     pub(crate) fn add_reasons<'r>(&mut self, reasons: impl IntoIterator<Item = (&'r String, u64)>) {
         for (reason, count) in reasons {
             *self.report.quarantined_by_reason.entry(reason.clone()).or_default() += count;
@@ -247,9 +247,9 @@ pub struct UnitSummary {
     pub records_written: u64,
     /// Records whose exact copy was in the lake.
     pub records_duplicate: u64,
-    /// Records set aside.
+    /// Records quarantined.
     pub records_quarantined: u64,
-    /// Objects set aside whole.
+    /// Objects quarantined whole.
     pub objects_quarantined: u64,
     /// Bytes of its objects' JSON.
     pub bytes_json: u64,

@@ -1,11 +1,15 @@
-//! What segments settle in their turn: which rows are copies, and the schema.
+//! The third stage, on a thread of its own: which rows are copies, and the schema, in the order of
+//! segments.
 //!
 //! A run that writes to the lake is alone: what it has seen and what the lake holds decides. A child of
 //! a plan is not: there, rows that are no copies of anything in the lake are claimed, and those that
 //! another unit has claimed are left out. Its schema is the plan's; what it sees beyond that is noted.
 
-use crate::engine::encode::{SegmentPart, Settled};
+use crate::engine::encode::Pool;
 use crate::engine::lost_rows::{AskedPlaces, LostRows};
+use crate::engine::order::InOrder;
+use crate::engine::scope::scope_of;
+use crate::engine::segment::{PartRequest, Request, Resolved, SegmentPart};
 use crate::engine::tasks::all;
 use crate::engine::{ConvertOptions, Duplicates, SchemaMode};
 use crate::error::{Error, ErrorKind, Result};
@@ -35,17 +39,14 @@ const WORTH_LOADING: usize = 1000;
 /// Documents that are read side by side: some 700 kB each.
 const READS: usize = 8;
 
-/// Milliseconds of a day.
-const DAY: i64 = 86_400_000;
-
-/// What segments settle in their turn.
-pub(crate) struct Settle {
+/// Decides which rows stay and what the schema is, segment by segment.
+pub(crate) struct Resolver {
     lock: Arc<Lock>,
     copies: CopyIndex,
     /// Committed units that hold fingerprints of a day.
     units_of_day: UnitsOfDay,
     /// What the committer has committed since the last segment.
-    committed: Arc<Committed>,
+    committed: Arc<CommittedUnits>,
     /// The last unit that it has.
     last_committed: Option<u64>,
     claims: Option<ClaimLogs>,
@@ -68,9 +69,9 @@ struct ClaimLogs {
 
 /// Units that were committed, on their way from the committer: what they hold is in the lake.
 #[derive(Debug, Default)]
-pub(crate) struct Committed(Mutex<Vec<(UnitId, BTreeMap<i32, DayCopies>)>>);
+pub(crate) struct CommittedUnits(Mutex<Vec<(UnitId, BTreeMap<i32, DayCopies>)>>);
 
-impl Committed {
+impl CommittedUnits {
     pub(crate) fn add(&self, unit: UnitId, days: BTreeMap<i32, DayCopies>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((unit, days));
     }
@@ -84,7 +85,7 @@ struct Asked {
     is_loaded: bool,
 }
 
-impl Settle {
+impl Resolver {
     /// Begins with what the lake has; with a plan, its other children write as well.
     pub(crate) fn new(
         lock: Lock,
@@ -119,23 +120,23 @@ impl Settle {
 
     /// Writes rows again that are gone, though their fingerprints are in the lake. Scopes are never loaded
     /// whole then: whether a row is there depends on more than its fingerprint.
-    pub(crate) fn restores(mut self, lost: Option<LostRows>) -> Self {
+    pub(crate) fn restore(mut self, lost: Option<LostRows>) -> Self {
         self.lost = lost;
         self
     }
 
     /// Returns where the committer says what it has committed.
-    pub(crate) fn committed(&self) -> Arc<Committed> {
+    pub(crate) fn committed(&self) -> Arc<CommittedUnits> {
         Arc::clone(&self.committed)
     }
 
     /// Decides which rows stay, and merges what was seen into the lock.
-    pub(crate) fn settle(
+    pub(crate) fn resolve(
         &mut self,
         parsed: Parsed,
         unit: &UnitId,
         segment: SegmentPart,
-    ) -> Result<Settled> {
+    ) -> Result<Resolved> {
         let keeps_copies = self.options.output.duplicates == Duplicates::Keep;
         let in_lake = self.look_up(&parsed)?;
         let (mut keep, mut copies) = self.keep_new(&parsed, &in_lake, unit.number, keeps_copies);
@@ -149,7 +150,7 @@ impl Settle {
         } else if self.options.output.nested && self.options.output.schema == SchemaMode::Evolve {
             self.merge(&parsed);
         }
-        Ok(Settled { parsed, keep, lock: Arc::clone(&self.lock), copies, news })
+        Ok(Resolved { parsed, keep, lock: Arc::clone(&self.lock), copies, news })
     }
 
     /// Says which rows are no copies of what is known, and gathers their fingerprints.
@@ -367,9 +368,41 @@ impl Settle {
     }
 }
 
-/// Days since 1970, and where.
-pub(crate) fn scope_of(row: &Row) -> Scope {
-    Scope { day: row.instant.div_euclid(DAY) as i32, place: row.place }
+/// Closes the queue however its reader ends: others wait for what is in it.
+struct Closing<'r>(&'r InOrder<Request>);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Resolves what is parsed, in its turn, and has the workers encode it; returns what it knows at the end.
+pub(crate) fn resolve_all(pool: Pool<'_, '_, '_>, mut resolver: Resolver) -> Resolver {
+    let run = pool.run;
+    let _closing = Closing(&run.turns);
+    let _guard = run.cancel.guard();
+    while let Some(request) = run.turns.take() {
+        match request {
+            Request::Part(part) => {
+                let PartRequest { unit, part, parsed, answer } = *part;
+                // Its worker tells of a failure.
+                let _ = answer.send(resolver.resolve(parsed, &unit, part));
+            }
+            Request::Segment(segment) => {
+                let (segment, parsed) = *segment;
+                match resolver.resolve(parsed, &segment.unit, segment.part) {
+                    Ok(resolved) => pool.encode(segment, resolved),
+                    Err(err) => {
+                        run.cancel.fail(err);
+                        break;
+                    }
+                }
+                run.budget.set_first(run.turns.advance());
+            }
+        }
+    }
+    resolver
 }
 
 async fn read_copies(storage: Storage, key: String) -> Result<(String, Bytes)> {

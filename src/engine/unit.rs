@@ -1,6 +1,5 @@
 //! A unit of objects: what is converted and committed together.
 
-use crate::engine::fetch::Fetched;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Intent, UnavailableObject, UnitBasis, UnitId, WorkPlan};
 use crate::source::Object;
@@ -61,29 +60,31 @@ impl Unit {
         Ok(())
     }
 
-    /// Settles with the other attempts at a unit of a plan which of its objects are left out: what the
+    /// Agrees with the other attempts at a unit of a plan which of its objects are left out: what the
     /// first attempt says is what all of them write.
     ///
     /// # Errors
     /// `Unavailable` when an object cannot be read that another attempt has read; `Denied`, `Io`.
-    pub(crate) async fn decide(
+    pub(crate) async fn agree(
         &mut self,
         plan: &WorkPlan,
         storage: &Storage,
         missing: Vec<UnavailableObject>,
-        fetched: &mut Vec<Fetched>,
     ) -> Result<()> {
         let lost: Vec<String> = missing.iter().map(|object| object.object.clone()).collect();
-        let decided = plan.leave_out(storage, &self.id, missing).await?;
-        let is_out = |key: &str| decided.iter().any(|object| object.object == key);
-        if let Some(key) = lost.iter().find(|key| !is_out(key)) {
+        self.unavailable = plan.leave_out(storage, &self.id, missing).await?;
+        if let Some(key) = lost.iter().find(|key| !self.is_left_out(key)) {
             let message = "an object that another attempt at its unit has read cannot be read; run \
                            the child again, or discard the plan with `trailmill plan discard`";
             return Err(Error::new(ErrorKind::Unavailable, message).at("object", key));
         }
-        fetched.retain(|fetched| !is_out(&fetched.object.key));
-        self.objects.retain(|object| !is_out(&object.key));
-        self.unavailable = decided;
+        let objects = std::mem::take(&mut self.objects);
+        self.objects = objects.into_iter().filter(|o| !self.is_left_out(&o.key)).collect();
         Ok(())
+    }
+
+    /// Returns whether an object is left out of a plan's unit.
+    pub(crate) fn is_left_out(&self, key: &str) -> bool {
+        self.unavailable.iter().any(|object| object.object == key)
     }
 }

@@ -120,7 +120,7 @@ impl Unreadable {
     /// As [`Unreadable::blocked`].
     pub(crate) fn is_broken(&self, object: &Object) -> Result<bool> {
         match self.1.refusal(&object.key) {
-            Some(err) => self.refused(object, err).map(|_| true),
+            Some(err) => self.leave_out(object, err).map(|_| true),
             None => Ok(false),
         }
     }
@@ -149,20 +149,20 @@ impl Unreadable {
         self.inner().read == 0
     }
 
-    /// Sets an object aside that the listing says cannot be read.
+    /// Leaves out an object that the listing says cannot be read.
     ///
     /// # Errors
     /// When nothing can be read, see [`Unreadable::all_refused`].
-    pub(crate) fn blocked(&self, object: &Object, reason: &str) -> Result<()> {
+    pub(crate) fn leave_out_blocked(&self, object: &Object, reason: &str) -> Result<()> {
         let is_refused = matches!(object.place, Place::File);
         let first = is_refused.then(|| (ErrorKind::Denied, reason.to_owned()));
         self.note(&object.key, &object.etag, object.size, reason, first)
     }
 
-    /// Sets folders aside that could not be listed.
+    /// Leaves out folders that could not be listed.
     ///
     /// # Errors
-    /// As [`Unreadable::blocked`].
+    /// As [`Unreadable::leave_out_blocked`].
     pub(crate) fn folders(&self, report: &ListingReport) -> Result<()> {
         for (folder, reason) in &report.folders_unreadable {
             self.inner().found.has_folders = true;
@@ -172,12 +172,12 @@ impl Unreadable {
         Ok(())
     }
 
-    /// Sets an object aside whose bytes could not be had, if that is a matter of this object.
+    /// Leaves out an object whose bytes could not be had, if that is a matter of this object.
     ///
     /// # Errors
     /// `err`, if it is not: a service that does not answer, a bucket that is not there. As
-    /// [`Unreadable::blocked`].
-    pub(crate) fn refused(&self, object: &Object, err: Error) -> Result<UnavailableObject> {
+    /// [`Unreadable::leave_out_blocked`].
+    pub(crate) fn leave_out(&self, object: &Object, err: Error) -> Result<UnavailableObject> {
         let is_changed = err.is_changed();
         if !is_changed && !matches!(err.kind(), ErrorKind::Denied | ErrorKind::Io) {
             return Err(err);
@@ -251,17 +251,17 @@ impl Unreadable {
         self.note(&object.object, &object.etag, object.bytes, &object.reason, None)
     }
 
-    /// Returns how many objects were set aside.
+    /// Returns how many objects were left out.
     pub(crate) fn count(&self) -> u64 {
         self.inner().count
     }
 
-    /// Returns what was set aside, by reason.
+    /// Returns what was left out, by reason.
     pub(crate) fn by_reason(&self) -> BTreeMap<String, u64> {
         self.inner().by_reason.clone()
     }
 
-    /// Adds what was set aside to a report.
+    /// Adds what was left out to a report.
     pub(crate) fn report(&self, report: &mut Report) {
         report.objects_unavailable += self.count();
         for (reason, count) in self.by_reason() {
@@ -366,7 +366,7 @@ mod tests {
     #[test]
     fn a_run_to_which_everything_new_is_refused_ends_and_what_was_refused_before_does_not_count() {
         let refuse = |unreadable: &Unreadable, count: u64| {
-            (0..count).find_map(|n| unreadable.refused(&object(&format!("k{n}")), denied()).err())
+            (0..count).find_map(|n| unreadable.leave_out(&object(&format!("k{n}")), denied()).err())
         };
         let all = Unreadable::default();
         assert_eq!(refuse(&all, 1000).unwrap().kind(), ErrorKind::Denied);
@@ -384,11 +384,11 @@ mod tests {
     fn what_is_well_again_or_no_longer_there_leaves_the_list() {
         let first = Unreadable::default();
         for key in ["a", "b", "c", "d"] {
-            first.refused(&object(key), denied()).unwrap();
+            first.leave_out(&object(key), denied()).unwrap();
         }
         let second = Unreadable::new(first.list(|_| true), false);
         second.is_well("a");
-        second.refused(&object("b"), denied()).unwrap();
+        second.leave_out(&object("b"), denied()).unwrap();
 
         let list = second.list(|key| key == "c");
 
@@ -400,7 +400,7 @@ mod tests {
     fn an_outage_is_no_matter_of_one_object() {
         let unreadable = Unreadable::default();
         let down = Error::new(ErrorKind::Unavailable, "S3 does not answer");
-        assert!(unreadable.refused(&object("a"), down).is_err());
+        assert!(unreadable.leave_out(&object("a"), down).is_err());
         assert_eq!(unreadable.count(), 0);
     }
 
@@ -409,7 +409,7 @@ mod tests {
         let unreadable = Unreadable::default();
         for key in ["s3://b/x", "s3://b/y"] {
             let said = format!("not allowed to s3:GetObject on {key}");
-            unreadable.refused(&object(key), Error::new(ErrorKind::Denied, said)).unwrap();
+            unreadable.leave_out(&object(key), Error::new(ErrorKind::Denied, said)).unwrap();
         }
         assert_eq!(
             unreadable.by_reason(),

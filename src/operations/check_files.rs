@@ -81,7 +81,7 @@ impl FileCheck {
     }
 
     /// Returns what the lake is to know of files that are gone.
-    pub(super) fn noted(&self) -> Vec<GoneFile> {
+    pub(super) fn to_note(&self) -> Vec<GoneFile> {
         self.gone.iter().chain(&self.restored).cloned().collect()
     }
 }
@@ -131,7 +131,7 @@ pub(super) async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Re
 ///
 /// # Errors
 /// `Busy` when another run has the lake or has committed; `Io`, `Denied` or `Unavailable` from the store.
-pub(super) async fn settle_files(
+pub(super) async fn repair_files(
     storage: &Storage,
     check: &FileCheck,
     accepts_loss: bool,
@@ -144,7 +144,7 @@ pub(super) async fn settle_files(
         dead.extend(free.into_iter().cloned());
     }
     remove_all(storage, dead).await?;
-    let mut noted = check.noted();
+    let mut noted = check.to_note();
     for gone in noted.iter_mut().filter(|gone| accepts_loss && gone.loss == Loss::Lost) {
         gone.loss = Loss::Accepted;
     }
@@ -187,11 +187,11 @@ mod tests {
         assert_eq!(check.orphaned, [orphan]);
         assert_eq!(check.missing, ["t/p=2/part-00000001-0123456789abcdef-0000-00.parquet"]);
         assert_eq!(check.foreign, ["t/p=1/x.csv"]);
-        settle_files(&storage, &check, false).await.unwrap();
+        repair_files(&storage, &check, false).await.unwrap();
         assert_eq!(storage.list("t").await.unwrap().len(), 3);
         let check = check_files(&storage, &[manifest.clone()]).await.unwrap();
         assert_eq!((check.missing.len(), check.rows_missing), (1, 1), "it is told every time");
-        settle_files(&storage, &check, true).await.unwrap();
+        repair_files(&storage, &check, true).await.unwrap();
         let check = check_files(&storage, &[manifest.clone()]).await.unwrap();
         assert!(check.missing.is_empty(), "it is accepted");
         assert_eq!(check.gone.len(), 1);
@@ -203,7 +203,7 @@ mod tests {
         for _ in 0..2 {
             let check = check_files(&storage, &[manifest.clone()]).await.unwrap();
             assert_eq!(check.doubled, ["t/p=2/part-00000001-0123456789abcdef-0000-00.parquet"]);
-            settle_files(&storage, &check, true).await.unwrap();
+            repair_files(&storage, &check, true).await.unwrap();
         }
     }
 }

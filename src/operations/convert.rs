@@ -1,14 +1,18 @@
 //! The main job: from listing to commit to catalog.
 
+use crate::catalog::Catalog;
 use crate::engine::commit::Target;
-use crate::engine::driver::{Run, Surroundings};
-use crate::engine::feed::{Feed, FeedOptions, LEDGER_SHARE, Resumed};
-use crate::engine::resolve::Settle;
+use crate::engine::driver::{Converted, convert_units};
+use crate::engine::feed::{Feed, FeedOptions, LEDGER_SHARE, Resumed, Seen};
+use crate::engine::lost_rows::LostRows;
+use crate::engine::resolve::Resolver;
+use crate::engine::run::{Run, RunInputs};
 use crate::engine::unreadable::{Broken, Unreadable};
 use crate::engine::{ConvertOptions, Progress, Report, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
-    CompleteListing, CopyKey, Intent, Known, LockName, Unavailable, UnitBasis, WorkPlan, read_lock,
+    CompleteListing, CopyKey, Intent, Known, LockName, Snapshot, Unavailable, UnitBasis, WorkPlan,
+    read_lock,
 };
 use crate::operations::look_back::{is_listed, note_listings, sources, today};
 use crate::operations::options_check::{check_lake, check_names, check_places};
@@ -22,7 +26,9 @@ use crate::operations::run_log::{loss_warning, warnings, write_run_log};
 use crate::operations::strict::refuse_quarantine;
 use crate::operations::sweep::{clean_up, sweep_given_up};
 use crate::operations::target::{check_known, check_target};
+use crate::schema::Lock;
 use crate::storage::{Lease, Storage};
+use crate::units::Day;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -34,7 +40,7 @@ use tokio::runtime::Handle;
 ///
 /// # Errors
 /// `Config` for sources or options that are wrong, `Busy` when another run holds the lake, `Io` and
-/// `Damaged` from the store, `BadInput` with `strict` when something would be set aside. What was
+/// `Damaged` from the store, `BadInput` with `strict` when something would be quarantined. What was
 /// committed before stays.
 pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool) -> Result<Report> {
     let started = Instant::now();
@@ -46,18 +52,12 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     let empty = handle.block_on(refuse_empty(options))?;
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
     let lease = handle.block_on(Lease::take(&storage))?;
+    let storage = lease.storage();
     let broken = Arc::new(Broken::default());
-    let mut earlier = Report::default();
-    let outcome = loop {
-        let count = broken.count();
-        let begun = (started, &broken, &mut earlier);
-        let outcome = convert_with(options, progress, stop, handle, lease.storage(), begun);
-        // What broke off is left out the next time, as it would be by the next run.
-        let is_over = outcome.is_ok() || broken.count() == count || stop.load(Ordering::Relaxed);
-        if is_over || options.strict || lease.storage().lost().is_some() {
-            break outcome;
-        }
-    };
+    let (today, broken) = (today(), &broken);
+    let conversion =
+        Conversion { options, progress, stop, handle, storage, started, today, broken };
+    let outcome = conversion.convert_readable();
     let mut outcome = handle.block_on(lease.conclude(outcome));
     if let Ok(report) = &mut outcome {
         report.warnings.splice(0..0, empty);
@@ -67,161 +67,273 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     outcome
 }
 
-fn convert_with(
-    options: &ConvertOptions,
-    progress: &Progress,
-    stop: &AtomicBool,
-    handle: &Handle,
-    storage: &Storage,
-    (started, broken, earlier): (Instant, &Arc<Broken>, &mut Report),
-) -> Result<Report> {
-    handle.block_on(WorkPlan::refuse_open(storage))?;
-    let today = today();
-    let (mut known, intents, lock, listed) = handle.block_on(async {
+/// One conversion: prepare, recover, feed, run, conclude.
+struct Conversion<'a> {
+    options: &'a ConvertOptions,
+    progress: &'a Progress,
+    stop: &'a AtomicBool,
+    handle: &'a Handle,
+    storage: &'a Storage,
+    started: Instant,
+    today: Day,
+    /// Objects whose reading broke off in this run.
+    broken: &'a Arc<Broken>,
+}
+
+/// The lake as a run finds it.
+struct Lake {
+    known: Known,
+    lock: Lock,
+    listed: Vec<CompleteListing>,
+    catalog: Option<Catalog>,
+    intents: Vec<Intent>,
+    /// What earlier runs could not read.
+    before: Unavailable,
+}
+
+/// What running the units has come to.
+struct Outcome<'a> {
+    converted: Converted<'a>,
+    seen: Seen,
+    unreadable: Arc<Unreadable>,
+    /// Whether the key of the lake's fingerprints was made again from its documents.
+    is_key_restored: bool,
+}
+
+impl<'a> Conversion<'a> {
+    /// Converts, and again without what broke off while it was read, as the next run would.
+    fn convert_readable(&self) -> Result<Report> {
+        let mut earlier = Report::default();
+        loop {
+            let count = self.broken.count();
+            let outcome = self.convert(&mut earlier);
+            let is_over = outcome.is_ok()
+                || self.broken.count() == count
+                || self.stop.load(Ordering::Relaxed)
+                || self.storage.lost().is_some();
+            if is_over || self.options.strict {
+                return outcome;
+            }
+        }
+    }
+
+    /// Converts once; `earlier` is what attempts before have committed, and takes this one's where it fails.
+    fn convert(&self, earlier: &mut Report) -> Result<Report> {
+        let Self { options, handle, storage, .. } = *self;
+        let mut lake = handle.block_on(self.prepare())?;
+        let (recovery, restore) = handle.block_on(self.recover(&mut lake))?;
+        lake.before = handle.block_on(Unavailable::read(storage))?;
+        let is_new_lake = lake.known.snapshot.last().is_none();
+        let unreadable = Unreadable::new(lake.before.clone(), is_new_lake).with_broken(self.broken);
+        let unreadable = Arc::new(unreadable);
+        let Recovery { resumed, abandoned, finished, .. } = recovery;
+        let mut feed = self.feed(&lake, resumed, &unreadable)?;
+        handle.block_on(clean_up(storage, &abandoned, &finished, &options.output.table))?;
+        if let Some(restore) = &restore {
+            lake.known.snapshot.replace_gone(&handle.block_on(restore.remove_rest(storage))?);
+        }
+        let known = std::mem::take(&mut lake.known);
+        let lost = restore.as_ref().map(|restore| restore.lost.clone());
+        let outcome = self.run(known, &lake.lock, lost, &mut feed, unreadable)?;
+        self.conclude(&lake, restore, outcome, earlier)
+    }
+
+    /// Reads the lake, and refuses what is wrong before the first write; then removes what killed runs
+    /// left.
+    async fn prepare(&self) -> Result<Lake> {
+        let Self { options, storage, .. } = *self;
+        WorkPlan::refuse_open(storage).await?;
         let known = Known::read(storage).await?;
         check_known(storage, &known).await?;
         let intents = Intent::read_all(storage).await?;
         let lock = read_lock(storage, &known.snapshot).await?;
-        Ok::<_, Error>((known, intents, lock, CompleteListing::read_all(storage).await?))
-    })?;
-    check_lake(options, &known.snapshot)?;
-    // What is wrong with it is said before the first write.
-    let catalog = open_catalog(storage, &known.snapshot, &options.catalog, &options.s3);
-    let catalog = handle.block_on(catalog)?;
-    if let Some(catalog) = &catalog {
-        let (lake, keys) = (&known.snapshot, &options.output.partition_by);
+        let listed = CompleteListing::read_all(storage).await?;
+        check_lake(options, &known.snapshot)?;
         let names = &options.catalog;
-        handle.block_on(refuse_others_tables(catalog, storage, lake, &lock, names, keys))?;
+        let catalog = open_catalog(storage, &known.snapshot, names, &options.s3).await?;
+        if let Some(catalog) = &catalog {
+            let (lake, keys) = (&known.snapshot, &options.output.partition_by);
+            refuse_others_tables(catalog, storage, lake, &lock, names, keys).await?;
+        }
+        WorkPlan::remove_all_work(storage).await?;
+        storage.clear_half_written()?;
+        sweep_given_up(storage, &known, &intents, &options.output.table).await?;
+        Ok(Lake { known, lock, listed, catalog, intents, before: Unavailable::default() })
     }
-    handle.block_on(WorkPlan::remove_all_work(storage))?;
-    storage.clear_half_written()?;
-    let table = &options.output.table;
-    handle.block_on(sweep_given_up(storage, &known, &intents, table))?;
-    let (recovery, restore) = handle.block_on(async {
-        let mut recovery = recover(options, storage, &known, intents, broken).await?;
+
+    /// Sorts what earlier runs began, and with `--restore` what is gone.
+    async fn recover(&self, lake: &mut Lake) -> Result<(Recovery, Option<Restore>)> {
+        let Self { options, storage, .. } = *self;
+        let (known, intents) = (&mut lake.known, std::mem::take(&mut lake.intents));
+        let mut recovery = recover(options, storage, known, intents, self.broken).await?;
         // What a unit is made of depends on what is lost by now.
         recovery.needs_barrier |= options.output.restores && !recovery.resumed.units.is_empty();
-        end_unfinished(storage, &mut known, &mut recovery).await?;
+        end_unfinished(storage, known, &mut recovery).await?;
         let restore = match options.output.restores {
             true => Some(Restore::begin(options, storage, &known.snapshot, &mut recovery).await?),
             false => None,
         };
-        Ok::<_, Error>((recovery, restore))
-    })?;
-    let before = handle.block_on(Unavailable::read(storage))?;
-    let is_new_lake = known.snapshot.last().is_none();
-    let unreadable = Unreadable::new(before.clone(), is_new_lake).with_broken(broken);
-    let unreadable = Arc::new(unreadable);
-    let open = |resumed: Resumed, only, unreadable| {
-        let (sources, lake) = (sources(options, &listed, &before), Some((storage, &known)));
-        let plan = None;
-        let feed = FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable };
-        handle.block_on(Feed::open(feed))
-    };
-    let Recovery { resumed, abandoned, finished, .. } = recovery;
-    let mut feed = match options.strict {
-        false => open(resumed, None, Arc::clone(&unreadable))?,
-        true => {
-            let looking = Arc::new(Unreadable::new(before.clone(), is_new_lake));
-            let mut feed = open(resumed.clone(), None, Arc::clone(&looking))?;
-            let looked_at = refuse_quarantine(options, &mut feed, &looking, handle)?;
-            open(resumed, Some(looked_at), Arc::clone(&unreadable))?
-        }
-    };
-    handle.block_on(clean_up(storage, &abandoned, &finished, table))?;
-    if let Some(restore) = &restore {
-        known.snapshot.replace_gone(&handle.block_on(restore.remove_rest(storage))?);
+        Ok((recovery, restore))
     }
-    let ledger = known.ledger_bytes().min(options.memory.0 / LEDGER_SHARE);
-    let units_of_day = known.snapshot.units_of_day().clone();
-    let made = handle.block_on(CopyKey::read_or_make(storage, &units_of_day))?;
-    let (key, is_key_restored) = made;
-    let settle = Settle::new(lock, units_of_day, None, options, storage, handle, &key)
-        .restores(restore.as_ref().map(|restore| restore.lost.clone()));
-    let committed = settle.committed();
-    let surroundings = Surroundings {
-        options,
-        storage,
-        handle,
-        progress,
-        stop,
-        key: &key,
-        unreadable: &unreadable,
-        plan: None,
-    };
-    let database = options.catalog.database_of(&known.snapshot);
-    let basis = UnitBasis::after_barrier(options.output.clone(), known.snapshot.barrier());
-    let run = Run::new(surroundings, settle, basis, database, ledger);
-    let last = known.snapshot.last();
-    let lock = last.map_or(LockName::default(), |last| last.schema.clone());
-    let target = Target::Lake { known: Box::new(known), lock, committed };
-    let (mut report, target) = run.convert_units(&mut feed, target)?;
-    let ended = run.end();
-    let is_all = ended.as_ref().is_ok_and(|(is_through, _)| *is_through);
-    let unavailable = unreadable.list(|key| is_all && is_listed(options, key));
-    if unavailable != before {
-        let written = handle.block_on(unavailable.write(storage));
-        if is_all {
-            written?;
+
+    /// Begins to list; with `--strict`, looks at everything first.
+    fn feed(&self, lake: &Lake, resumed: Resumed, unreadable: &Arc<Unreadable>) -> Result<Feed> {
+        let Self { options, handle, storage, today, .. } = *self;
+        let open = |resumed, only, unreadable: &Arc<Unreadable>| {
+            handle.block_on(Feed::open(FeedOptions {
+                options,
+                sources: sources(options, &lake.listed, &lake.before),
+                today,
+                lake: Some((storage, &lake.known)),
+                resumed,
+                only,
+                plan: None,
+                unreadable: Arc::clone(unreadable),
+            }))
+        };
+        if !options.strict {
+            return open(resumed, None, unreadable);
         }
+        let is_new_lake = lake.known.snapshot.last().is_none();
+        let looking = Arc::new(Unreadable::new(lake.before.clone(), is_new_lake));
+        let mut feed = open(resumed.clone(), None, &looking)?;
+        let looked_at = refuse_quarantine(options, &mut feed, &looking, handle)?;
+        open(resumed, Some(looked_at), unreadable)
     }
-    report.add_earlier(std::mem::take(earlier));
-    let (is_through, settle) = match ended {
-        Ok(ended) => ended,
-        Err(err) => {
-            *earlier = report;
-            return Err(after_commit(err));
-        }
-    };
-    unreadable.report(&mut report);
-    let seen = feed.seen();
-    let Target::Lake { mut known, .. } = target else {
-        return Err(Error::new(ErrorKind::Bug, "the target of a conversion is not a lake"));
-    };
-    if is_through && report.units == 0 && unreadable.count() == 0 {
-        refuse_nothing(&known, &seen.report)?;
+
+    /// Converts the units of a feed and commits them.
+    fn run(
+        &self,
+        known: Known,
+        lock: &Lock,
+        lost: Option<LostRows>,
+        feed: &mut Feed,
+        unreadable: Arc<Unreadable>,
+    ) -> Result<Outcome<'a>> {
+        let Self { options, progress, stop, handle, storage, .. } = *self;
+        let reserved = known.ledger_bytes().min(options.memory.0 / LEDGER_SHARE);
+        let units_of_day = known.snapshot.units_of_day().clone();
+        let (key, is_key_restored) =
+            handle.block_on(CopyKey::read_or_make(storage, &units_of_day))?;
+        let resolver =
+            Resolver::new(lock.clone(), units_of_day, None, options, storage, handle, &key)
+                .restore(lost);
+        let run = Run::new(RunInputs {
+            options,
+            storage,
+            handle,
+            progress,
+            stop,
+            key: &key,
+            unreadable: &unreadable,
+            plan: None,
+            basis: UnitBasis::after_barrier(options.output.clone(), known.snapshot.barrier()),
+            database: options.catalog.database_of(&known.snapshot),
+            reserved,
+        });
+        let last = known.snapshot.last();
+        let lock = last.map_or(LockName::default(), |last| last.schema.clone());
+        let committed = resolver.committed();
+        let target = Target::Lake { known: Box::new(known), lock, committed };
+        let converted = convert_units(&run, resolver, feed, target)?;
+        Ok(Outcome { converted, seen: feed.seen(), unreadable, is_key_restored })
     }
-    if is_through {
-        handle.block_on(async {
-            if known.has_recent() {
-                known.write_checkpoint(storage).await?;
-                known.sweep(storage).await?;
+
+    /// Notes what was read and what was not, brings the catalog in line, and reports.
+    fn conclude(
+        &self,
+        lake: &Lake,
+        restore: Option<Restore>,
+        outcome: Outcome<'_>,
+        earlier: &mut Report,
+    ) -> Result<Report> {
+        let Self { options, handle, storage, .. } = *self;
+        let Outcome { converted, seen, unreadable, is_key_restored } = outcome;
+        let Converted { mut report, target, ending } = converted;
+        let is_through = ending.as_ref().is_ok_and(|ending| ending.is_through);
+        self.note_unavailable(&unreadable, &lake.before, is_through)?;
+        report.add_earlier(std::mem::take(earlier));
+        match ending {
+            Ok(ending) => report.new_fields = ending.new_fields,
+            Err(err) => {
+                *earlier = report;
+                return Err(after_commit(err));
             }
-            if options.narrow.is_everything() {
-                let objects = seen.report.objects_listed;
-                note_listings(&options.sources, storage, &listed, today, objects).await?;
+        }
+        unreadable.report(&mut report);
+        let Target::Lake { mut known, .. } = target else {
+            return Err(Error::new(ErrorKind::Bug, "the lake was no lake"));
+        };
+        if is_through {
+            if report.units == 0 && unreadable.count() == 0 {
+                refuse_nothing(&known, &seen.report)?;
             }
-            Ok::<_, Error>(())
-        })?;
+            handle.block_on(self.note_complete(&mut known, lake, &seen))?;
+            if let Some(restore) = restore {
+                let (gone, restored) =
+                    handle.block_on(restore.end(storage)).map_err(after_commit)?;
+                known.snapshot.replace_gone(&gone);
+                report.restored = Some(restored);
+            }
+        }
+        let snapshot = &known.snapshot;
+        let lock = handle.block_on(read_lock(storage, snapshot))?;
+        if let Some(catalog) = &lake.catalog {
+            let refresh = refresh_catalog(catalog, storage, snapshot, &lock, &options.catalog);
+            report.add_catalog(handle.block_on(refresh).map_err(after_commit)?);
+        }
+        report.warnings = self.warnings(snapshot);
+        note_unrecognized(&mut report, snapshot.tables().len() > 0);
+        if is_key_restored {
+            let restored =
+                "the key of the lake's fingerprints was missing or damaged and has been restored";
+            report.warnings.push(restored.to_owned());
+        }
+        report.objects_ignored += seen.report.objects_ignored;
+        report.objects_known = seen.known;
+        report.listing = seen.report;
+        report.schema_version = lock.version;
+        report.interrupted = self.stop.load(Ordering::Relaxed) && !is_through;
+        report.seconds = self.started.elapsed().as_secs_f64();
+        if report.units > 0 {
+            handle.block_on(write_run_log(storage, &report, snapshot))?;
+        }
+        Ok(report)
     }
-    if let Some(restore) = restore.filter(|_| is_through) {
-        let (gone, restored) = handle.block_on(restore.end(storage)).map_err(after_commit)?;
-        known.snapshot.replace_gone(&gone);
-        report.restored = Some(restored);
+
+    /// Writes the list of what could not be read, also after a failure.
+    fn note_unavailable(
+        &self,
+        unreadable: &Unreadable,
+        before: &Unavailable,
+        is_all: bool,
+    ) -> Result<()> {
+        let unavailable = unreadable.list(|key| is_all && is_listed(self.options, key));
+        if unavailable == *before {
+            return Ok(());
+        }
+        let written = self.handle.block_on(unavailable.write(self.storage));
+        if is_all { written } else { Ok(()) }
     }
-    let lake = &known.snapshot;
-    let lock = handle.block_on(read_lock(storage, lake))?;
-    if let Some(catalog) = &catalog {
-        let refresh = refresh_catalog(catalog, storage, lake, &lock, &options.catalog);
-        report.add_catalog(handle.block_on(refresh).map_err(after_commit)?);
+
+    /// Notes that everything that was listed is in the lake.
+    async fn note_complete(&self, known: &mut Known, lake: &Lake, seen: &Seen) -> Result<()> {
+        let Self { options, storage, today, .. } = *self;
+        if known.has_recent() {
+            known.write_checkpoint(storage).await?;
+            known.sweep(storage).await?;
+        }
+        if options.narrow.is_everything() {
+            let objects = seen.report.objects_listed;
+            note_listings(&options.sources, storage, &lake.listed, today, objects).await?;
+        }
+        Ok(())
     }
-    report.warnings = handle.block_on(warnings(storage));
-    report.warnings.extend(loss_warning(lake).filter(|_| !options.output.restores));
-    note_unrecognized(&mut report, lake.tables().len() > 0);
-    if is_key_restored {
-        let restored = "the key of the lake's fingerprints was missing or damaged and has been \
-                        restored";
-        report.warnings.push(restored.to_owned());
+
+    /// What a person should know about the lake.
+    fn warnings(&self, lake: &Snapshot) -> Vec<String> {
+        let mut all = self.handle.block_on(warnings(self.storage));
+        all.extend(loss_warning(lake).filter(|_| !self.options.output.restores));
+        all
     }
-    report.objects_ignored += seen.report.objects_ignored;
-    report.objects_known = seen.known;
-    report.listing = seen.report;
-    report.schema_version = lock.version;
-    report.new_fields = settle.new_fields;
-    report.interrupted = stop.load(Ordering::Relaxed) && !is_through;
-    report.seconds = started.elapsed().as_secs_f64();
-    if report.units > 0 {
-        handle.block_on(write_run_log(storage, &report, lake))?;
-    }
-    Ok(report)
 }

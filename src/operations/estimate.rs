@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// What a conversion would read and make.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct PlanReport {
+pub struct Estimate {
     /// Objects to read.
     pub objects: u64,
     /// Objects passed over by their key.
@@ -45,7 +45,7 @@ pub struct PlanReport {
 ///
 /// # Errors
 /// As for a conversion's listing and ledger.
-pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
+pub fn estimate(options: &ConvertOptions) -> Result<Estimate> {
     let runtime = runtime()?;
     runtime.block_on(refuse_empty(options))?;
     let unreadable = Arc::new(Unreadable::default());
@@ -67,7 +67,7 @@ pub fn plan(options: &ConvertOptions) -> Result<PlanReport> {
         let feed = FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable };
         Ok::<_, Error>((Feed::open(feed).await?, known))
     })?;
-    let mut report = PlanReport::default();
+    let mut report = Estimate::default();
     while let Some(unit) = feed.next(runtime.handle())? {
         report.units += 1;
         report.units_resumed += u64::from(unit.is_resumed);
@@ -99,7 +99,7 @@ pub(super) async fn new_feed(
     Feed::open(FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable }).await
 }
 
-impl PlanReport {
+impl Estimate {
     fn add(&mut self, object: &Object) {
         self.objects += 1;
         self.bytes += object.size;

@@ -2,7 +2,7 @@
 //!
 //! A unit's manifest waits in the plan until every unit is done; then manifests are put in the order of
 //! their numbers, some side by side. Being killed in between leaves the plan open: the next attempt puts
-//! what lacks, and goes on. What follows (the schema of the next plan, checkpoint, catalog, report) can
+//! the missing manifests and goes on. What follows (the schema of the next plan, checkpoint, catalog, report) can
 //! be repeated at any time. The plan's own end comes last.
 
 use crate::catalog::Catalog;
@@ -132,8 +132,8 @@ impl Finish<'_> {
         let (known, mut done, lock) = self.commit().await.map_err(after_commit)?;
         let grown = self.grow(lock, &known, &mut done.report).await;
         let (lock, name) = grown.map_err(after_commit)?;
-        let settled = self.settle(known, catalog, &names, &lock, &name, done.report).await;
-        settled.map(Finished::Done).map_err(after_commit)
+        let finalized = self.finalize(known, catalog, &names, &lock, &name, done.report).await;
+        finalized.map(Finished::Done).map_err(after_commit)
     }
 
     /// Says which units are not done.
@@ -282,7 +282,7 @@ impl Finish<'_> {
     }
 
     /// Everything after the commit, which can be repeated.
-    async fn settle(
+    async fn finalize(
         &self,
         mut known: Known,
         catalog: Option<Catalog>,

@@ -12,11 +12,12 @@ use crate::operations::preflight::refuse_empty;
 use crate::rows::{
     Fingerprints, Host, Parsed, SegmentObject, SegmentParser, Values, Visiting, parse_segment,
 };
-use crate::schema::Lock;
+use crate::schema::{Family, Lock, Observed};
 use crate::source::{Member, Object, members};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::runtime::Handle;
+
 /// Reads all objects on this thread, unit by unit and member by member, and writes nothing.
 pub(super) fn parse_all(
     options: &ConvertOptions,
@@ -72,7 +73,7 @@ pub fn infer(options: &ConvertOptions, from_seed: bool) -> Result<Lock> {
     handle.block_on(refuse_empty(options))?;
     let unreadable = Arc::new(Unreadable::default());
     let mut feed = handle.block_on(new_feed(options, &unreadable))?;
-    let mut seen: BTreeMap<_, crate::schema::Observed> = BTreeMap::new();
+    let mut seen = BTreeMap::new();
     parse_all(
         options,
         &mut feed,
@@ -81,14 +82,7 @@ pub fn infer(options: &ConvertOptions, from_seed: bool) -> Result<Lock> {
         handle,
         |_| {},
         |parsed| {
-            for table in &parsed.tables {
-                for (spec, values) in table.specs.iter().zip(&table.values) {
-                    if let Values::Nested(tree) = values {
-                        let observed = tree.observed(&parsed.texts);
-                        seen.entry((table.family, spec.name)).or_default().join(observed);
-                    }
-                }
-            }
+            observe(parsed, &mut seen);
             Ok(())
         },
     )?;
@@ -96,4 +90,16 @@ pub fn infer(options: &ConvertOptions, from_seed: bool) -> Result<Lock> {
         lock.merge(family, name, &observed);
     }
     Ok(lock)
+}
+
+/// Joins what the free-form values of parsed rows look like to what was seen before.
+pub(super) fn observe(parsed: &Parsed, seen: &mut BTreeMap<(Family, &'static str), Observed>) {
+    for table in &parsed.tables {
+        for (spec, values) in table.specs.iter().zip(&table.values) {
+            if let Values::Nested(tree) = values {
+                let observed = tree.observed(&parsed.texts);
+                seen.entry((table.family, spec.name)).or_default().join(observed);
+            }
+        }
+    }
 }

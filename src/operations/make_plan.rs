@@ -11,6 +11,7 @@ use crate::lake::{
     CompleteListing, CopyKey, Intent, Known, PlanTotals, PlannedObject, PlannedUnit, Unavailable,
     WorkPlan, read_lock, write_lock,
 };
+use crate::operations::infer::observe;
 use crate::operations::look_back::{is_listed, sources, today};
 use crate::operations::options_check::{check_lake, check_names, check_places};
 use crate::operations::preflight::{refuse_empty, refuse_nothing};
@@ -20,11 +21,12 @@ use crate::operations::stratified_sample::Sample;
 use crate::operations::sweep::{salt, sweep_given_up};
 use crate::operations::target::{check_known, check_target};
 use crate::rows::{
-    Fingerprints, Host, Parsed, SegmentObject, SegmentParser, Values, Visiting, parse_segment,
+    Fingerprints, Host, Parsed, SegmentObject, SegmentParser, Visiting, parse_segment,
 };
 use crate::schema::{Family, Lock, Observed};
 use crate::source::{ListingReport, Member, Object, members};
 use crate::storage::{Lease, Storage};
+use crate::units::Day;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -38,7 +40,7 @@ const REQUEST_WEIGHT: u64 = 64 << 10;
 const AUTO_WEIGHT: u64 = 240 * 2 * DEFAULT_SPEED as u64 * 1_000_000;
 
 /// The largest array of AWS Batch (docs/aws-facts.md A28).
-const MAX_SHARDS: u64 = 10_000;
+const MAX_CHILDREN: u64 = 10_000;
 
 /// Objects, or bytes of their keys, that one part of a plan holds at most.
 const PART_OBJECTS: usize = 50_000;
@@ -48,10 +50,10 @@ const SAMPLED_TOGETHER: usize = 32;
 
 /// Children that a plan is cut for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shards {
+pub enum Children {
     /// As many as the work asks for.
     Auto,
-    /// So many.
+    /// A fixed number of children.
     Count(u32),
 }
 
@@ -77,7 +79,11 @@ pub enum Planned {
 ///
 /// # Errors
 /// As for a conversion; `Busy` when another run holds the lake.
-pub fn make_plan(options: &ConvertOptions, shards: Shards, most_sampled: usize) -> Result<Planned> {
+pub fn make_plan(
+    options: &ConvertOptions,
+    children: Children,
+    most_sampled: usize,
+) -> Result<Planned> {
     check_places(options)?;
     check_names(options)?;
     if options.strict {
@@ -91,76 +97,111 @@ pub fn make_plan(options: &ConvertOptions, shards: Shards, most_sampled: usize) 
     handle.block_on(refuse_empty(options))?;
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
     let lease = handle.block_on(Lease::take(&storage))?;
-    let made = make(options, shards, most_sampled, handle, lease.storage());
+    let storage = lease.storage();
+    let making = Making { options, children, most_sampled, handle, storage, today: today() };
+    let made = making.make();
     let made = handle.block_on(lease.conclude(made));
     runtime.shutdown_background();
     made
 }
 
-fn make(
-    options: &ConvertOptions,
-    shards: Shards,
+/// The making of one plan.
+struct Making<'a> {
+    options: &'a ConvertOptions,
+    children: Children,
     most_sampled: usize,
-    handle: &Handle,
-    storage: &Storage,
-) -> Result<Planned> {
-    let address = |plan: &WorkPlan| storage.address() + &plan.key();
-    if let Some(plan) = handle.block_on(WorkPlan::find_open(storage))? {
-        let address = address(&plan);
-        return Ok(Planned::Open(Box::new(plan), address));
-    }
-    let (known, before, listed) = handle.block_on(prepare(options, storage))?;
-    let database = options.catalog.database_of(&known.snapshot);
-    let (first_number, settings) = (known.snapshot.next_number(), options.output.clone());
-    let mut plan = WorkPlan::begin(first_number, salt(), settings, database);
-    let today = today();
-    let before_list = handle.block_on(Unavailable::read(storage))?;
-    let is_new_lake = known.snapshot.last().is_none();
-    let unreadable = Arc::new(Unreadable::new(before_list.clone(), is_new_lake));
-    let mut feed = handle.block_on(Feed::open(FeedOptions {
-        options,
-        sources: sources(options, &listed, &before_list),
-        today,
-        lake: Some((storage, &known)),
-        resumed: Resumed { next_number: plan.first_number, ..Resumed::default() },
-        only: None,
-        plan: Some(&plan.id.clone()),
-        unreadable: Arc::clone(&unreadable),
-    }))?;
-    let is_inferred = options.output.nested && options.output.schema == SchemaMode::Evolve;
-    let sample = Sample::new(if is_inferred { most_sampled } else { 0 });
-    let sample = write_parts(&mut plan, sample, &mut feed, storage, handle)?;
-    let Seen { report: listing, known: objects_known, .. } = feed.seen();
-    let unavailable = unreadable.list(|key| is_listed(options, key));
-    handle.block_on(unavailable.write(storage))?;
-    unreadable.end()?;
-    plan.unavailable = unreadable.by_reason();
-    if plan.totals.units == 0 {
-        if plan.unavailable.is_empty() {
-            refuse_nothing(&known, &listing)?;
+    handle: &'a Handle,
+    storage: &'a Storage,
+    today: Day,
+}
+
+/// What the listing has come to.
+struct Listed {
+    seen: Seen,
+    /// Objects that the schema is inferred from.
+    sample: Sample,
+    unreadable: Arc<Unreadable>,
+}
+
+impl Making<'_> {
+    fn make(&self) -> Result<Planned> {
+        let Self { options, handle, storage, .. } = *self;
+        if let Some(plan) = handle.block_on(WorkPlan::find_open(storage))? {
+            let address = storage.address() + &plan.key();
+            return Ok(Planned::Open(Box::new(plan), address));
         }
-        let unavailable = plan.unavailable;
-        return Ok(Planned::Nothing { known: objects_known, listing, unavailable });
+        let (known, lock, complete) = handle.block_on(prepare(options, storage))?;
+        let database = options.catalog.database_of(&known.snapshot);
+        let (first_number, settings) = (known.snapshot.next_number(), options.output.clone());
+        let mut plan = WorkPlan::begin(first_number, salt(), settings, database);
+        let listed = self.list(&mut plan, &known, &complete)?;
+        let Listed { seen: Seen { report: listing, known: objects_known, .. }, .. } = listed;
+        plan.unavailable = listed.unreadable.by_reason();
+        if plan.totals.units == 0 {
+            if plan.unavailable.is_empty() {
+                refuse_nothing(&known, &listing)?;
+            }
+            let unavailable = plan.unavailable;
+            return Ok(Planned::Nothing { known: objects_known, listing, unavailable });
+        }
+        plan.listing = listing;
+        plan.objects_known = objects_known;
+        self.open(plan, &lock, listed.sample)
     }
-    let mut lock = before.clone();
-    plan.new_fields = infer(&mut lock, sample.into_objects(), options, handle)?;
-    lock.version += u32::from(lock.is_more_than(&before));
-    plan.shards = match shards {
-        Shards::Count(count) => count,
-        Shards::Auto => plan.totals.weight.div_ceil(AUTO_WEIGHT).clamp(1, MAX_SHARDS) as u32,
-    };
-    plan.made = jiff::Timestamp::now().to_string();
-    plan.sources = options.sources.iter().map(ToString::to_string).collect();
-    plan.listed = options.narrow.is_everything().then(|| today.to_string());
-    plan.listing = listing;
-    plan.objects_known = objects_known;
-    handle.block_on(async {
-        plan.schema = write_lock(storage, &lock).await?;
-        storage.sync()?;
-        plan.open(storage).await
-    })?;
-    let address = address(&plan);
-    Ok(Planned::New(Box::new(plan), address))
+
+    /// Lists what is new, and writes it as units of the plan.
+    fn list(
+        &self,
+        plan: &mut WorkPlan,
+        known: &Known,
+        complete: &[CompleteListing],
+    ) -> Result<Listed> {
+        let Self { options, handle, storage, .. } = *self;
+        let before = handle.block_on(Unavailable::read(storage))?;
+        let is_new_lake = known.snapshot.last().is_none();
+        let unreadable = Arc::new(Unreadable::new(before.clone(), is_new_lake));
+        let mut feed = handle.block_on(Feed::open(FeedOptions {
+            options,
+            sources: sources(options, complete, &before),
+            today: self.today,
+            lake: Some((storage, known)),
+            resumed: Resumed { next_number: plan.first_number, ..Resumed::default() },
+            only: None,
+            plan: Some(&plan.id.clone()),
+            unreadable: Arc::clone(&unreadable),
+        }))?;
+        let is_inferred = options.output.nested && options.output.schema == SchemaMode::Evolve;
+        let sample = Sample::new(if is_inferred { self.most_sampled } else { 0 });
+        let sample = write_parts(plan, sample, &mut feed, storage, handle)?;
+        let unavailable = unreadable.list(|key| is_listed(options, key));
+        handle.block_on(unavailable.write(storage))?;
+        unreadable.end()?;
+        Ok(Listed { seen: feed.seen(), sample, unreadable })
+    }
+
+    /// Gives the plan its schema and its children, and opens it.
+    fn open(&self, mut plan: WorkPlan, before: &Lock, sample: Sample) -> Result<Planned> {
+        let Self { options, handle, storage, .. } = *self;
+        let mut lock = before.clone();
+        plan.new_fields = infer(&mut lock, sample.into_objects(), options, handle)?;
+        lock.version += u32::from(lock.is_more_than(before));
+        plan.shards = match self.children {
+            Children::Count(count) => count,
+            Children::Auto => {
+                plan.totals.weight.div_ceil(AUTO_WEIGHT).clamp(1, MAX_CHILDREN) as u32
+            }
+        };
+        plan.made = jiff::Timestamp::now().to_string();
+        plan.sources = options.sources.iter().map(ToString::to_string).collect();
+        plan.listed = options.narrow.is_everything().then(|| self.today.to_string());
+        handle.block_on(async {
+            plan.schema = write_lock(storage, &lock).await?;
+            storage.sync()?;
+            plan.open(storage).await
+        })?;
+        let address = storage.address() + &plan.key();
+        Ok(Planned::New(Box::new(plan), address))
+    }
 }
 
 /// Tidies up after runs that were killed, and makes a checkpoint of all that is known: children read
@@ -258,26 +299,33 @@ fn infer(
     let mut parsed = Parsed::default();
     let mut seen: BTreeMap<(Family, &'static str), Observed> = BTreeMap::new();
     let mut visit = |parsed: &Parsed| -> Result<()> {
-        for table in &parsed.tables {
-            for (spec, values) in table.specs.iter().zip(&table.values) {
-                if let Values::Nested(tree) = values {
-                    let observed = tree.observed(&parsed.texts);
-                    seen.entry((table.family, spec.name)).or_default().join(observed);
-                }
-            }
-        }
+        observe(parsed, &mut seen);
         Ok(())
     };
     let mut visiting = Visiting(&mut visit);
-    let mut parse = |objects: Vec<SegmentObject>| -> Result<()> {
+    read_sample(objects, options, handle, &mut |objects| {
         parse_segment(objects, &mut worker, &rows, &mut parsed, &mut visiting)?;
         visiting.take_part(&mut parsed)
-    };
+    })?;
+    let mut added = Vec::new();
+    for ((family, column), observed) in seen {
+        added.extend(lock.merge(family, column, &observed));
+    }
+    Ok(added)
+}
+
+/// Reads the objects of a sample, some together, and archives member by member.
+fn read_sample(
+    objects: Vec<Object>,
+    options: &ConvertOptions,
+    handle: &Handle,
+    parse: &mut dyn FnMut(Vec<SegmentObject>) -> Result<()>,
+) -> Result<()> {
     let (archives, objects): (Vec<_>, Vec<_>) =
         objects.into_iter().partition(|object| object.archive.is_some());
     let unreadable = Arc::new(Unreadable::new(Unavailable::default(), true));
     for objects in objects.chunks(SAMPLED_TOGETHER) {
-        // What cannot be read is set aside when it is converted.
+        // What cannot be read is left out when it is converted.
         let (fetched, _) = handle.block_on(fetch_all(objects.to_vec(), &unreadable))?;
         parse(fetched.into_iter().map(|fetched| fetched.object).collect())?;
     }
@@ -292,14 +340,10 @@ fn infer(
         });
         match streamed {
             Ok(_) => {}
-            // It will be set aside when it is converted.
+            // It will be quarantined when it is converted.
             Err(err) if matches!(err.kind(), ErrorKind::BadInput | ErrorKind::OverLimit) => {}
             Err(err) => return Err(err.at("archive", &archive.key)),
         }
     }
-    let mut added = Vec::new();
-    for ((family, column), observed) in seen {
-        added.extend(lock.merge(family, column, &observed));
-    }
-    Ok(added)
+    Ok(())
 }

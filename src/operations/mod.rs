@@ -31,15 +31,14 @@ pub use array_cost::{ArrayCost, Prices};
 pub use check_files::FileCheck;
 pub use convert::convert;
 pub use discard_plan::{DiscardOptions, discard_plan};
-pub use estimate::{PlanReport, plan};
+pub use estimate::{Estimate, estimate};
 pub use finish_plan::{FinishOptions, Finished, Missing, finish_plan};
 pub use infer::infer;
 pub use lake_catalog::{LakeCatalog, RegisteredTable};
 pub use list_quarantine::list_quarantine;
-pub use make_plan::{Planned, Shards, make_plan};
+pub use make_plan::{Children, Planned, make_plan};
 pub use open_lake::{open_lake, read_lake_lock};
 pub use open_plan::{find_plan, lake_of_plan};
-
 pub use repair::{RepairReport, RepairedUnit, repair};
-pub use run_child::{Shard, ShardOptions, convert_plan};
+pub use run_child::{ArrayChild, ChildOptions, convert_plan};
 pub use sync::{Differences, SyncOptions, sync};

@@ -28,7 +28,8 @@ pub fn lake_of_plan(address: &Location) -> Location {
 /// Opens the lake of a plan, and reads the plan; none where the lake has no open one.
 ///
 /// # Errors
-/// `Config` for what is no lake, has no plan of that name, or has no plan and no unit at all; `Damaged`, `Unavailable`, `Denied`, `Io`.
+/// `Config` for a place that is not a lake, an unknown plan, or a lake without any plan or unit; `Damaged`,
+/// `Unavailable`, `Denied`, `Io`.
 pub async fn find_plan(address: &Location, s3: &S3) -> Result<(Storage, Option<WorkPlan>)> {
     if address.local().is_some_and(|path| path.as_os_str().is_empty()) {
         return Err(Error::config("no plan or lake given"));

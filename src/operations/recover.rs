@@ -137,7 +137,7 @@ pub(super) async fn can_all_be_read(objects: &[Object]) -> Result<bool> {
             match try_all(&object).await {
                 Ok(()) => Ok(true),
                 // What is a matter of this object only.
-                Err(err) => Unreadable::default().refused(&object, err).map(|_| false),
+                Err(err) => Unreadable::default().leave_out(&object, err).map(|_| false),
             }
         });
     }

@@ -165,7 +165,7 @@ pub(super) fn after_commit(err: Error) -> Error {
 }
 
 /// Says how partitions are published: as an option wants, else as the table was made.
-fn published(
+fn set_publication(
     mut table: TableDefinition,
     partitions: &[PartitionDefinition],
     existing: &Existing,
@@ -212,7 +212,7 @@ pub(super) async fn catalog_diffs(
         let existing = catalog.existing(&table.database, &table.name, &reading).await?;
         // A lake's own catalog moves with it; in a shared one, lakes must not take each other's tables.
         let address = matches!(catalog, Catalog::Glue(_)).then(|| storage.address());
-        let table = published(table, &partitions, &existing, options, address);
+        let table = set_publication(table, &partitions, &existing, options, address);
         let mut diff = diff(&table, &partitions, &existing, OnExtraPartition::Delete)?;
         // Tables share the database: one creates it.
         diff.create_database &= diffs.iter().all(|earlier: &CatalogDiff| !earlier.create_database);

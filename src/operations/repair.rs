@@ -95,14 +95,14 @@ pub async fn repair(storage: &Storage) -> Result<RepairReport> {
         };
         if !wreck.has_objects(number) {
             let id = UnitId { number, identity: remains.identity.clone() };
-            set_aside(storage, &quarantine_of(storage, &id).await?).await?;
+            quarantine(storage, &quarantine_of(storage, &id).await?).await?;
             if unit.rows != rows_known || !wreck.drops_copies(number) {
                 (unit.files_set_aside, unit.rows_set_aside) = (unit.files, unit.rows);
                 (unit.files, unit.rows) = (0, 0);
                 let files: Vec<String> =
                     std::mem::take(&mut remains.files).into_iter().map(|file| file.key).collect();
-                set_aside(storage, &files).await?;
-                set_aside(storage, &[names::copies(&id)]).await?;
+                quarantine(storage, &files).await?;
+                quarantine(storage, &[names::copies(&id)]).await?;
                 remains.days.clear();
             }
         }
@@ -207,7 +207,7 @@ async fn quarantine_of(storage: &Storage, unit: &UnitId) -> Result<Vec<String>> 
 }
 
 /// Moves objects to where no reader and no run looks.
-async fn set_aside(storage: &Storage, keys: &[String]) -> Result<()> {
+async fn quarantine(storage: &Storage, keys: &[String]) -> Result<()> {
     for key in keys {
         let Some(bytes) = storage.read(key).await? else { continue };
         storage.put_over(&names::set_aside(key), bytes).await?;

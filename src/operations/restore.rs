@@ -92,7 +92,7 @@ impl Restore {
         let wanted: Vec<(String, String)> =
             damaged.iter().flat_map(|manifest| sources_of(manifest)).collect();
         let found = find(&options.sources, &options.s3, &wanted).await?;
-        let mut restore = Self { gone: check.noted(), ..Self::default() };
+        let mut restore = Self { gone: check.to_note(), ..Self::default() };
         let mut objects = Vec::new();
         for manifest in &damaged {
             let (there, missing) = sources_found(manifest, &found);

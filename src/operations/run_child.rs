@@ -4,14 +4,16 @@
 //! late, or beside its own retry, and may be killed at any instant. A child knows nothing of the
 //! others but which units are done, and who claimed which record.
 
+use crate::engine::cancel::{Cancel, Flow};
 use crate::engine::commit::Target;
-use crate::engine::driver::{Run, Surroundings};
-use crate::engine::feed::{Next, Units};
-use crate::engine::resolve::Settle;
+use crate::engine::driver::{Converted, convert_units};
+use crate::engine::feed::{Next, Units, receive};
+use crate::engine::resolve::Resolver;
+use crate::engine::run::{Run, RunInputs};
 use crate::engine::unit::Unit;
 use crate::engine::unreadable::Unreadable;
 use crate::engine::{
-    CatalogOptions, ConvertOptions, OutputSettings, Progress, Report, SchemaMode, ShardReport,
+    CatalogOptions, ChildReport, ConvertOptions, OutputSettings, Progress, Report, SchemaMode,
     runtime,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -24,16 +26,16 @@ use crate::units::ByteCount;
 use hashbrown::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TryRecvError};
 
 /// Units that are read ahead of the driver.
 const UNITS_WAITING: usize = 2;
 
-/// Which part of a plan: the one of this number, from 0, of so many.
+/// A child of an array job, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
+pub struct ArrayChild {
     /// From 0.
     pub index: u32,
     /// How many there are; none: as many as the plan was cut for.
@@ -42,7 +44,7 @@ pub struct Shard {
 
 /// What a child is told; the plan says the rest.
 #[derive(Clone, Debug)]
-pub struct ShardOptions {
+pub struct ChildOptions {
     /// The plan's document, or a lake with an open plan.
     pub plan: Location,
     /// How S3 is reached.
@@ -52,7 +54,7 @@ pub struct ShardOptions {
     /// Bytes in flight.
     pub memory: ByteCount,
     /// Which part; none: the whole plan.
-    pub shard: Option<Shard>,
+    pub child: Option<ArrayChild>,
 }
 
 /// The units of a part: those that begin in a stretch of the plan's weight.
@@ -64,9 +66,9 @@ struct Part {
 }
 
 impl Part {
-    fn new(plan: &WorkPlan, shard: Option<Shard>) -> Self {
-        let whole = Shard { index: 0, count: Some(1) };
-        let Shard { index, count } = shard.unwrap_or(whole);
+    fn new(plan: &WorkPlan, child: Option<ArrayChild>) -> Self {
+        let whole = ArrayChild { index: 0, count: Some(1) };
+        let ArrayChild { index, count } = child.unwrap_or(whole);
         let count = count.unwrap_or(plan.shards).max(1);
         let weight = u128::from(plan.totals.weight.max(1));
         Self { index: index.into(), count: count.into(), weight }
@@ -90,7 +92,7 @@ impl Part {
 
 /// Returns which child of an array of this size has the unit that begins after so much weight.
 pub(super) fn child_of(plan: &WorkPlan, start: u64) -> u128 {
-    Part::new(plan, Some(Shard { index: 0, count: None })).of(start)
+    Part::new(plan, Some(ArrayChild { index: 0, count: None })).of(start)
 }
 
 /// What a child's units were like before it began.
@@ -106,7 +108,7 @@ struct Seen {
 /// `Config` for what is no plan of this version of the program, `Busy` when the plan ends meanwhile,
 /// `Unavailable`, `Denied`, `Io`, `Damaged`. Units that are done stay done.
 pub fn convert_plan(
-    options: &ShardOptions,
+    options: &ChildOptions,
     progress: &Progress,
     stop: &AtomicBool,
 ) -> Result<Report> {
@@ -124,20 +126,20 @@ pub fn convert_plan(
 }
 
 fn convert_part(
-    options: &ShardOptions,
+    options: &ChildOptions,
     plan: &WorkPlan,
     storage: &Storage,
     handle: &Handle,
     progress: &Progress,
     stop: &AtomicBool,
 ) -> Result<Report> {
-    let part = Part::new(plan, options.shard);
-    let mut report = ShardReport {
+    let part = Part::new(plan, options.child);
+    let mut report = ChildReport {
         plan: storage.address() + &plan.key(),
-        index: options.shard.map(|shard| shard.index),
+        index: options.child.map(|shard| shard.index),
         count: part.count as u32,
         ended: handle.block_on(plan.read_end(storage))?.map(|end| end == PlanEnd::Finished),
-        ..ShardReport::default()
+        ..ChildReport::default()
     };
     if report.ended.is_some() || part.index >= part.count {
         return Ok(Report { shard: Some(report), ..Report::default() });
@@ -148,24 +150,26 @@ fn convert_part(
         let lock = read_lock_version(storage, &plan.schema).await?;
         Ok::<_, Error>((units_of_day, lock, CopyKey::read(storage).await?))
     })?;
-    let settle = Settle::new(lock, units_of_day, Some(plan), &options, storage, handle, &key);
+    let resolver = Resolver::new(lock, units_of_day, Some(plan), &options, storage, handle, &key);
     let unreadable = Arc::new(Unreadable::default());
-    let surroundings = Surroundings {
+    let run = Run::new(RunInputs {
         options: &options,
         storage,
         handle,
         progress,
         stop,
+        key: &key,
         unreadable: &unreadable,
         plan: Some(plan),
-        key: &key,
-    };
-    let basis = UnitBasis::of_plan(options.output.clone(), &plan.id);
-    let run = Run::new(surroundings, settle, basis, plan.database.clone(), 0);
+        basis: UnitBasis::of_plan(options.output.clone(), &plan.id),
+        database: plan.database.clone(),
+        reserved: 0,
+    });
     let seen = Arc::new(Seen::default());
-    let mut units = ShardUnits::start(storage, plan, part, &options.s3, &seen, handle);
-    let (mut done, _) = run.convert_units(&mut units, Target::Plan(plan))?;
-    let (is_through, _) = run.end().map_err(gone)?;
+    let mut units = ChildUnits::start(storage, plan, part, &options.s3, &seen, handle);
+    let Converted { report: mut done, ending, .. } =
+        convert_units(&run, resolver, &mut units, Target::Plan(plan))?;
+    let is_through = ending.map_err(explain_gone)?.is_through;
     report.units = seen.units.load(Ordering::Relaxed);
     report.units_done_before = seen.done_before.load(Ordering::Relaxed);
     unreadable.report(&mut done);
@@ -176,7 +180,7 @@ fn convert_part(
 }
 
 /// An object that is not as it was when it was listed stays so, however often the child is run.
-fn gone(err: Error) -> Error {
+fn explain_gone(err: Error) -> Error {
     if !err.is_changed() {
         return err;
     }
@@ -187,7 +191,7 @@ fn gone(err: Error) -> Error {
 }
 
 /// The options that a plan was made with, and a child's own.
-fn convert_options(options: &ShardOptions, plan: &WorkPlan) -> Result<ConvertOptions> {
+fn convert_options(options: &ChildOptions, plan: &WorkPlan) -> Result<ConvertOptions> {
     let settings = &plan.settings;
     if settings.program != env!("CARGO_PKG_VERSION") {
         let message = format!(
@@ -211,12 +215,12 @@ fn convert_options(options: &ShardOptions, plan: &WorkPlan) -> Result<ConvertOpt
 
 /// The units of a part that are not done, as they are read.
 #[derive(Debug)]
-struct ShardUnits {
+struct ChildUnits {
     units: Receiver<Result<Option<Unit>>>,
     waiting: Option<Result<Option<Unit>>>,
 }
 
-impl ShardUnits {
+impl ChildUnits {
     fn start(
         storage: &Storage,
         plan: &WorkPlan,
@@ -234,7 +238,7 @@ impl ShardUnits {
             seen: Arc::clone(seen),
         };
         handle.spawn(async move {
-            // Its end is said: a task that broke off must not pass for one that is through.
+            // Send an explicit end marker so that a crashed task is not mistaken for a finished one.
             let _ = match reading.send_all(&sender).await {
                 Ok(()) => sender.send(Ok(None)).await,
                 Err(err) => sender.send(Err(err)).await,
@@ -244,7 +248,7 @@ impl ShardUnits {
     }
 }
 
-impl Units for ShardUnits {
+impl Units for ChildUnits {
     fn poll(&mut self) -> Result<Next> {
         let arrived = match self.waiting.take() {
             Some(unit) => unit,
@@ -257,15 +261,9 @@ impl Units for ShardUnits {
         Ok(arrived?.map_or(Next::End, |unit| Next::Unit(Box::new(unit))))
     }
 
-    fn wait(&mut self, runtime: &Handle) -> Result<()> {
-        let pause = Duration::from_millis(50);
-        let arrived =
-            runtime.block_on(async { tokio::time::timeout(pause, self.units.recv()).await });
-        match arrived {
-            Ok(Some(unit)) => self.waiting = Some(unit),
-            Ok(None) => return Err(broken_off()),
-            Err(_) => {}
-        }
+    fn wait(&mut self, runtime: &Handle, cancel: &Cancel) -> Flow {
+        let unit = receive(&mut self.units, runtime, cancel)?;
+        self.waiting = Some(unit.ok_or_else(broken_off)?);
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use crate::catalog::{Catalog, CatalogDiff, Comparison, Usage};
 use crate::engine::CatalogOptions;
 use crate::error::Result;
 use crate::lake::{Manifest, Snapshot, read_lock};
-use crate::operations::check_files::{FileCheck, check_files, settle_files};
+use crate::operations::check_files::{FileCheck, check_files, repair_files};
 use crate::operations::lake_catalog::{options_of, require_catalog};
 use crate::operations::register::{after_commit, apply_diffs, catalog_diffs};
 use crate::storage::{Lease, S3, Storage};
@@ -66,7 +66,7 @@ impl Differences {
     }
 
     async fn resolve(&self, accepts_loss: bool) -> Result<()> {
-        settle_files(&self.storage, &self.files, accepts_loss).await.map_err(after_commit)?;
+        repair_files(&self.storage, &self.files, accepts_loss).await.map_err(after_commit)?;
         apply_diffs(&self.catalog, &self.tables).await.map_err(after_commit)?;
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::cli::signals::stop_on_signal;
 use crate::engine::Report;
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::operations::{self, Shard, ShardOptions, lake_of_plan};
+use crate::operations::{self, ArrayChild, ChildOptions, lake_of_plan};
 use crate::units::{ByteCount, counted, grouped};
 use clap::Args as Group;
 use std::fmt::Write as _;
@@ -43,7 +43,7 @@ impl ChildArgs {
     /// Returns the number of this child, by options or else by AWS Batch; none outside an array.
     ///
     /// # Errors `Config` for an invalid number, and for a number outside the array.
-    pub(super) fn shard(&self) -> Result<Option<Shard>> {
+    pub(super) fn array_child(&self) -> Result<Option<ArrayChild>> {
         let index = match self.array_index {
             None => from_environment("AWS_BATCH_JOB_ARRAY_INDEX")?,
             given => given,
@@ -61,7 +61,7 @@ impl ChildArgs {
             (Some(index), Some(count)) if index >= count => Err(Error::config(format!(
                 "invalid array index {index}: the array size is {count}, and indexes start at 0"
             ))),
-            (Some(index), count) => Ok(Some(Shard { index, count })),
+            (Some(index), count) => Ok(Some(ArrayChild { index, count })),
         }
     }
 }
@@ -88,12 +88,12 @@ pub(super) fn run(
     let missing = || Error::config("`--plan` is missing: give a plan or its lake");
     let plan = child.plan.as_ref().ok_or_else(missing)?;
     let threads = threads(conversion.work.threads);
-    let options = ShardOptions {
+    let options = ChildOptions {
         plan: plan.clone(),
         s3: conversion.aws.s3(Some(&conversion.encryption))?,
         threads,
         memory: memory(conversion.work.memory, threads),
-        shard: child.shard()?,
+        child: child.array_child()?,
     };
     let (quiet, lake) = (output.quiet, lake_of_plan(plan).to_string());
     let stop = stop_on_signal(quiet)?;

@@ -63,7 +63,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<u8> {
         return child::run(&args.child, &args.conversion, args.ending.metrics, &args.output);
     }
     let (sources, lake) = sources_and_lake(&args.places)?;
-    if args.child.shard()?.is_some() {
+    if args.child.array_child()?.is_some() {
         let message = "an array index is set, but no plan is given: children of an array job take \
                        `--plan` and no sources";
         return Err(Error::config(message));

@@ -10,7 +10,7 @@ use crate::engine::{ConvertOptions, DEFAULT_SAMPLED, Progress};
 use crate::error::{Error, Result};
 use crate::lake::WorkPlan;
 use crate::location::Location;
-use crate::operations::{self, PlanReport, Planned, Shards};
+use crate::operations::{self, Children, Estimate, Planned};
 use crate::text::clean;
 use crate::units::{ByteCount, are, counted, grouped};
 use clap::Args as Group;
@@ -27,7 +27,7 @@ pub(super) struct MakeArgs {
     /// Write a plan for this number of children; auto: as many as need four minutes each on two
     /// vCPUs
     #[arg(long, value_name = "COUNT", value_parser = shards, help_heading = "Array job")]
-    pub shards: Option<Shards>,
+    pub shards: Option<Children>,
 
     /// Objects to infer the schema from, across all accounts, regions and months; 0 uses the lake's
     /// schema
@@ -41,11 +41,11 @@ pub(super) struct MakeArgs {
     pub output: OutputArgs,
 }
 
-fn shards(text: &str) -> Result<Shards> {
+fn shards(text: &str) -> Result<Children> {
     match text {
-        "auto" => Ok(Shards::Auto),
+        "auto" => Ok(Children::Auto),
         _ => match text.parse() {
-            Ok(count @ 1..=10_000) => Ok(Shards::Count(count)),
+            Ok(count @ 1..=10_000) => Ok(Children::Count(count)),
             _ => Err(Error::config("expected `auto` or a number from 1 to 10000")),
         },
     }
@@ -63,7 +63,7 @@ pub(super) fn run(args: &MakeArgs) -> Result<u8> {
 }
 
 fn estimate(options: &ConvertOptions, format: Format) -> Result<u8> {
-    let report = operations::plan(options)?;
+    let report = operations::estimate(options)?;
     match format {
         Format::Json => print_json(&report)?,
         Format::Text => print(&estimate_text(&report))?,
@@ -71,7 +71,7 @@ fn estimate(options: &ConvertOptions, format: Format) -> Result<u8> {
     Ok(EXIT_OK)
 }
 
-fn make(args: &MakeArgs, options: &ConvertOptions, shards: Shards) -> Result<u8> {
+fn make(args: &MakeArgs, options: &ConvertOptions, shards: Children) -> Result<u8> {
     let quiet = args.output.quiet;
     let made = with_progress(quiet, &Progress::default(), || {
         operations::make_plan(options, shards, args.sample_objects)
@@ -117,7 +117,7 @@ struct PlanView<'a> {
 }
 
 /// A plan, for people.
-fn estimate_text(report: &PlanReport) -> String {
+fn estimate_text(report: &Estimate) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
