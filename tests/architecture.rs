@@ -391,9 +391,9 @@ fn folders_below(dir: &Path, out: &mut Vec<PathBuf>) {
 fn text_of(part: &Path) -> String {
     let mut files = Vec::new();
     if part.is_dir() {
-        rust_files(part, &mut files)
+        rust_files(part, &mut files);
     } else {
-        files.push(part.to_owned())
+        files.push(part.to_owned());
     }
     files.retain(|file| !is_test_module(file));
     let texts = files.iter().map(|file| fs::read_to_string(file).expect("source is UTF-8"));

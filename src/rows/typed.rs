@@ -49,11 +49,11 @@ impl Typed<'_> {
         }
         match (shape, cursor.object_len(), cursor.array_len()) {
             (Documented::Struct(members), Some(len), _) => {
-                self.object(cursor, members, node, slot, len)
+                self.object(cursor, members, node, slot, len);
             }
             (Documented::Map, Some(len), _) => self.map(cursor, node, slot, len),
             (Documented::List(element), _, Some(len)) => {
-                self.list(cursor, element, node, slot, len)
+                self.list(cursor, element, node, slot, len);
             }
             (Documented::String, None, None) => self.scalar(cursor, node, slot),
             _ => {

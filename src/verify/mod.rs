@@ -396,7 +396,7 @@ impl<'a> Comparison<'a> {
         self.each(&self.lake, |file, opening| {
             let data = opening.data_file()?;
             let reading = data_files::read(file, &data, |(), row, _| {
-                ledger.deliver(row.fingerprint(file.family))
+                ledger.deliver(row.fingerprint(file.family));
             });
             (self.on_progress)(reading.rows.1);
             Ok(reading)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-FORMAT = 3
+FORMAT = 4
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,8 @@ def sums_of(manifests):
 
 def test_an_identity_is_a_hash_of_settings_keys_and_etags(manifests):
     for manifest in manifests:
-        hashed = hashlib.sha256(manifest["settings"].encode())
+        basis = json.dumps({"settings": manifest["settings"]}, separators=(",", ":"))
+        hashed = hashlib.sha256(basis.encode())
         for one in manifest["objects"]:
             hashed.update(b"\0" + one["key"].encode() + b"\0" + one.get("etag", "").encode())
 
