@@ -37,6 +37,30 @@
 //! list per path, before any schema is known. In the order of units, copies are dropped and what was
 //! seen is merged into the lock. Then any worker orders the rows and encodes each partition; the
 //! files are staged, and units commit in order. The output does not depend on threads.
+//!
+//! # Converting a folder
+//!
+//! ```
+//! use std::sync::atomic::AtomicBool;
+//! use trailmill::{ConvertOptions, Progress, convert};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+//! # std::fs::create_dir(&logs)?;
+//! # let record = r#"{"eventVersion":"1.11","eventTime":"2026-10-01T02:03:04Z","eventID":"1",
+//! #     "eventSource":"sts.amazonaws.com","eventName":"GetCallerIdentity","awsRegion":"us-east-1",
+//! #     "recipientAccountId":"111122223333","eventCategory":"Management"}"#;
+//! # std::fs::write(logs.join("log.json"), format!("{{\"Records\":[{record}]}}"))?;
+//! let options =
+//!     ConvertOptions { sources: vec![logs.into()], lake: lake.into(), ..ConvertOptions::default() };
+//!
+//! let report = convert(&options, &Progress::default(), &AtomicBool::new(false))?;
+//!
+//! assert_eq!(report.records_written, 1);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod aws;
 pub mod catalog;
@@ -63,3 +87,9 @@ pub mod storage;
 pub mod text;
 pub mod units;
 pub mod verify;
+
+pub use engine::{ConvertOptions, Progress, Report};
+pub use error::{Error, ErrorKind, Result};
+pub use lake::OutputSettings;
+pub use location::Location;
+pub use operations::convert;

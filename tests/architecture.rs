@@ -495,3 +495,67 @@ fn every_kind_of_forbidden_import_is_reported() {
         assert!(got.ends_with(want), "wanted `{want}`, got `{got}`");
     }
 }
+
+/// Lines of production code that a file may have, blank ones apart; see CONTRIBUTING.md.
+const MOST_LINES: usize = 500;
+/// Lines that a function may have, from `fn` to its closing brace.
+const MOST_LINES_OF_A_FUNCTION: usize = 60;
+
+/// Where functions begin and how long they are: a function ends at the first `}` that is indented as it is.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let indent = &line[..line.len() - code.len()];
+        let Some(begin) = code.find("fn ").filter(|begin| {
+            code[..*begin].split_whitespace().all(|word| {
+                word.starts_with("pub")
+                    || ["crate)", "super)", "const", "async", "unsafe"].contains(&word)
+            })
+        }) else {
+            continue;
+        };
+        let name: String = code[begin + 3..].chars().take_while(|c| is_word(*c as u8)).collect();
+        let end = format!("{indent}}}");
+        let is_declared = lines[at..]
+            .iter()
+            .take_while(|line| !line.contains('{'))
+            .any(|line| line.trim_end().ends_with(';'));
+        if is_declared || (line.contains('{') && line.trim_end().ends_with('}')) {
+            continue;
+        }
+        let length = lines[at..].iter().position(|line| *line == end).map_or(0, |last| last + 1);
+        found.push((name, length));
+    }
+    found
+}
+
+#[test]
+fn files_and_functions_are_as_short_as_contributing_says() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&src, &mut files);
+    let mut long = Vec::new();
+    for file in files.iter().filter(|file| !is_test_module(file)) {
+        let text = fs::read_to_string(file).expect("source is UTF-8");
+        let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or("");
+        let lines = text.lines().filter(|line| !line.trim().is_empty()).count();
+        if lines > MOST_LINES {
+            long.push(format!("{}: {lines} lines", file.display()));
+        }
+        for (name, lines) in functions(text) {
+            if lines > MOST_LINES_OF_A_FUNCTION {
+                long.push(format!("{}: `{name}` has {lines} lines", file.display()));
+            }
+        }
+    }
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn the_length_of_a_function_is_counted_to_its_own_brace() {
+    let text = "impl A {\n    pub(crate) async fn one(\n        x: u8,\n    ) -> u8 {\n        if x {\n        }\n    }\n\n    fn two();\n}\n\nfn three() {\n    1\n}\n";
+
+    assert_eq!(functions(text), [("one".to_owned(), 6), ("three".to_owned(), 3)]);
+}
