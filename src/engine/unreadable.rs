@@ -117,7 +117,7 @@ impl Unreadable {
     /// Sets an object aside whose reading broke off; returns whether it is one.
     ///
     /// # Errors
-    /// As [`Unreadable::blocked`].
+    /// As [`Unreadable::leave_out_blocked`].
     pub(crate) fn is_broken(&self, object: &Object) -> Result<bool> {
         match self.1.refusal(&object.key) {
             Some(err) => self.leave_out(object, err).map(|_| true),

@@ -1093,7 +1093,7 @@ def test_a_plan_of_another_version_is_refused_by_children(small, endpoint):
     job = small.open.make(endpoint)
     key = f"{OWN}plans/{small.plan['id']}.json"
     document = json.loads(job.lake.read(key))
-    job.lake.put(key, json.dumps({**document, "program": "0.0.0"}).encode())
+    job.lake.put(key, json.dumps({**document, "settings": {**document["settings"], "program": "0.0.0"}}).encode())
 
     assert "0.0.0" in job.child(codes=(2,)).stderr
 
