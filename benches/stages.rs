@@ -20,9 +20,9 @@ use trailmill::operations::convert;
 use trailmill::parquet::{DEFAULT_COMPRESSION, Encoder, Order, TableWriter, WriteOptions, arrange};
 use trailmill::parse::{Chunks, Container, Parser, detect};
 use trailmill::partition::{DEFAULT_PARTITION_BY, PartitionBy};
-use trailmill::rows::{ObjectFacts, Scratch, TableRows, Texts, Values};
+use trailmill::rows::{ObjectFacts, Scratch, TableRows, Texts};
 use trailmill::sample::{SampleOptions, generate};
-use trailmill::schema::{Family, Lock, Observed};
+use trailmill::schema::{Family, Lock};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -56,16 +56,6 @@ fn take(worker: &mut Worker, source: &[u8], objects: &[usize], table: &mut Table
             })
             .unwrap();
     });
-}
-
-/// What was seen in the nested columns of a table.
-fn observe(table: &TableRows, texts: &Texts) -> Vec<(&'static str, Observed)> {
-    let columns = table.specs.iter().zip(&table.values);
-    let nested = columns.filter_map(|(spec, values)| match values {
-        Values::Nested(tree) => Some((spec.name, tree.observed(texts))),
-        _ => None,
-    });
-    nested.collect()
 }
 
 /// Encodes all files of an arranged table; returns their bytes.
@@ -133,8 +123,9 @@ fn stages(c: &mut Criterion) {
             b.iter(|| take(&mut worker, &source, &objects, table));
         });
     }
-    let seen = observe(&tables[1].1, &worker.texts);
-    group.bench_function("infer", |b| b.iter(|| observe(&tables[1].1, &worker.texts)));
+    let observe = || tables[1].1.observe_nested(&worker.texts).collect::<Vec<_>>();
+    let seen = observe();
+    group.bench_function("infer", |b| b.iter(observe));
     let merged = |mut lock: Lock| {
         for (name, seen) in &seen {
             lock.merge(Family::Events, name, seen);
@@ -168,7 +159,7 @@ fn stages(c: &mut Criterion) {
                 files.iter().for_each(|file| decoder.decode(file, &mut decoded).unwrap());
                 take(&mut worker, &decoded, &objects, table);
                 let mut lock = lock.clone();
-                for (name, seen) in observe(table, &worker.texts) {
+                for (name, seen) in table.observe_nested(&worker.texts) {
                     lock.merge(Family::Events, name, &seen);
                 }
                 let keep = vec![true; table.rows.len()];

@@ -75,7 +75,11 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         &["error", "units", "family", "parse", "schema", "codec", "rows"],
         &["polars", "polars_parquet", "polars_parquet_format", "zstd"],
     ),
-    ("catalog", &["error", "notice", "text", "aws"], &["aws_sdk_glue", "tokio", "futures"]),
+    (
+        "catalog",
+        &["error", "units", "notice", "text", "aws"],
+        &["aws_sdk_glue", "tokio", "futures"],
+    ),
     (
         "engine",
         &[

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{HiveType, Parameters, PartitionInput, StructField, TableInput};
 use crate::text::clean;
+use crate::units::grouped;
 
 /// How deep nested types are drawn by default.
 pub const DEFAULT_DEPTH: usize = 2;
@@ -169,19 +170,6 @@ fn outline(hive_type: &HiveType) -> String {
 
 fn count(parameters: &Parameters, name: &str) -> u64 {
     parameters.get(name).and_then(|value| value.parse().ok()).unwrap_or_default()
-}
-
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Bytes with one decimal in the largest binary unit: `1.5 GiB`.

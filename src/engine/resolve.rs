@@ -17,7 +17,7 @@ use crate::lake::{
     ClaimLog, Claims, Copies, CopyIndex, CopyKey, DayCopies, News, Scope, UnitId, UnitsOfDay,
     WorkPlan, decode_copies, names,
 };
-use crate::rows::{Fingerprints, Parsed, Row, Values};
+use crate::rows::{Fingerprints, Parsed, Row};
 use crate::schema::Lock;
 use crate::storage::Storage;
 use bytes::Bytes;
@@ -338,11 +338,9 @@ impl Resolver {
     fn news(&self, parsed: &Parsed) -> Vec<News> {
         let mut all = Vec::new();
         for table in &parsed.tables {
-            for (spec, values) in table.specs.iter().zip(&table.values) {
-                let Values::Nested(tree) = values else { continue };
-                let seen = tree.observed(&parsed.texts);
-                if let Some(seen) = self.lock.news(table.family, spec.name, &seen) {
-                    all.push(News { family: table.family, column: spec.name.to_owned(), seen });
+            for (column, seen) in table.observe_nested(&parsed.texts) {
+                if let Some(seen) = self.lock.news(table.family, column, &seen) {
+                    all.push(News { family: table.family, column: column.to_owned(), seen });
                 }
             }
         }
@@ -353,11 +351,8 @@ impl Resolver {
         let mut lock = Lock::clone(&self.lock);
         let mut added = Vec::new();
         for table in &parsed.tables {
-            for (spec, values) in table.specs.iter().zip(&table.values) {
-                if let Values::Nested(tree) = values {
-                    let seen = tree.observed(&parsed.texts);
-                    added.extend(lock.merge(table.family, spec.name, &seen));
-                }
+            for (column, seen) in table.observe_nested(&parsed.texts) {
+                added.extend(lock.merge(table.family, column, &seen));
             }
         }
         if lock.is_more_than(&self.lock) {

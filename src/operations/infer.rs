@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::operations::estimate::new_feed;
 use crate::operations::preflight::refuse_empty;
 use crate::rows::{
-    Fingerprints, Host, Parsed, SegmentObject, SegmentParser, Values, Visiting, parse_segment,
+    Fingerprints, Host, Parsed, SegmentObject, SegmentParser, Visiting, parse_segment,
 };
 use crate::schema::{Family, Lock, Observed};
 use crate::source::{Member, Object, members};
@@ -95,11 +95,8 @@ pub fn infer(options: &ConvertOptions, from_seed: bool) -> Result<Lock> {
 /// Joins what the free-form values of parsed rows look like to what was seen before.
 pub(super) fn observe(parsed: &Parsed, seen: &mut BTreeMap<(Family, &'static str), Observed>) {
     for table in &parsed.tables {
-        for (spec, values) in table.specs.iter().zip(&table.values) {
-            if let Values::Nested(tree) = values {
-                let observed = tree.observed(&parsed.texts);
-                seen.entry((table.family, spec.name)).or_default().join(observed);
-            }
+        for (column, observed) in table.observe_nested(&parsed.texts) {
+            seen.entry((table.family, column)).or_default().join(observed);
         }
     }
 }

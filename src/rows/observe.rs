@@ -2,9 +2,20 @@
 
 use crate::parse::ScalarKind;
 use crate::rows::node::NONE;
+use crate::rows::table_rows::{TableRows, Values};
 use crate::rows::text::Texts;
 use crate::rows::tree::Tree;
 use crate::schema::{Observed, ObservedField};
+
+impl TableRows {
+    /// Returns what was seen in each nested column, by the column's name.
+    pub fn observe_nested(&self, texts: &Texts) -> impl Iterator<Item = (&'static str, Observed)> {
+        self.specs.iter().zip(&self.values).filter_map(|(spec, values)| match values {
+            Values::Nested(tree) => Some((spec.name, tree.observed(texts))),
+            _ => None,
+        })
+    }
+}
 
 impl Tree {
     /// Returns what was seen below the column, for the schema merge.

@@ -23,7 +23,7 @@ pub struct Row {
     pub has_event_id: bool,
     /// Records of the same text that come before it in its object, where that matters.
     pub earlier: u32,
-    /// [`place`] of the account and region that the record names: those of copies are equal.
+    /// The hash of the account and region that the record names: those of copies are equal.
     pub place: u64,
 }
 

@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from conftest import BINARY, NO_CATALOG, environment  # noqa: E402
-from simulated_bucket import Handler, Lake, Server, error, listing, peak_of  # noqa: E402
+from simulated_bucket import Handler, Lake, Server, error, peak_of  # noqa: E402
 
 
 class Shelf(Lake):
@@ -32,34 +32,16 @@ class Shelf(Lake):
         super().__init__()
         self.folder = Path(folder)
         files = sorted(path for path in self.folder.rglob("*") if path.is_file())
-        self.files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-        self.keys = list(self.files)
-
-    def tag(self, key):
-        return f'"{self.files[key]:032x}-1"'
+        self.sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+        # Listed as a lake's objects are; bodies are read when they are asked for.
+        self.objects = {key: (b"", f'"{size:032x}-1"') for key, size in self.sizes.items()}
 
     def get(self, headers, key, _body):
-        if key not in self.files:
+        if key not in self.objects:
             return error(404, "NoSuchKey")
+        _, tag = self.objects[key]
         body = (self.folder / key).read_bytes()
-        return 200, {"ETag": self.tag(key), "Last-Modified": "Wed, 01 Jan 2025 00:00:00 GMT"}, body
-
-    def _listed(self, query):
-        prefix = query.get("prefix", "")
-        after = query.get("continuation-token") or query.get("start-after", "")
-        keys = [key for key in self.keys if key.startswith(prefix) and key > after]
-        folders = {}
-        if query.get("delimiter"):
-            inner = [key for key in keys if "/" in key[len(prefix) :]]
-            folders = dict.fromkeys(key[: key.index("/", len(prefix)) + 1] for key in inner)
-            keys = [key for key in keys if "/" not in key[len(prefix) :]]
-        objects = [
-            f"<Contents><Key>{key}</Key><LastModified>2025-01-01T00:00:00.000Z</LastModified>"
-            f"<ETag>{self.tag(key).replace(chr(34), '&quot;')}</ETag><Size>{self.files[key]}</Size></Contents>"
-            for key in keys[:1000]
-        ]
-        names = [f"<CommonPrefixes><Prefix>{name}</Prefix></CommonPrefixes>" for name in folders]
-        return listing("source", prefix, objects, names, keys[999] if len(keys) > 1000 else None)
+        return 200, {"ETag": tag, "Last-Modified": "Wed, 01 Jan 2025 00:00:00 GMT"}, body
 
 
 class Buckets(Handler):
