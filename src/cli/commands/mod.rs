@@ -6,6 +6,7 @@ mod completions;
 mod convert;
 mod doctor;
 mod finish;
+mod history;
 mod man;
 mod plan;
 mod quarantine;
@@ -22,6 +23,7 @@ use completions::CompletionsArgs;
 use convert::ConvertArgs;
 use doctor::DoctorArgs;
 use finish::FinishArgs;
+use history::HistoryArgs;
 use man::ManArgs;
 use plan::PlanArgs;
 use quarantine::QuarantineArgs;
@@ -38,6 +40,8 @@ Examples:
   trailmill catalog ddl lake --dialect duckdb | duckdb
   trailmill doctor s3://logs s3://lake/x    try every permission before the first run
   trailmill verify logs lake                prove that nothing is lost or doubled
+  trailmill history lake --user alice --since 3d
+                                            search events: who did what, from where, when
 
 An array job of AWS Batch, where one machine is not enough:
   trailmill plan s3://logs s3://lake/x --children auto
@@ -74,6 +78,7 @@ enum Command {
     Repair(Box<RepairArgs>),
     Schema(SchemaArgs),
     Verify(VerifyArgs),
+    History(Box<HistoryArgs>),
     Quarantine(QuarantineArgs),
     Doctor(Box<DoctorArgs>),
     Sample(SampleArgs),
@@ -98,6 +103,7 @@ pub(super) fn run(args: Args) -> Result<u8> {
         Command::Repair(args) => repair::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::History(args) => history::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Sample(args) => sample::run(&args),
