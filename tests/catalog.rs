@@ -233,7 +233,7 @@ fn show_names_tables_and_columns_in_both_forms() {
 
     assert!(tables.contains("cloudtrail"), "{tables}");
     let summaries = world.on_lake(&["catalog", "show"], &["--report", "json"]).exits(0).json();
-    assert_eq!(summaries.as_array().unwrap().len(), 1);
+    assert_eq!(summaries.as_array().unwrap().len(), 2);
     let table = world.on_lake(&["catalog", "show"], &["cloudtrail"]).exits(0).text();
     assert!(table.contains("useridentity") && table.contains("event_timestamp"), "{table}");
 }

@@ -16,7 +16,7 @@ pub const MEMORY_PER_THREAD: ByteCount = ByteCount::mib(256);
 /// Objects that a plan's schema is inferred from, unless an option says otherwise.
 pub const DEFAULT_SAMPLED: usize = 256;
 
-/// MB of JSON that a vCPU converts in a second, for estimates: with nested columns, measured on two
+/// MB of JSON that a vCPU converts in a second, for estimates: with typed tables, measured on two
 /// cores that are two threads of one, less some for waiting for S3. docs/benchmarks.md has it, too.
 pub const DEFAULT_SPEED: f64 = 75.0;
 
@@ -136,10 +136,10 @@ impl Default for ConvertOptions {
 
 impl ConvertOptions {
     /// Returns what decides how records become rows. What writes nothing needs no lake's fingerprints.
-    pub(crate) fn rows(&self, nested: bool, fingerprints: Fingerprints) -> RowOptions {
+    pub(crate) fn rows(&self, typed: bool, fingerprints: Fingerprints) -> RowOptions {
         RowOptions {
             partition_by: self.output.partition_by.clone(),
-            nested,
+            typed,
             keeps_copies: self.output.duplicates == Duplicates::Keep,
             fingerprints,
             unit_size: self.output.unit_size.0,

@@ -79,7 +79,7 @@ impl<'a> Run<'a> {
             budget: Arc::new(Budget::new(segments, &cancel)),
             fetch_budget: Budget::new(fetches, &cancel),
             turns: InOrder::new(&cancel),
-            rows: options.rows(options.output.nested, Fingerprints::new(inputs.key.bytes())),
+            rows: options.rows(options.output.typed, Fingerprints::new(inputs.key.bytes())),
             workers: Mutex::new(Vec::new()),
             buffers: Mutex::new(Buffers::new(most)),
             cancel,

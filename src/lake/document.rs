@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// The format that this program writes, and the only one that it reads; earlier ones were never released.
-pub(super) const FORMAT: u64 = 4;
+pub(super) const FORMAT: u64 = 5;
 
 /// What is read of a document before the rest.
 #[derive(Deserialize)]

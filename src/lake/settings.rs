@@ -26,7 +26,7 @@ pub const DEFAULT_TABLE: &str = "cloudtrail";
 pub enum SchemaMode {
     /// New fields are added to the lock.
     Evolve,
-    /// Only fields that are locked become nested columns.
+    /// Only fields that are locked become columns.
     Frozen,
 }
 
@@ -85,8 +85,8 @@ pub struct OutputSettings {
     pub program: String,
     /// Partition keys, in order.
     pub partition_by: PartitionBy,
-    /// Whether nested columns are written.
-    pub nested: bool,
+    /// Whether typed tables are written.
+    pub typed: bool,
     /// Whether the schema may grow.
     pub schema: SchemaMode,
     /// What happens to copies.
@@ -110,7 +110,7 @@ impl Default for OutputSettings {
         Self {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             partition_by: PartitionBy::default(),
-            nested: true,
+            typed: true,
             schema: SchemaMode::Evolve,
             duplicates: Duplicates::Drop,
             compression: DEFAULT_COMPRESSION,
@@ -166,7 +166,7 @@ impl UnitBasis {
         let OutputSettings {
             program: _,
             partition_by: _,
-            nested: _,
+            typed: _,
             schema: _,
             duplicates: _,
             compression: _,
@@ -223,7 +223,7 @@ mod tests {
         for other in [
             OutputSettings { program: "0".into(), ..same() },
             OutputSettings { partition_by: "region".parse().unwrap(), ..same() },
-            OutputSettings { nested: false, ..same() },
+            OutputSettings { typed: false, ..same() },
             OutputSettings { schema: SchemaMode::Frozen, ..same() },
             OutputSettings { duplicates: Duplicates::Keep, ..same() },
             OutputSettings { compression: Compression::Zstd(2), ..same() },
@@ -252,7 +252,7 @@ mod tests {
             ("zstd:1", "zstd:99"),
             (r#"["account","region""#, r#"["account","account""#),
             ("evolve", "shrink"),
-            (r#""nested":true,"#, ""),
+            (r#""typed":true,"#, ""),
         ] {
             assert!(json.contains(good), "{json}");
             let json = json.replace(good, bad);
@@ -264,7 +264,7 @@ mod tests {
     fn version_and_limits_judge_and_nothing_else() {
         let same = OutputSettings::default;
         let judge = same().judge();
-        let names = OutputSettings { table: "t".into(), nested: false, ..same() };
+        let names = OutputSettings { table: "t".into(), typed: false, ..same() };
         assert_eq!(judge, names.judge());
         for other in [
             OutputSettings { program: "0".into(), ..same() },

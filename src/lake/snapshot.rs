@@ -138,7 +138,6 @@ pub struct Snapshot {
     pub(super) last: Option<LastUnit>,
     pub(super) next: u64,
     pub(super) barrier: Option<u64>,
-    pub(super) nested: bool,
     /// By table and by the partition's path below it, what was ever added.
     pub(super) tables: BTreeMap<String, BTreeMap<String, PartitionTotals>>,
     /// Files in those sums that are gone.
@@ -176,7 +175,6 @@ impl Snapshot {
     fn commit(&mut self, manifest: &Manifest) {
         self.next = manifest.unit.number + 1;
         let Some(settings) = &manifest.settings else { return };
-        self.nested |= settings.nested;
         self.last = Some(LastUnit {
             unit: manifest.unit.clone(),
             settings: settings.clone(),
@@ -220,11 +218,6 @@ impl Snapshot {
         self.barrier
     }
 
-    /// Returns whether any unit has the inferred columns.
-    pub fn is_nested(&self) -> bool {
-        self.nested
-    }
-
     /// Returns the names of the tables that have ever had a file, sorted.
     pub fn tables(&self) -> impl ExactSizeIterator<Item = &String> {
         self.tables.keys()
@@ -249,10 +242,10 @@ impl Snapshot {
         Some(partitions)
     }
 
-    /// Returns how many files are known to be lost, and their rows.
+    /// Returns how many files are known to be lost, and how many records were in them.
     pub fn lost(&self) -> (u64, u64) {
         let lost = self.gone.iter().filter(|gone| gone.loss == Loss::Lost);
-        lost.fold((0, 0), |(files, rows), gone| (files + 1, rows + gone.file.rows))
+        lost.fold((0, 0), |(files, rows), gone| (files + 1, rows + gone.file.records()))
     }
 
     /// Returns the schema version of the last unit; 0 in a new lake.
@@ -286,7 +279,7 @@ mod tests {
     fn unit(number: u64) -> Manifest {
         let id = UnitId { number, identity: "0123456789abcdef".into() };
         let schema = LockName { version: number as u32, hash: "h".into() };
-        let settings = OutputSettings { nested: number == 0, ..OutputSettings::default() };
+        let settings = OutputSettings::default();
         let object = ObjectRecord {
             key: format!("k{number}"),
             etag: "e".into(),
@@ -309,7 +302,6 @@ mod tests {
         let lake: Snapshot = manifests.iter().collect();
 
         assert_eq!((lake.next_number(), lake.barrier(), lake.schema_version()), (3, Some(1), 2));
-        assert!(lake.is_nested(), "one unit has nested columns");
         assert_eq!(lake.last().map(|last| last.unit.number), Some(2));
         let totals = PartitionTotals { rows: 20, bytes: 200, files: 2 };
         assert_eq!(lake.partitions("t").unwrap()["p=1"], totals);

@@ -22,13 +22,13 @@ use tokio::runtime::Handle;
 pub(super) fn parse_all(
     options: &ConvertOptions,
     feed: &mut Feed,
-    nested: bool,
+    typed: bool,
     unreadable: &Arc<Unreadable>,
     runtime: &Handle,
     mut see: impl FnMut(&Unit),
     mut visit: impl FnMut(&Parsed) -> Result<()>,
 ) -> Result<()> {
-    let rows = options.rows(nested, Fingerprints::default());
+    let rows = options.rows(typed, Fingerprints::default());
     let mut worker = SegmentParser::new(Decoder::new(options.output.caps), &rows);
     let mut parsed = Parsed::default();
     let mut visiting = Visiting(&mut visit);

@@ -170,7 +170,7 @@ impl Making<'_> {
             plan: Some(&plan.id.clone()),
             unreadable: Arc::clone(&unreadable),
         }))?;
-        let is_inferred = options.output.nested && options.output.schema == SchemaMode::Evolve;
+        let is_inferred = options.output.typed && options.output.schema == SchemaMode::Evolve;
         let sample = Sample::new(if is_inferred { self.most_sampled } else { 0 });
         let sample = write_parts(plan, sample, &mut feed, storage, handle)?;
         let unavailable = unreadable.list(|key| is_listed(options, key));
@@ -215,9 +215,9 @@ async fn prepare(
     check_lake(options, &known.snapshot)?;
     let catalog = open_catalog(storage, &known.snapshot, &options.catalog, &options.s3).await?;
     if let Some(catalog) = &catalog {
-        let (lake, keys) = (&known.snapshot, &options.output.partition_by);
+        let (lake, output) = (&known.snapshot, &options.output);
         let lock = read_lock(storage, lake).await?;
-        refuse_others_tables(catalog, storage, lake, &lock, &options.catalog, keys).await?;
+        refuse_others_tables(catalog, storage, lake, &lock, &options.catalog, output).await?;
     }
     WorkPlan::remove_all_work(storage).await?;
     storage.clear_half_written()?;

@@ -427,14 +427,15 @@ impl Taker<'_> {
                 _ => family_of(&cursor),
             };
             let before = cursor.clone();
-            let table = self.parsed.table(family, self.options.nested);
+            let RowOptions { typed, partition_by, .. } = self.options;
+            let table = self.parsed.table(family, *typed, partition_by);
             let outcome = self.parsed.tables[table].take(
                 &mut cursor,
                 &mut self.parsed.texts,
                 self.scratch,
                 self.number,
                 self.facts,
-                &self.options.partition_by,
+                partition_by,
             );
             if let Err(err) = outcome {
                 let span = before.clone().skip();

@@ -2,6 +2,7 @@
 
 use crate::family::Family;
 use crate::lake::{MAX_ENTRIES, MAX_SEGMENT_RAW, ObjectRecord, QuarantinedObject, Raw};
+use crate::partition::PartitionBy;
 use crate::rows::{TableRows, Texts};
 use std::sync::Arc;
 
@@ -74,11 +75,11 @@ impl Parsed {
     }
 
     /// Returns which of the tables is a family's.
-    pub(crate) fn table(&mut self, family: Family, nested: bool) -> usize {
+    pub(crate) fn table(&mut self, family: Family, typed: bool, by: &PartitionBy) -> usize {
         let is_it = |table: &TableRows| table.family == family;
         self.tables.iter().position(is_it).unwrap_or_else(|| {
             let idle = self.idle.iter().position(is_it).map(|at| self.idle.swap_remove(at));
-            self.tables.push(idle.unwrap_or_else(|| TableRows::new(family, nested)));
+            self.tables.push(idle.unwrap_or_else(|| TableRows::new(family, typed, by)));
             self.tables.len() - 1
         })
     }

@@ -437,7 +437,7 @@ def test_what_the_sample_did_not_see_is_in_the_schema_of_the_next_plan(whole):
     ("options", "layout"),
     [
         (["--partition-by", "event_source,year,month"], r"event_source=[^/]+/year=\d{4}/month=\d\d"),
-        (["--no-nested", "--compression", "snappy"], r"account=\w+/region=[^/]+/event_date=[\d-]+"),
+        (["--no-typed", "--compression", "snappy"], r"account=\w+/region=[^/]+/event_date=[\d-]+"),
         (["--duplicates", "keep", "--table", "audit"], r"account=\w+/region=[^/]+/event_date=[\d-]+"),
     ],
 )
@@ -463,7 +463,7 @@ def test_a_plan_holds_for_its_children_what_it_was_made_with(s3, new_bucket, end
     manifest = by_array.lake.manifests()[0]
     settings = manifest["settings"]
     assert settings["compression"] == ("snappy" if "snappy" in options else "zstd:1")
-    assert settings["nested"] == ("--no-nested" not in options)
+    assert settings["typed"] == ("--no-typed" not in options)
     of_verify = [o for pair in zip(options[::2], options[1::2]) for o in pair if pair[0] in ("--duplicates", "--table")]
     is_exact(by_array, *of_verify)
 

@@ -787,7 +787,7 @@ def convert_many(world, accounts, days):
     """A lake of many partitions that no catalog knows; their data files stand in its manifest only.
     Returns the options it was made with."""
     world.put("a", [record(1)])
-    options = ("--no-nested", "--partition-by", "account,event_date")
+    options = ("--no-typed", "--partition-by", "account,event_date")
     world.run("convert", world.logs, world.lake, *options, "-q", "--catalog", "none")
     # The manifest alone is crafted: without a checkpoint it is read.
     for made_from_it in ("checkpoints", "ledger"):

@@ -41,11 +41,11 @@ pub(in crate::cli) struct LakeArgs {
     #[arg(long, value_name = "KEYS", default_value = DEFAULT_PARTITION_BY, help_heading = "Lake")]
     pub partition_by: PartitionBy,
 
-    /// Write only the documented columns with their JSON text, without inferred nested columns
+    /// Write no typed tables, which have the JSON texts as nested columns
     #[arg(long, help_heading = "Lake")]
-    pub no_nested: bool,
+    pub no_typed: bool,
 
-    /// Whether new fields are added to the nested columns: evolve or frozen
+    /// Whether new fields are added to the typed tables: evolve or frozen
     #[arg(long, value_name = "MODE", default_value = "evolve", help_heading = "Lake")]
     pub schema: SchemaMode,
 
@@ -105,7 +105,7 @@ impl ConversionArgs {
             memory: memory(self.work.memory, threads),
             output: OutputSettings {
                 partition_by: self.lake.partition_by.clone(),
-                nested: !self.lake.no_nested,
+                typed: !self.lake.no_typed,
                 schema: self.lake.schema,
                 duplicates: self.input.duplicates,
                 compression: self.lake.compression,

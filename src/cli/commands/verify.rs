@@ -143,7 +143,7 @@ async fn partial(args: &VerifyArgs, storage: &Storage) -> Result<Option<Partial>
     let is_restored = |file: &&DataFile| restored.contains(file.key.as_str());
     let unit = |manifest: Manifest| ConvertedUnit {
         unit: manifest.unit.to_string(),
-        rows_restored: manifest.files.iter().filter(is_restored).map(|file| file.rows).sum(),
+        rows_restored: manifest.files.iter().filter(is_restored).map(DataFile::records).sum(),
         objects: manifest.objects.into_iter().map(object).collect(),
     };
     let units = Manifest::read_all(storage).await?.into_iter().map(unit).collect();
@@ -178,6 +178,14 @@ fn text(report: &VerifyReport) -> String {
         counted(report.records_duplicate, "duplicate"),
         grouped(report.records_set_aside),
     );
+    if report.typed_files_read > 0 {
+        let _ = writeln!(
+            out,
+            "  {} of {} of typed tables compared with those",
+            counted(report.typed_rows_checked, "row"),
+            counted(report.typed_files_read, "file"),
+        );
+    }
     if report.objects_gone + report.objects_unwanted > 0 {
         let _ = writeln!(
             out,
