@@ -83,7 +83,8 @@ fn stages(paths: &[PathBuf], json: &mut u64) -> Stages {
     };
     let (mut decoder, mut decoded) = (Decoder::new(Caps::default()), Decoded::default());
     let (mut parser, mut scratch) = (Parser::default(), Scratch::default());
-    let (mut texts, mut table) = (Texts::default(), TableRows::new(Family::Events, false, &"year".parse().unwrap()));
+    let (mut texts, mut table) =
+        (Texts::default(), TableRows::new(Family::Events, false, &"year".parse().unwrap()));
     let mut encoder = Encoder::default();
     let (mut file, mut unit) = (Vec::new(), 0);
     let facts = ObjectFacts::default();

@@ -141,8 +141,9 @@ fn parameters_of_others_are_kept() {
 }
 
 #[test]
-fn a_new_field_reaches_the_table_and_every_partition() {
+fn a_new_field_reaches_the_typed_table_and_every_partition() {
     let world = converted();
+    let main = world.catalog_columns("cloudtrail");
     world.put_records(
         &key("b.json.gz"),
         &[record_with(99, "requestParameters", json!({"tmNew": 1}))],
@@ -151,7 +152,7 @@ fn a_new_field_reaches_the_table_and_every_partition() {
     world.convert(&[]).exits(0);
 
     let args = ["--report", "json"];
-    let table = world.on_lake(&["catalog", "show"], &[&["cloudtrail"][..], &args].concat());
+    let table = world.on_lake(&["catalog", "show"], &[&["cloudtrail_typed"][..], &args].concat());
     let shown = table.exits(0).json();
     let columns = |descriptor: &Value| descriptor["StorageDescriptor"]["Columns"].to_string();
     assert!(columns(&shown["table"]).contains("tmnew:bigint"));
@@ -162,6 +163,7 @@ fn a_new_field_reaches_the_table_and_every_partition() {
             "{columns}"
         );
     }
+    assert_eq!(world.catalog_columns("cloudtrail"), main);
 }
 
 #[test]

@@ -325,7 +325,10 @@ fn tokens_and_secrets_stay_text_and_the_lock_says_why() {
         assert_eq!(member.kind, Kind::Omitted);
         member.why.clone().unwrap()
     };
-    assert_eq!((&why("tmtoken")[..], &why("password")[..]), ("random tokens", "secrets by their name"));
+    assert_eq!(
+        (&why("tmtoken")[..], &why("password")[..]),
+        ("random tokens", "secrets by their name")
+    );
     assert_eq!(report.nested_values_unfit, 0, "that is on purpose");
     assert_eq!(report.new_fields, ["cloudtrail_typed.request.tmprobe"]);
     world.is_proved(&[]);
@@ -383,8 +386,7 @@ fn diff_names_what_a_lake_added_to_the_seed() {
 
     assert!(text.contains("+ cloudtrail_typed.request.tmprobe: bigint\n"), "{text}");
     let json = run(["schema", "diff", "seed", lake, "--report", "json"]).exits(1).json();
-    let probe =
-        json!({"change": "added", "path": "cloudtrail_typed.request.tmprobe", "hive_type": "bigint"});
+    let probe = json!({"change": "added", "path": "cloudtrail_typed.request.tmprobe", "hive_type": "bigint"});
     assert!(json.as_array().unwrap().contains(&probe), "{json}");
     run(["schema", "diff", lake, lake]).exits(0);
 }

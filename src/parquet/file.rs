@@ -213,12 +213,7 @@ impl<'a> TableWriter<'a> {
     }
 
     /// Encodes a column of some rows; returns its chunks.
-    fn column(
-        &self,
-        source: &Source<'_>,
-        rows: Range<u32>,
-        on_leaf: OnLeaf<'_>,
-    ) -> Result<()> {
+    fn column(&self, source: &Source<'_>, rows: Range<u32>, on_leaf: OnLeaf<'_>) -> Result<()> {
         let numbers = &self.order.rows[rows.start as usize..rows.end as usize];
         let mut present = Vec::with_capacity(numbers.len());
         match source {

@@ -132,10 +132,7 @@ mod tests {
                 r#"{"t":"lJz0bQ2y7Vt5Rk9nWxP3cMfH8dTgUa1e","n":1},{"t":"eY7sKqB4iO6hE9vNwXr2ZuC5jL0pF3mD"}"#,
                 "struct<n:bigint>",
             ),
-            (
-                r#"{"t":"lJz0bQ2y7Vt5Rk9nWxP3cMfH8dTgUa1e"},{"t":"plain"}"#,
-                "struct<t:string>",
-            ),
+            (r#"{"t":"lJz0bQ2y7Vt5Rk9nWxP3cMfH8dTgUa1e"},{"t":"plain"}"#, "struct<t:string>"),
             (r#"{"grantee":{"xsi:type":"x"}}"#, "struct<grantee:struct<xsi_type:string>>"),
         ] {
             assert_eq!(hive(records), want, "{records}");

@@ -55,8 +55,9 @@ fn compare_fields(path: &str, old: &[Field], new: &[Field], out: &mut Vec<Change
             None => out.push(Change::Added { path, hive_type: field.kind.hive_type() }),
         }
     }
-    let is_gone =
-        |field: &&Field| !field.kind.is_omitted() && new.iter().all(|after| after.name != field.name);
+    let is_gone = |field: &&Field| {
+        !field.kind.is_omitted() && new.iter().all(|after| after.name != field.name)
+    };
     for field in old.iter().filter(is_gone) {
         let path = format!("{path}.{}", field.name);
         out.push(Change::Removed { path, hive_type: field.kind.hive_type() });
@@ -81,7 +82,11 @@ pub fn render(lock: &Lock) -> String {
     let mut out = format!("schema version {}\n", lock.version);
     for (family, columns) in &lock.tables {
         let leaves: usize = columns.iter().map(|c| c.kind.leaves()).sum();
-        let _ = writeln!(out, "\n{}  ({leaves} nested leaves)", family.table_of(Form::Typed, "cloudtrail"));
+        let _ = writeln!(
+            out,
+            "\n{}  ({leaves} nested leaves)",
+            family.table_of(Form::Typed, "cloudtrail")
+        );
         render_fields(columns, 1, &mut out);
     }
     if !lock.left_out.is_empty() {

@@ -242,10 +242,11 @@ impl Observed {
         if let Some(why) = &self.opaque {
             return Some(why.clone().into_owned());
         }
-        let seen: Vec<_> = [(self.has_scalar(), "scalar"), (self.object, "object"), (self.list, "array")]
-            .into_iter()
-            .filter_map(|(is_seen, name)| is_seen.then_some(name))
-            .collect();
+        let seen: Vec<_> =
+            [(self.has_scalar(), "scalar"), (self.object, "object"), (self.list, "array")]
+                .into_iter()
+                .filter_map(|(is_seen, name)| is_seen.then_some(name))
+                .collect();
         (seen.len() > 1).then(|| format!("seen as {}", seen.join(" and ")))
     }
 }

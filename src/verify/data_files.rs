@@ -60,7 +60,8 @@ impl LakeFile {
     /// Returns the checked columns, in the order they are hashed.
     pub(super) fn columns(&self) -> Vec<Column> {
         let names = self.family.typed_columns();
-        let is_checked = |column: &&Column| self.table == Table::Main || names.contains(&column.name);
+        let is_checked =
+            |column: &&Column| self.table == Table::Main || names.contains(&column.name);
         self.family.columns().iter().filter(is_checked).copied().collect()
     }
 
@@ -214,9 +215,10 @@ impl Opened {
             DataFile::Path(path) => polars_parquet::read::read_metadata(&mut File::open(path)?)?,
             DataFile::Bytes(bytes) => polars_parquet::read::read_metadata(&mut Cursor::new(bytes))?,
         };
-        let has_typed = footer.key_value_metadata.iter().flatten().any(|entry| {
-            entry.key == "trailmill.typed" && entry.value.as_deref() == Some("true")
-        });
+        let has_typed =
+            footer.key_value_metadata.iter().flatten().any(|entry| {
+                entry.key == "trailmill.typed" && entry.value.as_deref() == Some("true")
+            });
         // The Parquet types alone say what a column is, not what its writer noted beside them.
         footer.key_value_metadata = None;
         footer.schema_descr = without_maps(&footer.schema_descr);

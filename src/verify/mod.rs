@@ -31,27 +31,27 @@ mod naming;
 mod partial;
 mod row;
 mod source_files;
-mod typed;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use balance::{Balance, Booked, Claim};
 use contract::{Family, Folder};
 use cut::{Place, Verdict};
+use data_files::Table;
 use expected::Outcome;
 pub use files::{BLOCK_BYTES, Files, RemoteFile, Waiting};
 use files::{Opening, Placed};
 use partial::Rest;
 pub use partial::{ConvertedObject, ConvertedUnit, Partial, Wants};
-use data_files::Table;
 use row::{Fingerprint, Row};
 use serde::Serialize;
 use source_files::{Found, Limits, SourceFile};
-use typed::{Shared, Sums};
 use std::collections::HashSet;
 use std::sync::Arc;
+use typed::{Shared, Sums};
 
 /// The base name of the tables unless told otherwise.
 pub const DEFAULT_TABLE: &str = "cloudtrail";
@@ -340,7 +340,7 @@ impl<'a> Comparison<'a> {
             report.rows_checked += reading.rows.1;
             report.file_problems += reading.problems.len() as u64;
             let room = self.options.max_differences.saturating_sub(report.differences.len());
-            let named = reading.problems.iter().cloned().take(room);
+            let named = reading.problems.iter().take(room).cloned();
             report.differences.extend(named.map(|column| self.file_difference(file, column)));
         }
         self.compare_typed(&readings, &mut report)?;

@@ -103,7 +103,13 @@ impl Comparison<'_> {
     ) {
         let rows = |groups: &[Sums]| groups.iter().map(|sums| sums.rows).collect::<Vec<_>>();
         if rows(main) != rows(typed) {
-            return self.note_typed(DifferenceKind::Different, file.family, &file.name, None, report);
+            return self.note_typed(
+                DifferenceKind::Different,
+                file.family,
+                &file.name,
+                None,
+                report,
+            );
         }
         for (at, name) in file.family.typed_columns().iter().enumerate() {
             let sum = |sums: &Sums| sums.columns.get(at).copied();

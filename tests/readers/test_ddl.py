@@ -213,11 +213,13 @@ def test_texts_of_athenas_definitions_are_hives(odd_lakes):
     lake, _ = odd_lakes["o'brien \"q\""]
     statements = [s for s in lake.ddl("athena", "--no-views") if s.startswith("CREATE EXTERNAL")]
 
-    assert statements
+    locations = []
     for statement in statements:
         parsed = sqlglot.parse_one(statement, dialect="athena")
-        location = parsed.find(sqlglot.exp.LocationProperty)
-        assert location.this.this == f"file://{lake.path.resolve()}/cloudtrail/"
+        locations.append(parsed.find(sqlglot.exp.LocationProperty).this.this)
+
+    folder = f"file://{lake.path.resolve()}"
+    assert locations == [f"{folder}/cloudtrail/", f"{folder}/cloudtrail_typed/"]
 
 
 def test_a_folder_that_duckdb_cannot_read_is_named(tmp_path):

@@ -15,7 +15,7 @@ NAMES = {name for name, _, _ in EVENT_COLUMNS} | set(PLACES)
 
 
 @pytest.fixture(scope="module")
-def folder(sample):
+def table(sample):
     return str(sample.path / "cloudtrail")
 
 
@@ -30,56 +30,56 @@ def denied(sample):
     return sum(event.get("errorCode") == "AccessDenied" for event in sample.events)
 
 
-def test_duckdb(folder, rows, denied):
-    found = duckdb.sql(f"SELECT * FROM '{folder}/**/*.parquet'")
+def test_duckdb(table, rows, denied):
+    found = duckdb.sql(f"SELECT * FROM '{table}/**/*.parquet'")
     assert set(found.columns) == NAMES
-    assert len(found.fetchall()) == rows
+    assert found.to_arrow_table().num_rows == rows
     assert found.filter("errorcode = 'AccessDenied'").count("*").fetchall() == [(denied,)]
 
 
-def test_duckdb_by_hive_partitions(folder, rows):
-    found = duckdb.sql(f"SELECT * FROM read_parquet('{folder}/*/**/*.parquet', hive_partitioning = true)")
+def test_duckdb_by_hive_partitions(table, rows):
+    found = duckdb.sql(f"SELECT * FROM read_parquet('{table}/*/**/*.parquet', hive_partitioning = true)")
     assert set(found.columns) == NAMES
-    assert len(found.fetchall()) == rows
+    assert found.to_arrow_table().num_rows == rows
 
 
-def test_duckdb_by_name(folder, rows):
-    found = duckdb.sql(f"SELECT * FROM read_parquet('{folder}/**/*.parquet', union_by_name = true)")
+def test_duckdb_by_name(table, rows):
+    found = duckdb.sql(f"SELECT * FROM read_parquet('{table}/**/*.parquet', union_by_name = true)")
     assert set(found.columns) == NAMES
-    assert len(found.fetchall()) == rows
+    assert found.to_arrow_table().num_rows == rows
 
 
-def test_polars_scan(folder, rows, denied):
-    found = pl.scan_parquet(folder)
+def test_polars_scan(table, rows, denied):
+    found = pl.scan_parquet(table)
     assert set(found.collect_schema().names()) == NAMES
     assert found.collect().height == rows
     assert found.filter(pl.col("errorcode") == "AccessDenied").select(pl.len()).collect().item() == denied
 
 
-def test_polars_read(folder, rows):
-    assert pl.read_parquet(folder).height == rows
+def test_polars_read(table, rows):
+    assert pl.read_parquet(table).height == rows
 
 
-def test_pyarrow_dataset(folder, rows, denied):
-    found = ds.dataset(folder, partitioning="hive")
+def test_pyarrow_dataset(table, rows, denied):
+    found = ds.dataset(table, partitioning="hive")
     assert set(found.schema.names) == NAMES
     assert found.to_table().num_rows == rows
     assert found.count_rows(filter=ds.field("errorcode") == "AccessDenied") == denied
 
 
-def test_pyarrow_table(folder, rows):
-    found = pq.read_table(folder)
+def test_pyarrow_table(table, rows):
+    found = pq.read_table(table)
     assert (found.num_rows, set(found.column_names)) == (rows, NAMES)
 
 
-def test_pandas(folder, rows, denied):
+def test_pandas(table, rows, denied):
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
-    found = pandas.read_parquet(folder)
+    found = pandas.read_parquet(table)
     assert (len(found), set(found.columns)) == (rows, NAMES)
     assert (found.errorcode == "AccessDenied").sum() == denied
 
 
-def test_awswrangler(folder, rows, monkeypatch):
+def test_awswrangler(table, rows, monkeypatch):
     wrangler = pytest.importorskip("awswrangler", reason="awswrangler is not installed")
     boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
     moto = pytest.importorskip("moto.server", reason="moto is not installed")
@@ -93,8 +93,8 @@ def test_awswrangler(folder, rows, monkeypatch):
         url = f"http://{host}:{port}"
         client = boto3.client("s3", endpoint_url=url)
         client.create_bucket(Bucket="lake")
-        for file in ds.dataset(folder, partitioning="hive").files:
-            client.upload_file(file, "lake", f"cloudtrail{file.removeprefix(folder)}")
+        for file in ds.dataset(table, partitioning="hive").files:
+            client.upload_file(file, "lake", f"cloudtrail{file.removeprefix(table)}")
         monkeypatch.setattr(wrangler.config, "s3_endpoint_url", url)
         found = wrangler.s3.read_parquet("s3://lake/cloudtrail/", dataset=True)
     finally:
@@ -102,16 +102,16 @@ def test_awswrangler(folder, rows, monkeypatch):
     assert (len(found), set(found.columns)) == (rows, NAMES)
 
 
-def test_daft(folder, rows, denied):
+def test_daft(table, rows, denied):
     daft = pytest.importorskip("daft", reason="Daft is not installed")
-    found = daft.read_parquet(f"{folder}/**/*.parquet", hive_partitioning=True)
+    found = daft.read_parquet(f"{table}/**/*.parquet", hive_partitioning=True)
     assert set(found.column_names) == NAMES
     assert found.count_rows() == rows
     assert found.where(daft.col("errorcode") == "AccessDenied").count_rows() == denied
 
 
-def test_spark(spark, folder, rows, denied):
-    found = spark.read.parquet(folder)
+def test_spark(spark, table, rows, denied):
+    found = spark.read.parquet(table)
     assert set(found.columns) == NAMES
     assert len(found.collect()) == rows
     assert found.where("errorcode = 'AccessDenied'").count() == denied

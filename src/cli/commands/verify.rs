@@ -17,8 +17,8 @@ use crate::storage::Storage;
 use crate::text::clean;
 use crate::units::{ByteCount, are, counted, counted_as, grouped};
 use crate::verify::{
-    ConvertedObject, ConvertedUnit, DEFAULT_MAX_DIFFERENCES, DuplicateRule, Partial, VerifyOptions,
-    VerifyReport, Wants, verify,
+    ConvertedObject, ConvertedUnit, DEFAULT_MAX_DIFFERENCES, Difference, DuplicateRule, Partial,
+    VerifyOptions, VerifyReport, Wants, verify,
 };
 use clap::Args as Group;
 use std::collections::HashSet;
@@ -179,12 +179,9 @@ fn text(report: &VerifyReport) -> String {
         grouped(report.records_set_aside),
     );
     if report.typed_files_read > 0 {
-        let _ = writeln!(
-            out,
-            "  {} of {} of typed tables compared with those",
-            counted(report.typed_rows_checked, "row"),
-            counted(report.typed_files_read, "file"),
-        );
+        let rows = counted(report.typed_rows_checked, "row");
+        let files = counted(report.typed_files_read, "file");
+        let _ = writeln!(out, "  {rows} of {files} of typed tables compared with those");
     }
     if report.objects_gone + report.objects_unwanted > 0 {
         let _ = writeln!(
@@ -201,20 +198,23 @@ fn text(report: &VerifyReport) -> String {
         let count = counted_as(report.objects_not_read, one, many);
         let _ = writeln!(out, "  {count} of the source could not be read");
     }
-    for difference in &report.differences {
-        let kind = format!("{:?}", difference.kind).to_lowercase();
-        let mut parts = vec![kind, clean(&difference.table)];
-        let mut part = |name: &str, value: Option<String>| {
-            parts.extend(value.map(|value| format!("{name} {}", clean(&value))));
-        };
-        part("column", difference.column.clone());
-        part("event", difference.event_id.clone());
-        part("object", difference.object.clone());
-        part("record", difference.record.map(|n| n.to_string()));
-        part("file", difference.file.clone());
-        let _ = writeln!(out, "  {}", parts.join("  "));
-    }
+    out.extend(report.differences.iter().map(difference));
     out
+}
+
+/// The line of a difference.
+fn difference(difference: &Difference) -> String {
+    let kind = format!("{:?}", difference.kind).to_lowercase();
+    let mut parts = vec![kind, clean(&difference.table)];
+    let mut part = |name: &str, value: Option<String>| {
+        parts.extend(value.map(|value| format!("{name} {}", clean(&value))));
+    };
+    part("column", difference.column.clone());
+    part("event", difference.event_id.clone());
+    part("object", difference.object.clone());
+    part("record", difference.record.map(|n| n.to_string()));
+    part("file", difference.file.clone());
+    format!("  {}\n", parts.join("  "))
 }
 
 /// Quarantined records and objects of the sources.

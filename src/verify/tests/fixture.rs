@@ -171,7 +171,7 @@ fn write(path: &Path, frame: &mut DataFrame, says: &[(&str, &str)]) {
     // Two rows per row group, so that reading group by group is what every test does.
     ParquetWriter::new(File::create(path).unwrap())
         .with_row_group_size(Some(2))
-        .with_key_value_metadata(Some(KeyValueMetadata::Static(says)))
+        .with_key_value_metadata(Some(KeyValueMetadata::from_static(says)))
         .finish(frame)
         .unwrap();
 }

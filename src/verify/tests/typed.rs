@@ -21,7 +21,10 @@ fn rows() -> Vec<Value> {
 fn difference(fixture: &Fixture) -> Difference {
     let report = fixture.verify();
     assert!(!report.proves());
-    assert_eq!((report.records_missing, report.records_unexpected, report.file_problems), (0, 0, 1));
+    assert_eq!(
+        (report.records_missing, report.records_unexpected, report.file_problems),
+        (0, 0, 1)
+    );
     let [difference] = &report.differences[..] else { panic!("{report:?}") };
     assert_eq!(difference.table, "cloudtrail_typed");
     assert_eq!(difference.file.as_deref(), Some(TYPED));
@@ -36,7 +39,10 @@ fn both_tables_with_the_same_rows_are_a_proof() {
     let report = fixture.verify();
 
     assert!(report.proves(), "{report:?}");
-    assert_eq!((report.rows_checked, report.typed_rows_checked, report.typed_files_read), (3, 3, 1));
+    assert_eq!(
+        (report.rows_checked, report.typed_rows_checked, report.typed_files_read),
+        (3, 3, 1)
+    );
 }
 
 #[test]
