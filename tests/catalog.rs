@@ -181,8 +181,7 @@ fn partitions_of_the_catalog_are_those_of_the_lake() {
     let address = format!("file://{}/", world.lake.display());
     let folder = |file: &String| format!("{address}{}/", file.rsplit_once('/').unwrap().0);
     let is_main = |file: &&String| file.starts_with("cloudtrail/");
-    let mut folders: Vec<String> =
-        world.data_files().iter().filter(is_main).map(folder).collect();
+    let mut folders: Vec<String> = world.data_files().iter().filter(is_main).map(folder).collect();
     folders.sort();
     folders.dedup();
     assert_eq!(locations, folders);
