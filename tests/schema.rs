@@ -330,7 +330,8 @@ fn tokens_and_secrets_stay_text_and_the_lock_says_why() {
         ("random tokens", "secrets by their name")
     );
     assert_eq!(report.nested_values_unfit, 0, "that is on purpose");
-    assert_eq!(report.new_fields, ["cloudtrail_typed.request.tmprobe"]);
+    let is_omitted = |field: &String| field.contains("tmtoken") || field.contains("password");
+    assert!(!report.new_fields.iter().any(is_omitted), "{:?}", report.new_fields);
     world.is_proved(&[]);
 }
 
