@@ -201,7 +201,7 @@ class TestRegistration:
         assert report["catalog_changes"] == 5
 
     def test_a_dry_run_writes_nothing(self, world):
-        world.run("convert", world.logs, world.lake, "-q", "--catalog", "none")
+        world.run("convert", world.logs, world.lake, "-q", "--catalog", "none", *world.tables)
 
         plan = world.sync("--dry-run")
 
@@ -793,8 +793,9 @@ def convert_many(world, accounts, days):
     """A lake of many partitions that no catalog knows; their data files stand in its manifest only.
     Returns the options it was made with."""
     world.put("a", [record(1)])
-    options = ("--no-typed", "--partition-by", "account,event_date")
-    world.run("convert", world.logs, world.lake, *options, "-q", "--catalog", "none")
+    options = ("--partition-by", "account,event_date")
+    given = (*world.tables, *options, "-q", "--catalog", "none")
+    world.run("convert", world.logs, world.lake, *given)
     # The manifest alone is crafted: without a checkpoint it is read.
     for made_from_it in ("checkpoints", "ledger"):
         shutil.rmtree(world.lake / "_trailmill" / made_from_it)
