@@ -27,6 +27,7 @@ mod copies;
 mod damage;
 mod documents;
 mod failing_store;
+mod integrity;
 mod protocol;
 mod real_data;
 mod refusals;

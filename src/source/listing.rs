@@ -1,7 +1,7 @@
 //! The listing of all sources, page by page.
 
 use crate::error::Result;
-use crate::keys::{Folder, Layout, parse};
+use crate::keys::{Layout, parse};
 use crate::location::Location;
 use crate::source::pages::{Listed, Pages, Refused};
 use crate::source::walk::{Counting, Lister, reason_of, walk};
@@ -127,7 +127,7 @@ impl Listing {
             return None;
         }
         let mut layout = parse(&found.key);
-        if matches!(layout.folder, Folder::Digest | Folder::Other) {
+        if origin.window.narrow.ignores(&layout.folder) {
             self.report.objects_ignored += 1;
             return None;
         }

@@ -4,7 +4,7 @@
 //! narrowing option excludes are not entered.
 
 use crate::error::{Error, Result};
-use crate::keys::{Folder, parse};
+use crate::keys::parse;
 use crate::source::narrow::Window;
 use crate::source::walk::{Class, classify};
 use crate::source::{ArchiveKind, ListingReport, Object, Place, is_hidden};
@@ -68,7 +68,7 @@ fn is_wanted(entry: &DirEntry, window: &Window) -> bool {
 fn add(path: &Path, window: &Window, objects: &mut Vec<Object>, report: &mut ListingReport) {
     let key = key_of(path);
     let mut layout = parse(&key);
-    if matches!(layout.folder, Folder::Digest | Folder::Other) {
+    if window.narrow.ignores(&layout.folder) {
         report.objects_ignored += 1;
         return;
     }
