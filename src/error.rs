@@ -40,7 +40,7 @@ pub enum ErrorKind {
 /// What the pipeline does with an error of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaction {
-    /// Set the object or record aside, count it, go on.
+    /// Quarantine the object or record, count it, go on.
     Quarantine,
     /// Stop the run; what is committed stays; the same command may succeed later.
     TryLater,

@@ -45,15 +45,15 @@ impl Layout {
     }
 
     /// Returns a number that objects of one account and region have in common: what the ledger is cut
-    /// by. A key that names no account is in shard 0.
-    pub fn shard(&self) -> u8 {
+    /// by. A key that names no account is in slot 0.
+    pub fn slot(&self) -> u8 {
         if self.account.is_empty() {
             return 0;
         }
         (place(self.account.as_bytes(), self.region.as_bytes()) >> 56) as u8
     }
 
-    /// The order, within a shard, in which what has different scopes is listed and converted.
+    /// The order, within a slot, in which what has different scopes is listed and converted.
     pub(super) fn order(&self) -> impl Ord + '_ {
         (self.family(), &self.organization, &self.account, &self.region)
     }

@@ -342,7 +342,7 @@ mod tests {
             let instant = jiff::Timestamp::from_second(seconds).unwrap();
             let text = instant.to_string();
             prop_assert_eq!(parse_event_time(text.as_bytes()), Some(seconds * 1000));
-            let zoned = instant.to_zoned(jiff::tz::TimeZone::UTC);
+            let zoned = jiff::tz::TimeZone::UTC.to_datetime(instant);
             let (year, month, day, hour) = civil(seconds * 1000);
             prop_assert_eq!(
                 (year, month as i8, day as i8, hour as i8),

@@ -22,7 +22,7 @@ pub(crate) fn plan(world: &World, more: &[&str]) -> Run {
 
 /// Makes a plan of many small units.
 fn planned(world: &World) -> Value {
-    plan(world, &[&["--shards", "7"][..], &SMALL_UNITS].concat()).exits(0).json()
+    plan(world, &[&["--children", "7"][..], &SMALL_UNITS].concat()).exits(0).json()
 }
 
 fn child(world: &World, index: usize, of: usize) -> Child {
@@ -107,8 +107,8 @@ fn one_job_without_an_index_takes_the_whole_plan() {
     let job = run(["convert", "--plan", world.lake.to_str().unwrap()].iter().chain(&REPORT));
     let report = job.exits(0).report();
 
-    let shard = report.shard.unwrap();
-    assert_eq!((shard.index, shard.units), (None, report.units));
+    let child = report.child.unwrap();
+    assert_eq!((child.index, child.units), (None, report.units));
     finish(&world, &["--allow-quarantine"]).exits(0);
     is_whole(&world, &want, "one job");
 }
@@ -155,7 +155,7 @@ fn what_a_killed_child_claimed_is_written_by_whoever_takes_its_units() {
     let world = World::new();
     world.put_records(&key("a.json.gz"), &records(0..50));
     world.put_records(&key("b.json.gz"), &records(20..60));
-    plan(&world, &["--shards", "2", "--unit-size", "1kB"]).exits(0);
+    plan(&world, &["--children", "2", "--unit-size", "1kB"]).exits(0);
     // The second child claims, and can note nothing as done.
     let folder = files(&world.lake.join("_trailmill/planned")).remove(0);
     let done = folder.parent().unwrap().parent().unwrap().join("done");
@@ -290,9 +290,9 @@ fn a_plan_that_is_given_up_leaves_nothing() {
     let given_up = id.iter().find(|path| name(path).matches('.').count() == 1).unwrap();
     let args = ["convert", "--plan", given_up.to_str().unwrap()];
     let late = run(args.iter().chain(&REPORT)).exits(0).report();
-    assert_eq!(late.shard.unwrap().ended, Some(false));
+    assert_eq!(late.child.unwrap().ended, Some(false));
     assert_same(&before, &world.snapshot(), "a child that is late");
-    // What a child had on its way when the plan was given up.
+    // What a child had on its way when the plan was discarded.
     let on_its_way = "cloudtrail/region=eu-west-1/part-00000003-0123456789abcdef-0000-00.parquet";
     fs::create_dir_all(world.lake.join(on_its_way).parent().unwrap()).unwrap();
     fs::write(world.lake.join(on_its_way), "").unwrap();
@@ -327,7 +327,7 @@ fn a_plan_that_is_given_up_again_takes_nothing_from_who_has_its_numbers() {
 fn copies_of_what_an_earlier_plan_converted_are_found() {
     let world = World::new();
     world.put_records(&key("a.json.gz"), &records(0..200));
-    let parts = ["--shards", "2", "--unit-size", "20kB"];
+    let parts = ["--children", "2", "--unit-size", "20kB"];
     plan(&world, &parts).exits(0);
     array(&world, 2);
     finish(&world, &[]).exits(0);
@@ -353,7 +353,7 @@ fn copies_stay_where_they_are_wanted() {
     for name in ["a", "b", "c"] {
         world.put_records(&key(&format!("{name}.json.gz")), &records(0..50));
     }
-    plan(&world, &["--shards", "3", "--unit-size", "20kB", "--duplicates", "keep"]).exits(0);
+    plan(&world, &["--children", "3", "--unit-size", "20kB", "--duplicates", "keep"]).exits(0);
     array(&world, 3);
 
     let report = finish(&world, &[]).exits(0).report();
@@ -369,7 +369,7 @@ fn what_children_see_beyond_the_sample_is_in_the_next_plans_schema() {
     world.put_records(&key("a.json.gz"), &[seen_first]);
     let seen_late = record_with(2, "requestParameters", json!({"seenLate": {"deep": [1]}}));
     world.put_records(&key("b.json.gz"), &[seen_late]);
-    let one_sample = ["--shards", "2", "--unit-size", "1kB", "--sample-objects", "0"];
+    let one_sample = ["--children", "2", "--unit-size", "1kB", "--sample-objects", "0"];
     plan(&world, &one_sample).exits(0);
     array(&world, 2);
 
@@ -395,7 +395,7 @@ fn a_sample_gives_children_the_schema_before_they_begin() {
     let odd = record_with(2, "requestParameters", json!({"onlyInPlan": true}));
     world.put_records(&key("a.json.gz"), &[record(1), odd]);
 
-    let made = plan(&world, &["--shards", "1"]).exits(0).json();
+    let made = plan(&world, &["--children", "1"]).exits(0).json();
 
     let fields = made["new_fields"].as_array().unwrap();
     assert!(fields.contains(&json!("cloudtrail.request.onlyinplan")), "{fields:?}");
@@ -411,7 +411,7 @@ fn an_object_that_changed_since_it_was_planned_is_left_out_and_converted_by_the_
         let world = World::new();
         let path = world.put_records(&key("a.json.gz"), &records(0..20));
         world.put_records(&key("b.json.gz"), &records(100..110));
-        plan(&world, &["--shards", "1"]).exits(0);
+        plan(&world, &["--children", "1"]).exits(0);
         if change {
             world.put_records(&key("a.json.gz"), &records(0..30));
         } else {
@@ -459,7 +459,7 @@ fn damaged_documents_of_a_plan_are_errors_that_name_them() {
 fn options_that_a_plan_decides_are_not_a_childs() {
     let world = World::new();
     world.put_records(&key("a.json.gz"), &records(0..5));
-    plan(&world, &["--shards", "1"]).exits(0);
+    plan(&world, &["--children", "1"]).exits(0);
     let lake = world.lake.to_str().unwrap();
     let logs = world.logs.to_str().unwrap();
     for wrong in [
@@ -477,10 +477,10 @@ fn options_that_a_plan_decides_are_not_a_childs() {
         &["convert", "--plan", &format!("{lake}/_trailmill/plans/00000009-0000000000000000.json")],
         &["finish", "--plan", lake, "--database", "other"],
         &["finish"],
-        &["plan", logs, lake, "--shards", "0"],
-        &["plan", logs, lake, "--shards", "10001"],
+        &["plan", logs, lake, "--children", "0"],
+        &["plan", logs, lake, "--children", "10001"],
         &["plan", logs, lake, "--sample-objects", "3"],
-        &["plan", logs, lake, "--shards", "2", "--strict"],
+        &["plan", logs, lake, "--children", "2", "--strict"],
         &["plan", "show"],
         &["plan", "discard", logs],
     ] {

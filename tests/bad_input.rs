@@ -28,9 +28,9 @@ fn convert_between_good_ones(bad: &[u8], code: i32) -> Outcome {
     Outcome { world, object, report }
 }
 
-/// The record is set aside with its place, the reason and its exact bytes; all others are written.
+/// The record is quarantined with its place, the reason and its exact bytes; all others are written.
 #[track_caller]
-fn is_set_aside(bad: &[u8], reason: &str) {
+fn is_quarantined(bad: &[u8], reason: &str) {
     let Outcome { world, object, report } = convert_between_good_ones(bad, 1);
 
     let counts = (report.records_read, report.records_written, report.records_quarantined);
@@ -53,9 +53,9 @@ fn is_written(odd: &[u8]) {
     world.is_proved(&[]);
 }
 
-/// The object is set aside whole, with its bytes as stored; the object beside it is written.
+/// The object is quarantined whole, with its bytes as stored; the object beside it is written.
 #[track_caller]
-fn object_is_set_aside(name: &str, bytes: &[u8], more: &[&str], reason: &str) {
+fn object_is_quarantined(name: &str, bytes: &[u8], more: &[&str], reason: &str) {
     let world = World::new();
     let path = world.put(&key(name), bytes);
     world.put_records(&key("good.json.gz"), &[record(3)]);
@@ -96,9 +96,9 @@ fn with_bytes_in_a_string(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_record_nested_200_000_deep_is_set_aside() {
+fn a_record_nested_200_000_deep_is_quarantined() {
     let deep = format!("{}1{}", r#"{"a":"#.repeat(200_000), "}".repeat(200_000));
-    is_set_aside(record_text_with_request(&deep).as_bytes(), "nested deeper");
+    is_quarantined(record_text_with_request(&deep).as_bytes(), "nested deeper");
 }
 
 #[test]
@@ -179,17 +179,17 @@ fn keys_that_differ_only_in_case_at_the_top_are_written_with_nothing_lost() {
 
 #[test]
 fn bytes_that_are_not_utf8_set_their_record_aside() {
-    is_set_aside(&with_bytes_in_a_string(b"\xff\xfe\xc3("), "UTF-8");
+    is_quarantined(&with_bytes_in_a_string(b"\xff\xfe\xc3("), "UTF-8");
 }
 
 #[test]
 fn a_raw_nul_sets_its_record_aside() {
-    is_set_aside(&with_bytes_in_a_string(b"a\0b"), "");
+    is_quarantined(&with_bytes_in_a_string(b"a\0b"), "");
 }
 
 #[test]
 fn a_raw_line_end_in_a_string_sets_its_record_aside() {
-    is_set_aside(&with_bytes_in_a_string(b"a\nb"), "");
+    is_quarantined(&with_bytes_in_a_string(b"a\nb"), "");
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn control_characters_quotes_and_backslashes_are_written() {
 
 #[test]
 fn a_lone_surrogate_sets_its_record_aside() {
-    is_set_aside(&with_bytes_in_a_string(br"a\ud800b"), "surrogate");
+    is_quarantined(&with_bytes_in_a_string(br"a\ud800b"), "surrogate");
 }
 
 #[test]
@@ -219,52 +219,52 @@ fn a_pair_of_surrogates_is_written() {
 
 #[test]
 fn an_unknown_escape_sets_its_record_aside() {
-    is_set_aside(&with_bytes_in_a_string(br"a\xb"), "");
+    is_quarantined(&with_bytes_in_a_string(br"a\xb"), "");
 }
 
 #[test]
-fn a_string_as_a_record_is_set_aside() {
-    is_set_aside(br#""a record""#, "not an object");
+fn a_string_as_a_record_is_quarantined() {
+    is_quarantined(br#""a record""#, "not an object");
 }
 
 #[test]
-fn a_null_as_a_record_is_set_aside() {
-    is_set_aside(b"null", "not an object");
+fn a_null_as_a_record_is_quarantined() {
+    is_quarantined(b"null", "not an object");
 }
 
 #[test]
-fn an_array_as_a_record_is_set_aside() {
-    is_set_aside(br#"[{"eventVersion":"1.08"}]"#, "not an object");
+fn an_array_as_a_record_is_quarantined() {
+    is_quarantined(br#"[{"eventVersion":"1.08"}]"#, "not an object");
 }
 
 #[test]
-fn a_number_as_a_record_is_set_aside() {
-    is_set_aside(b"42", "not an object");
+fn a_number_as_a_record_is_quarantined() {
+    is_quarantined(b"42", "not an object");
 }
 
 #[test]
-fn an_empty_object_as_a_record_is_set_aside() {
-    is_set_aside(b"{}", "no event time");
+fn an_empty_object_as_a_record_is_quarantined() {
+    is_quarantined(b"{}", "no event time");
 }
 
 #[test]
-fn a_record_without_event_time_is_set_aside() {
-    is_set_aside(&without("eventTime"), "no event time");
+fn a_record_without_event_time_is_quarantined() {
+    is_quarantined(&without("eventTime"), "no event time");
 }
 
 #[test]
-fn a_record_whose_event_time_is_null_is_set_aside() {
-    is_set_aside(&with("eventTime", Value::Null), "no event time");
+fn a_record_whose_event_time_is_null_is_quarantined() {
+    is_quarantined(&with("eventTime", Value::Null), "no event time");
 }
 
 #[test]
-fn a_record_whose_event_time_is_a_number_is_set_aside() {
-    is_set_aside(&with("eventTime", json!(1_714_564_800)), "event time");
+fn a_record_whose_event_time_is_a_number_is_quarantined() {
+    is_quarantined(&with("eventTime", json!(1_714_564_800)), "event time");
 }
 
 #[test]
-fn a_record_whose_event_time_is_no_date_is_set_aside() {
-    is_set_aside(&with("eventTime", json!("2024-02-30T00:00:00Z")), "not an ISO 8601 instant");
+fn a_record_whose_event_time_is_no_date_is_quarantined() {
+    is_quarantined(&with("eventTime", json!("2024-02-30T00:00:00Z")), "not an ISO 8601 instant");
 }
 
 #[test]
@@ -273,18 +273,18 @@ fn a_fraction_of_a_second_and_an_offset_are_read() {
 }
 
 #[test]
-fn a_region_that_leaves_its_folder_is_set_aside() {
-    is_set_aside(&with("awsRegion", json!("../../x")), "region");
+fn a_region_that_leaves_its_folder_is_quarantined() {
+    is_quarantined(&with("awsRegion", json!("../../x")), "region");
 }
 
 #[test]
-fn an_account_that_leaves_its_folder_is_set_aside() {
-    is_set_aside(&with("recipientAccountId", json!("../../x")), "account");
+fn an_account_that_leaves_its_folder_is_quarantined() {
+    is_quarantined(&with("recipientAccountId", json!("../../x")), "account");
 }
 
 #[test]
-fn an_account_that_names_a_hidden_folder_is_set_aside() {
-    is_set_aside(&with("recipientAccountId", json!("_trailmill")), "account");
+fn an_account_that_names_a_hidden_folder_is_quarantined() {
+    is_quarantined(&with("recipientAccountId", json!("_trailmill")), "account");
 }
 
 #[test]
@@ -365,67 +365,67 @@ fn many_bad_records_in_one_object_cost_only_themselves() {
 }
 
 #[test]
-fn a_truncated_gzip_object_is_set_aside_whole() {
+fn a_truncated_gzip_object_is_quarantined_whole() {
     let whole = gzip(&envelope(&records(0..50)));
-    object_is_set_aside("bad.json.gz", &whole[..whole.len() - 30], &[], "truncated");
+    object_is_quarantined("bad.json.gz", &whole[..whole.len() - 30], &[], "truncated");
 }
 
 #[test]
-fn a_damaged_gzip_object_is_set_aside_whole() {
+fn a_damaged_gzip_object_is_quarantined_whole() {
     let mut bytes = gzip(&envelope(&records(0..50)));
     let middle = bytes.len() / 2;
     bytes[middle..middle + 20].fill(0);
-    object_is_set_aside("bad.json.gz", &bytes, &[], "gzip stream");
+    object_is_quarantined("bad.json.gz", &bytes, &[], "gzip stream");
 }
 
 #[test]
-fn a_bomb_is_set_aside_by_its_ratio() {
+fn a_bomb_is_quarantined_by_its_ratio() {
     let bomb = gzip(&[b"{\"Records\":[".to_vec(), vec![b' '; 8 << 20], b"]}".to_vec()].concat());
-    object_is_set_aside("bad.json.gz", &bomb, &["--max-ratio", "40"], "--max-ratio");
+    object_is_quarantined("bad.json.gz", &bomb, &["--max-ratio", "40"], "--max-ratio");
 }
 
 #[test]
-fn an_object_over_the_largest_size_is_set_aside() {
+fn an_object_over_the_largest_size_is_quarantined() {
     let large = envelope(&records(0..60));
-    object_is_set_aside("bad.json", &large, &["--max-object-size", "20kB"], "--max-object-size");
+    object_is_quarantined("bad.json", &large, &["--max-object-size", "20kB"], "--max-object-size");
 }
 
 #[test]
-fn a_gzipped_object_over_the_largest_size_is_set_aside() {
+fn a_gzipped_object_over_the_largest_size_is_quarantined() {
     let large = gzip(&envelope(&records(0..60)));
     let limit = ["--max-object-size", "20kB"];
-    object_is_set_aside("bad.json.gz", &large, &limit, "--max-object-size");
+    object_is_quarantined("bad.json.gz", &large, &limit, "--max-object-size");
 }
 
 #[test]
-fn an_empty_object_is_set_aside() {
-    object_is_set_aside("bad.json.gz", b"", &[], "empty");
+fn an_empty_object_is_quarantined() {
+    object_is_quarantined("bad.json.gz", b"", &[], "empty");
 }
 
 #[test]
-fn records_that_are_null_are_set_aside() {
-    object_is_set_aside("bad.json", br#"{"Records":null}"#, &[], "null");
+fn records_that_are_null_are_quarantined() {
+    object_is_quarantined("bad.json", br#"{"Records":null}"#, &[], "null");
 }
 
 #[test]
-fn records_that_are_an_object_are_set_aside() {
-    object_is_set_aside("bad.json", br#"{"Records":{"a":1}}"#, &[], "not an array");
+fn records_that_are_an_object_are_quarantined() {
+    object_is_quarantined("bad.json", br#"{"Records":{"a":1}}"#, &[], "not an array");
 }
 
 #[test]
-fn a_paste_that_starts_mid_record_is_set_aside() {
+fn a_paste_that_starts_mid_record_is_quarantined() {
     let whole = envelope(&records(0..3));
-    object_is_set_aside("bad.json", &whole[700..], &[], "no CloudTrail records");
+    object_is_quarantined("bad.json", &whole[700..], &[], "no CloudTrail records");
 }
 
 #[test]
-fn text_in_the_place_of_a_log_is_set_aside() {
+fn text_in_the_place_of_a_log_is_quarantined() {
     let flow = b"2 123456789010 eni-1235b8ca123456789 172.31.16.139 ACCEPT OK\n";
-    object_is_set_aside("bad.log.gz", &gzip(flow), &[], "not JSON");
+    object_is_quarantined("bad.log.gz", &gzip(flow), &[], "not JSON");
 }
 
 #[test]
-fn a_damaged_archive_gives_up_its_whole_members_and_is_set_aside() {
+fn a_damaged_archive_gives_up_its_whole_members_and_is_quarantined() {
     let world = World::new();
     let members =
         tar(&[("a.json", envelope(&records(0..9))), ("b.json", envelope(&records(9..20)))]);
@@ -479,9 +479,9 @@ fn a_brace_too_many_costs_what_follows_it_and_no_more() {
 
     assert!(report.records_written >= 2, "{report:?}");
     assert_eq!(report.records_written + report.records_quarantined, report.records_read);
-    let set_aside: usize = (0..world.quarantine().len()).map(|n| world.raw(n).len()).sum();
+    let quarantined: usize = (0..world.quarantine().len()).map(|n| world.raw(n).len()).sum();
     let lost = texts[2].len() + texts[3].len();
-    assert!(report.records_written == 4 || set_aside >= lost, "{set_aside} of {lost} bytes");
+    assert!(report.records_written == 4 || quarantined >= lost, "{quarantined} of {lost} bytes");
     world.is_proved(&[]);
 }
 
@@ -502,7 +502,7 @@ fn a_bracket_too_many_costs_only_itself() {
 }
 
 #[test]
-fn text_after_the_records_is_set_aside() {
+fn text_after_the_records_is_quarantined() {
     for after in ["oops", "}", "\n{\"name\":\"package\"}", "\0\0\0"] {
         let world = World::new();
         world.put(&key("bad.json"), [&envelope(&records(0..3))[..], after.as_bytes()].concat());
@@ -603,7 +603,7 @@ fn strict_with_good_input_converts() {
 }
 
 #[test]
-fn nothing_that_was_set_aside_is_set_aside_again() {
+fn nothing_that_was_quarantined_is_quarantined_again() {
     let world = World::new();
     world.put(&key("bad.json"), envelope_of_texts(&[&good(1), b"null"]));
     world.convert(&[]).exits(1);
@@ -615,7 +615,7 @@ fn nothing_that_was_set_aside_is_set_aside_again() {
 }
 
 #[test]
-fn what_is_set_aside_can_be_listed_for_people() {
+fn what_is_quarantined_can_be_listed_for_people() {
     let world = World::new();
     world.put(&key("bad\u{1b}[31m.json"), envelope_of_texts(&[&good(1), b"null"]));
     world.convert(&[]).exits(1);

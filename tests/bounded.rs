@@ -310,7 +310,7 @@ fn verify_sets_aside_what_is_over_the_ratio_as_the_converter_does_and_takes_anot
         let low = ["--max-ratio", "20"];
         assert_eq!(world.convert(&low).exits(1).report().objects_quarantined, 1, "{name}");
         let report = world.verify(&low).exits(0).json();
-        assert_eq!(report["objects_set_aside"], 1, "{name}");
+        assert_eq!(report["objects_quarantined"], 1, "{name}");
         world.verify(&["--max-ratio", "5000"]).exits(1);
 
         let report = world.convert(&["--max-ratio", "5000"]).exits(0).report();

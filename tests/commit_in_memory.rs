@@ -23,7 +23,7 @@ const LEASE: &str = "lake/_trailmill/lease.json";
 
 type Contents = BTreeMap<String, Vec<u8>>;
 
-/// Logs that make three units, with a copy, a field that comes late and a record that is set aside.
+/// Logs that make three units, with a copy, a field that comes late and a record that is quarantined.
 fn world() -> World {
     let world = World::new();
     for object in 0..6_u64 {

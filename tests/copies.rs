@@ -130,7 +130,7 @@ fn a_moved_object_is_another_object_to_records_without_an_event_id() {
 fn plans_find_what_earlier_versions_of_an_object_had() {
     for rule in ["drop", "keep"] {
         let world = World::new();
-        let parts = ["--shards", "2", "--unit-size", "1kB", "--duplicates", rule];
+        let parts = ["--children", "2", "--unit-size", "1kB", "--duplicates", rule];
         let planned = |written, duplicate| {
             plan(&world, &parts).exits(0);
             array(&world, 2);

@@ -62,7 +62,7 @@ fn a_lake_without_one_of_its_manifests_is_refused_by_every_command_that_writes()
         let before = snapshot(&world.lake);
 
         let logs = world.logs.to_str().unwrap();
-        let plan = ["--shards", "2", "--partition-by", "region"];
+        let plan = ["--children", "2", "--partition-by", "region"];
         for run in [
             world.on_lake(&["catalog", "sync"], &[]),
             world.on_lake(&["catalog", "diff"], &[]),
@@ -121,9 +121,9 @@ fn a_repair_without_a_ledger_lets_objects_be_converted_anew_and_doubles_nothing(
         .unwrap();
 
     let report = repair(&world);
-    let aside = |n: usize| report["units"][n]["files_set_aside"].as_u64().unwrap() > 0;
+    let aside = |n: usize| report["units"][n]["files_detached"].as_u64().unwrap() > 0;
     assert_eq!([aside(0), aside(1), aside(2)], [false, true, false], "{report}");
-    assert!(!files(&own(&world, "set-aside")).is_empty());
+    assert!(!files(&own(&world, "detached")).is_empty());
     let report = world.convert(&SMALL_UNITS).report();
 
     assert!(report.units > 0 && report.records_written > 0 && report.records_duplicate > 0);
@@ -145,7 +145,7 @@ fn a_repair_without_a_ledger_sets_rows_aside_only_where_copies_were_kept() {
         fs::remove_dir_all(own(&world, "checkpoints")).unwrap();
 
         let report = repair(&world);
-        assert_eq!(report["units"][0]["rows_set_aside"], aside, "{report}");
+        assert_eq!(report["units"][0]["rows_detached"], aside, "{report}");
         let converted = world.convert(&options).exits(0).report();
 
         let counts = (converted.records_written, converted.records_duplicate);
@@ -294,7 +294,7 @@ fn a_second_source_in_the_place_of_the_lake_is_not_written_into() {
     let (logs, evidence_path) = (world.logs.to_str().unwrap(), evidence.to_str().unwrap());
 
     for command in
-        [&["convert", logs, evidence_path][..], &["plan", logs, evidence_path, "--shards", "2"]]
+        [&["convert", logs, evidence_path][..], &["plan", logs, evidence_path, "--children", "2"]]
     {
         let refused = run(command).exits(2);
         assert!(refused.stderr.contains("--into-existing"), "{}", refused.stderr);

@@ -62,7 +62,7 @@ fn a_first_run_that_finds_nothing_at_all_exits_2_and_makes_nothing() {
         &["convert", logs, lake, "-q"],
         &["convert", logs, lake, "--strict"],
         &["plan", logs, lake],
-        &["plan", logs, lake, "--shards", "2"],
+        &["plan", logs, lake, "--children", "2"],
         &["schema", "infer", logs],
     ] {
         let ended = run(args).exits(2);
@@ -197,7 +197,7 @@ fn documents_of_a_plan_of_another_format_stop_its_jobs() {
     let world = World::new();
     world.put_records(&key("a.json.gz"), &records(0..30));
     let (logs, lake) = (world.logs.to_str().unwrap(), world.lake.to_str().unwrap());
-    run(["plan", logs, lake, "--shards", "1", "-q"]).exits(0);
+    run(["plan", logs, lake, "--children", "1", "-q"]).exits(0);
 
     let (child, finish) =
         (&["convert", "--plan", lake, "-q"][..], &["finish", "--plan", lake, "-q"][..]);
@@ -243,7 +243,7 @@ fn a_table_that_is_not_the_lakes_is_refused_before_anything_is_written() {
 
     for args in [
         &["convert", logs, lake][..],
-        &["plan", logs, lake, "--shards", "1"],
+        &["plan", logs, lake, "--children", "1"],
         &["catalog", "sync", lake],
     ] {
         let said = run(args).exits(2).stderr;

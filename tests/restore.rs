@@ -121,7 +121,7 @@ fn rows_of_many_units_and_all_tables_come_back() {
         fill_with_everything(&world);
         world.convert(&SMALL_UNITS).exits(1);
         let before = rows(&world);
-        let set_aside = world.quarantine();
+        let quarantined = world.quarantine();
         // A whole region, or all that there is.
         lose(&world, |file| all || file.contains("region=us-east-1"));
 
@@ -129,7 +129,7 @@ fn rows_of_many_units_and_all_tables_come_back() {
 
         assert_eq!(restored(&report).files_left, 0);
         assert_eq!(restored(&report).rows, report.records_written);
-        assert!(world.quarantine().len() >= set_aside.len());
+        assert!(world.quarantine().len() >= quarantined.len());
         is_as_before(&world, before, &["--allow-quarantine"]);
     }
 }

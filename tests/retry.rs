@@ -1,10 +1,10 @@
-//! What was set aside is not set aside for ever.
+//! Quarantined objects are tried again.
 
 use crate::support::{World, envelope, gzip, key, record, record_with, records, tar, zip};
 use serde_json::{Value, json};
 use std::fs;
 
-/// A lake with a good object and one that is set aside for its size; the limit that lets it pass.
+/// A lake with a good object and one that is quarantined for its size; the limit that lets it pass.
 fn with_one_too_large() -> World {
     let world = World::new();
     world.put_records(&key("good.json.gz"), &[record(1)]);

@@ -27,7 +27,7 @@ fn scopes() -> Vec<String> {
         })
         .collect();
     let layout = |scope: &str| parse_layout(&format!("{scope}2026/01/01/x.json.gz"));
-    scopes.sort_by_cached_key(|scope| layout(scope).shard());
+    scopes.sort_by_cached_key(|scope| layout(scope).slot());
     scopes
 }
 

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Reaction};
 /// All records converted.
 pub const EXIT_OK: u8 = 0;
 /// Finished; some input was quarantined, or a comparison found differences.
-pub const EXIT_SET_ASIDE: u8 = 1;
+pub const EXIT_INCOMPLETE: u8 = 1;
 /// Wrong usage or configuration; nothing was converted.
 pub const EXIT_USAGE: u8 = 2;
 /// Stopped by an error that the same command would meet again.

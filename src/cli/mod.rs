@@ -15,7 +15,7 @@ mod report;
 mod run_report;
 mod signals;
 
-pub use exit::{EXIT_OK, EXIT_SET_ASIDE, EXIT_STOPPED, EXIT_TRY_LATER, EXIT_USAGE};
+pub use exit::{EXIT_INCOMPLETE, EXIT_OK, EXIT_STOPPED, EXIT_TRY_LATER, EXIT_USAGE};
 
 use crate::error::Error;
 use clap::Parser;

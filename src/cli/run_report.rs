@@ -1,7 +1,7 @@
 //! Report and exit code of a run: shared by `convert` and `finish`.
 
 use crate::cli::args::Format;
-use crate::cli::exit::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER};
+use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK, EXIT_TRY_LATER};
 use crate::cli::progress::say;
 use crate::cli::report::{listing, print, print_json, sort_counts, unavailable};
 use crate::engine::{Report, RestoreReport};
@@ -31,7 +31,7 @@ pub(super) fn conclude(
         || report.restored.as_ref().is_some_and(|restored| restored.files_left > 0)
         || report.has_quarantine() && !allows_quarantine
     {
-        EXIT_SET_ASIDE
+        EXIT_INCOMPLETE
     } else {
         EXIT_OK
     })

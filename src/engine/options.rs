@@ -23,10 +23,10 @@ pub const DEFAULT_SPEED: f64 = 75.0;
 /// The database in the catalog, unless an option says otherwise.
 pub const DEFAULT_DATABASE: &str = "trailmill";
 
-/// What earlier runs set aside that is tried again, though neither the limits nor the program changed.
+/// Quarantined or ignored input of earlier runs that is tried again, though neither the limits nor the program changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retry {
-    /// Objects that were set aside whole.
+    /// Objects that were quarantined whole.
     pub quarantined: bool,
     /// Objects that were taken for those of another kind.
     pub ignored: bool,
@@ -103,11 +103,11 @@ pub struct ConvertOptions {
     pub threads: usize,
     /// Bytes in flight.
     pub memory: ByteCount,
-    /// Whether anything set aside stops the run before it commits.
+    /// Whether quarantined input stops the run before it commits.
     pub strict: bool,
     /// What changes the bytes that are written, and is part of every unit's identity.
     pub output: OutputSettings,
-    /// What was set aside and is tried again.
+    /// Quarantined or ignored input to try again.
     pub retry: Retry,
     /// The catalog and the names in it.
     pub catalog: CatalogOptions,

@@ -69,7 +69,7 @@ pub struct Report {
     pub seconds: f64,
     /// Which part of which plan it was, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shard: Option<ChildReport>,
+    pub child: Option<ChildReport>,
     /// What was listed, and what was left out.
     #[serde(default)]
     pub listing: ListingReport,
@@ -122,7 +122,7 @@ pub struct ChildReport {
     pub units: u64,
     /// Of them, units that were done before it began.
     pub units_done_before: u64,
-    /// Whether the plan was finished before it began, or given up.
+    /// Whether the plan was finished before it began, or discarded.
     pub ended: Option<bool>,
 }
 

@@ -71,7 +71,8 @@ impl<'a> Run<'a> {
         let mut segments = options.memory.0 - fetches - inputs.reserved;
         let each = options.output.unit_size.0.saturating_mul(MEMORY_PER_JSON_BYTE);
         if !inputs.storage.is_remote() {
-            // Where nothing is uploaded, a segment for each thread and one for the resolver keep all of them at work.
+            // Where nothing is uploaded, a segment for each thread and one for the resolver keep all
+            // of them at work.
             segments = segments.min(each.saturating_mul(options.threads.max(1) as u64 + 1));
         }
         let most = (segments / each.max(1)).max(1) as usize;

@@ -229,7 +229,7 @@ pub fn is_mark(key: &str) -> bool {
 /// Returns whether a record of some family has a key that other JSON rarely has.
 pub fn is_mark_or_weak(key: &[u8]) -> bool {
     let is_it = |mark: &&str| mark.as_bytes() == key;
-    FAMILIES.iter().any(|spec| spec.marks.iter().chain(spec.weak_marks).any(|mark| is_it(mark)))
+    FAMILIES.iter().any(|spec| spec.marks.iter().chain(spec.weak_marks).any(&is_it))
 }
 
 /// Returns whether a record of some family has a key that no event notification has.

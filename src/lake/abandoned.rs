@@ -1,4 +1,4 @@
-//! Units that were given up: what they left is removed twice.
+//! Abandoned units: what they left is removed twice.
 //!
 //! A unit that cannot be finished is marked before its files are removed. A request of a writer that was
 //! cut off may put one of them again long after that; a later run, once the mark is old, looks for them
@@ -12,20 +12,20 @@ use crate::lake::unit::UnitId;
 use crate::storage::Storage;
 use serde::{Deserialize, Serialize};
 
-/// Milliseconds after which nothing of a unit that was given up can still be on its way: an hour.
+/// Milliseconds after which no request of an abandoned unit can still be under way: an hour.
 const GRACE: i64 = 60 * 60 * 1000;
 
-/// The mark of a unit that was given up.
+/// The mark of an abandoned unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Abandoned {
     /// The unit.
     pub unit: UnitId,
-    /// When it was given up, in milliseconds since 1970.
+    /// When it was abandoned, in milliseconds since 1970.
     pub instant: i64,
 }
 
 impl Abandoned {
-    /// Marks units as given up at an instant; those that are marked keep their mark.
+    /// Marks units as abandoned at an instant; units that are marked already keep their mark.
     ///
     /// # Errors
     /// `Unavailable`, `Denied`, `Io`.

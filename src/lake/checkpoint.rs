@@ -397,7 +397,7 @@ impl Known {
     }
 }
 
-/// Bits of the shards by which parts are told apart: a part of a month holds 100,000 entries or so.
+/// Bits of the slots by which parts are told apart: a part of a month holds 100,000 entries or so.
 fn bits_for(objects: u64) -> u8 {
     match objects {
         0..=262_144 => 0,
@@ -610,7 +610,7 @@ mod tests {
         let most = known.ledger_bytes() / 8;
         let mut ledger = known.ledger(&storage, most);
         let mut numbers: Vec<u64> = (0..300_000).step_by(101).collect();
-        numbers.sort_by_key(|number| parse_layout(&key(*number)).shard());
+        numbers.sort_by_key(|number| parse_layout(&key(*number)).slot());
         for number in numbers {
             assert!(holds(&mut ledger, number).await);
             assert!(ledger.loaded_bytes() <= most, "{} bytes", ledger.loaded_bytes());

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::Xxh3;
 /// Bytes of an entry.
 pub(super) const ENTRY: usize = 12;
 
-/// A shard, and 88 bits of a hash; sorted by shard.
+/// A slot, and 88 bits of a hash; sorted by slot.
 pub type Entry = [u8; ENTRY];
 
 /// A month of delivery as a number, twelve to the year; 0 when the key has no date.
@@ -20,7 +20,7 @@ pub fn entry(layout: &Layout, key: &str, etag: &str) -> Entry {
     hash.update(&[0]);
     hash.update(etag.as_bytes());
     let mut entry = [0; ENTRY];
-    entry[0] = layout.shard();
+    entry[0] = layout.slot();
     entry[1..].copy_from_slice(&hash.digest128().to_be_bytes()[..ENTRY - 1]);
     entry
 }
@@ -59,9 +59,9 @@ pub(super) fn month_of(day: Day) -> Month {
     year as u32 * 12 + u32::from(month) - 1
 }
 
-/// The part of a month that a shard is in.
-pub(super) fn group(shard: u8, bits: u8) -> u8 {
-    if bits == 0 { 0 } else { shard >> (8 - bits) }
+/// The part of a month that a slot is in.
+pub(super) fn group(slot: u8, bits: u8) -> u8 {
+    if bits == 0 { 0 } else { slot >> (8 - bits) }
 }
 
 /// Renders an entry as hexadecimal digits.
@@ -87,7 +87,7 @@ mod tests {
     use crate::keys::parse as parse_layout;
 
     #[test]
-    fn what_was_set_aside_is_known_to_those_with_the_same_judge() {
+    fn what_was_quarantined_is_known_to_those_with_the_same_judge() {
         let layout = Layout::default();
         let of = |how, judge: &str| entry_without_rows(&layout, "k", "e", how, judge);
         let quarantined = of(WithoutRows::Quarantined, "j");
@@ -103,7 +103,7 @@ mod tests {
         let layout = parse_layout(key);
         let base = entry(&layout, key, "1");
         assert_eq!(base, entry(&layout, key, "1"));
-        assert_eq!(base[0], layout.shard());
+        assert_eq!(base[0], layout.slot());
         assert_ne!(base, entry(&layout, key, "2"));
         assert_ne!(entry(&layout, "k", "1"), entry(&layout, "k1", ""));
         assert_eq!(month(&layout), 2024 * 12 + 4);

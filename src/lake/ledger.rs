@@ -1,10 +1,10 @@
 //! Which objects are in the lake already: what a listing is subtracted from.
 //!
-//! The ledger is cut by delivery month and by shard (a hash of account and region), and only
-//! the parts that a listing has come to are in memory: a listing goes shard by shard. An entry takes
-//! 12 bytes, in a file as in memory: the shard, and 88 bits of a hash of key and etag. Among the 1.4
-//! million objects of a shard of a year with a million objects a day, two have the same entry with a
-//! chance of 2^-48 per year and shard; one that is new is then taken for known.
+//! The ledger is cut by delivery month and by slot (a hash of account and region), and only
+//! the parts that a listing has come to are in memory: a listing goes slot by slot. An entry takes
+//! 12 bytes, in a file as in memory: the slot, and 88 bits of a hash of key and etag. Among the 1.4
+//! million objects of a slot of a year with a million objects a day, two have the same entry with a
+//! chance of 2^-48 per year and slot; one that is new is then taken for known.
 
 use crate::error::Result;
 use crate::lake::entry::{ENTRY, Entry, Month, group, month_of};
@@ -103,7 +103,7 @@ impl Ledger {
         Ok(false)
     }
 
-    /// Loads a part, and those of other months of its shards that fit beside it.
+    /// Loads a part, and those of other months of its slots that fit beside it.
     async fn load(&mut self, wanted: (Month, u8)) -> Result<()> {
         let mut room = self.most_bytes;
         let mut missing = Vec::new();

@@ -12,7 +12,7 @@ use std::fmt::Display;
 /// A folder of documents below `_trailmill`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Folder {
-    /// Marks of units that were given up.
+    /// Marks of abandoned units.
     Abandoned,
     /// The catalog of a local lake.
     Catalog,
@@ -41,7 +41,7 @@ pub enum Folder {
     /// Versions of the schema lock.
     Schema,
     /// Files that `repair` moved out of the tables.
-    SetAside,
+    Detached,
     /// Objects that could not be read.
     Unavailable,
 }
@@ -63,7 +63,7 @@ impl Folder {
             Self::Quarantine => "quarantine",
             Self::Runs => "runs",
             Self::Schema => "schema",
-            Self::SetAside => "set-aside",
+            Self::Detached => "detached",
             Self::Unavailable => "unavailable",
         }
     }
@@ -146,7 +146,7 @@ pub(super) fn manifest(number: u64) -> String {
     Folder::Manifests.key(format_args!("{number:08}.json.gz"))
 }
 
-/// Returns the key of the mark of a unit that was given up.
+/// Returns the key of the mark of an abandoned unit.
 pub(super) fn abandoned(unit: &UnitId) -> String {
     Folder::Abandoned.key(format_args!("{unit}.json"))
 }
@@ -199,7 +199,7 @@ pub(super) fn is_checkpoint(key: &str) -> bool {
     Folder::Checkpoints.name_of(key).is_some()
 }
 
-/// Returns the key of a part of the ledger: a month (twelve to the year), and the first bits of its shards.
+/// Returns the key of a part of the ledger: a month (twelve to the year), and the first bits of its slots.
 pub(super) fn ledger_part(month: u32, group: u8, hash: &str) -> String {
     let (year, month) = (month / 12, month % 12 + 1);
     Folder::Ledger.key(format_args!("{year:04}-{month:02}-{group:02x}-{hash}.bin"))
@@ -231,8 +231,8 @@ pub fn run(last: &UnitId, instant: i64) -> String {
 }
 
 /// Returns where `repair` moves what has a key.
-pub fn set_aside(key: &str) -> String {
-    Folder::SetAside.key(key)
+pub fn detached(key: &str) -> String {
+    Folder::Detached.key(key)
 }
 
 /// Returns the id of a plan that begins at a unit's number: the number, and sixteen hexadecimal digits.

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_128;
 pub(super) struct Part {
     /// The month of delivery.
     pub month: Month,
-    /// The first bits of the shards in it.
+    /// The first bits of the slots in it.
     pub group: u8,
     /// Entries.
     pub objects: u64,
@@ -35,7 +35,7 @@ impl Part {
 /// Which manifests a checkpoint's parts sum up, and how they are cut.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cut {
-    /// How many bits of a shard tell parts apart.
+    /// How many bits of a slot tell parts apart.
     pub bits: u8,
     /// The number after the last unit.
     pub end: u64,

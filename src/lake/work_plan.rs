@@ -3,7 +3,7 @@
 //! `plans/<id>.json` names the parts that hold the units, in their order. It is put if-absent when
 //! they are durable; from then on the plan is open, and nobody but its own jobs writes to the lake. A
 //! unit that is done has a document of its own, also put if-absent, which becomes its manifest when all
-//! units are done. `plans/<id>.end.json` ends a plan: it was finished, or given up. The other documents
+//! units are done. `plans/<id>.end.json` ends a plan: it was finished or discarded. The other documents
 //! are removed then.
 //!
 //! A plan can have millions of units and a hundred million objects: nothing here holds them all.
@@ -64,7 +64,7 @@ pub struct WorkPlan {
     /// The number of its first unit in the lake.
     pub first_number: u64,
     /// Children that it was cut for.
-    pub shards: u32,
+    pub children: u32,
     /// What it comes to.
     pub totals: PlanTotals,
     /// Where its units are.
@@ -103,7 +103,7 @@ pub struct PlannedObject(pub String, pub String, pub u64, pub u64);
 pub enum PlanEnd {
     /// Its units are in the lake.
     Finished,
-    /// It was given up, and what its units wrote was removed.
+    /// It was discarded, and the files of its units were removed.
     Discarded,
 }
 
@@ -123,7 +123,7 @@ impl WorkPlan {
             database,
             schema: LockName::default(),
             first_number,
-            shards: 1,
+            children: 1,
             totals: PlanTotals::default(),
             parts: Vec::new(),
             listing: ListingReport::default(),
@@ -176,7 +176,7 @@ impl WorkPlan {
         let is_small = |count: u64| count < 1 << 40;
         is_name(&self.settings.table)
             && is_name(&self.database)
-            && self.shards > 0
+            && self.children > 0
             && sum(|part| part.units) == Some(units)
             && sum(|part| part.weight) == Some(weight)
             && [units, objects, files, self.first_number].into_iter().all(is_small)
@@ -220,7 +220,7 @@ impl WorkPlan {
         }
     }
 
-    /// Returns whether a plan that began at a unit's number was given up.
+    /// Returns whether a plan that began at a unit's number was discarded.
     ///
     /// # Errors
     /// As [`WorkPlan::read_end`].
@@ -274,7 +274,7 @@ impl WorkPlan {
         Ok(())
     }
 
-    /// Decides whether the plan is finished or given up, before either is begun; returns what was decided
+    /// Decides whether the plan is finished or discarded, before either begins; returns what was decided
     /// first. Of a `finish` and a `discard` at the same time, whatever each believes, one goes on.
     ///
     /// # Errors

@@ -45,7 +45,7 @@ impl ArrayCost {
     /// Estimates what the children of a plan take.
     pub fn new(plan: &WorkPlan, prices: &Prices) -> Self {
         let totals = &plan.totals;
-        let children = prices.children.unwrap_or(plan.shards);
+        let children = prices.children.unwrap_or(plan.children);
         let vcpu_seconds = totals.weight as f64 / 1e6 / prices.speed.max(0.001);
         let vcpus = prices.vcpus.max(0.001);
         // A part ends with a unit, so that the longest is up to one unit longer than the mean.

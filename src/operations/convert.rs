@@ -24,7 +24,7 @@ use crate::operations::register::{
 use crate::operations::restore::Restore;
 use crate::operations::run_log::{loss_warning, warnings, write_run_log};
 use crate::operations::strict::refuse_quarantine;
-use crate::operations::sweep::{clean_up, sweep_given_up};
+use crate::operations::sweep::{clean_up, sweep_discarded};
 use crate::operations::target::{check_known, check_target};
 use crate::schema::Lock;
 use crate::storage::{Lease, Storage};
@@ -157,7 +157,7 @@ impl<'a> Conversion<'a> {
         }
         WorkPlan::remove_all_work(storage).await?;
         storage.clear_half_written()?;
-        sweep_given_up(storage, &known, &intents, &options.output.table).await?;
+        sweep_discarded(storage, &known, &intents, &options.output.table).await?;
         Ok(Lake { known, lock, listed, catalog, intents, before: Unavailable::default() })
     }
 

@@ -5,11 +5,11 @@ use crate::error::{Error, Result};
 use crate::lake::{Intent, Known, PlanEnd, WorkPlan};
 use crate::location::Location;
 use crate::operations::open_plan::{find_plan, is_own};
-use crate::operations::sweep::sweep_given_up;
+use crate::operations::sweep::sweep_discarded;
 use crate::storage::{Lease, S3, Storage};
 use std::sync::Arc;
 
-/// Which plan is to be given up.
+/// The plan to discard.
 #[derive(Clone, Debug)]
 pub struct DiscardOptions {
     /// The plan's document, or a lake with an open plan.
@@ -61,6 +61,6 @@ async fn discard(plan: &WorkPlan, storage: &Storage) -> Result<()> {
     }
     let known = Known::read(storage).await?;
     let intents = Intent::read_all(storage).await?;
-    sweep_given_up(storage, &known, &intents, &plan.settings.table).await?;
+    sweep_discarded(storage, &known, &intents, &plan.settings.table).await?;
     storage.clear_half_written()
 }

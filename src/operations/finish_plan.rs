@@ -1,4 +1,4 @@
-//! The end of a plan: its units become the lake's, or it is given up.
+//! The end of a plan: its units are committed, or it is discarded.
 //!
 //! A unit's manifest waits in the plan until every unit is done; then manifests are put in the order of
 //! their numbers, some side by side. Being killed in between leaves the plan open: the next attempt puts
@@ -232,6 +232,10 @@ impl Finish<'_> {
         let Self { plan, storage, .. } = *self;
         let there = plan.list_committed(storage).await?;
         if !there.is_empty() && !is_own(plan, storage, &there).await? {
+            if plan.read_end(storage).await?.is_some() {
+                let message = "another run has finished the plan";
+                return Err(Error::new(ErrorKind::Busy, message).at("plan", &plan.id));
+            }
             let message = "another run has used the numbers of the plan's units: discard the plan \
                            with `trailmill plan discard`";
             return Err(Error::new(ErrorKind::Damaged, message).at("plan", &plan.id));

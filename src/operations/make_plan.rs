@@ -18,7 +18,7 @@ use crate::operations::preflight::{refuse_empty, refuse_nothing};
 use crate::operations::recover::end_all;
 use crate::operations::register::{open_catalog, refuse_others_tables};
 use crate::operations::stratified_sample::Sample;
-use crate::operations::sweep::{salt, sweep_given_up};
+use crate::operations::sweep::{salt, sweep_discarded};
 use crate::operations::target::{check_known, check_target};
 use crate::rows::{
     Fingerprints, Host, Parsed, SegmentObject, SegmentParser, Visiting, parse_segment,
@@ -185,7 +185,7 @@ impl Making<'_> {
         let mut lock = before.clone();
         plan.new_fields = infer(&mut lock, sample.into_objects(), options, handle)?;
         lock.version += u32::from(lock.is_more_than(before));
-        plan.shards = match self.children {
+        plan.children = match self.children {
             Children::Count(count) => count,
             Children::Auto => {
                 plan.totals.weight.div_ceil(AUTO_WEIGHT).clamp(1, MAX_CHILDREN) as u32
@@ -222,7 +222,7 @@ async fn prepare(
     WorkPlan::remove_all_work(storage).await?;
     storage.clear_half_written()?;
     let intents = Intent::read_all(storage).await?;
-    sweep_given_up(storage, &known, &intents, &options.output.table).await?;
+    sweep_discarded(storage, &known, &intents, &options.output.table).await?;
     end_all(storage, &mut known, &options.output.table).await?;
     if known.has_recent() {
         known.write_checkpoint(storage).await?;

@@ -1,4 +1,4 @@
-//! What earlier runs began: units to finish as they were announced, and units to give up.
+//! Units that earlier runs announced: to finish, or to abandon.
 
 use crate::engine::ConvertOptions;
 use crate::engine::feed::{LEDGER_SHARE, Resumed};

@@ -4,7 +4,7 @@
 //! A unit whose objects the ledger still has gets a manifest of its files, and its objects are not
 //! converted anew. Of a unit whose objects nothing names, they are. Its files count all the same where
 //! every row of them has a fingerprint, so that what is converted anew is found to be copies of them; else
-//! they are set aside, in `_trailmill/set-aside`, and the rows come back with their objects.
+//! they are moved to `_trailmill/detached`, and the rows come back with their objects.
 
 use crate::engine::DEFAULT_TABLE;
 use crate::error::{Error, ErrorKind, Result};
@@ -30,10 +30,10 @@ pub struct RepairedUnit {
     /// Objects that the ledger has of it and of other lost units; those of a unit without any are new to
     /// the next conversion.
     pub objects: u64,
-    /// Files that were set aside: their rows come back with their objects.
-    pub files_set_aside: u64,
+    /// Files that were moved to `_trailmill/detached`: their rows come back with their objects.
+    pub files_detached: u64,
     /// Rows of those.
-    pub rows_set_aside: u64,
+    pub rows_detached: u64,
 }
 
 /// What a repair did.
@@ -50,7 +50,7 @@ pub struct RepairReport {
 impl RepairReport {
     /// Returns whether nothing has to be converted anew, and nothing is gone.
     pub fn is_whole(&self) -> bool {
-        self.files_gone == 0 && self.units.iter().all(|unit| unit.files_set_aside == 0)
+        self.files_gone == 0 && self.units.iter().all(|unit| unit.files_detached == 0)
     }
 }
 
@@ -90,14 +90,14 @@ pub async fn repair(storage: &Storage) -> Result<RepairReport> {
             files: remains.files.len() as u64,
             rows: remains.files.iter().map(|file| file.rows).sum(),
             objects: 0,
-            files_set_aside: 0,
-            rows_set_aside: 0,
+            files_detached: 0,
+            rows_detached: 0,
         };
         if !wreck.has_objects(number) {
             let id = UnitId { number, identity: remains.identity.clone() };
             quarantine(storage, &quarantine_of(storage, &id).await?).await?;
             if unit.rows != rows_known || !wreck.drops_copies(number) {
-                (unit.files_set_aside, unit.rows_set_aside) = (unit.files, unit.rows);
+                (unit.files_detached, unit.rows_detached) = (unit.files, unit.rows);
                 (unit.files, unit.rows) = (0, 0);
                 let files: Vec<String> =
                     std::mem::take(&mut remains.files).into_iter().map(|file| file.key).collect();
@@ -210,7 +210,7 @@ async fn quarantine_of(storage: &Storage, unit: &UnitId) -> Result<Vec<String>> 
 async fn quarantine(storage: &Storage, keys: &[String]) -> Result<()> {
     for key in keys {
         let Some(bytes) = storage.read(key).await? else { continue };
-        storage.put_over(&names::set_aside(key), bytes).await?;
+        storage.put_over(&names::detached(key), bytes).await?;
         storage.delete(key).await?;
     }
     Ok(())

@@ -69,7 +69,7 @@ impl Part {
     fn new(plan: &WorkPlan, child: Option<ArrayChild>) -> Self {
         let whole = ArrayChild { index: 0, count: Some(1) };
         let ArrayChild { index, count } = child.unwrap_or(whole);
-        let count = count.unwrap_or(plan.shards).max(1);
+        let count = count.unwrap_or(plan.children).max(1);
         let weight = u128::from(plan.totals.weight.max(1));
         Self { index: index.into(), count: count.into(), weight }
     }
@@ -136,13 +136,13 @@ fn convert_part(
     let part = Part::new(plan, options.child);
     let mut report = ChildReport {
         plan: storage.address() + &plan.key(),
-        index: options.child.map(|shard| shard.index),
+        index: options.child.map(|child| child.index),
         count: part.count as u32,
         ended: handle.block_on(plan.read_end(storage))?.map(|end| end == PlanEnd::Finished),
         ..ChildReport::default()
     };
     if report.ended.is_some() || part.index >= part.count {
-        return Ok(Report { shard: Some(report), ..Report::default() });
+        return Ok(Report { child: Some(report), ..Report::default() });
     }
     let options = convert_options(options, plan)?;
     let (units_of_day, lock, key) = handle.block_on(async {
@@ -175,7 +175,7 @@ fn convert_part(
     unreadable.report(&mut done);
     done.schema_version = plan.schema.version;
     done.interrupted = stop.load(Ordering::Relaxed) && !is_through;
-    done.shard = Some(report);
+    done.child = Some(report);
     Ok(done)
 }
 

@@ -1,5 +1,5 @@
 //! Ending for good what can no longer be finished: units of earlier runs, of writers that were cut off, of
-//! plans that were given up.
+//! discarded plans.
 //!
 //! Nothing is removed because one listing did not show who needs it. A unit is dead when another manifest
 //! has its number, or when it was cut before the lake's last barrier. Where neither holds, a barrier is
@@ -59,13 +59,13 @@ pub(super) async fn clean_up(
     Ok(())
 }
 
-/// Removes what children of a plan that was given up wrote, before the numbers of its units are used
+/// Removes the files that children of a discarded plan wrote, before the numbers of its units are used
 /// again: what has a number that no committed unit has, and is not announced. The lake is the caller's,
 /// and no plan is open. The names of a plan's units are nobody else's, and it can never be finished.
 ///
 /// # Errors
 /// `Busy` when another run has the lake; `Unavailable`, `Denied`, `Io`.
-pub(super) async fn sweep_given_up(
+pub(super) async fn sweep_discarded(
     storage: &Storage,
     known: &Known,
     intents: &[Intent],

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// The largest dictionary of a column chunk.
 const MAX_DICTIONARY_BYTES: usize = 1 << 20;
 
-/// Values looked at before a dictionary is given up.
+/// Values looked at before a dictionary is abandoned.
 const DICTIONARY_TRIAL: usize = 1024;
 
 /// The distinct values of a column chunk, in the order of their first use.

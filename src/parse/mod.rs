@@ -18,7 +18,7 @@ pub use minify::{escape_json, minify_json};
 pub(crate) use split::next_record;
 pub use split::{Chunk, Chunks, RecordSpans};
 
-/// The deepest nesting of a record that is parsed; deeper records are set aside.
+/// The deepest nesting of a record that is parsed; deeper records are quarantined.
 ///
 /// CloudTrail's deepest seen record has 12 levels; simd-json's own limit is 1024.
 pub const MAX_DEPTH: usize = 1000;

@@ -229,7 +229,7 @@ impl<'a> ObjectReader<'a> {
     }
 
     /// What no record is: with no record beside it, the object is of another kind; else each such
-    /// value is set aside.
+    /// value is quarantined.
     fn classify_foreign(&mut self, source: &[u8]) -> Result<()> {
         let foreign = std::mem::take(&mut self.foreign);
         let Some(ForeignSpan { kind, .. }) = foreign.first() else { return Ok(()) };

@@ -7,7 +7,7 @@ use crate::rows::text::Cell;
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Values looked up before it is given up for the unit, if fewer than a quarter were met before.
+/// Values looked up before the look-up is abandoned for the unit, if fewer than a quarter were met before.
 const TRIAL: usize = 1024;
 
 /// Bytes of texts that are kept at most: more than a processor's caches hold would not be fast.

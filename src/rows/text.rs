@@ -167,7 +167,7 @@ pub(super) fn is_same(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-/// Distinct texts looked at before interning is given up, if they are more than half.
+/// Distinct texts looked at before interning is abandoned, if they are more than half.
 const TRIAL: usize = 512;
 
 /// Finds the texts that a column has had before.

@@ -82,11 +82,11 @@ impl Listing {
         }
         objects.sort_by(|a, b| a.order().cmp(&b.order()));
         objects.dedup_by(|a, b| a.key == b.key);
-        objects.sort_by_cached_key(|object| object.layout.shard());
+        objects.sort_by_cached_key(|object| object.layout.slot());
         spans.sort_by(|(_, a, _), (_, b, _)| {
             (a.layout.order(), &a.prefix).cmp(&(b.layout.order(), &b.prefix))
         });
-        spans.sort_by_cached_key(|(_, span, _)| span.layout.shard());
+        spans.sort_by_cached_key(|(_, span, _)| span.layout.slot());
         Ok(Self {
             local: objects.into_iter(),
             pages: Pages::new(spans, at_once),

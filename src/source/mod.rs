@@ -1,6 +1,6 @@
 //! The objects of the sources: folders, files, archives and buckets, with the facts in their keys.
 //!
-//! Local sources are listed first, then the buckets; each in the order of shards, families,
+//! Local sources are listed first, then the buckets; each in the order of slots, families,
 //! organizations, accounts, regions and delivery dates. A bucket's objects come page by page and are
 //! never all in memory.
 

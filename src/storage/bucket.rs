@@ -217,7 +217,6 @@ impl Bucket {
         for attempt in 1..=TRIES_OF_A_BODY {
             wrong = match self.get_any(key, etag, range.clone()).await? {
                 None => return Ok(None),
-                Some((_, said)) if said == Checksums::WRONG => OTHER_BYTES,
                 Some((bytes, _)) if bytes.len() as u64 != length => OTHER_LENGTH,
                 Some((bytes, said)) if range.is_none() && is_refuted(said, &bytes).await? => {
                     OTHER_BYTES

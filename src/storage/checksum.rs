@@ -28,14 +28,9 @@ const CRCS: [(&str, CrcAlgorithm, usize); 3] = [
 pub(super) struct Checksums {
     crc: Option<(CrcAlgorithm, u64)>,
     md5: Option<[u8; 16]>,
-    /// Somebody has compared them already.
-    is_wrong: bool,
 }
 
 impl Checksums {
-    /// Those of bytes that have been found wrong.
-    pub(super) const WRONG: Self = Self { crc: None, md5: None, is_wrong: true };
-
     /// Takes them from the headers of an answer.
     pub(super) fn of<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Self {
         // That of an object that was put in parts may be one of its parts' checksums.
@@ -47,7 +42,7 @@ impl Checksums {
             let number = value.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
             (value.len() == bytes).then_some((algorithm, number))
         });
-        Self { crc, md5: md5_of(header), is_wrong: false }
+        Self { crc, md5: md5_of(header) }
     }
 
     /// Returns whether comparing takes so long that others should not wait for it.
@@ -64,7 +59,7 @@ impl Checksums {
         match (self.crc, self.md5) {
             (Some((algorithm, crc)), _) => crc_fast::checksum(algorithm, body) != crc,
             (None, Some(md5)) if self.asks_md5(body) => Md5::digest(body)[..] != md5,
-            _ => self.is_wrong,
+            _ => false,
         }
     }
 }

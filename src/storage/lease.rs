@@ -66,16 +66,18 @@ impl Lease {
         self.storage.confirm().await
     }
 
-    /// Ends a run: gives the lease back, and returns the run's outcome. If the
-    /// lease was lost, that replaces the run's own error, which is about a lake of another run by now.
+    /// Ends a run: gives the lease back, and returns the run's outcome. If the lease was lost, or that
+    /// cannot be known, that replaces the run's own error, which may be about a lake of another run by now.
     ///
     /// # Errors
-    /// That of the run; `Busy` when the lease was lost.
+    /// That of the run; `Busy` when the lease was lost; `Unavailable` when that cannot be known.
     pub async fn conclude<T>(self, outcome: Result<T>) -> Result<T> {
         let outcome = match outcome {
             Err(err) if err.kind().reaction() == Reaction::Stop => {
                 match self.storage.confirm_now().await {
-                    Err(lost) if lost.kind() == ErrorKind::Busy => Err(lost.because(err)),
+                    Err(lost) if lost.kind().reaction() == Reaction::TryLater => {
+                        Err(lost.because(err))
+                    }
                     _ => Err(err),
                 }
             }

@@ -5,14 +5,15 @@
 
 use crate::aws::{Aws, error_code, failed, kind_of};
 use crate::error::{Cause, Error, ErrorKind, Result};
-use crate::storage::checksum::Checksums;
+use crate::storage::checksum::{Checksums, MODE};
 use crate::storage::options::{CONNECT_TIMEOUT, READ_TIMEOUT, S3Options};
 use crate::storage::page::unquoted;
 use crate::storage::{BucketObject, Page};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{IdentityCache, Region};
+use aws_sdk_s3::config::{IdentityCache, Region, ResponseChecksumValidation};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::types::{
     Delete, ObjectIdentifier, ObjectStorageClass, OptionalObjectAttributes, RequestPayer,
 };
@@ -93,26 +94,26 @@ impl Sdk {
             .set_range(
                 range.clone().map(|r| format!("bytes={}-{}", r.start, r.end.saturating_sub(1))),
             )
-            .set_request_payer(self.payer.clone());
+            .set_request_payer(self.payer.clone())
+            .customize()
+            .mutate_request(|request| {
+                request.headers_mut().insert(MODE.0, MODE.1);
+            });
         match request.send().await {
-            Ok(found) => match (found.content_range.is_some(), found.body.collect().await) {
-                (is_part, Ok(bytes)) => {
-                    let bytes = bytes.into_bytes();
-                    let part = range.filter(|_| !is_part).map(|r| r.start as usize..r.end as usize);
-                    // A store may answer with all of it.
-                    let part = part.filter(|part| part.end <= bytes.len());
-                    let bytes = part.map_or(bytes.clone(), |part| bytes.slice(part));
-                    Ok(Some((bytes, Checksums::default())))
-                }
-                // The SDK asks for checksums and compares them by itself.
-                (_, Err(err)) if is_checksum_mismatch(&err) => {
-                    Ok(Some((Bytes::new(), Checksums::WRONG)))
-                }
-                (_, Err(err)) => {
-                    let broken = Error::new(ErrorKind::Unavailable, "connection broke in a body");
-                    Err(broken.at("resource", what).because(err))
-                }
-            },
+            Ok(found) => {
+                let said = if range.is_none() { checksums_of(&found) } else { Default::default() };
+                let is_part = found.content_range.is_some();
+                let bytes = found.body.collect().await.map_err(|err| {
+                    Error::new(ErrorKind::Unavailable, "connection broke in a body")
+                        .at("resource", what)
+                        .because(err)
+                })?;
+                let bytes = bytes.into_bytes();
+                let part = range.filter(|_| !is_part).map(|r| r.start as usize..r.end as usize);
+                // A store may answer with all of it.
+                let part = part.filter(|part| part.end <= bytes.len());
+                Ok(Some((part.map_or(bytes.clone(), |part| bytes.slice(part)), said)))
+            }
             Err(err) => match error_code(&err) {
                 Some("NoSuchKey" | "NotFound") => Ok(None),
                 Some("PreconditionFailed") => Err(replaced(&what)),
@@ -169,9 +170,20 @@ impl Sdk {
     }
 }
 
-/// Returns whether a body was not what its checksum says: the SDK's type for that is in no public place.
-fn is_checksum_mismatch(err: &aws_sdk_s3::primitives::ByteStreamError) -> bool {
-    format!("{err:?}").contains("ChecksumMismatch")
+/// Takes the checksums from the answer to a request for a whole object.
+fn checksums_of(found: &GetObjectOutput) -> Checksums {
+    Checksums::of(|header| match header {
+        "x-amz-checksum-crc64nvme" => found.checksum_crc64_nvme(),
+        "x-amz-checksum-crc32c" => found.checksum_crc32_c(),
+        "x-amz-checksum-crc32" => found.checksum_crc32(),
+        "x-amz-checksum-type" => found.checksum_type().map(aws_sdk_s3::types::ChecksumType::as_str),
+        "etag" => found.e_tag(),
+        "x-amz-server-side-encryption" => {
+            found.server_side_encryption().map(aws_sdk_s3::types::ServerSideEncryption::as_str)
+        }
+        "x-amz-server-side-encryption-customer-algorithm" => found.sse_customer_algorithm(),
+        _ => None,
+    })
 }
 
 /// The error for an object with another etag than its listing showed.
@@ -197,6 +209,8 @@ pub(super) fn client(aws: &Arc<Aws>, region: &str, tries: Tries) -> Client {
         })
         // Without timeouts a request that is never answered would wait forever.
         .timeout_config(timeouts)
+        // The SDK's error for wrong bytes has no public type: they are compared as all others are.
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         // Stores of another make know no virtual hosts.
         .force_path_style(endpoint.is_some());
     config.set_endpoint_url(endpoint);

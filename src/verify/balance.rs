@@ -1,6 +1,6 @@
 //! The ledger: how often each row is still expected, in the memory of a hash.
 //!
-//! One balance per fingerprint, in shards so that threads rarely wait: a source record adds one, a
+//! One balance per fingerprint, in stripes so that threads rarely wait: a source record adds one, a
 //! lake row takes one, and a balance of zero is forgotten. The order in which they come does not
 //! matter. Two further books cover rows that are not simply expected:
 //!
@@ -12,8 +12,8 @@ use super::row::Fingerprint;
 use hashbrown::{HashMap, hash_map::Entry};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Shards per book; a power of two, and plenty against a few dozen threads.
-const SHARDS: usize = 64;
+/// Stripes per book; a power of two, and plenty against a few dozen threads.
+const STRIPES: usize = 64;
 
 /// How a record or its copy is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,31 +24,31 @@ pub(super) enum Claim {
     Spare,
 }
 
-struct Sharded<V>(Vec<Mutex<HashMap<u128, V>>>);
+struct Striped<V>(Vec<Mutex<HashMap<u128, V>>>);
 
-impl<V> Sharded<V> {
+impl<V> Striped<V> {
     fn new() -> Self {
-        Self((0..SHARDS).map(|_| Mutex::default()).collect())
+        Self((0..STRIPES).map(|_| Mutex::default()).collect())
     }
 
     fn of(&self, key: u128) -> MutexGuard<'_, HashMap<u128, V>> {
-        // The high bits: hashbrown uses the low ones within a shard.
-        let shard = (key >> 100) as usize % SHARDS;
-        self.0[shard].lock().unwrap_or_else(PoisonError::into_inner)
+        // The high bits: hashbrown uses the low ones within a stripe.
+        let stripe = (key >> 100) as usize % STRIPES;
+        self.0[stripe].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn into_entries(self) -> impl Iterator<Item = (u128, V)> {
-        self.0.into_iter().flat_map(|shard| {
-            shard.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter()
+        self.0.into_iter().flat_map(|stripe| {
+            stripe.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter()
         })
     }
 }
 
 /// The three books.
 pub(super) struct Balance {
-    balance: Sharded<i64>,
-    seen: Sharded<Claim>,
-    spare: Sharded<i64>,
+    balance: Striped<i64>,
+    seen: Striped<Claim>,
+    spare: Striped<i64>,
 }
 
 /// How a claim was booked.
@@ -74,7 +74,7 @@ pub(super) struct Rest {
 
 impl Balance {
     pub(super) fn new() -> Self {
-        Self { balance: Sharded::new(), seen: Sharded::new(), spare: Sharded::new() }
+        Self { balance: Striped::new(), seen: Striped::new(), spare: Striped::new() }
     }
 
     /// Books a source record; `identity` is its text's hash if copies of it are to be dropped.

@@ -31,7 +31,7 @@ pub(super) enum Outcome {
         family: Family,
         event_id: Option<String>,
         /// Whether the converter has to quarantine it. The row is filled in either way.
-        is_set_aside: bool,
+        is_quarantined: bool,
     },
 }
 
@@ -57,7 +57,7 @@ pub(super) fn expect(text: &[u8], place: Place, folder: Folder<'_>, row: &mut Ro
     Outcome::Row {
         family,
         event_id: event_id(family, &members),
-        is_set_aside: is_foreign
+        is_quarantined: is_foreign
             || place == Place::Doubtful
             || instant.is_none()
             || !is_partitionable(family, &members, account)

@@ -100,7 +100,7 @@ pub struct VerifyOptions {
     ///
     /// An object's name is its absolute path or `s3://bucket/key`, an archive member's
     /// `<archive>!/<member>`.
-    pub set_aside: HashSet<(String, u64)>,
+    pub quarantined: HashSet<(String, u64)>,
     /// The part of the sources to compare; none: all of them.
     pub partial: Option<Partial>,
 }
@@ -119,7 +119,7 @@ impl VerifyOptions {
             duplicates: DuplicateRule::default(),
             max_object_size: DEFAULT_MAX_OBJECT_SIZE,
             max_ratio: DEFAULT_MAX_RATIO,
-            set_aside: HashSet::new(),
+            quarantined: HashSet::new(),
             partial: None,
         }
     }
@@ -131,7 +131,7 @@ pub struct VerifyReport {
     /// Objects that could be read, those without records included.
     pub objects_read: u64,
     /// Objects that could not: damaged or too large.
-    pub objects_set_aside: u64,
+    pub objects_quarantined: u64,
     /// Objects and folders that were not read: without permission, archived, or removed since the
     /// listing. Their records are not compared.
     pub objects_not_read: u64,
@@ -146,7 +146,7 @@ pub struct VerifyReport {
     /// Rows of the lake that no source record accounts for.
     pub records_unexpected: u64,
     /// Source records that cannot become a row, by rule or by the converter's list.
-    pub records_set_aside: u64,
+    pub records_quarantined: u64,
     /// Rows of the lake that were read and compared.
     pub rows_checked: u64,
     /// Parquet files read.
@@ -259,12 +259,12 @@ struct Record<'a> {
 #[derive(Clone, Copy, Default)]
 struct Tally {
     objects_read: u64,
-    objects_set_aside: u64,
+    objects_quarantined: u64,
     not_read: u64,
     expected: u64,
     duplicate: u64,
-    set_aside: u64,
-    /// Records counted as set aside before a copy turned out to be expected.
+    quarantined: u64,
+    /// Records counted as quarantined before a copy turned out to be expected.
     promoted: u64,
 }
 
@@ -274,11 +274,11 @@ impl std::ops::Add for Tally {
     fn add(self, other: Self) -> Self {
         Self {
             objects_read: self.objects_read + other.objects_read,
-            objects_set_aside: self.objects_set_aside + other.objects_set_aside,
+            objects_quarantined: self.objects_quarantined + other.objects_quarantined,
             not_read: self.not_read + other.not_read,
             expected: self.expected + other.expected,
             duplicate: self.duplicate + other.duplicate,
-            set_aside: self.set_aside + other.set_aside,
+            quarantined: self.quarantined + other.quarantined,
             promoted: self.promoted + other.promoted,
         }
     }
@@ -314,7 +314,7 @@ impl<'a> Comparison<'a> {
         let tally = tallies.into_iter().fold(Tally::default(), |a, b| a + b);
         let mut report = VerifyReport {
             objects_read: tally.objects_read,
-            objects_set_aside: tally.objects_set_aside,
+            objects_quarantined: tally.objects_quarantined,
             objects_not_read: tally.not_read + self.folders_not_read,
             records_duplicate: tally.duplicate + tally.promoted,
             files_read: self.lake.len() as u64,
@@ -334,8 +334,8 @@ impl<'a> Comparison<'a> {
         let mut rest = ledger.settle();
         report.rows_not_compared = self.excuse(&mut not_compared, &mut rest.unexpected)?;
         report.records_expected = tally.expected + rest.spares_found;
-        report.records_set_aside =
-            tally.set_aside.saturating_sub(tally.promoted + rest.spares_found);
+        report.records_quarantined =
+            tally.quarantined.saturating_sub(tally.promoted + rest.spares_found);
         report.records_missing = rest.missing.values().sum();
         report.records_unexpected = rest.unexpected.values().sum();
         if report.records_missing + report.records_unexpected > 0 {
@@ -380,7 +380,7 @@ impl<'a> Comparison<'a> {
             });
             match ledger.claim(row.fingerprint(record.family), identity, record.claim) {
                 Booked::Expected => tally.expected += 1,
-                Booked::Spare => tally.set_aside += 1,
+                Booked::Spare => tally.quarantined += 1,
                 Booked::Promoted => {
                     tally.expected += 1;
                     tally.promoted += 1;
@@ -420,12 +420,12 @@ impl<'a> Comparison<'a> {
         let &VerifyOptions { max_object_size, max_ratio, .. } = self.options;
         let limits = Limits { max_object_size, max_ratio };
         let read = source_files::read_objects(file, opening, limits, &mut |found| match found {
-            Found::SetAside => tally.objects_set_aside += 1,
+            Found::SetAside => tally.objects_quarantined += 1,
             Found::Object { name, own, text } => {
                 tally.objects_read += 1;
                 let folder = contract::folder(&name[own..]);
                 if folder != Folder::Ignored {
-                    tally.set_aside += self.object(&name, &text, folder, &mut row, each);
+                    tally.quarantined += self.object(&name, &text, folder, &mut row, each);
                 }
             }
         });
@@ -448,7 +448,7 @@ impl<'a> Comparison<'a> {
         row: &mut Row,
         each: &mut dyn FnMut(&Record<'_>, &Row),
     ) -> u64 {
-        let (mut index, mut records, mut set_aside, mut foreign) = (0, 0, 0, 0);
+        let (mut index, mut records, mut quarantined, mut foreign) = (0, 0, 0, 0);
         let cut = cut::cut(text, &mut |piece| {
             index += 1;
             let start = piece.at.start as u64;
@@ -461,13 +461,13 @@ impl<'a> Comparison<'a> {
                     return Verdict::Foreign;
                 }
                 Outcome::Unreadable => {
-                    set_aside += costs;
+                    quarantined += costs;
                     return Verdict::Damaged;
                 }
-                Outcome::NoObject => set_aside += costs,
-                Outcome::Row { family, event_id, is_set_aside } => {
+                Outcome::NoObject => quarantined += costs,
+                Outcome::Row { family, event_id, is_quarantined } => {
                     records += 1;
-                    let is_spare = is_set_aside || self.is_listed(name, start);
+                    let is_spare = is_quarantined || self.is_listed(name, start);
                     let claim = if is_spare { Claim::Spare } else { Claim::Expected };
                     let (object, index) = (name, index - 1);
                     each(&Record { object, index, text, family, event_id, claim }, row);
@@ -476,14 +476,14 @@ impl<'a> Comparison<'a> {
             Verdict::Record
         });
         (self.on_progress)(index);
-        set_aside += cut.damaged;
+        quarantined += cut.damaged;
         // A value that is not a record counts only beside records; alone it makes an object of
         // another kind.
-        if records + set_aside > 0 { set_aside + foreign + cut.notifications } else { 0 }
+        if records + quarantined > 0 { quarantined + foreign + cut.notifications } else { 0 }
     }
 
     fn is_listed(&self, object: &str, byte: u64) -> bool {
-        let listed = &self.options.set_aside;
+        let listed = &self.options.quarantined;
         !listed.is_empty() && listed.contains(&(object.to_owned(), byte))
     }
 }

@@ -26,7 +26,7 @@ const LEAST_LIMIT: u64 = 1 << 20;
 /// After so many bytes of text its limit is looked at.
 const STEP: u64 = 1 << 20;
 
-/// What is set aside for its size, as the lake was made with.
+/// The size above which an object is quarantined, as the lake was made with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// Bytes of text of an object.

@@ -433,7 +433,7 @@ def test_the_program_knows_the_commands(inputs):
     program = os.environ.get("TRAILMILL_BIN")
     if not program:
         pytest.skip("TRAILMILL_BIN is not set")
-    if "--shards" not in subprocess.run([program, "plan", "--help"], text=True, capture_output=True).stdout:
+    if "--children" not in subprocess.run([program, "plan", "--help"], text=True, capture_output=True).stdout:
         pytest.skip("this program has no array jobs yet")
     for job, request in cloudformation_jobs(inputs).items():
         parameters = request["parameters"]

@@ -226,7 +226,7 @@ def main():
         sys.exit("trailmill is not on the PATH: set TRAILMILL_BIN")
     words = {name: os.environ.get(f"{name}_OPTIONS", "").split() for name in ("CHILD", "FINISH")}
     began = time.monotonic()
-    command = [program, "plan", "--shards", str(args.children or "auto"), *args.of_plan]
+    command = [program, "plan", "--children", str(args.children or "auto"), *args.of_plan]
     made = subprocess.run([*command, "--report", "json", *args.places], stdout=subprocess.PIPE, text=True)
     if made.returncode:
         return made.returncode
@@ -236,7 +236,7 @@ def main():
         return 0
     planned = time.monotonic()
     batch = Batch(
-        program, os.environ, args.children or plan["shards"], kill=args.kill, twice=args.twice,
+        program, os.environ, args.children or plan["children"], kill=args.kill, twice=args.twice,
         spot=args.spot, attempts=args.attempts, seed=args.seed, at_once=args.at_once, options=words["CHILD"],
     )  # fmt: skip
     with contextlib.ExitStack() as stack:

@@ -361,7 +361,7 @@ class Measured(typing.NamedTuple):
 
 def measured_plan(program, bucket, environ, *options):
     """Plans the whole bucket."""
-    command = [str(program), "plan", f"s3://{BUCKET}/", "s3://lake/x", "--catalog", "none", "--shards", "auto"]
+    command = [str(program), "plan", f"s3://{BUCKET}/", "s3://lake/x", "--catalog", "none", "--children", "auto"]
     command += ["--sample-objects", "0", "--report", "json", "-q", *options]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         # Workers are not waited for until the bucket ends: what is added is the program's.
@@ -425,7 +425,7 @@ def main():
         print(
             f"{totals['objects']:,} objects in {len(bucket.archive.spans):,} regions, "
             f"{done.plan['listing']['requests']:,} requests, {totals['units']:,} units, "
-            f"{done.plan['shards']:,} shards\n"
+            f"{done.plan['children']:,} children\n"
             f"{done.seconds:.1f} s, {done.seconds / args.objects * 1e5:.3f} s per 100,000 objects; "
             f"{done.cpu_seconds:.1f} s of the program's CPU time\n"
             f"peak RSS {done.peak_bytes / 1e6:.0f} MB\n"

@@ -63,8 +63,8 @@ class Job:
         at = {"endpoint": endpoint or self.endpoint, "env": {**self.env, **(env or {})}}
         return start_trailmill(*args, "--report", "json", "-q", **at)
 
-    def plan(self, *options, shards=3, **how):
-        args = ["plan", *self.sources, self.lake.url, "--shards", shards, *self.catalog, "-q"]
+    def plan(self, *options, children=3, **how):
+        args = ["plan", *self.sources, self.lake.url, "--children", children, *self.catalog, "-q"]
         return self.run(*args, *options, **how)
 
     def child(self, index=None, size=None, *options, **how):
@@ -190,13 +190,13 @@ def glue():
 
 @pytest.fixture(scope="module")
 def new_job(awkward, s3, new_bucket, endpoint, glue):
-    """Makes jobs over the awkward archive, each with a lake and a database of its own; no shards, no plan."""
+    """Makes jobs over the awkward archive, each with a lake and a database of its own; no children, no plan."""
     count = iter(range(1000))
 
-    def make(*options, shards=7):
+    def make(*options, children=7):
         job = Job(awkward, BucketLake(s3, new_bucket("lake"), "lake"), endpoint, glue, f"logs_{next(count)}")
-        if shards:
-            job.planned = job.plan(*PLANNED, *options, shards=shards).report
+        if children:
+            job.planned = job.plan(*PLANNED, *options, children=children).report
         return job
 
     return make
@@ -341,8 +341,8 @@ def played(new_job):
 
     def play(name):
         if name not in done:
-            shards, children, luck = ARRAYS[name]
-            job = new_job(shards=shards)
+            planned, children, luck = ARRAYS[name]
+            job = new_job(children=planned)
             job.batch = job.array(children, attempts=6, **luck)
             done[name] = job
         return done[name]
@@ -409,7 +409,7 @@ def test_records_of_no_account_in_two_folders_are_in_one_of_them(played, whole, 
 
 
 def test_a_conversion_without_a_plan_makes_the_same_documented_columns_and_texts(new_job, whole, rows):
-    job = new_job(shards=None)
+    job = new_job(children=None)
     plain = job.run(
         "convert", *job.sources, job.lake.url, "-q", *PLANNED[:2], "--database", job.database, codes=(1,)
     ).report
@@ -448,7 +448,7 @@ def test_a_plan_holds_for_its_children_what_it_was_made_with(s3, new_bucket, end
         return job
 
     def array(job):
-        job.plan("--unit-size", "25kB", *options, shards=4)
+        job.plan("--unit-size", "25kB", *options, children=4)
         job.report = job.array(4, kill=0.4, twice=0.5, seed=9).report
 
     def plain(job):
@@ -567,7 +567,7 @@ def assert_unchanged(before, lake, only=None):
     assert_same_content({**before, lease: ""}, {**found, lease: ""})
 
 
-# What a plan that is given up leaves: its schema, which nothing names, and what belongs to the lake.
+# What a discarded plan leaves: its schema, which nothing names, and what belongs to the lake.
 STAYS = rf"^{OWN}(plans/|schema/|lease\.json|copies/key\.json)"
 CHILD_PUTS = {
     "claim": r"_trailmill/planned/.*/claims/",
@@ -872,7 +872,7 @@ def test_a_child_that_is_late_when_its_plan_is_finished_owns_nothing(s3, new_buc
     for name, own in [("a.json.gz", 0), ("b.json.gz", 5)]:
         logs.put(log_key(name), log_object(map(record, range(20 + own))))
     job = Job([logs.url], BucketLake(s3, new_bucket("lake"), "lake"), endpoint)
-    assert job.plan("--unit-size", "1kB", shards=2).report["totals"]["units"] == 2
+    assert job.plan("--unit-size", "1kB", children=2).report["totals"]["units"] == 2
     gate = threading.Event()
     held = proxy.on("PutObject", CHILD_PUTS["claim"], faults.hold(gate), count=EVERY)
     late = job.start_child(0, 2, endpoint=proxy.url)
@@ -916,11 +916,11 @@ def test_others_wait_for_an_open_plan(opened, archive, small):
 
     args = convert_args(archive.url, opened.lake.url, *SMALL_UNITS)
     busy = run_trailmill(*args, endpoint=opened.endpoint, codes=(75,))
-    kept = opened.plan(*SMALL_UNITS, shards=9).report
+    kept = opened.plan(*SMALL_UNITS, children=9).report
     shown = opened.run("plan", "show", opened.lake.url).report
 
     assert small.plan["id"] in busy.stderr and "finish" in busy.stderr
-    assert kept["id"] == small.plan["id"] and kept["is_new"] is False and kept["shards"] == 3
+    assert kept["id"] == small.plan["id"] and kept["is_new"] is False and kept["children"] == 3
     assert shown["ended"] is None and 0 < shown["units_done"] < small.plan["totals"]["units"]
     assert_unchanged(before, opened.lake)
 
@@ -1059,10 +1059,10 @@ WRONG = {
     "finish without a plan": lambda job: ["finish"],
     "finish of no lake": lambda job: ["finish", "--plan", f"s3://{job.lake.bucket}/elsewhere"],
     "another database": lambda job: ["finish", "--plan", job.lake.url, "--database", "another"],
-    "no shards": lambda job: ["plan", *job.sources, job.lake.url, "--shards", "0"],
-    "too many shards": lambda job: ["plan", *job.sources, job.lake.url, "--shards", "10001"],
-    "shards of no number": lambda job: ["plan", *job.sources, job.lake.url, "--shards", "many"],
-    "a strict plan": lambda job: ["plan", *job.sources, job.lake.url, "--shards", "2", "--strict"],
+    "no children": lambda job: ["plan", *job.sources, job.lake.url, "--children", "0"],
+    "too many children": lambda job: ["plan", *job.sources, job.lake.url, "--children", "10001"],
+    "children of no number": lambda job: ["plan", *job.sources, job.lake.url, "--children", "many"],
+    "a strict plan": lambda job: ["plan", *job.sources, job.lake.url, "--children", "2", "--strict"],
     "options of the plan at a child": lambda job: ["convert", "--plan", job.lake.url, "--partition-by", "region"],
 }
 
@@ -1111,7 +1111,7 @@ def test_a_plan_holds_every_key_of_a_large_bucket_once_in_bounded_memory(capsys)
         wanted = (f"s3://{BUCKET}/{key}" for keys in bucket.archive.keys() for key, *_ in keys)
         # In the order of the listing or not: none is missing, and none comes twice.
         assert sorted(planned) == sorted(wanted)
-    assert done.plan["totals"]["objects"] == objects and done.plan["shards"] >= 1
+    assert done.plan["totals"]["objects"] == objects and done.plan["children"] >= 1
     # Pages of the listing and one part of the plan, and not what has been listed.
     assert done.peak_bytes < 400e6
     with capsys.disabled():

@@ -153,7 +153,7 @@ class World:
             "convert": ["convert", source, self.lake.url, *SMALL_UNITS, *most],
             "other": ["convert", source, self.lake.url, "--partition-by", "region", "--unit-size", "4kB", *most],
             "sync": ["catalog", "sync", self.lake.url, *most],
-            "plan": ["plan", source, self.lake.url, "--shards", "2", *SMALL_UNITS, *most],
+            "plan": ["plan", source, self.lake.url, "--children", "2", *SMALL_UNITS, *most],
             "child": ["convert", "--plan", self.lake.url, "-q"],
             "finish": ["finish", "--plan", self.lake.url, *most],
             "discard": ["plan", "discard", self.lake.url, *most],
@@ -182,7 +182,7 @@ class World:
         for _ in range(4):
             code = self.run("convert", codes=None).code
             if code == 75:
-                # A plan is open: it is converted, or given up.
+                # A plan is open: it is converted, or discarded.
                 self.run("child", codes=None)
                 if self.run("finish", codes=None).code not in (0, 1):
                     self.run("discard", codes=None)

@@ -877,7 +877,7 @@ class TestLakes:
 
         for args in [[], ["--partition-projection"]]:
             assert "belongs to another lake" in second.convert(*args, code=2)
-        given = ["plan", second.logs, second.lake, "--shards", "1", *second.options()]
+        given = ["plan", second.logs, second.lake, "--children", "1", *second.options()]
         assert "belongs to another lake" in second.run(*given, code=2)[1]
 
         assert glue.writes == [] and not list(second.lake.rglob("*.gz")), "something was written"
@@ -902,7 +902,7 @@ class TestLakes:
 
         world.convert(code=2)
         world.sync(code=2)
-        world.run("plan", world.logs, world.lake, "--shards", "1", *world.options(), code=2)
+        world.run("plan", world.logs, world.lake, "--children", "1", *world.options(), code=2)
 
         assert glue.writes == []
         assert sorted(world.lake.rglob("*")) == before
@@ -915,7 +915,7 @@ class TestLakes:
         if how == "moved":
             world.convert()
             world.put("b", [record(77)])
-        world.run("plan", world.logs, world.lake, "--shards", "1", *world.options())
+        world.run("plan", world.logs, world.lake, "--children", "1", *world.options())
         world.run("convert", "--plan", world.lake)
         if how == "moved":
             world.lake = world.lake.rename(tmp_path / "there")

@@ -109,7 +109,7 @@ def commands(logs, lake):
         "convert": convert(logs, lake),
         "a child": ["convert", "--plan", lake.url],
         "plan": ["plan", logs.url, lake.url, *NO_CATALOG],
-        "plan --shards": ["plan", logs.url, lake.url, "--shards", "1", *NO_CATALOG],
+        "plan --children": ["plan", logs.url, lake.url, "--children", "1", *NO_CATALOG],
         "plan show": ["plan", "show", lake.url],
         "plan discard": ["plan", "discard", lake.url],
         "finish": ["finish", "--plan", lake.url, *NO_CATALOG],
@@ -127,7 +127,7 @@ def commands(logs, lake):
 
 
 def test_another_account_than_is_expected_is_refused_before_anything_is_asked(logs, lake, endpoint, proxy):
-    run_trailmill("plan", logs.url, lake.url, "--shards", "1", *NO_CATALOG, "-q", endpoint=endpoint)
+    run_trailmill("plan", logs.url, lake.url, "--children", "1", *NO_CATALOG, "-q", endpoint=endpoint)
     before = lake.listing()
 
     for name, args in commands(logs, lake).items():
@@ -222,11 +222,11 @@ def test_keys_of_another_make_of_store_are_not_shown_to_aws(logs, lake, proxy):
 
 @pytest.mark.parametrize(
     "name",
-    ["plan", "plan --shards", "plan discard", "finish", "catalog sync", "catalog diff", "verify", "quarantine",
+    ["plan", "plan --children", "plan discard", "finish", "catalog sync", "catalog diff", "verify", "quarantine",
      "schema infer", "doctor"],
 )  # fmt: skip
 def test_sigterm_ends_every_command_with_75_within_20_seconds(logs, lake, endpoint, proxy, name):
-    run_trailmill("plan", logs.url, lake.url, "--shards", "1", *NO_CATALOG, "-q", endpoint=endpoint)
+    run_trailmill("plan", logs.url, lake.url, "--children", "1", *NO_CATALOG, "-q", endpoint=endpoint)
     run_trailmill("convert", "--plan", lake.url, "-q", endpoint=endpoint)
     gate = threading.Event()
     operation = "GetObject" if name == "verify" else "ListObjectsV2"
@@ -243,7 +243,7 @@ def test_sigterm_ends_every_command_with_75_within_20_seconds(logs, lake, endpoi
 
 
 def test_what_sigterm_broke_off_is_finished_by_the_same_command(logs, lake, endpoint, proxy):
-    run_trailmill("plan", logs.url, lake.url, "--shards", "1", *NO_CATALOG, "-q", endpoint=endpoint)
+    run_trailmill("plan", logs.url, lake.url, "--children", "1", *NO_CATALOG, "-q", endpoint=endpoint)
     run_trailmill("convert", "--plan", lake.url, "-q", endpoint=endpoint)
     finish = ["finish", "--plan", lake.url, *NO_CATALOG, "-q"]
     gate = threading.Event()

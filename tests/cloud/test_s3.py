@@ -230,8 +230,8 @@ def test_a_mistyped_prefix_and_an_empty_bucket_are_no_quiet_night(logs, new_buck
         for options in [[], ["--full"]]:
             said = convert(source, *options, codes=(2,))
             assert "nothing found in" in said.stderr and source in said.stderr and said.stdout == ""
-        for shards in [[], ["--shards", "2"]]:
-            run_trailmill("plan", source, lake.url, *NO_CATALOG, *shards, endpoint=endpoint, codes=(2,))
+        for array in [[], ["--children", "2"]]:
+            run_trailmill("plan", source, lake.url, *NO_CATALOG, *array, endpoint=endpoint, codes=(2,))
     assert lake.keys() == []
     convert(f"{logs.url}/in/")
     convert(f"{logs.url}/out/", codes=(2,))

@@ -21,7 +21,7 @@ def test_a_bucket_of_logs_in_the_place_of_the_lake_is_not_written_into(s3, new_b
     put_logs(s3, second)
     before = keys(s3, second)
 
-    for command in (["convert"], ["plan", "--shards", "2"]):
+    for command in (["convert"], ["plan", "--children", "2"]):
         places = [f"s3://{first}", f"s3://{second}"]
         refused = run_trailmill(command[0], *places, *command[1:], *NO_CATALOG, endpoint=endpoint, codes=(2,))
         assert "--into-existing" in refused.stderr

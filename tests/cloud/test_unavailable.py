@@ -49,7 +49,7 @@ class World:
     def written(self):
         return sum(manifest["tally"]["written"] for manifest in self.lake.manifests())
 
-    def set_aside(self):
+    def quarantined(self):
         args = ("quarantine", self.lake.url, "--report", "json")
         return run_trailmill(*args, endpoint=self.proxy.url).report
 
@@ -105,14 +105,14 @@ def test_an_object_that_cannot_be_read_is_left_out_and_tried_again(world, name, 
 
     assert (first["objects_unavailable"], world.written()) == (1, 9 * RECORDS)
     assert world.lake.intents() == []
-    listed = world.set_aside()
+    listed = world.quarantined()
     assert [entry["object"] for entry in listed] == [f"s3://{world.bucket}/{ODD}"]
     assert listed[0]["reason"].startswith("not read") and listed[0]["length"] == 0
     again = world.convert(*units, codes=(1,)).report
     assert (again["objects_unavailable"], again["units"]) == (1, 0)
     world.proxy.clear()
     assert world.convert(*units).report["records_written"] == RECORDS
-    assert world.written() == 10 * RECORDS and world.set_aside() == []
+    assert world.written() == 10 * RECORDS and world.quarantined() == []
     assert world.convert(*units).report["objects_known"] == 10
     world.verify((0,))
 
@@ -129,7 +129,7 @@ def test_an_archived_object_is_not_asked_for(world, storage_class):
 
     assert (first["objects_unavailable"], world.written()) == (1, 9 * RECORDS)
     assert not world.proxy.requests("GetObject", re.escape(ODD))
-    assert storage_class in world.set_aside()[0]["reason"]
+    assert storage_class in world.quarantined()[0]["reason"]
     doctor = run_trailmill(
         "doctor", world.url, world.lake.url, *["--catalog", "none"], "--report", "json",
         endpoint=world.proxy.url, codes=None,
@@ -192,10 +192,10 @@ def test_a_refused_prefix_does_not_stop_the_others(world):
     world.convert(codes=(1,))
 
     assert world.written() == 10 * RECORDS
-    assert "444455556666" in world.set_aside()[0]["object"]
+    assert "444455556666" in world.quarantined()[0]["object"]
     world.proxy.clear()
     world.convert()
-    assert world.written() == 11 * RECORDS and world.set_aside() == []
+    assert world.written() == 11 * RECORDS and world.quarantined() == []
 
 
 @pytest.mark.parametrize("options", [[], ["--from", "2030-01-01"]])
@@ -271,10 +271,10 @@ def test_a_body_with_another_byte_is_never_taken(world, name):
 
     assert (first["objects_unavailable"], first["objects_quarantined"]) == (1, 0)
     assert world.written() == 10 * RECORDS and rule.hits == 4
-    assert "checksum" in world.set_aside()[0]["reason"]
+    assert "checksum" in world.quarantined()[0]["reason"]
     world.proxy.clear()
     world.convert()
-    assert world.written() == 11 * RECORDS and world.set_aside() == []
+    assert world.written() == 11 * RECORDS and world.quarantined() == []
     world.verify((0,))
 
 
@@ -386,9 +386,9 @@ def test_a_child_leaves_out_what_it_cannot_read_and_other_attempts_agree(world, 
     report = job.finish(codes=(1,)).report
 
     assert (report["objects_unavailable"], world.written()) == (1, 9 * RECORDS)
-    assert world.set_aside()[0]["object"].endswith("3.json.gz")
+    assert world.quarantined()[0]["object"].endswith("3.json.gz")
     world.convert()
-    assert world.written() == 10 * RECORDS and world.set_aside() == []
+    assert world.written() == 10 * RECORDS and world.quarantined() == []
     world.verify((0,))
 
 

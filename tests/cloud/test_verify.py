@@ -48,7 +48,7 @@ def test_a_lake_in_a_bucket_equals_its_source(archive, reference, local_rows, en
     for source in (archive.url, archive.folder):
         report = proves(verify(endpoint, source, reference.url), records)
 
-        assert report["records_set_aside"] >= 1 and report["records_duplicate"] >= 20
+        assert report["records_quarantined"] >= 1 and report["records_duplicate"] >= 20
         assert report["files_read"] == len(reference.data_files())
     text = run_trailmill("verify", archive.url, reference.url, "-q", endpoint=endpoint).stdout
     assert text.startswith("Equal, but for 1 record and 1 object that are in the quarantine: ")
@@ -150,7 +150,7 @@ def test_a_missing_object_makes_its_rows_unexpected(small, logs, endpoint):
     assert report["records_unexpected"] == 10
 
 
-def test_records_that_were_set_aside_are_known_by_their_address(logs, lake, endpoint):
+def test_records_that_were_quarantined_are_known_by_their_address(logs, lake, endpoint):
     no_time = {name: value for name, value in record(1).items() if name != "eventTime"}
     logs.put("a b//c.json.gz", log_object([record(0), no_time, record(2)]))
     run_trailmill(*convert_args(logs.url, lake.url), endpoint=endpoint, codes=(1,))
@@ -158,7 +158,7 @@ def test_records_that_were_set_aside_are_known_by_their_address(logs, lake, endp
     report = proves(verify(endpoint, logs.url, lake.url), 2)
     listed = run_trailmill("quarantine", lake.url, "--report", "json", endpoint=endpoint).report
 
-    assert report["records_set_aside"] == 1
+    assert report["records_quarantined"] == 1
     assert listed[0]["object"] == f"{logs.url}/a b//c.json.gz"
 
 

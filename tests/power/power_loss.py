@@ -157,7 +157,7 @@ class Loss:
         source, quiet = self.house.sources, ["--quiet"]
         convert = ["convert", source, lake, *SMALL_UNITS, *quiet]
         array = [
-            ["plan", source, lake, "--shards", "2", *SMALL_UNITS, *quiet],
+            ["plan", source, lake, "--children", "2", *SMALL_UNITS, *quiet],
             ["convert", "--plan", lake, "--array-index", "0", "--array-size", "2", *quiet],
             ["convert", "--plan", lake, "--array-index", "1", "--array-size", "2", *quiet],
             ["finish", "--plan", lake, *quiet],

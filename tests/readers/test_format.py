@@ -151,7 +151,7 @@ def test_nothing_is_left_of_units_that_are_committed(lake):
     own = lake / "_trailmill"
     known = {"abandoned", "catalog", "checkpoints", "copies", "gone", "intents", "lease.json"}
     known |= {"ledger", "listings", "manifests", "planned", "plans", "quarantine", "runs"}
-    known |= {"schema", "set-aside", "staged", "unavailable"}
+    known |= {"schema", "detached", "staged", "unavailable"}
 
     assert {path.name for path in own.iterdir()} <= known
     for folder in ("intents", "abandoned", "staged"):

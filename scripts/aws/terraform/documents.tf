@@ -9,9 +9,9 @@ locals {
   encryption = var.lake_kms_key_arn == "" ? [] : ["--sse", "aws:kms", "--sse-kms-key-id", var.lake_kms_key_arn]
 
   # The lake's address stands for its open plan, so that no job needs to be told what another one wrote.
-  # Ref::shards is filled in by Batch, from the parameters below or those of the submission.
+  # Ref::children is filled in by Batch, from the parameters below or those of the submission.
   commands = {
-    plan  = concat(["plan", local.source, local.lake, "--shards", "Ref::shards", "--report", "json"], local.encryption, var.plan_options)
+    plan  = concat(["plan", local.source, local.lake, "--children", "Ref::children", "--report", "json"], local.encryption, var.plan_options)
     child = concat(["convert", "--plan", local.lake, "--report", "json"], local.encryption, var.child_options)
     finish = concat(
       ["finish", "--plan", local.lake, "--report", "json", "--database", var.database, "--no-create-database"],
@@ -22,7 +22,7 @@ locals {
     )
   }
 
-  parameters = { plan = { shards = tostring(var.array_size) }, child = {}, finish = {} }
+  parameters = { plan = { children = tostring(var.array_size) }, child = {}, finish = {} }
   sizes      = { plan = var.plan_size, child = var.child_size, finish = var.finish_size }
 
   containers = {

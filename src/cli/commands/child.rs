@@ -34,7 +34,7 @@ pub(super) struct ChildArgs {
     #[arg(long, value_name = "NUMBER", help_heading = "Array job")]
     pub array_index: Option<u32>,
 
-    /// Children of the array [env: AWS_BATCH_JOB_ARRAY_SIZE] [default: the shards of the plan]
+    /// Children of the array [env: AWS_BATCH_JOB_ARRAY_SIZE] [default: the children of the plan]
     #[arg(long, value_name = "COUNT", help_heading = "Array job")]
     pub array_size: Option<u32>,
 }
@@ -112,14 +112,14 @@ pub(super) fn run(
 
 /// A child's part of a plan, for people.
 fn text(report: &Report) -> String {
-    let Some(shard) = &report.shard else {
+    let Some(child) = &report.child else {
         return "Nothing to convert: the lake has no open plan.\n".to_owned();
     };
-    let which = match shard.index {
-        Some(index) => format!("Child {index} of {}", grouped(shard.count.into())),
+    let which = match child.index {
+        Some(index) => format!("Child {index} of {}", grouped(child.count.into())),
         None => "The whole plan".to_owned(),
     };
-    match shard.ended {
+    match child.ended {
         Some(true) => return format!("{which}: nothing to convert, the plan is finished.\n"),
         Some(false) => return format!("{which}: nothing to convert, the plan was discarded.\n"),
         None => {}
@@ -128,8 +128,8 @@ fn text(report: &Report) -> String {
     let _ = writeln!(
         out,
         "{which}: {}, {} of them done before; {} done now in {:.2} s ({} of JSON a second)",
-        counted(shard.units, "unit"),
-        grouped(shard.units_done_before),
+        counted(child.units, "unit"),
+        grouped(child.units_done_before),
         grouped(report.units),
         report.seconds,
         ByteCount((report.bytes_json as f64 / report.seconds.max(0.001)) as u64),

@@ -28,7 +28,7 @@ use std::fmt::Write as _;
 /// quarantine LAKE`); everything else is converted.
 ///
 /// With `--plan`, runs as one child of an array job: it converts its part of a plan's units beside
-/// the other children, and may safely run twice or late; see `trailmill plan --shards` and
+/// the other children, and may safely run twice or late; see `trailmill plan --children` and
 /// `trailmill finish`.
 #[derive(Debug, Group)]
 #[command(override_usage = "trailmill convert [OPTIONS] <SOURCE>... <LAKE>

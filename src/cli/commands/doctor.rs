@@ -1,7 +1,7 @@
 //! `trailmill doctor`.
 
 use crate::cli::args::{AwsArgs, CatalogName, EncryptionArgs, Format, OutputArgs, PlaceArgs};
-use crate::cli::exit::{EXIT_OK, EXIT_SET_ASIDE, EXIT_TRY_LATER, EXIT_USAGE};
+use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK, EXIT_TRY_LATER, EXIT_USAGE};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::report::{print, print_json};
 use crate::doctor::{CatalogTarget, Diagnosis, DoctorOptions, Outcome, examine};
@@ -117,7 +117,7 @@ fn exit_code(diagnosis: &Diagnosis) -> u8 {
     if diagnosis.is_without_credentials {
         EXIT_USAGE
     } else if diagnosis.has(Outcome::Missing) || diagnosis.has(Outcome::Failed) {
-        EXIT_SET_ASIDE
+        EXIT_INCOMPLETE
     } else if diagnosis.has(Outcome::Unreachable) {
         EXIT_TRY_LATER
     } else {

@@ -43,7 +43,7 @@ Examples:
   trailmill integrity logs --keys keys.json prove with signed digests that logs are unchanged
 
 An array job of AWS Batch, where one machine is not enough:
-  trailmill plan s3://logs s3://lake/x --shards auto
+  trailmill plan s3://logs s3://lake/x --children auto
   trailmill convert --plan s3://lake/x      each child; the array index selects its part
   trailmill finish --plan s3://lake/x       when all children are done
 

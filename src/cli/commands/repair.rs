@@ -1,7 +1,7 @@
 //! `trailmill repair`: rebuild lost manifests.
 
 use crate::cli::args::{EncryptionArgs, Format, LakePlace, OutputArgs};
-use crate::cli::exit::{EXIT_OK, EXIT_SET_ASIDE};
+use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::report::{print, print_json};
 use crate::engine::runtime;
 use crate::error::Result;
@@ -14,7 +14,7 @@ use clap::Args as Group;
 ///
 /// Nothing is removed. Files of a unit whose manifest was lost count again. If no document names
 /// the objects of a unit any more, the next conversion converts them again and drops their records
-/// as copies; where that is not possible, the files are moved to `_trailmill/set-aside`. Writes
+/// as copies; where that is not possible, the files are moved to `_trailmill/detached`. Writes
 /// nothing when no manifest is lost; exit code 1 when files were moved there or are missing.
 #[derive(Debug, Group)]
 pub(super) struct RepairArgs {
@@ -38,7 +38,7 @@ pub(super) fn run(args: &RepairArgs) -> Result<u8> {
         Format::Json => print_json(&report)?,
         Format::Text => print(&text(&report))?,
     }
-    Ok(if report.is_whole() { EXIT_OK } else { EXIT_SET_ASIDE })
+    Ok(if report.is_whole() { EXIT_OK } else { EXIT_INCOMPLETE })
 }
 
 fn text(report: &RepairReport) -> String {
@@ -53,12 +53,12 @@ fn text(report: &RepairReport) -> String {
             counted(unit.files, "file"),
             counted(unit.rows, "row")
         ));
-        if unit.files_set_aside > 0 {
+        if unit.files_detached > 0 {
             text.push_str(&format!(
-                "; set aside: {} with {}, in _trailmill/set-aside: convert again to have the \
+                "; detached: {} with {}, in _trailmill/detached: convert again to have the \
                  rows back from their objects",
-                counted(unit.files_set_aside, "file"),
-                counted(unit.rows_set_aside, "row")
+                counted(unit.files_detached, "file"),
+                counted(unit.rows_detached, "row")
             ));
         }
         text.push('\n');

@@ -2,7 +2,7 @@
 
 use crate::cli::args::{Format, NarrowArgs, OutputArgs, PlaceArgs, mebibytes};
 use crate::cli::buckets::Buckets;
-use crate::cli::exit::{EXIT_OK, EXIT_SET_ASIDE};
+use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::machine::threads;
 use crate::cli::progress::with_progress;
@@ -91,7 +91,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
     let reach = Reach::of(sources.iter().chain([&lake]), false);
     say_identity(&aws, &s3, reach, args.output.quiet)?;
     let storage = runtime.block_on(open_lake(&lake, &s3))?;
-    let set_aside = runtime.block_on(read_quarantine(&storage))?;
+    let quarantined = runtime.block_on(read_quarantine(&storage))?;
     let options = VerifyOptions {
         partial: runtime.block_on(partial(args, &storage))?,
         table: args.table.clone(),
@@ -100,7 +100,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
         duplicates: args.duplicates.into(),
         max_object_size: args.max_object_size.0,
         max_ratio: args.max_ratio,
-        set_aside: set_aside
+        quarantined: quarantined
             .into_iter()
             .filter(|entry| entry.record.is_some())
             .map(|entry| (entry.object, entry.byte))
@@ -119,7 +119,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
         Format::Json => print_json(&report)?,
         Format::Text => print(&text(&report))?,
     }
-    Ok(if report.proves() { EXIT_OK } else { EXIT_SET_ASIDE })
+    Ok(if report.proves() { EXIT_OK } else { EXIT_INCOMPLETE })
 }
 
 /// Returns the part of the sources to compare, with the ledger's counts for the rest; none for all
@@ -159,8 +159,8 @@ fn text(report: &VerifyReport) -> String {
         "{}: {} of {} against {} of {}",
         match report.proves() {
             true if report.objects_gone + report.objects_unwanted > 0 =>
-                format!("Equal, as far as compared{}", set_aside(report)),
-            true => format!("Equal{}", set_aside(report)),
+                format!("Equal, as far as compared{}", quarantine_note(report)),
+            true => format!("Equal{}", quarantine_note(report)),
             false if report.is_equal_as_far_as_read() => "EQUAL AS FAR AS READ".to_owned(),
             false => "DIFFERENT".to_owned(),
         },
@@ -176,7 +176,7 @@ fn text(report: &VerifyReport) -> String {
         grouped(report.records_unexpected),
         counted(report.file_problems, "file problem"),
         counted(report.records_duplicate, "duplicate"),
-        grouped(report.records_set_aside),
+        grouped(report.records_quarantined),
     );
     if report.objects_gone + report.objects_unwanted > 0 {
         let _ = writeln!(
@@ -210,8 +210,8 @@ fn text(report: &VerifyReport) -> String {
 }
 
 /// Quarantined records and objects of the sources.
-fn set_aside(report: &VerifyReport) -> String {
-    let (records, objects) = (report.records_set_aside, report.objects_set_aside);
+fn quarantine_note(report: &VerifyReport) -> String {
+    let (records, objects) = (report.records_quarantined, report.objects_quarantined);
     let parts = [(records, "record"), (objects, "object")].into_iter();
     let parts: Vec<String> =
         parts.filter(|(count, _)| *count > 0).map(|(count, noun)| counted(count, noun)).collect();

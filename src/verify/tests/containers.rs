@@ -57,7 +57,7 @@ fn every_container_gives_the_same_records() {
         let report = fixture.verify();
 
         assert!(report.proves(), "container {at}: {report:?}");
-        assert_eq!((report.records_expected, report.objects_set_aside), (3, 0), "container {at}");
+        assert_eq!((report.records_expected, report.objects_quarantined), (3, 0), "container {at}");
     }
 }
 
@@ -77,11 +77,14 @@ fn what_is_not_cloudtrail_is_expected_nowhere() {
     let report = fixture.verify();
 
     assert!(report.proves(), "{report:?}");
-    assert_eq!((report.records_expected, report.records_set_aside, report.objects_read), (0, 0, 9));
+    assert_eq!(
+        (report.records_expected, report.records_quarantined, report.objects_read),
+        (0, 0, 9)
+    );
 }
 
 #[test]
-fn an_object_that_cannot_be_read_is_set_aside() {
+fn an_object_that_cannot_be_read_is_quarantined() {
     let whole = gzip(enveloped(&[&small("a")]).as_bytes());
     let fixture = Fixture::new()
         .source("cut.gz", &whole[..whole.len() - 9])
@@ -95,8 +98,8 @@ fn an_object_that_cannot_be_read_is_set_aside() {
     let report = verify(&options, &|_| ()).unwrap();
 
     assert!(report.proves(), "{report:?}");
-    assert_eq!((report.objects_set_aside, report.objects_read), (3, 1));
-    assert_eq!(report.records_set_aside, 1);
+    assert_eq!((report.objects_quarantined, report.objects_read), (3, 1));
+    assert_eq!(report.records_quarantined, 1);
 }
 
 #[test]
@@ -131,5 +134,5 @@ fn links_and_hidden_names_are_no_objects_and_other_paths_are() {
     let report = verify(&options, &|_| ()).unwrap();
 
     assert!(report.proves(), "{report:?}");
-    assert_eq!((report.records_expected, report.objects_set_aside), (2, 0));
+    assert_eq!((report.records_expected, report.objects_quarantined), (2, 0));
 }

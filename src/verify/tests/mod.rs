@@ -174,7 +174,7 @@ fn a_damaged_file_is_a_difference_and_its_rows_are_missing() {
 }
 
 #[test]
-fn records_the_converter_must_set_aside_are_not_expected() {
+fn records_the_converter_must_quarantine_are_not_expected() {
     let bad = [
         r#"{"eventName":"N"}"#,
         r#"{"eventName":"N","eventTime":"yesterday"}"#,
@@ -200,11 +200,11 @@ fn records_the_converter_must_set_aside_are_not_expected() {
     let report = fixture.verify();
 
     assert!(report.proves(), "{report:?}");
-    assert_eq!((report.records_set_aside, report.records_expected), (7, 1));
+    assert_eq!((report.records_quarantined, report.records_expected), (7, 1));
 }
 
 #[test]
-fn a_listed_position_is_set_aside_and_a_row_found_is_a_row_found() {
+fn a_listed_position_is_quarantined_and_a_row_found_is_a_row_found() {
     let odd = r#"{"eventID":"o","eventTime":"2024-05-01T12:00:00Z","awsRegion":"a b"}"#;
     let odd_row = json!({"eventid": "o", "eventtime": "2024-05-01T12:00:00Z", "awsregion": "a b",
         "event_timestamp": 1_714_564_800_000_i64});
@@ -214,11 +214,11 @@ fn a_listed_position_is_set_aside_and_a_row_found_is_a_row_found() {
     let mut options = fixture.options();
 
     let start = enveloped(&[&small("a"), ""]).find(']').unwrap() as u64;
-    options.set_aside.insert((fixture.key("a.json"), start));
+    options.quarantined.insert((fixture.key("a.json"), start));
     let report = verify(&options, &|_| ()).unwrap();
 
     assert!(report.proves(), "{report:?}");
-    assert_eq!((report.records_set_aside, report.records_expected), (1, 2));
+    assert_eq!((report.records_quarantined, report.records_expected), (1, 2));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::catalog::CatalogDiff;
 use crate::cli::args::{CatalogLakeArgs, Format, OutputArgs};
-use crate::cli::exit::{EXIT_OK, EXIT_SET_ASIDE};
+use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::report::{print, print_json};
 use crate::error::Result;
 use crate::lake::Loss;
@@ -28,7 +28,7 @@ pub(super) async fn run(args: &DiffArgs, s3: &S3) -> Result<u8> {
     let storage = open_lake(&args.lake.place.lake, s3).await?;
     let found = Differences::find(&storage, &args.lake.options(), s3).await?;
     print_differences(&found, args.output.report)?;
-    Ok(if found.is_empty() { EXIT_OK } else { EXIT_SET_ASIDE })
+    Ok(if found.is_empty() { EXIT_OK } else { EXIT_INCOMPLETE })
 }
 
 /// Prints the differences, table by table and file by file.

@@ -3,7 +3,7 @@
 use crate::catalog::Usage;
 use crate::cli::args::{CatalogLakeArgs, EncryptionArgs, OutputArgs};
 use crate::cli::commands::catalog::diff::print_differences;
-use crate::cli::exit::{EXIT_OK, EXIT_SET_ASIDE};
+use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::progress::say;
 use crate::error::Result;
 use crate::operations::{SyncOptions, open_lake, sync};
@@ -38,7 +38,7 @@ pub(super) async fn run(args: &SyncArgs, s3: &S3) -> Result<u8> {
     let tell = |found: &_| print_differences(found, format);
     let found = sync(&storage, &args.lake.options(), how, s3, tell).await?;
     say_usage(args.output.quiet, &found.usage());
-    Ok(if found.can_be_resolved(how) { EXIT_OK } else { EXIT_SET_ASIDE })
+    Ok(if found.can_be_resolved(how) { EXIT_OK } else { EXIT_INCOMPLETE })
 }
 
 /// Reports the calls to the catalog, for users who pay for them or are throttled.

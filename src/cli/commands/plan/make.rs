@@ -2,7 +2,7 @@
 
 use crate::cli::args::{ConversionArgs, Format, OutputArgs, location, sources_and_lake};
 use crate::cli::commands::plan::show::work_plan;
-use crate::cli::exit::{EXIT_OK, EXIT_SET_ASIDE};
+use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::progress::{say, with_progress};
 use crate::cli::report::{listing, print, print_json, unavailable as unread};
@@ -26,12 +26,12 @@ pub(super) struct MakeArgs {
 
     /// Write a plan for this number of children; auto: as many as need four minutes each on two
     /// vCPUs
-    #[arg(long, value_name = "COUNT", value_parser = shards, help_heading = "Array job")]
-    pub shards: Option<Children>,
+    #[arg(long, visible_alias = "shards", value_name = "COUNT", value_parser = children, help_heading = "Array job")]
+    pub children: Option<Children>,
 
     /// Objects to infer the schema from, across all accounts, regions and months; 0 uses the lake's
     /// schema
-    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_SAMPLED, requires = "shards",
+    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_SAMPLED, requires = "children",
         help_heading = "Array job")]
     pub sample_objects: usize,
 
@@ -41,7 +41,7 @@ pub(super) struct MakeArgs {
     pub output: OutputArgs,
 }
 
-fn shards(text: &str) -> Result<Children> {
+fn children(text: &str) -> Result<Children> {
     match text {
         "auto" => Ok(Children::Auto),
         _ => match text.parse() {
@@ -56,9 +56,9 @@ pub(super) fn run(args: &MakeArgs) -> Result<u8> {
     let options = args.conversion.options(&Default::default(), sources, lake)?;
     let quiet = args.output.quiet;
     say_identity(&args.conversion.aws, &options.s3, Reach::of_conversion(&options), quiet)?;
-    match args.shards {
+    match args.children {
         None => estimate(&options, args.output.report),
-        Some(shards) => make(args, &options, shards),
+        Some(children) => make(args, &options, children),
     }
 }
 
@@ -71,10 +71,10 @@ fn estimate(options: &ConvertOptions, format: Format) -> Result<u8> {
     Ok(EXIT_OK)
 }
 
-fn make(args: &MakeArgs, options: &ConvertOptions, shards: Children) -> Result<u8> {
+fn make(args: &MakeArgs, options: &ConvertOptions, children: Children) -> Result<u8> {
     let quiet = args.output.quiet;
     let made = with_progress(quiet, &Progress::default(), || {
-        operations::make_plan(options, shards, args.sample_objects)
+        operations::make_plan(options, children, args.sample_objects)
     })?;
     let (plan, address, is_new) = match made {
         Planned::New(plan, address) => (plan, address, true),
@@ -95,7 +95,7 @@ fn make(args: &MakeArgs, options: &ConvertOptions, shards: Children) -> Result<u
                     unread("", &unavailable),
                 ))?,
             }
-            return Ok(if unavailable.is_empty() { EXIT_OK } else { EXIT_SET_ASIDE });
+            return Ok(if unavailable.is_empty() { EXIT_OK } else { EXIT_INCOMPLETE });
         }
     };
     match args.output.report {

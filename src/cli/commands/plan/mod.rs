@@ -12,7 +12,7 @@ use show::ShowArgs;
 
 /// Estimate a conversion, or write a plan for an array job.
 ///
-/// Without `--shards` nothing is written. With it, the sources are listed once, objects that the
+/// Without `--children` nothing is written. With it, the sources are listed once, objects that the
 /// lake has are left out, the schema is inferred from a sample, and units of work are written into
 /// the lake. The children of an array job convert them (`trailmill convert --plan`), and `trailmill
 /// finish` commits them to the lake. Until then no other run can write to the lake.

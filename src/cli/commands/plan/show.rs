@@ -27,7 +27,7 @@ pub(super) struct ShowArgs {
 /// Inputs of the estimate. There are no built-in prices.
 #[derive(Clone, Debug, Group)]
 pub(super) struct PriceArgs {
-    /// Children [default: the shards of the plan]
+    /// Children [default: the children of the plan]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Estimate")]
     pub children: Option<u32>,
 
@@ -116,7 +116,7 @@ pub(super) fn work_plan(plan: &WorkPlan, address: &str, is_new: bool) -> String 
         out,
         "  work        {} for {}: {}, {}, about {} of JSON",
         counted(totals.units, "unit"),
-        counted_as(plan.shards.into(), "child", "children"),
+        counted_as(plan.children.into(), "child", "children"),
         counted(totals.objects, "object"),
         ByteCount(totals.bytes),
         ByteCount(totals.bytes_json),
@@ -137,9 +137,9 @@ pub(super) fn work_plan(plan: &WorkPlan, address: &str, is_new: bool) -> String 
     out.push_str(&unavailable("  ", &plan.unavailable));
     if is_new {
         let lake = clean(address.split("_trailmill/").next().unwrap_or(address));
-        let last = plan.shards.saturating_sub(1);
+        let last = plan.children.saturating_sub(1);
         let _ = writeln!(out, "\nNext:");
-        if plan.shards == 1 {
+        if plan.children == 1 {
             let _ = writeln!(out, "  trailmill convert --plan {lake}");
         } else {
             let _ = writeln!(

@@ -1,7 +1,7 @@
 //! `trailmill schema diff`.
 
 use crate::cli::args::{AwsArgs, Format, OutputArgs, location};
-use crate::cli::exit::{EXIT_OK, EXIT_SET_ASIDE};
+use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::report::{print, print_json};
 use crate::engine::runtime;
@@ -37,7 +37,7 @@ pub(super) fn run(args: &DiffArgs) -> Result<u8> {
         Format::Json => print_json(&found)?,
         Format::Text => found.iter().try_for_each(|change| print(&change_line(change)))?,
     }
-    Ok(if found.is_empty() { EXIT_OK } else { EXIT_SET_ASIDE })
+    Ok(if found.is_empty() { EXIT_OK } else { EXIT_INCOMPLETE })
 }
 
 fn change_line(change: &Change) -> String {
