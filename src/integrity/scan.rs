@@ -103,7 +103,7 @@ impl Scan {
     /// Returns the next group; none at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Inventory>> {
         let mut group = Inventory::default();
-        let mut shard = None;
+        let mut slot = None;
         loop {
             if self.waiting.is_empty() {
                 match self.listing.next().await? {
@@ -114,8 +114,8 @@ impl Scan {
             let mut batch = Vec::new();
             while let Some(object) = self.waiting.front() {
                 self.is_grouped &= !object.layout.account.is_empty();
-                let its = object.layout.shard();
-                if self.is_grouped && *shard.get_or_insert(its) != its {
+                let its = object.layout.slot();
+                if self.is_grouped && *slot.get_or_insert(its) != its {
                     break;
                 }
                 batch.extend(self.waiting.pop_front());
@@ -126,7 +126,7 @@ impl Scan {
                 return Ok(Some(group));
             }
             if is_end {
-                shard = None;
+                slot = None;
             }
         }
     }

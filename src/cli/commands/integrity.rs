@@ -1,7 +1,7 @@
 //! `trailmill integrity`.
 
 use crate::cli::args::{AwsArgs, Format, NarrowArgs, OutputArgs, location, mebibytes};
-use crate::cli::exit::{EXIT_OK, EXIT_SET_ASIDE};
+use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::machine::threads;
 use crate::cli::progress::with_progress;
@@ -130,7 +130,7 @@ pub(super) fn run(args: &IntegrityArgs) -> Result<u8> {
         Format::Json => print_json(&validation.report)?,
         Format::Text => print(&text(&validation.report))?,
     }
-    Ok(if validation.report.proves() { EXIT_OK } else { EXIT_SET_ASIDE })
+    Ok(if validation.report.proves() { EXIT_OK } else { EXIT_INCOMPLETE })
 }
 
 fn now() -> EpochMillis {
