@@ -202,7 +202,7 @@ async fn fetch(object: &Object, is_digest: bool) -> Result<Fetched> {
     if let Some(why) = &object.blocked {
         return Ok(Fetched::Nothing(why.clone()));
     }
-    if object.archive.is_some() {
+    if object.is_archive {
         let message = "an archive cannot be checked in place: unpack it, and name the folder";
         return Err(Error::config(message).at("source", &object.key));
     }
