@@ -167,6 +167,7 @@ impl Encoding {
             bytes_json: parsed.bytes_json,
             bytes_compressed: parsed.bytes_compressed,
             objects_padded: parsed.objects_padded,
+            members_passed_over: parsed.members_passed_over,
             continues: parsed.continues,
             unfit: unfit + parsed.tables.iter().map(displaced).sum::<u64>(),
         };

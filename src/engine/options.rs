@@ -1,10 +1,11 @@
 //! What a run is told.
 
 use crate::catalog::GlueOptions;
+use crate::decode::{Decoder, Passwords};
 use crate::lake::{DEFAULT_TABLE, Duplicates, OutputSettings, Snapshot};
 use crate::location::Location;
 use crate::rows::{Fingerprints, RowOptions};
-use crate::source::Narrow;
+use crate::source::{Narrow, Object, Unpacking};
 use crate::storage::S3;
 use crate::units::ByteCount;
 use std::path::PathBuf;
@@ -109,6 +110,8 @@ pub struct ConvertOptions {
     pub output: OutputSettings,
     /// Quarantined or ignored input to try again.
     pub retry: Retry,
+    /// What is tried on archives that are encrypted; [`OutputSettings::passwords`] tells them apart.
+    pub passwords: Passwords,
     /// The catalog and the names in it.
     pub catalog: CatalogOptions,
 }
@@ -129,12 +132,24 @@ impl Default for ConvertOptions {
             strict: false,
             output: OutputSettings::default(),
             retry: Retry::default(),
+            passwords: Passwords::default(),
             catalog: CatalogOptions::new(DEFAULT_TABLE),
         }
     }
 }
 
 impl ConvertOptions {
+    /// Returns a decoder for one thread.
+    pub(crate) fn decoder(&self) -> Decoder {
+        Decoder::new(self.output.caps).with_passwords(&self.passwords)
+    }
+
+    /// Returns what an archive of a source is read with.
+    pub(crate) fn unpacking(&self, archive: &Object) -> Unpacking<'_> {
+        let (caps, passwords) = (&self.output.caps, &self.passwords);
+        Unpacking { caps, passwords, stored: archive.size, level: 0 }
+    }
+
     /// Returns what decides how records become rows. What writes nothing needs no lake's fingerprints.
     pub(crate) fn rows(&self, typed: bool, fingerprints: Fingerprints) -> RowOptions {
         RowOptions {

@@ -103,6 +103,10 @@ pub struct OutputSettings {
     pub table: String,
     /// Whether rows of data files that are gone are written again, from their sources.
     pub restores: bool,
+    /// What tells the passwords of encrypted archives from others, if there are any: too little to find
+    /// them by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passwords: Option<String>,
 }
 
 impl Default for OutputSettings {
@@ -119,18 +123,21 @@ impl Default for OutputSettings {
             caps: Caps::default(),
             table: DEFAULT_TABLE.to_owned(),
             restores: false,
+            passwords: None,
         }
     }
 }
 
 impl OutputSettings {
-    /// Returns what decides whether an object is quarantined or ignored: the program's version and the
-    /// limits.
+    /// Returns what decides whether an object is quarantined or ignored: the program's version, the
+    /// limits and the passwords.
     pub fn judge(&self) -> String {
         let Self { program, unit_size, caps: Caps { max_object_bytes, max_ratio }, .. } = self;
+        let passwords = self.passwords.as_ref().map(|check| format!(" passwords={check}"));
         format!(
-            "trailmill {program} unit={} max_object={max_object_bytes} max_ratio={max_ratio}",
-            unit_size.0
+            "trailmill {program} unit={} max_object={max_object_bytes} max_ratio={max_ratio}{}",
+            unit_size.0,
+            passwords.unwrap_or_default()
         )
     }
 }
@@ -175,6 +182,7 @@ impl UnitBasis {
             caps: Caps { max_object_bytes: _, max_ratio: _ },
             table: _,
             restores: _,
+            passwords: _,
         } = &self.settings;
         let bug = |err| Error::new(ErrorKind::Bug, "cannot render the settings").because(err);
         serde_json::to_vec(self).map_err(bug)
@@ -269,6 +277,7 @@ mod tests {
         for other in [
             OutputSettings { program: "0".into(), ..same() },
             OutputSettings { unit_size: ByteCount(1), ..same() },
+            OutputSettings { passwords: Some("1234".to_owned()), ..same() },
             OutputSettings { caps: Caps { max_ratio: 1, ..Caps::default() }, ..same() },
         ] {
             assert_ne!(judge, other.judge());

@@ -65,12 +65,16 @@ impl Manifest {
     /// Returns how members of an archive ended that have no rows: then the archive is read again when they
     /// would be, and what it has rows of is dropped as copies. Where copies are kept it would be doubled,
     /// and is not read again.
-    fn members_without_rows(&self) -> Option<WithoutRows> {
+    fn members_without_rows(&self, archive: &str) -> Option<WithoutRows> {
         if self.settings.as_ref().is_some_and(|settings| settings.duplicates == Duplicates::Keep) {
             return None;
         }
-        // An archive is a unit of its own, and members have no etag.
-        let members = || self.objects.iter().filter(|object| object.etag.is_empty());
+        // Members have no etag, and neither has what is wrong with the archive itself.
+        let is_in = |object: &&ObjectRecord| {
+            let rest = object.key.strip_prefix(archive).filter(|_| object.etag.is_empty());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("!/"))
+        };
+        let members = || self.objects.iter().filter(is_in);
         let has_bad = members().any(|o| matches!(o.outcome, ObjectOutcome::Quarantined(_)));
         let has_foreign = members().any(|o| matches!(o.outcome, ObjectOutcome::Ignored(_)));
         match (has_bad, has_foreign) {
@@ -90,7 +94,7 @@ impl Manifest {
             let how = match &object.outcome {
                 ObjectOutcome::Quarantined(_) => Some(WithoutRows::Quarantined),
                 ObjectOutcome::Ignored(_) => Some(WithoutRows::Ignored),
-                ObjectOutcome::Archive => self.members_without_rows(),
+                ObjectOutcome::Archive => self.members_without_rows(&object.key),
                 ObjectOutcome::Converted => None,
             };
             let ObjectRecord { key, etag, .. } = object;

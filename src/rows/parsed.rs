@@ -19,8 +19,10 @@ pub(crate) struct Parsed {
     pub quarantine: Vec<QuarantinedObject>,
     pub bytes_json: u64,
     pub bytes_compressed: u64,
-    /// Objects with padding after their gzip stream.
+    /// Objects with padding after their compressed streams.
     pub objects_padded: u64,
+    /// Members of archives that came out of objects which were passed over.
+    pub members_passed_over: u64,
     /// Whether the first object is the rest of the last part's last one.
     pub continues: bool,
     /// Raw bytes kept of what is quarantined.
@@ -39,6 +41,7 @@ impl Parsed {
         self.bytes_json = 0;
         self.bytes_compressed = 0;
         self.objects_padded = 0;
+        self.members_passed_over = 0;
         self.continues = false;
         self.raw_kept = 0;
     }

@@ -24,16 +24,17 @@ mod cut;
 mod data_files;
 mod expected;
 mod files;
-mod gzip;
 mod hash;
 mod json;
 mod naming;
 mod partial;
 mod row;
 mod source_files;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod typed;
+mod unpack;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
@@ -48,10 +49,11 @@ use partial::Rest;
 pub use partial::{ConvertedObject, ConvertedUnit, Partial, Wants};
 use row::{Fingerprint, Row};
 use serde::Serialize;
-use source_files::{Found, Limits, SourceFile};
+use source_files::SourceFile;
 use std::collections::HashSet;
 use std::sync::Arc;
 use typed::{Shared, Sums};
+use unpack::{Found, Limits};
 
 /// The base name of the tables unless told otherwise.
 pub const DEFAULT_TABLE: &str = "cloudtrail";
@@ -100,6 +102,8 @@ pub struct VerifyOptions {
     /// Decoded bytes for each stored byte of an object above which it is quarantined, once it is over 1 MiB;
     /// [`DEFAULT_MAX_RATIO`].
     pub max_ratio: u64,
+    /// What is tried on archives that are encrypted.
+    pub passwords: Vec<String>,
     /// Records the converter reports as quarantined: object name, and the byte of the unpacked
     /// object where the record begins.
     ///
@@ -124,6 +128,7 @@ impl VerifyOptions {
             duplicates: DuplicateRule::default(),
             max_object_size: DEFAULT_MAX_OBJECT_SIZE,
             max_ratio: DEFAULT_MAX_RATIO,
+            passwords: Vec::new(),
             quarantined: HashSet::new(),
             partial: None,
         }
@@ -437,16 +442,24 @@ impl<'a> Comparison<'a> {
         let mut row = Row::default();
         let &VerifyOptions { max_object_size, max_ratio, .. } = self.options;
         let limits = Limits { max_object_size, max_ratio };
-        let read = source_files::read_objects(file, opening, limits, &mut |found| match found {
-            Found::SetAside => tally.objects_quarantined += 1,
-            Found::Object { name, own, text } => {
-                tally.objects_read += 1;
-                let folder = contract::folder(&name[own..]);
-                if folder != Folder::Ignored {
-                    tally.quarantined += self.object(&name, &text, folder, &mut row, each);
-                }
-            }
-        });
+        let passwords = &self.options.passwords;
+        let read =
+            source_files::read_objects(
+                file,
+                opening,
+                limits,
+                passwords,
+                &mut |found| match found {
+                    Found::SetAside => tally.objects_quarantined += 1,
+                    Found::Object { name, own, text } => {
+                        tally.objects_read += 1;
+                        let folder = contract::folder(&name[own..]);
+                        if folder != Folder::Ignored {
+                            tally.quarantined += self.object(&name, &text, folder, &mut row, each);
+                        }
+                    }
+                },
+            );
         match read {
             // One object that may not be read must not keep the others from being compared.
             Err(err) if matches!(err.kind(), ErrorKind::Denied | ErrorKind::Io) => {

@@ -909,7 +909,7 @@ class TestLakes:
 
         world.convert(code=2)
         world.sync(code=2)
-        world.run("plan", world.logs, world.lake, "--children", "1", *world.options(), code=2)
+        world.run("plan", world.logs, world.lake, "--children", "1", *world.options(), *world.tables, code=2)
 
         assert glue.writes == []
         assert sorted(world.lake.rglob("*")) == before
@@ -922,7 +922,7 @@ class TestLakes:
         if how == "moved":
             world.convert()
             world.put("b", [record(77)])
-        world.run("plan", world.logs, world.lake, "--children", "1", *world.options())
+        world.run("plan", world.logs, world.lake, "--children", "1", *world.options(), *world.tables)
         world.run("convert", "--plan", world.lake)
         if how == "moved":
             world.lake = world.lake.rename(tmp_path / "there")

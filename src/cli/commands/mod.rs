@@ -6,6 +6,7 @@ mod completions;
 mod convert;
 mod doctor;
 mod finish;
+mod integrity;
 mod man;
 mod plan;
 mod quarantine;
@@ -22,6 +23,7 @@ use completions::CompletionsArgs;
 use convert::ConvertArgs;
 use doctor::DoctorArgs;
 use finish::FinishArgs;
+use integrity::IntegrityArgs;
 use man::ManArgs;
 use plan::PlanArgs;
 use quarantine::QuarantineArgs;
@@ -38,6 +40,7 @@ Examples:
   trailmill catalog ddl lake --dialect duckdb | duckdb
   trailmill doctor s3://logs s3://lake/x    try every permission before the first run
   trailmill verify logs lake                prove that nothing is lost or doubled
+  trailmill integrity logs --keys keys.json prove with signed digests that logs are unchanged
 
 An array job of AWS Batch, where one machine is not enough:
   trailmill plan s3://logs s3://lake/x --children auto
@@ -74,6 +77,7 @@ enum Command {
     Repair(Box<RepairArgs>),
     Schema(SchemaArgs),
     Verify(VerifyArgs),
+    Integrity(Box<IntegrityArgs>),
     Quarantine(QuarantineArgs),
     Doctor(Box<DoctorArgs>),
     Sample(SampleArgs),
@@ -100,6 +104,7 @@ pub(super) fn run(args: Args) -> Result<u8> {
         Command::Verify(args) => verify::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Integrity(args) => integrity::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Completions(args) => completions::run(&args, Args::command()),
         Command::Man(args) => man::run(&args, Args::command()),

@@ -1,6 +1,6 @@
 //! `trailmill verify`.
 
-use crate::cli::args::{Format, NarrowArgs, OutputArgs, PlaceArgs, mebibytes};
+use crate::cli::args::{Format, NarrowArgs, OutputArgs, PlaceArgs, mebibytes, passwords};
 use crate::cli::buckets::Buckets;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
@@ -23,6 +23,7 @@ use crate::verify::{
 use clap::Args as Group;
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -63,6 +64,10 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "RATIO", default_value_t = DEFAULT_MAX_RATIO)]
     pub max_ratio: u64,
 
+    /// File with the passwords of encrypted archives, one a line, as the lake was made with
+    #[arg(long, value_name = "FILE")]
+    pub archive_password_file: Option<PathBuf>,
+
     /// Differences to list; all are counted
     #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_MAX_DIFFERENCES)]
     pub max_differences: usize,
@@ -91,6 +96,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
     let reach = Reach::of(sources.iter().chain([&lake]), false);
     say_identity(&aws, &s3, reach, args.output.quiet)?;
     let storage = runtime.block_on(open_lake(&lake, &s3))?;
+    let passwords = passwords(args.archive_password_file.as_deref())?;
     let quarantined = runtime.block_on(read_quarantine(&storage))?;
     let options = VerifyOptions {
         partial: runtime.block_on(partial(args, &storage))?,
@@ -100,6 +106,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
         duplicates: args.duplicates.into(),
         max_object_size: args.max_object_size.0,
         max_ratio: args.max_ratio,
+        passwords: passwords.iter().map(str::to_owned).collect(),
         quarantined: quarantined
             .into_iter()
             .filter(|entry| entry.record.is_some())
