@@ -116,8 +116,8 @@ fn stages(c: &mut Criterion) {
             });
         });
     });
-    let mut tables = [("text", false), ("nested", true)]
-        .map(|(n, nested)| (n, TableRows::new(Family::Events, nested)));
+    let mut tables = [("text", false), ("typed", true)]
+        .map(|(n, typed)| (n, TableRows::new(Family::Events, typed, &PartitionBy::default())));
     for (name, table) in &mut tables {
         group.bench_function(format!("build/{name}"), |b| {
             b.iter(|| take(&mut worker, &source, &objects, table));
@@ -175,15 +175,15 @@ fn stages(c: &mut Criterion) {
 fn whole(c: &mut Criterion, logs: &Path, folder: &Path) {
     let mut group = c.benchmark_group("whole");
     group.sample_size(10).throughput(Throughput::Bytes(SAMPLE_BYTES));
-    for (name, nested, threads) in
-        [("text/1", false, 1), ("nested/1", true, 1), ("text/2", false, 2), ("nested/2", true, 2)]
+    for (name, typed, threads) in
+        [("text/1", false, 1), ("typed/1", true, 1), ("text/2", false, 2), ("typed/2", true, 2)]
     {
         let mut run = 0;
         group.bench_function(name, |b| {
             b.iter(|| {
                 run += 1;
                 let lake = folder.join(format!("lake-{}-{run}", name.replace('/', "-")));
-                let options = conversion(logs, &lake, nested, threads);
+                let options = conversion(logs, &lake, typed, threads);
                 let report = convert(&options, &Progress::default(), &AtomicBool::new(false));
                 std::fs::remove_dir_all(&lake).unwrap();
                 report.unwrap()

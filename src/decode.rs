@@ -1,15 +1,21 @@
-//! Gunzip of whole objects into a reused buffer, with caps against bombs.
+//! Whole objects to text, in reused buffers and with caps against bombs: gzip first of all, then the
+//! other kinds of compression, in each other too, and UTF-16.
 //!
 //! libdeflate decodes a one-member object in one call, far faster than streaming decoders do
 //! (docs/benchmarks.md#gunzip). It cannot tell where a member ends, so an object in which a second gzip
 //! header may start goes through the streaming decoder, which reads all members. So does one whose
 //! last four bytes are not its size: padding follows it, or it is damaged.
 
+mod compression;
+mod encoding;
+mod layers;
 mod members;
 
 use crate::error::{Error, ErrorKind, Result};
+pub use compression::{Compression, lzma_of_zip};
+pub use layers::{Layers, MAX_LAYERS, Text};
 use libdeflater::Decompressor;
-pub use members::{Counting, GzipMembers};
+pub use members::{Counting, Members, Meter};
 use std::io::Read;
 
 /// The largest decoded object, unless an option says otherwise: 1 GiB. CloudTrail writes at most
@@ -60,6 +66,10 @@ impl Caps {
     }
 }
 
+/// The largest window that is decoded with: zstd writes larger ones with `--ultra` or `--long` only, and
+/// the highest level of xz takes half of it.
+pub const MAX_WINDOW_BYTES: usize = 128 << 20;
+
 /// Decoded bytes of a stream that does not say its size before more memory is asked for: 8 MiB.
 const UNASKED: u64 = 8 << 20;
 
@@ -68,21 +78,24 @@ pub fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
 }
 
-/// Returns the name of what packs the bytes, if it is something else than JSON: such an object is not
-/// read, and must not pass for one without records.
-pub fn packed_with(bytes: &[u8]) -> Option<&'static str> {
-    const MAGICS: [(&[u8], &str); 11] = [
-        (b"\x1f\x8b", "gzip inside gzip"),
-        (b"\x28\xb5\x2f\xfd", "Zstandard"),
-        (b"BZh", "bzip2"),
-        (b"\xfd7zXZ\0", "XZ"),
-        (b"\x5d\0\0", "LZMA"),
+/// Returns the name of a kind of compression or archive that is not read: an object in it must not pass
+/// for one without records.
+pub fn unknown_packing(bytes: &[u8]) -> Option<&'static str> {
+    const MAGICS: [(&[u8], &str); 14] = [
         (b"\x04\x22\x4d\x18", "LZ4"),
+        (b"\x02\x21\x4c\x18", "LZ4"),
         (b"\xff\x06\0\0sNaPpY", "Snappy"),
         (b"\x1f\x9d", "compress (LZW)"),
-        (b"7z\xbc\xaf\x27\x1c", "7-Zip"),
+        (b"\x1f\xa0", "compress (LZH)"),
+        (b"\x1f\x1e", "pack"),
+        (b"LZIP", "lzip"),
+        (b"\x89LZO\0", "lzop"),
+        (b"LRZI", "lrzip"),
         (b"Rar!\x1a\x07", "RAR"),
-        (b"PK\x03\x04", "zip, inside another archive or under another name"),
+        (b"MSCF\0\0\0\0", "Microsoft Cabinet"),
+        (b"**ACE**", "ACE"),
+        (b"!<arch>\n", "ar"),
+        (b"070701", "cpio"),
     ];
     MAGICS.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, name)| *name)
 }
@@ -159,10 +172,48 @@ impl std::ops::Deref for Decoded {
     }
 }
 
+/// The passwords to try on encrypted archives; none of them is ever shown.
+#[derive(Clone, Default)]
+pub struct Passwords(std::sync::Arc<[String]>);
+
+impl Passwords {
+    /// Takes the lines of a file, without their ends.
+    pub fn from_lines(text: &str) -> Self {
+        Self(text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    }
+
+    /// Returns the passwords in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// Returns 4 digits that tell these passwords from most others, and are far too few to find them by; none
+    /// without passwords.
+    pub fn check(&self) -> Option<String> {
+        let all = self.0.join("\n");
+        let hash = xxhash_rust::xxh3::xxh3_64(all.as_bytes());
+        (!self.is_empty()).then(|| format!("{:04x}", hash >> 48))
+    }
+
+    /// Returns whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl std::fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Passwords({})", self.0.len())
+    }
+}
+
 /// A decoder with its state, one per worker.
 pub struct Decoder {
     whole: Decompressor,
+    /// Made when the first frame comes that says its size.
+    zstd: Option<zstd::bulk::Decompressor<'static>>,
     caps: Caps,
+    passwords: Passwords,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -174,7 +225,20 @@ impl std::fmt::Debug for Decoder {
 impl Decoder {
     /// Creates a decoder that refuses what is over `caps`.
     pub fn new(caps: Caps) -> Self {
-        Self { whole: Decompressor::new(), caps }
+        let passwords = Passwords::default();
+        Self { whole: Decompressor::new(), zstd: None, caps, passwords }
+    }
+
+    /// Adds passwords for the archives that turn up in objects.
+    #[must_use]
+    pub fn with_passwords(mut self, passwords: &Passwords) -> Self {
+        self.passwords = passwords.clone();
+        self
+    }
+
+    /// Returns the passwords.
+    pub fn passwords(&self) -> &Passwords {
+        &self.passwords
     }
 
     /// Returns the caps.
@@ -224,24 +288,67 @@ impl Decoder {
                 Ok(_) | Err(_) => out.truncate(start),
             }
         }
-        let outcome = self.gunzip_members(bytes, limit, out, make_room);
+        let outcome = self.all_members(Compression::Gzip, bytes, limit, out, make_room);
         if outcome.is_err() {
             out.truncate(start);
         }
         outcome
     }
 
+    /// As [`Decoder::gunzip`], for every kind of compression.
+    ///
+    /// # Errors
+    /// As [`Decoder::gunzip`].
+    pub fn decompress(
+        &mut self,
+        compression: Compression,
+        bytes: &[u8],
+        stored: u64,
+        out: &mut Decoded,
+        make_room: &mut dyn FnMut(u64) -> Result<()>,
+    ) -> Result<u64> {
+        if compression == Compression::Gzip {
+            return self.gunzip(bytes, stored, out, make_room);
+        }
+        let (start, limit) = (out.len(), self.caps.limit(stored));
+        if compression == Compression::Zstd
+            && let Some(size) = zstd_size(bytes).filter(|size| *size <= limit)
+        {
+            make_room(size)?;
+            if self.decode_frame(bytes, out.grow(size as usize)) {
+                return Ok(0);
+            }
+            // Damage is found again and described.
+            out.truncate(start);
+        }
+        let outcome = self.all_members(compression, bytes, limit, out, make_room);
+        if outcome.is_err() {
+            out.truncate(start);
+        }
+        outcome
+    }
+
+    /// Decodes one frame of zstd whose size is known; returns whether it fills `out`.
+    fn decode_frame(&mut self, bytes: &[u8], out: &mut [u8]) -> bool {
+        if self.zstd.is_none() {
+            self.zstd = zstd::bulk::Decompressor::new().ok();
+        }
+        let Some(decoder) = &mut self.zstd else { return false };
+        decoder.decompress_to_buffer(bytes, &mut *out).is_ok_and(|size| size == out.len())
+    }
+
     /// The slow path: several members, padding, a wrong trailer, a cap to find, or an error to describe.
     /// What exceeds [`UNASKED`] is decoded twice, so that memory is taken once its size is known.
-    fn gunzip_members(
+    fn all_members(
         &self,
+        compression: Compression,
         bytes: &[u8],
         limit: u64,
         out: &mut Decoded,
         make_room: &mut dyn FnMut(u64) -> Result<()>,
     ) -> Result<u64> {
         let start = out.len();
-        let mut members = GzipMembers::new(bytes);
+        let mut members = Members::new(compression, bytes).map_err(described)?;
         out.append(|out| (&mut members).take(UNASKED).read_to_end(out)).map_err(described)?;
         let first = (out.len() - start) as u64;
         let mut rest = members.by_ref().take((limit + 1).saturating_sub(first));
@@ -254,19 +361,49 @@ impl Decoder {
         make_room(size)?;
         if more > 0 {
             out.truncate(start);
-            let again = &mut GzipMembers::new(bytes);
+            let again = &mut Members::new(compression, bytes).map_err(described)?;
             again.read_exact(out.grow(size as usize)).map_err(described)?;
         }
         Ok(padding)
     }
 }
 
-/// The error of this crate that one of [`GzipMembers`] holds.
+/// The error of this crate that one of [`Members`] holds.
 fn described(err: std::io::Error) -> Error {
     match err.downcast::<Error>() {
         Ok(err) => err,
-        Err(err) => Error::bad_input("gzip stream is damaged").because(err),
+        Err(err) => Error::bad_input("compressed stream is damaged").because(err),
     }
+}
+
+/// The size that a frame of zstd claims, if the bytes are one frame and nothing else.
+fn zstd_size(bytes: &[u8]) -> Option<u64> {
+    let is_one = zstd::zstd_safe::find_frame_compressed_size(bytes).ok()? == bytes.len();
+    let size = zstd::zstd_safe::get_frame_content_size(bytes).ok()??;
+    (is_one && size > 0).then_some(size)
+}
+
+/// Estimates the text of an object by its first bytes, its size, and the last four bytes if they are here:
+/// a claim that deflate can keep, else what logs come to.
+pub fn estimate_text(head: &[u8], tail: Option<[u8; 4]>, size: u64) -> u64 {
+    match (Compression::of(head), tail) {
+        (None, _) => size,
+        (Some(Compression::Gzip), Some(tail)) => {
+            u64::from(u32::from_le_bytes(tail)).clamp(size, size.saturating_mul(1032))
+        }
+        (Some(Compression::Zstd), _) => {
+            let claimed = zstd::zstd_safe::get_frame_content_size(head).ok().flatten();
+            let claimed = claimed.map(|claimed| claimed.clamp(size, size.saturating_mul(1032)));
+            claimed.unwrap_or_else(|| estimate_compressed(size))
+        }
+        (Some(_), _) => estimate_compressed(size),
+    }
+}
+
+/// Estimates the text of a compressed object; small objects compress worse.
+pub fn estimate_compressed(size: u64) -> u64 {
+    let doublings = u64::from((size / 512).checked_ilog2().unwrap_or(0));
+    size * (2 + doublings).max(3)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@
 //! | [`codec`] | how pages are compressed |
 //! | [`storage`] | where the lake's bytes are; the lease |
 //! | [`source`] | which objects there are, archives |
+//! | [`integrity`] | CloudTrail's signed digests: chains, verdicts, keys |
 //! | [`lake`] | the lake's own documents: intents, manifests, ledger, fingerprints, quarantine |
 //! | [`rows`] | objects to rows: texts by reference and sparse trees |
 //! | [`parquet`] | ordered rows to Parquet pages and files, through polars |
@@ -74,6 +75,7 @@ pub mod engine;
 pub mod error;
 pub mod family;
 pub mod history;
+pub mod integrity;
 pub mod keys;
 pub mod lake;
 pub mod location;

@@ -66,6 +66,11 @@ impl PartitionBy {
         &self.0
     }
 
+    /// Returns whether a key is among them.
+    pub fn has(&self, key: PartitionKey) -> bool {
+        self.0.contains(&key)
+    }
+
     /// Returns the names in order.
     pub fn names(&self) -> Vec<String> {
         self.0.iter().map(|key| key.name().to_owned()).collect()
@@ -140,30 +145,41 @@ impl PartitionBy {
     /// `BadInput` with the key's name when a value may not become part of a path; `out` is then
     /// unusable. The value itself is not quoted.
     pub fn write_path(&self, facts: &Facts<'_>, out: &mut Vec<u8>) -> Result<()> {
-        let (year, month, day, hour) = civil(facts.instant);
         for (i, key) in self.0.iter().enumerate() {
             if i > 0 {
                 out.push(b'/');
             }
             out.extend_from_slice(key.name().as_bytes());
             out.push(b'=');
-            match key {
-                PartitionKey::Account => text(facts.account, b"", "account", out)?,
-                PartitionKey::Region => text(facts.region, b"", "region", out)?,
-                PartitionKey::EventSource => text(facts.event_source, b".", "event source", out)?,
-                PartitionKey::Organization => text(facts.organization, b"", "organization", out)?,
-                PartitionKey::EventDate => {
-                    number(year, 4, out);
-                    out.push(b'-');
-                    number(month.into(), 2, out);
-                    out.push(b'-');
-                    number(day.into(), 2, out);
-                }
-                PartitionKey::Year => number(year, 4, out),
-                PartitionKey::Month => number(month.into(), 2, out),
-                PartitionKey::Day => number(day.into(), 2, out),
-                PartitionKey::Hour => number(hour.into(), 2, out),
+            key.write_value(facts, out)?;
+        }
+        Ok(())
+    }
+}
+
+impl PartitionKey {
+    /// Appends the value that a record has for the key.
+    ///
+    /// # Errors
+    /// As [`PartitionBy::write_path`].
+    pub fn write_value(self, facts: &Facts<'_>, out: &mut Vec<u8>) -> Result<()> {
+        let (year, month, day, hour) = civil(facts.instant);
+        match self {
+            Self::Account => text(facts.account, b"", "account", out)?,
+            Self::Region => text(facts.region, b"", "region", out)?,
+            Self::EventSource => text(facts.event_source, b".", "event source", out)?,
+            Self::Organization => text(facts.organization, b"", "organization", out)?,
+            Self::EventDate => {
+                number(year, 4, out);
+                out.push(b'-');
+                number(month.into(), 2, out);
+                out.push(b'-');
+                number(day.into(), 2, out);
             }
+            Self::Year => number(year, 4, out),
+            Self::Month => number(month.into(), 2, out),
+            Self::Day => number(day.into(), 2, out),
+            Self::Hour => number(hour.into(), 2, out),
         }
         Ok(())
     }

@@ -44,12 +44,12 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(nested: bool) -> Self {
+    fn new(typed: bool) -> Self {
         Self {
             parser: Parser::default(),
             scratch: Scratch::default(),
             texts: Texts::default(),
-            table: TableRows::new(Family::Events, nested),
+            table: TableRows::new(Family::Events, typed, &PartitionBy::default()),
         }
     }
 

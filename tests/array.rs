@@ -375,7 +375,7 @@ fn what_children_see_beyond_the_sample_is_in_the_next_plans_schema() {
 
     let report = finish(&world, &[]).exits(0).report();
 
-    let fields = ["cloudtrail.request.seenfirst", "cloudtrail.request.seenlate"];
+    let fields = ["cloudtrail_typed.request.seenfirst", "cloudtrail_typed.request.seenlate"];
     assert!(fields.iter().all(|f| report.new_fields.iter().any(|new| new == f)));
     assert_eq!(hive_at(&world.lock(), "request.seenlate.deep").unwrap(), "array<bigint>");
     assert_eq!(world.lock().version, report.schema_version);
@@ -398,7 +398,7 @@ fn a_sample_gives_children_the_schema_before_they_begin() {
     let made = plan(&world, &["--children", "1"]).exits(0).json();
 
     let fields = made["new_fields"].as_array().unwrap();
-    assert!(fields.contains(&json!("cloudtrail.request.onlyinplan")), "{fields:?}");
+    assert!(fields.contains(&json!("cloudtrail_typed.request.onlyinplan")), "{fields:?}");
     array(&world, 1);
     let report = finish(&world, &[]).exits(0).report();
     assert_eq!(report.schema_version, made["schema"]["version"].as_u64().unwrap() as u32);
@@ -463,7 +463,7 @@ fn options_that_a_plan_decides_are_not_a_childs() {
     let lake = world.lake.to_str().unwrap();
     let logs = world.logs.to_str().unwrap();
     for wrong in [
-        &["convert", "--plan", lake, "--no-nested"][..],
+        &["convert", "--plan", lake, "--no-typed"][..],
         &["convert", "--plan", lake, "--from", "2024-05-01"],
         &["convert", "--plan", lake, "--catalog", "none"],
         &["convert", "--plan", lake, logs, lake],

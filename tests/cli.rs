@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Read;
 use trailmill::engine::Report;
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["convert"],
     &["plan"],
@@ -22,6 +22,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["schema", "infer"],
     &["schema", "diff"],
     &["verify"],
+    &["integrity"],
     &["quarantine"],
     &["sample"],
     &["man"],

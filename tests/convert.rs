@@ -7,6 +7,7 @@ use crate::support::{
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
+use trailmill::lake::DataFile;
 
 /// Converts a world with one object of ten records, proves it, and returns its data files.
 #[track_caller]
@@ -363,8 +364,12 @@ fn families_go_to_tables_of_their_own() {
         [
             ("cloudtrail", 5),
             ("cloudtrail_aggregated", 5),
+            ("cloudtrail_aggregated_typed", 5),
             ("cloudtrail_insight", 5),
+            ("cloudtrail_insight_typed", 5),
             ("cloudtrail_network_activity", 5),
+            ("cloudtrail_network_activity_typed", 5),
+            ("cloudtrail_typed", 5),
         ]
     );
     world.is_proved(&[]);
@@ -381,7 +386,7 @@ fn families_are_told_by_the_record_where_there_is_no_folder() {
 
     let report = world.convert(&[]).exits(0).report();
 
-    assert_eq!(report.rows_by_table.len(), 4, "{:?}", report.rows_by_table);
+    assert_eq!(report.rows_by_table.len(), 8, "{:?}", report.rows_by_table);
     world.is_proved(&[]);
 }
 
@@ -488,7 +493,7 @@ fn manifests_account_for_every_record_of_every_object() {
     assert!(manifests.iter().flat_map(|m| &m.objects).all(|object| object.tally.balances()));
     let read: u64 = manifests.iter().map(|m| m.tally.read).sum();
     assert_eq!(read, report.records_read);
-    let rows: u64 = manifests.iter().flat_map(|m| &m.files).map(|file| file.rows).sum();
+    let rows: u64 = manifests.iter().flat_map(|m| &m.files).map(DataFile::records).sum();
     assert_eq!(rows, report.records_written);
     for file in manifests.iter().flat_map(|m| &m.files) {
         assert_eq!(fs::metadata(world.lake.join(&file.key)).unwrap().len(), file.bytes);

@@ -20,7 +20,11 @@ fn world() -> (World, Vec<Value>) {
     invoked["requestParameters"] = json!({"functionName": "pay-out"});
     invoked["eventName"] = json!("Invoke");
     all.push(invoked);
-    all.push(record_with(196, "userIdentity", json!({"type": "Root", "arn": "arn:aws:iam::111122223333:root"})));
+    all.push(record_with(
+        196,
+        "userIdentity",
+        json!({"type": "Root", "arn": "arn:aws:iam::111122223333:root"}),
+    ));
     all.push(record_with(197, "userIdentity", json!({"type": "IAMUser", "userName": "Alice"})));
     all.push(record_with(
         198,
@@ -241,7 +245,7 @@ fn nothing_found_is_said_and_wrong_questions_are_refused() {
     ] {
         history(&world, wrong).exits(2);
     }
-    let file = world.data_files().into_iter().next().unwrap();
+    let file = world.lake.join(&world.data_files()[0]);
     std::fs::remove_file(&file).unwrap();
     let lost = history(&world, &["--limit", "all"]).exits(3);
     assert!(lost.stderr.contains("a data file is missing"), "{}", lost.stderr);

@@ -43,22 +43,25 @@ fn put_archive(world: &World) -> PathBuf {
 
 /// A file of a unit that has another one in the same partition.
 fn one_of_several(world: &World) -> String {
-    let files = world.manifests().into_iter().find(|m| m.files.len() > 3).unwrap().files;
-    let place = &files[0].partition;
-    assert!(files.iter().filter(|file| file.partition == *place).count() > 1);
+    let files = world.manifests().into_iter().find(|m| m.files.len() > 6).unwrap().files;
+    let is_beside = |file: &&trailmill::lake::DataFile| {
+        (&file.table, &file.partition) == (&files[0].table, &files[0].partition)
+    };
+    assert!(files.iter().filter(is_beside).count() > 1);
     files[0].key.clone()
 }
 
-/// Removes data files, and returns how many rows they had.
+/// Removes data files, and returns how many records they had.
 fn lose(world: &World, is_lost: impl Fn(&str) -> bool) -> u64 {
     let manifests = world.manifests();
     let mut rows = 0;
-    for file in world.data_files().iter().filter(|file| is_lost(file)) {
+    let lost: Vec<_> = world.data_files().into_iter().filter(|file| is_lost(file)).collect();
+    assert!(!lost.is_empty(), "nothing was lost");
+    for file in &lost {
         fs::remove_file(world.lake.join(file)).unwrap();
         let is_it = |named: &&trailmill::lake::DataFile| named.key == *file;
-        rows += manifests.iter().flat_map(|m| &m.files).find(is_it).unwrap().rows;
+        rows += manifests.iter().flat_map(|m| &m.files).find(is_it).unwrap().records();
     }
-    assert!(rows > 0, "nothing was lost");
     rows
 }
 
@@ -107,7 +110,8 @@ fn a_partition_folder_removed_by_hand_comes_back_to_the_row() {
 
     let report = restore(&world, &[]).exits(0).report();
 
-    assert_eq!((restored(&report).files, restored(&report).rows), (1, lost));
+    // Its counterpart of the typed table, too.
+    assert_eq!((restored(&report).files, restored(&report).rows), (2, lost));
     assert_eq!(report.records_written, lost, "exactly the rows that were lost");
     is_as_before(&world, before, &[]);
     let run = world.convert(&[]).exits(0);
@@ -146,6 +150,22 @@ fn what_is_left_of_a_partition_is_not_doubled() {
     assert!(restored(&report).rows > lost, "those that were left are written anew, too");
     assert_eq!(restored(&report).rows, report.records_written);
     is_as_before(&world, before, &BY_REGION);
+}
+
+#[test]
+fn files_of_a_typed_table_come_back_with_those_of_the_main_one() {
+    let world = converted(&[]);
+    let before = rows(&world);
+    lose(&world, |file| file.starts_with("cloudtrail_typed/") && file.contains("us-east-1"));
+    let report = world.verify(&[]).exits(1).json();
+    assert_eq!(report["differences"][0]["kind"], "missing");
+    assert_eq!(report["differences"][0]["table"], "cloudtrail_typed");
+
+    let report = restore(&world, &[]).exits(0).report();
+
+    assert_eq!(restored(&report).files_left, 0);
+    assert_eq!(report.rows_by_table["cloudtrail"], report.rows_by_table["cloudtrail_typed"]);
+    is_as_before(&world, before, &[]);
 }
 
 #[test]

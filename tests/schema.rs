@@ -270,15 +270,68 @@ fn a_frozen_schema_adds_nothing_and_loses_nothing() {
 }
 
 #[test]
-fn without_nested_columns_there_are_none_and_everything_is_proved() {
+fn without_typed_tables_there_are_none_and_a_lake_stays_as_it_began() {
     let world = world_of_requests(&[json!({"tmProbe": 1})]);
 
-    world.convert(&["--no-nested"]).exits(0);
+    let report = world.convert(&["--no-typed"]).exits(0).report();
 
-    let columns = world.catalog_columns("cloudtrail");
+    assert_eq!(report.rows_by_table.keys().collect::<Vec<_>>(), ["cloudtrail"]);
+    world.is_proved(&[]);
+    let run = world.convert(&[]).exits(2);
+    assert!(run.stderr.contains("--no-typed"), "{}", run.stderr);
+    let other = world_of_requests(&[json!({"tmProbe": 1})]);
+    other.convert(&[]).exits(0);
+    let run = other.convert(&["--no-typed"]).exits(2);
+    assert!(run.stderr.contains("--no-typed"), "{}", run.stderr);
+}
+
+#[test]
+fn the_main_table_has_one_schema_and_the_typed_one_its_rows() {
+    let world = world_of_requests(&[json!({"tmProbe": 1}), json!({"tmOther": {"a": [true]}})]);
+
+    let report = world.convert(&[]).exits(0).report();
+
+    assert_eq!(report.rows_by_table["cloudtrail"], report.rows_by_table["cloudtrail_typed"]);
+    let names = |table: &str| -> Vec<String> {
+        world.catalog_columns(table).into_iter().map(|(name, _)| name).collect()
+    };
+    let (main, typed) = (names("cloudtrail"), names("cloudtrail_typed"));
     for nested in ["request", "response", "additional", "service_details"] {
-        assert!(!columns.iter().any(|(name, _)| name == nested), "{nested}");
+        assert!(!main.contains(&nested.to_owned()) && typed.contains(&nested.to_owned()));
     }
+    for text in ["requestparameters", "responseelements", "resources", "extra_fields"] {
+        assert!(main.contains(&text.to_owned()) && !typed.contains(&text.to_owned()));
+    }
+}
+
+#[test]
+fn tokens_and_secrets_stay_text_and_the_lock_says_why() {
+    let token = "lJz0bQ2y7Vt5Rk9nWxP3cMfH8dTgUa1eYsKqB4iO6hE";
+    let world = world_of_requests(&[
+        json!({"tmProbe": {"tmToken": token, "password": "x", "kept": 1}}),
+        json!({"tmProbe": {"tmToken": "plain by now", "kept": 2}}),
+    ]);
+    let report = world.convert(&["--unit-size", "100B"]).exits(0).report();
+
+    let lock = world.lock();
+    assert_eq!(hive_at(&lock, "request.tmprobe").unwrap(), "struct<kept:bigint>");
+    let Kind::Struct(fields) = &lock.column(Family::Events, "request").unwrap().kind else {
+        panic!()
+    };
+    let probe = fields.iter().find(|field| field.name == "tmprobe").unwrap();
+    let Kind::Struct(members) = &probe.kind else { panic!() };
+    let why = |name: &str| {
+        let member = members.iter().find(|field| field.name == name).unwrap();
+        assert_eq!(member.kind, Kind::Omitted);
+        member.why.clone().unwrap()
+    };
+    assert_eq!(
+        (&why("tmtoken")[..], &why("password")[..]),
+        ("random tokens", "secrets by their name")
+    );
+    assert_eq!(report.nested_values_unfit, 0, "that is on purpose");
+    let is_omitted = |field: &String| field.contains("tmtoken") || field.contains("password");
+    assert!(!report.new_fields.iter().any(is_omitted), "{:?}", report.new_fields);
     world.is_proved(&[]);
 }
 
@@ -332,10 +385,9 @@ fn diff_names_what_a_lake_added_to_the_seed() {
 
     let text = run(["schema", "diff", "seed", lake]).exits(1).text();
 
-    assert!(text.contains("+ cloudtrail.request.tmprobe: bigint\n"), "{text}");
+    assert!(text.contains("+ cloudtrail_typed.request.tmprobe: bigint\n"), "{text}");
     let json = run(["schema", "diff", "seed", lake, "--report", "json"]).exits(1).json();
-    let probe =
-        json!({"change": "added", "path": "cloudtrail.request.tmprobe", "hive_type": "bigint"});
+    let probe = json!({"change": "added", "path": "cloudtrail_typed.request.tmprobe", "hive_type": "bigint"});
     assert!(json.as_array().unwrap().contains(&probe), "{json}");
     run(["schema", "diff", lake, lake]).exits(0);
 }
@@ -354,7 +406,8 @@ fn diff_reads_a_schema_from_a_file() {
 /// Insists that every type in the catalog is one that Hive's grammar reads.
 #[track_caller]
 fn catalog_types_are_valid(world: &World) {
-    for (name, hive) in world.catalog_columns("cloudtrail") {
+    let both = ["cloudtrail", "cloudtrail_typed"].map(|table| world.catalog_columns(table));
+    for (name, hive) in both.into_iter().flatten() {
         assert!(is_name(&name), "{name}");
         assert_eq!(after_type(&hive), Some(""), "{name}: {hive}");
     }

@@ -17,14 +17,14 @@ pub(crate) fn event_objects(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// A conversion of a folder into a new lake, with the program's defaults.
-pub(crate) fn conversion(logs: &Path, lake: &Path, nested: bool, threads: usize) -> ConvertOptions {
+pub(crate) fn conversion(logs: &Path, lake: &Path, typed: bool, threads: usize) -> ConvertOptions {
     ConvertOptions {
         full: true,
         sources: vec![logs.to_owned().into()],
         lake: lake.to_owned().into(),
         threads,
         memory: ByteCount::mib(512),
-        output: OutputSettings { nested, table: "bench".into(), ..OutputSettings::default() },
+        output: OutputSettings { typed, table: "bench".into(), ..OutputSettings::default() },
         catalog: CatalogOptions::new("bench"),
         ..ConvertOptions::default()
     }

@@ -6,7 +6,7 @@ WIDTH, LEFT, RIGHT = 920, 190, 700
 ROW, BAR, GAP, TOP = 28, 18, 62, 92
 COLOURS = {
     "trailmill": "#0b6e6e",
-    "trailmill-nested": "#3aa6a0",
+    "trailmill-typed": "#3aa6a0",
     "clickhouse": "#c9a227",
     "duckdb": "#d9772b",
     "duckdb_typed": "#e3a06f",

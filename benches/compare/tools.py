@@ -93,15 +93,15 @@ ALL = [
     Trailmill(
         "trailmill",
         "trailmill, text",
-        ("--no-nested",),
+        ("--no-typed",),
         "documented types (structs, timestamp), fields of no column kept, sorted files, exact copies "
         "dropped, every record counted, manifest and catalog written; JSON texts as they were",
     ),
     Trailmill(
-        "trailmill-nested",
+        "trailmill-typed",
         "trailmill, default",
         (),
-        "the same, and nested columns inferred from the free-form fields",
+        "the same, and the typed table with nested columns inferred from the free-form fields",
     ),
     Peer("clickhouse", "ClickHouse (chdb)", PLAIN + "; JSON texts as they were"),
     Peer("duckdb", "DuckDB", DUCKDB),

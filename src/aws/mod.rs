@@ -8,6 +8,7 @@
 mod answer;
 mod caller;
 mod denial;
+mod json_call;
 mod profile;
 mod retry;
 mod task;
@@ -15,6 +16,7 @@ mod task;
 pub use answer::Answer;
 pub use caller::Caller;
 pub use denial::{names_permission, refused};
+pub use json_call::{JsonOperation, LIST_PUBLIC_KEYS};
 pub use retry::{Patience, jittered};
 pub use task::{TaskLimits, task_limits};
 

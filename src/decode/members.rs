@@ -1,36 +1,54 @@
-//! The members of a gzip stream one after another, and the padding between and after them.
+//! The members of a compressed stream one after another, and the padding between and after them.
 //!
-//! Tapes, block devices and careless copies leave zero bytes behind a gzip stream, editors and shells
-//! a line end. Both are passed over and counted. Anything else there may be data that was meant to be
+//! Tapes, block devices and careless copies leave zero bytes behind a stream, editors and shells a line
+//! end or a Ctrl-Z. They are passed over and counted. Anything else there may be data that was meant to be
 //! read: it is an error that names the byte.
 
-use crate::error::Error;
-use flate2::bufread::GzDecoder;
+use crate::decode::compression::{Compression, Frame};
+use crate::error::{Error, find};
 use std::cell::Cell;
-use std::io::{BufRead, Read, Result};
+use std::io::{BufRead, Read, Result, Seek, SeekFrom};
 use std::rc::Rc;
 
-/// Reads all members of a gzip stream as one.
+/// Reads all members of a compressed stream as one.
 ///
 /// Its errors hold one of this crate's: `BadInput` for a damaged or truncated stream and for bytes that
 /// are neither a member nor padding, else what the reader returned.
-pub struct GzipMembers<R> {
+pub struct Members<R: Read> {
+    compression: Compression,
     /// None at the end.
-    decoder: Option<GzDecoder<Counting<R>>>,
-    consumed: Rc<Cell<u64>>,
+    frame: Option<Frame<Counting<R>>>,
+    consumed: Rc<Meter>,
+    /// Whose steps are those of this stream's decoder: the bytes of the file that it lies in.
+    meter: Rc<Meter>,
     padding: Rc<Cell<u64>>,
 }
 
-impl<R: BufRead> GzipMembers<R> {
+impl<R: BufRead> Members<R> {
     /// Begins at the first member.
-    pub fn new(reader: R) -> Self {
+    ///
+    /// # Errors
+    /// As for reading.
+    pub fn new(compression: Compression, reader: R) -> Result<Self> {
         let counting = Counting::new(reader);
-        let consumed = counting.consumed();
-        Self { decoder: Some(GzDecoder::new(counting)), consumed, padding: Rc::default() }
+        let consumed = counting.meter();
+        let meter = Rc::clone(&consumed);
+        let frame = Frame::open(compression, counting);
+        let mut members =
+            Self { compression, frame: None, consumed, meter, padding: Rc::default() };
+        members.frame = Some(frame.map_err(|err| members.described(err))?);
+        Ok(members)
+    }
+
+    /// Keeps the steps of another meter: that of the file in which the stream lies.
+    #[must_use]
+    pub fn metered(mut self, meter: &Rc<Meter>) -> Self {
+        self.meter = Rc::clone(meter);
+        self
     }
 
     /// Returns how many bytes of the stream have been consumed, kept up to date.
-    pub fn consumed(&self) -> Rc<Cell<u64>> {
+    pub fn consumed(&self) -> Rc<Meter> {
         Rc::clone(&self.consumed)
     }
 
@@ -41,8 +59,10 @@ impl<R: BufRead> GzipMembers<R> {
 
     /// Passes over padding, and begins the next member if there is one.
     fn next_member(&mut self) -> Result<()> {
-        let Some(decoder) = self.decoder.take() else { return Ok(()) };
-        let mut reader = decoder.into_inner();
+        let Some(frame) = self.frame.take() else { return Ok(()) };
+        let Some(mut reader) = frame.end().map_err(|err| self.described(err))? else {
+            return Ok(());
+        };
         loop {
             let bytes = reader.fill_buf()?;
             let count = bytes.iter().take_while(|byte| is_padding(**byte)).count();
@@ -52,13 +72,15 @@ impl<R: BufRead> GzipMembers<R> {
             match next {
                 None if count == 0 => return Ok(()),
                 None => {}
-                Some(0x1f) => {
-                    self.decoder = Some(GzDecoder::new(reader));
+                Some(first) if self.compression.may_begin_with(first) => {
+                    let frame = Frame::open(self.compression, reader);
+                    self.frame = Some(frame.map_err(|err| self.described(err))?);
                     return Ok(());
                 }
                 Some(_) => {
-                    let message = "gzip stream is followed by bytes that are not gzip";
-                    let at = self.consumed.get();
+                    let name = self.compression.name();
+                    let message = format!("{name} stream is followed by bytes that are not {name}");
+                    let at = self.consumed.now();
                     return Err(std::io::Error::other(Error::bad_input(message).at_byte(at)));
                 }
             }
@@ -67,24 +89,42 @@ impl<R: BufRead> GzipMembers<R> {
 
     fn described(&self, err: std::io::Error) -> std::io::Error {
         use std::io::ErrorKind;
+        let is_of_reader = err.raw_os_error().is_some() || find::<Error>(&err).is_some();
+        if is_of_reader || err.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).is_some() {
+            return err;
+        }
+        let name = self.compression.name();
         let message = match err.kind() {
-            ErrorKind::UnexpectedEof => "gzip stream is truncated",
-            ErrorKind::InvalidData | ErrorKind::InvalidInput => "gzip stream is damaged",
-            _ => return err,
+            ErrorKind::UnexpectedEof => format!("{name} stream is truncated"),
+            ErrorKind::Interrupted => return err,
+            _ if is_too_large(&err) => {
+                let most = crate::decode::MAX_WINDOW_BYTES >> 20;
+                format!("{name} stream needs more than {most} MiB to decode: compress it again")
+            }
+            _ => format!("{name} stream is damaged"),
         };
-        let at = self.consumed.get();
+        let at = self.consumed.now();
         std::io::Error::other(Error::bad_input(message).at_byte(at).because(err))
     }
 }
 
-fn is_padding(byte: u8) -> bool {
-    matches!(byte, 0 | b'\n' | b'\r' | b' ' | b'\t')
+/// Whether a decoder refused the window that a stream asks for.
+fn is_too_large(err: &std::io::Error) -> bool {
+    // zstd has no other sign than its text.
+    err.kind() == std::io::ErrorKind::OutOfMemory || err.to_string().contains("too much memory")
 }
 
-impl<R: BufRead> Read for GzipMembers<R> {
+fn is_padding(byte: u8) -> bool {
+    matches!(byte, 0 | b'\n' | b'\r' | b' ' | b'\t' | 0x1a)
+}
+
+impl<R: BufRead> Read for Members<R> {
     fn read(&mut self, out: &mut [u8]) -> Result<usize> {
-        while let Some(decoder) = self.decoder.as_mut().filter(|_| !out.is_empty()) {
-            match decoder.read(out) {
+        while let Some(frame) = self.frame.as_mut().filter(|_| !out.is_empty()) {
+            let before = self.meter.now();
+            let outcome = frame.read(out);
+            self.meter.step_from(before);
+            match outcome {
                 Ok(0) => self.next_member()?,
                 Ok(count) => return Ok(count),
                 Err(err) => return Err(self.described(err)),
@@ -94,28 +134,61 @@ impl<R: BufRead> Read for GzipMembers<R> {
     }
 }
 
+/// How many bytes have been consumed of a reader, and how many had been before the last step.
+///
+/// A decoder takes a block and gives what is in it bit by bit: what stands in the middle of a block has been
+/// made of bytes that were consumed before it came.
+#[derive(Debug, Default)]
+pub struct Meter {
+    now: Cell<u64>,
+    before: Cell<u64>,
+}
+
+impl Meter {
+    /// Returns how many bytes have been consumed.
+    pub fn now(&self) -> u64 {
+        self.now.get()
+    }
+
+    /// Returns how many had been consumed before the block was read that is being used up.
+    pub fn before(&self) -> u64 {
+        self.before.get()
+    }
+
+    fn add(&self, count: u64) {
+        self.now.set(self.now.get() + count);
+    }
+
+    fn step_from(&self, before: u64) {
+        if self.now.get() > before {
+            self.before.set(before);
+        }
+    }
+}
+
 /// Counts the bytes that are consumed of a reader.
 pub struct Counting<R> {
     inner: R,
-    consumed: Rc<Cell<u64>>,
+    meter: Rc<Meter>,
 }
 
 impl<R> Counting<R> {
     /// Counts from 0.
     pub fn new(inner: R) -> Self {
-        Self { inner, consumed: Rc::default() }
+        Self { inner, meter: Rc::default() }
     }
 
     /// Returns how many bytes have been consumed, kept up to date.
-    pub fn consumed(&self) -> Rc<Cell<u64>> {
-        Rc::clone(&self.consumed)
+    pub fn meter(&self) -> Rc<Meter> {
+        Rc::clone(&self.meter)
     }
 }
 
 impl<R: Read> Read for Counting<R> {
     fn read(&mut self, out: &mut [u8]) -> Result<usize> {
-        let count = self.inner.read(out)?;
-        self.consumed.set(self.consumed.get() + count as u64);
+        let (count, before) = (self.inner.read(out)?, self.meter.now());
+        self.meter.add(count as u64);
+        self.meter.step_from(before);
         Ok(count)
     }
 }
@@ -126,7 +199,13 @@ impl<R: BufRead> BufRead for Counting<R> {
     }
 
     fn consume(&mut self, count: usize) {
-        self.consumed.set(self.consumed.get() + count as u64);
+        self.meter.add(count as u64);
         self.inner.consume(count);
+    }
+}
+
+impl<R: Seek> Seek for Counting<R> {
+    fn seek(&mut self, to: SeekFrom) -> Result<u64> {
+        self.inner.seek(to)
     }
 }

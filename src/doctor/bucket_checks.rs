@@ -85,7 +85,7 @@ impl Doctor<'_> {
         self.fix("restore them, or leave them out with `--from`");
     }
 
-    async fn read_source(&mut self, bucket: &Bucket, prefix: &str, key: &str) {
+    pub(super) async fn read_source(&mut self, bucket: &Bucket, prefix: &str, key: &str) {
         let place = bucket.address(key);
         let tried = "read a byte of the first object";
         let get = self
@@ -347,7 +347,7 @@ impl Doctor<'_> {
     }
 
     /// Opens a bucket, which asks for its region.
-    async fn open(&mut self, name: &str) -> Option<Bucket> {
+    pub(super) async fn open(&mut self, name: &str) -> Option<Bucket> {
         let place = format!("s3://{name}");
         let is_known = self.checks.iter().any(|c| c.subject == "bucket" && c.place == place);
         match self.options.s3.bucket(name).await {
@@ -383,7 +383,7 @@ impl Doctor<'_> {
     }
 
     /// Lists the first objects under a prefix.
-    async fn list(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Object>, Refusal> {
+    pub(super) async fn list(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Object>, Refusal> {
         let list = self
             .options
             .s3

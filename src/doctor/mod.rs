@@ -13,6 +13,7 @@ mod bucket_checks;
 mod folder_checks;
 mod glue_checks;
 mod identity_checks;
+mod integrity_checks;
 mod policy;
 mod refusal;
 
@@ -88,6 +89,8 @@ pub struct DoctorOptions {
     pub request_payer: bool,
     /// The Glue catalog to check; none if the lake has no tables in Glue.
     pub catalog: Option<CatalogTarget>,
+    /// Whether logs are to be validated with digests.
+    pub integrity: bool,
 }
 
 /// The place of the lake's tables in Glue.
@@ -142,7 +145,12 @@ pub async fn examine(options: &DoctorOptions) -> Diagnosis {
         match source {
             Location::Local(path) => doctor.source_folder(path),
             Location::S3 { .. } if is_anonymous => {}
-            Location::S3 { bucket, prefix } => doctor.source_bucket(bucket, prefix).await,
+            Location::S3 { bucket, prefix } => {
+                doctor.source_bucket(bucket, prefix).await;
+                if options.integrity {
+                    doctor.source_integrity(bucket, prefix).await;
+                }
+            }
         }
     }
     match &options.lake {

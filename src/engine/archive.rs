@@ -10,23 +10,25 @@ use crate::engine::parse::Json;
 use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::lake::{ObjectOutcome, ObjectRecord, Tally};
 use crate::rows::{Input, SegmentObject};
-use crate::source::{ArchiveKind, Beside, Member, MemberSink, Object, members};
+use crate::source::{Beside, Member, MemberSink, Object, members};
 use hashbrown::HashMap;
+use std::io::Read;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Streams an archive's members into segments; returns the archive's own ledger line.
+/// Streams an archive's members into segments; returns the archive's own ledger line. What is not an archive
+/// in spite of its name is handed out as the object that it is, and has no other line.
 ///
 /// # Errors
 /// `Stopped` when the run is over first; `Io`, `Denied` and `Unavailable` when it cannot be read.
 pub(crate) fn hand_out_archive(
     dispatch: &mut Dispatch<'_, '_, '_>,
     object: &Object,
-    kind: ArchiveKind,
-) -> Flow<(ObjectRecord, Beside)> {
+) -> Flow<(Option<ObjectRecord>, Beside)> {
     let run = dispatch.pool.run;
     let broken = run.inputs.unreadable.broken();
     let note = |err| broken.note(&object.key, err);
     let opened = object.open(run.inputs.handle).map_err(note)?;
+    let unpacking = run.inputs.options.unpacking(object);
     let mut filling = Filling {
         dispatch,
         archive: object,
@@ -35,8 +37,13 @@ pub(crate) fn hand_out_archive(
         names: HashMap::new(),
         held: 0,
     };
-    let beside = match members(opened, kind, &run.inputs.options.output.caps, &mut filling) {
-        Ok(beside) => beside,
+    let beside = match members(opened, &unpacking, &mut filling) {
+        Ok(Some(beside)) => beside,
+        Ok(None) => {
+            filling.take_whole(note)?;
+            filling.end();
+            return Ok((None, Beside::default()));
+        }
         Err(err) if err.kind().reaction() == Reaction::Quarantine => {
             filling.add_damage(&err);
             Beside::default()
@@ -52,7 +59,7 @@ pub(crate) fn hand_out_archive(
         outcome: ObjectOutcome::Archive,
         tally: Tally::default(),
     };
-    Ok((record, beside))
+    Ok((Some(record), beside))
 }
 
 /// A segment that is being filled with members of an archive; what it holds has its memory.
@@ -98,6 +105,24 @@ impl Filling<'_, '_, '_, '_> {
         Ok(())
     }
 
+    /// Takes the object as it is.
+    fn take_whole(&mut self, note: impl Fn(Error) -> Error) -> Flow {
+        let run = self.dispatch.pool.run;
+        let size = self.archive.size;
+        self.take_memory(size).map_err(|err| run.cancel.halt(err))?;
+        let mut bytes = Vec::with_capacity(size as usize);
+        let mut opened = self.archive.open(run.inputs.handle).map_err(&note)?;
+        if let Err(err) = opened.read_to_end(&mut bytes) {
+            let err =
+                err.downcast::<Error>().unwrap_or_else(|err| Error::io("cannot be read", err));
+            return Err(run.cancel.halt(note(err.at("object", &self.archive.key))));
+        }
+        self.json.add(json_bytes(&bytes));
+        let object = SegmentObject::new(self.archive, Input::Bytes(bytes.into()));
+        self.waiting.push(object);
+        Ok(())
+    }
+
     /// Adds what is wrong with the archive itself.
     fn add_damage(&mut self, err: &Error) {
         self.waiting.push(SegmentObject {
@@ -106,7 +131,8 @@ impl Filling<'_, '_, '_, '_> {
             layout: self.archive.layout.clone(),
             size: 0,
             earlier: 0,
-            input: Input::Unreadable(Error::bad_input(err.to_string())),
+            level: 0,
+            input: Input::Unreadable(Error::new(err.kind(), err.to_string())),
         });
     }
 }
@@ -121,7 +147,7 @@ impl MemberSink for Filling<'_, '_, '_, '_> {
         self.take_memory(json)?;
         self.json.add(json);
         let earlier = self.names.entry(xxh3_64(member.name.as_bytes())).or_default();
-        self.waiting.push(SegmentObject::member(self.archive, member, *earlier));
+        self.waiting.push(SegmentObject::member(&self.archive.key, member, *earlier));
         *earlier += 1;
         Ok(())
     }

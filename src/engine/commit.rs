@@ -259,6 +259,7 @@ impl Gathered {
         }
         manifest.objects.extend(objects);
         manifest.objects_padded += segment.objects_padded;
+        manifest.passed_over += segment.members_passed_over;
         manifest.files.extend(segment.files);
         manifest.bytes_json += segment.bytes_json;
         manifest.nested_values_unfit += segment.unfit;

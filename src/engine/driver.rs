@@ -182,7 +182,7 @@ impl<'p, 's, 'a> Driver<'p, 's, 'a> {
         Progress::add(&progress.bytes_total, bytes);
         Progress::add(&progress.objects_total, unit.objects.len() as u64);
         let is_remote = |object: &Object| matches!(object.place, Place::Bucket(_));
-        let is_archive = unit.objects.iter().any(|object| object.archive.is_some());
+        let is_archive = unit.objects.iter().any(|object| object.is_archive);
         if !is_archive && unit.objects.iter().any(is_remote) {
             return self.fetch(unit, bytes);
         }
@@ -276,10 +276,10 @@ impl<'p, 's, 'a> Driver<'p, 's, 'a> {
             inputs.handle.block_on(intent.write(inputs.storage))?;
         }
         let mut dispatch = Dispatch::new(self.pool, &mut self.line, &unit);
-        if let [object @ Object { archive: Some(kind), .. }] = &unit.objects[..] {
+        if let [object @ Object { is_archive: true, .. }] = &unit.objects[..] {
             // An archive that was left half-way is not committed: its intent stays.
-            let (archive, beside) = hand_out_archive(&mut dispatch, object, *kind)?;
-            dispatch.end(Some(archive), beside);
+            let (archive, beside) = hand_out_archive(&mut dispatch, object)?;
+            dispatch.end(archive, beside);
             return Ok(());
         }
         let bytes = unit.objects.iter().map(|object| object.size).sum();

@@ -7,10 +7,10 @@ use crate::engine::segment::{Arrived, Resolved, Segment, SegmentPart, Staged};
 use crate::engine::tasks::all;
 use crate::engine::{ConvertOptions, Progress};
 use crate::error::Result;
-use crate::lake::{Copies, DataFile, News, UnitId, names};
+use crate::lake::{Copies, DataFile, News, UnitId, names::data_file};
 use crate::parquet::{Encoder, Order, TableWriter, WriteOptions, arrange};
 use crate::rows::{Parsed, TableRows};
-use crate::schema::Lock;
+use crate::schema::{Form, Lock};
 use crate::storage::Storage;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -39,7 +39,8 @@ pub(crate) struct Encoding {
 }
 
 struct ArrangedTable {
-    name: String,
+    /// The names of both tables, by form.
+    names: [String; 2],
     order: Order,
 }
 
@@ -88,7 +89,9 @@ impl Encoding {
             if rows > 0 {
                 tasks.push((tables.len(), first..order.partition_rows().len()));
             }
-            tables.push(ArrangedTable { name: table.family.table(&options.output.table), order });
+            let base = &options.output.table;
+            let names = Form::ALL.map(|form| table.family.table_of(form, base));
+            tables.push(ArrangedTable { names, order });
         }
         let done = Mutex::default();
         Self { parsed, lock, copies, news, write, segment, tables, tasks, done }
@@ -111,7 +114,7 @@ impl Encoding {
         runtime: &Handle,
     ) -> Result<()> {
         let (table, partitions) = self.tasks[task].clone();
-        let ArrangedTable { name, order } = &self.tables[table];
+        let ArrangedTable { names, order } = &self.tables[table];
         let (texts, table) = (&self.parsed.texts, &self.parsed.tables[table]);
         let writer = TableWriter::new(table, order, texts, &self.lock, &self.write)?;
         let (unit, SegmentPart { segment, part }) = (&self.write.unit, self.segment);
@@ -120,11 +123,12 @@ impl Encoding {
         for partition in partitions {
             let written = writer.write(partition, encoder)?;
             unfit += written.unfit;
-            for (n, file) in (first..).zip(written.files) {
-                let key = names::data_file(name, &file.partition, unit, segment, n);
+            for file in written.files {
+                let (table, number) = (&names[file.form as usize], first + file.number);
+                let key = data_file(table, &file.partition, unit, segment, number);
                 files.push(DataFile {
                     key: key.clone(),
-                    table: name.clone(),
+                    table: table.clone(),
                     partition: file.partition,
                     rows: file.rows,
                     bytes: file.bytes.len() as u64,
@@ -163,6 +167,7 @@ impl Encoding {
             bytes_json: parsed.bytes_json,
             bytes_compressed: parsed.bytes_compressed,
             objects_padded: parsed.objects_padded,
+            members_passed_over: parsed.members_passed_over,
             continues: parsed.continues,
             unfit: unfit + parsed.tables.iter().map(displaced).sum::<u64>(),
         };

@@ -253,7 +253,7 @@ impl Cut {
     /// Adds an object, and ends units that are full.
     fn take(&mut self, object: Object, out: &mut VecDeque<Unit>) -> Result<()> {
         // An archive is a unit of its own: it is read from one end to the other.
-        let is_alone = object.archive.is_some();
+        let is_alone = object.is_archive;
         let is_full = self.json + object.json_estimate > self.unit_size
             || self.objects.len() >= self.most_objects;
         if is_alone || is_full {

@@ -4,7 +4,7 @@
 //! fetched and not yet parsed, and hands units out in their order. An object's JSON size is known once
 //! it is here, and a unit that turns out larger than planned becomes several segments.
 
-use crate::decode::{claimed_size, is_gzip};
+use crate::decode::estimate_text;
 use crate::engine::cancel::{Cancel, Flow, Halt};
 use crate::engine::tasks::all;
 use crate::engine::unit::Unit;
@@ -19,10 +19,9 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot::{Receiver, channel};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// The JSON bytes of an object: what its gzip trailer claims, as far as deflate can reach.
+/// The JSON bytes of an object: what its trailer or header claims, or an estimate.
 pub(crate) fn json_bytes(bytes: &[u8]) -> u64 {
-    let size = bytes.len() as u64;
-    if is_gzip(bytes) { claimed_size(bytes).clamp(size, size.saturating_mul(1032)) } else { size }
+    estimate_text(bytes, bytes.last_chunk::<4>().copied(), bytes.len() as u64)
 }
 
 /// An object with its bytes, or with where they are.

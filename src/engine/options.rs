@@ -1,10 +1,11 @@
 //! What a run is told.
 
 use crate::catalog::GlueOptions;
+use crate::decode::{Decoder, Passwords};
 use crate::lake::{DEFAULT_TABLE, Duplicates, OutputSettings, Snapshot};
 use crate::location::Location;
 use crate::rows::{Fingerprints, RowOptions};
-use crate::source::Narrow;
+use crate::source::{Narrow, Object, Unpacking};
 use crate::storage::S3;
 use crate::units::ByteCount;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ pub const MEMORY_PER_THREAD: ByteCount = ByteCount::mib(256);
 /// Objects that a plan's schema is inferred from, unless an option says otherwise.
 pub const DEFAULT_SAMPLED: usize = 256;
 
-/// MB of JSON that a vCPU converts in a second, for estimates: with nested columns, measured on two
+/// MB of JSON that a vCPU converts in a second, for estimates: with typed tables, measured on two
 /// cores that are two threads of one, less some for waiting for S3. docs/benchmarks.md has it, too.
 pub const DEFAULT_SPEED: f64 = 75.0;
 
@@ -109,6 +110,8 @@ pub struct ConvertOptions {
     pub output: OutputSettings,
     /// Quarantined or ignored input to try again.
     pub retry: Retry,
+    /// What is tried on archives that are encrypted; [`OutputSettings::passwords`] tells them apart.
+    pub passwords: Passwords,
     /// The catalog and the names in it.
     pub catalog: CatalogOptions,
 }
@@ -129,17 +132,29 @@ impl Default for ConvertOptions {
             strict: false,
             output: OutputSettings::default(),
             retry: Retry::default(),
+            passwords: Passwords::default(),
             catalog: CatalogOptions::new(DEFAULT_TABLE),
         }
     }
 }
 
 impl ConvertOptions {
+    /// Returns a decoder for one thread.
+    pub(crate) fn decoder(&self) -> Decoder {
+        Decoder::new(self.output.caps).with_passwords(&self.passwords)
+    }
+
+    /// Returns what an archive of a source is read with.
+    pub(crate) fn unpacking(&self, archive: &Object) -> Unpacking<'_> {
+        let (caps, passwords) = (&self.output.caps, &self.passwords);
+        Unpacking { caps, passwords, stored: archive.size, level: 0 }
+    }
+
     /// Returns what decides how records become rows. What writes nothing needs no lake's fingerprints.
-    pub(crate) fn rows(&self, nested: bool, fingerprints: Fingerprints) -> RowOptions {
+    pub(crate) fn rows(&self, typed: bool, fingerprints: Fingerprints) -> RowOptions {
         RowOptions {
             partition_by: self.output.partition_by.clone(),
-            nested,
+            typed,
             keeps_copies: self.output.duplicates == Duplicates::Keep,
             fingerprints,
             unit_size: self.output.unit_size.0,

@@ -145,9 +145,9 @@ impl Resolver {
             self.leave_out_unclaimed(&parsed, &copies, &mut keep);
         }
         let mut news = Vec::new();
-        if self.options.output.nested && self.claims.is_some() {
+        if self.options.output.typed && self.claims.is_some() {
             news = self.news(&parsed);
-        } else if self.options.output.nested && self.options.output.schema == SchemaMode::Evolve {
+        } else if self.options.output.typed && self.options.output.schema == SchemaMode::Evolve {
             self.merge(&parsed);
         }
         Ok(Resolved { parsed, keep, lock: Arc::clone(&self.lock), copies, news })

@@ -1,6 +1,5 @@
 //! A run, as all its stages see it: what it was told, its memory, its turns, and how it ends.
 
-use crate::decode::Decoder;
 use crate::engine::budget::Budget;
 use crate::engine::buffers::Buffers;
 use crate::engine::cancel::{Cancel, Outside};
@@ -80,7 +79,7 @@ impl<'a> Run<'a> {
             budget: Arc::new(Budget::new(segments, &cancel)),
             fetch_budget: Budget::new(fetches, &cancel),
             turns: InOrder::new(&cancel),
-            rows: options.rows(options.output.nested, Fingerprints::new(inputs.key.bytes())),
+            rows: options.rows(options.output.typed, Fingerprints::new(inputs.key.bytes())),
             workers: Mutex::new(Vec::new()),
             buffers: Mutex::new(Buffers::new(most)),
             cancel,
@@ -98,7 +97,7 @@ impl Run<'_> {
     pub(crate) fn worker(&self) -> Worker {
         let kept = self.workers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         kept.unwrap_or_else(|| Worker {
-            parser: SegmentParser::new(Decoder::new(self.inputs.options.output.caps), &self.rows),
+            parser: SegmentParser::new(self.inputs.options.decoder(), &self.rows),
             encoder: Encoder::default(),
         })
     }

@@ -109,7 +109,7 @@ impl Unreadable {
     pub(crate) fn is_doubted(&self, object: &Object) -> bool {
         self.was_unavailable(&object.key)
             || match object.place {
-                Place::Bucket(_) => object.archive.is_some(),
+                Place::Bucket(_) => object.is_archive,
                 Place::File => self.1.count() >= MOST_BROKEN,
             }
     }
@@ -318,7 +318,7 @@ pub(crate) async fn try_first_byte(object: &Object) -> Result<()> {
 /// Why it cannot be read.
 pub(crate) async fn try_all(object: &Object) -> Result<()> {
     match &object.place {
-        Place::Bucket(_) if object.archive.is_some() => try_first_byte(object).await,
+        Place::Bucket(_) if object.is_archive => try_first_byte(object).await,
         Place::Bucket(bucket) => {
             let got = bucket.get_listed(object.bucket_key(), &object.etag, object.size).await?;
             got.map(|_| ()).ok_or_else(|| gone(object))
@@ -354,7 +354,7 @@ mod tests {
             etag: "e".into(),
             json_estimate: 1,
             layout: parse_layout(key),
-            archive: None,
+            is_archive: false,
             blocked: None,
         }
     }

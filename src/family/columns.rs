@@ -1,7 +1,8 @@
-//! The columns that each table always has.
+//! The columns of each family's tables.
 //!
 //! The first 29 columns of the event tables are the contract: AWS's documented Athena DDL, same
-//! lower-case names, types and order. Members and columns that AWS's page lacks come after them.
+//! lower-case names, types and order. Members and columns that AWS's page lacks come after them. The
+//! typed tables repeat some of them, and add what is inferred from JSON texts.
 
 /// Where a column's values come from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,6 +27,19 @@ pub enum Role {
     Nested(&'static str),
     /// A JSON object with everything that no other column holds.
     Extra,
+    /// The value that a partition key would have.
+    Place(Place),
+}
+
+/// What a row can be partitioned by, and has a column for in layouts without that partition key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The account.
+    Account,
+    /// The region.
+    Region,
+    /// The day of the event, UTC.
+    EventDate,
 }
 
 /// One column that a table always has.
@@ -52,6 +66,22 @@ impl ColumnSpec {
         }
     }
 }
+
+/// The columns of a family's typed table.
+#[derive(Clone, Copy, Debug)]
+pub struct TypedColumns {
+    /// Names of columns that it shares with the family's main table, in its order.
+    pub shared: &'static [&'static str],
+    /// The structs that are inferred, after those.
+    pub inferred: &'static [ColumnSpec],
+}
+
+/// The columns after all others, each in layouts without the partition key of its name.
+pub const PLACES: [ColumnSpec; 3] = [
+    plain("account", Role::Place(Place::Account), "account the event belongs to"),
+    plain("region", Role::Place(Place::Region), "region of the event"),
+    plain("event_date", Role::Place(Place::EventDate), "day of the event, UTC"),
+];
 
 /// A documented shape; every leaf is a string.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -224,16 +254,42 @@ pub(super) const EVENTS: &[ColumnSpec] = &[
     plain("s3_bucket", Role::S3Bucket, "bucket of an S3 event"),
     plain("s3_key", Role::S3Key, "object key of an S3 event"),
     plain("lambda_function", Role::LambdaFunction, "function name of a Lambda event"),
-    plain("request", Role::Nested("requestParameters"), "inferred from requestparameters"),
-    plain("response", Role::Nested("responseElements"), "inferred from responseelements"),
-    plain("additional", Role::Nested("additionalEventData"), "inferred from additionaleventdata"),
-    plain(
-        "service_details",
-        Role::Nested("serviceEventDetails"),
-        "inferred from serviceeventdetails",
-    ),
     plain("extra_fields", Role::Extra, "JSON object of fields that no other column holds"),
 ];
+
+pub(super) const EVENTS_TYPED: TypedColumns = TypedColumns {
+    shared: &[
+        "useridentity",
+        "eventtime",
+        "eventsource",
+        "eventname",
+        "awsregion",
+        "sourceipaddress",
+        "useragent",
+        "errorcode",
+        "errormessage",
+        "requestid",
+        "eventid",
+        "eventtype",
+        "readonly",
+        "recipientaccountid",
+        "event_timestamp",
+    ],
+    inferred: &[
+        plain("request", Role::Nested("requestParameters"), "inferred from requestparameters"),
+        plain("response", Role::Nested("responseElements"), "inferred from responseelements"),
+        plain(
+            "additional",
+            Role::Nested("additionalEventData"),
+            "inferred from additionaleventdata",
+        ),
+        plain(
+            "service_details",
+            Role::Nested("serviceEventDetails"),
+            "inferred from serviceeventdetails",
+        ),
+    ],
+};
 
 pub(super) const INSIGHT: &[ColumnSpec] = &[
     text("eventversion", "eventVersion"),
@@ -246,9 +302,21 @@ pub(super) const INSIGHT: &[ColumnSpec] = &[
     json("insightdetails", "insightDetails"),
     text("eventcategory", "eventCategory"),
     plain("event_timestamp", Role::Timestamp, "eventtime as a UTC timestamp"),
-    plain("insight", Role::Nested("insightDetails"), "inferred from insightdetails"),
     plain("extra_fields", Role::Extra, "JSON object of fields that no other column holds"),
 ];
+
+pub(super) const INSIGHT_TYPED: TypedColumns = TypedColumns {
+    shared: &[
+        "eventtime",
+        "awsregion",
+        "eventid",
+        "eventtype",
+        "recipientaccountid",
+        "sharedeventid",
+        "event_timestamp",
+    ],
+    inferred: &[plain("insight", Role::Nested("insightDetails"), "inferred from insightdetails")],
+};
 
 pub(super) const AGGREGATED: &[ColumnSpec] = &[
     text("eventversion", "eventVersion"),
@@ -260,6 +328,10 @@ pub(super) const AGGREGATED: &[ColumnSpec] = &[
     typed("timewindow", "timeWindow", TIME_WINDOW),
     json("summary", "summary"),
     plain("event_timestamp", Role::Timestamp, "start of the time window as a UTC timestamp"),
-    plain("aggregate", Role::Nested("summary"), "inferred from summary"),
     plain("extra_fields", Role::Extra, "JSON object of fields that no other column holds"),
 ];
+
+pub(super) const AGGREGATED_TYPED: TypedColumns = TypedColumns {
+    shared: &["eventid", "accountid", "awsregion", "eventtype", "timewindow", "event_timestamp"],
+    inferred: &[plain("aggregate", Role::Nested("summary"), "inferred from summary")],
+};

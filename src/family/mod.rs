@@ -1,14 +1,15 @@
 //! The families of CloudTrail objects, and everything that tells one from another.
 //!
-//! A family has a folder in the layout of keys, a table in the lake, columns that are always there, and
-//! a way to know its records without a key. All of it is one entry of [`FAMILIES`]: `keys`, `parse`,
+//! A family has a folder in the layout of keys, two tables in the lake, their columns, and a way to know
+//! its records without a key. All of it is one entry of [`FAMILIES`]: `keys`, `parse`,
 //! `schema`, `rows` and, through them, the catalog take their facts from there.
 //!
 //! # To add a family
 //!
 //! 1. A variant of [`Family`], at the end: locks and plans name families, and tables come in this order.
-//! 2. Its columns, a constant in `columns.rs`. Columns that are inferred from a key's values
-//!    ([`Role::Nested`]) stand beside the column with the text of that key; [`Role::Extra`] is the last.
+//! 2. Its columns, a constant in `columns.rs`, of which [`Role::Extra`] is the last; and those of its
+//!    typed table: which ones it shares, and what is inferred from a key's values ([`Role::Nested`]), whose
+//!    text is a column.
 //! 3. Its entry in [`FAMILIES`], with what its records are recognized by.
 //! 4. Its seed, `schemas/<table>.json`: one field of kind `struct` for each inferred column, in their
 //!    order, with the members that every lake is to know from the start, or none.
@@ -22,7 +23,7 @@
 
 mod columns;
 
-pub use columns::{ColumnSpec, Documented, Member, Role};
+pub use columns::{ColumnSpec, Documented, Member, PLACES, Place, Role, TypedColumns};
 use serde::{Deserialize, Serialize};
 
 /// A family of CloudTrail objects; each has a table of its own.
@@ -66,10 +67,40 @@ pub struct FamilySpec {
     pub weak_marks: &'static [&'static str],
     /// Keys that event notifications do not have, whose records look alike otherwise.
     pub unshared_marks: &'static [&'static str],
-    /// The columns of its table, inferred ones included.
+    /// The columns of its table; [`PLACES`] follow.
     pub columns: &'static [ColumnSpec],
+    /// The columns of its typed table; [`PLACES`] follow.
+    pub typed: TypedColumns,
     /// The inferred columns that every lake starts with, as JSON.
     pub seed: &'static str,
+}
+
+/// Which of a family's two tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// The records: documented columns, JSON texts, and everything else a record has.
+    Main,
+    /// An index over the JSON texts: the same rows, with structs that are inferred.
+    Typed,
+}
+
+impl Form {
+    /// Both, in the order of the tables.
+    pub const ALL: [Self; 2] = [Self::Main, Self::Typed];
+}
+
+/// What the name of a typed table ends with.
+pub const TYPED_SUFFIX: &str = "_typed";
+
+/// Returns the names of all tables that a lake may have, for a base name.
+pub fn tables(base: &str) -> Vec<String> {
+    let both = |family: &Family| Form::ALL.map(|form| family.table_of(form, base));
+    Family::ALL.iter().flat_map(both).collect()
+}
+
+/// Returns the main table beside a typed one; of a main table, itself.
+pub fn main_table(table: &str) -> &str {
+    table.strip_suffix(TYPED_SUFFIX).unwrap_or(table)
 }
 
 /// Where a record says when its event was.
@@ -116,6 +147,7 @@ pub const FAMILIES: [FamilySpec; 4] = [
         ],
         unshared_marks: &["userAgent", "eventID", "eventCategory"],
         columns: columns::EVENTS,
+        typed: columns::EVENTS_TYPED,
         seed: include_str!("../../schemas/cloudtrail.json"),
     },
     FamilySpec {
@@ -131,6 +163,7 @@ pub const FAMILIES: [FamilySpec; 4] = [
         weak_marks: &[],
         unshared_marks: &[],
         columns: columns::EVENTS,
+        typed: columns::EVENTS_TYPED,
         seed: include_str!("../../schemas/cloudtrail_network_activity.json"),
     },
     FamilySpec {
@@ -146,6 +179,7 @@ pub const FAMILIES: [FamilySpec; 4] = [
         weak_marks: &[],
         unshared_marks: &[],
         columns: columns::INSIGHT,
+        typed: columns::INSIGHT_TYPED,
         seed: include_str!("../../schemas/cloudtrail_insight.json"),
     },
     FamilySpec {
@@ -161,6 +195,7 @@ pub const FAMILIES: [FamilySpec; 4] = [
         weak_marks: &[],
         unshared_marks: &["eventId"],
         columns: columns::AGGREGATED,
+        typed: columns::AGGREGATED_TYPED,
         seed: include_str!("../../schemas/cloudtrail_aggregated.json"),
     },
 ];
@@ -200,9 +235,29 @@ impl Family {
         self.spec().suffix
     }
 
-    /// Returns the table's name for a base name such as `cloudtrail`.
+    /// Returns the main table's name for a base name such as `cloudtrail`.
     pub fn table(self, base: &str) -> String {
         format!("{base}{}", self.suffix())
+    }
+
+    /// Returns the name of one of its tables.
+    pub fn table_of(self, form: Form, base: &str) -> String {
+        match form {
+            Form::Main => self.table(base),
+            Form::Typed => self.table(base) + TYPED_SUFFIX,
+        }
+    }
+
+    /// Returns the columns of one of its tables, without [`PLACES`]; those that the typed table shares are
+    /// the main table's.
+    pub fn columns_of(self, form: Form) -> impl Iterator<Item = &'static ColumnSpec> {
+        let FamilySpec { columns, typed: TypedColumns { shared, inferred }, .. } = self.spec();
+        let (shared, inferred): (&[&str], &[ColumnSpec]) = match form {
+            Form::Main => (&[], &[]),
+            Form::Typed => (shared, inferred),
+        };
+        let is_in = move |column: &&ColumnSpec| form == Form::Main || shared.contains(&column.name);
+        columns.iter().filter(is_in).chain(inferred)
     }
 
     /// Returns the position in [`Family::ALL`].
@@ -273,20 +328,41 @@ mod tests {
             let (last, before) = spec.columns.split_last().unwrap();
             assert_eq!(last.role, Role::Extra);
             assert!(before.iter().all(|column| column.role != Role::Extra));
-            for (at, column) in spec.columns.iter().enumerate() {
-                if let Role::Nested(key) = column.role {
-                    let text = before.iter().position(|column| column.role == Role::Json(key));
-                    assert!(text.is_some_and(|text| text < at), "{:?} {key}", spec.family);
-                }
+            for column in spec.typed.inferred {
+                let Role::Nested(key) = column.role else { panic!("{column:?}") };
+                assert!(before.iter().any(|column| column.role == Role::Json(key)), "{key}");
             }
+        }
+    }
+
+    #[test]
+    fn a_typed_table_shares_columns_that_are_there_in_their_order() {
+        for spec in &FAMILIES {
+            let typed = spec.family.columns_of(Form::Typed).map(|column| column.name);
+            let named = spec.typed.shared.iter().copied();
+            let inferred = spec.typed.inferred.iter().map(|column| column.name);
+            assert!(typed.eq(named.chain(inferred)), "{:?}", spec.family);
         }
     }
 
     #[test]
     fn a_table_s_columns_have_different_names() {
         for spec in &FAMILIES {
-            let names: BTreeSet<_> = spec.columns.iter().map(|column| column.name).collect();
-            assert_eq!(names.len(), spec.columns.len(), "{:?}", spec.family);
+            for form in Form::ALL {
+                let columns = || spec.family.columns_of(form).chain(&PLACES);
+                let names: BTreeSet<_> = columns().map(|column| column.name).collect();
+                assert_eq!(names.len(), columns().count(), "{:?}", spec.family);
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_tables_share_a_name() {
+        let names = tables("t");
+        let distinct: BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len());
+        for (at, name) in names.iter().enumerate() {
+            assert_eq!(main_table(name), names[at / 2 * 2]);
         }
     }
 }

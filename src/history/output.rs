@@ -56,7 +56,7 @@ const TABLE: [(&str, usize); 7] = [
     ("SERVICE", 20),
     ("EVENT", 32),
     ("REGION", 14),
-    ("SOURCE IP", 15),
+    ("SOURCE IP", 24),
     ("ERROR", 28),
 ];
 
@@ -133,7 +133,8 @@ impl<W: Write> Writer<W> {
     /// `Io` when they cannot be written.
     pub fn counts(out: W, titles: &[String], counts: &[(Vec<String>, u64)]) -> Result<()> {
         let mut rows = csv::Writer::from_writer(out);
-        rows.write_record(titles.iter().map(String::as_str).chain(["events"])).map_err(csv_failed)?;
+        rows.write_record(titles.iter().map(String::as_str).chain(["events"]))
+            .map_err(csv_failed)?;
         for (values, count) in counts {
             let values = values.iter().map(|value| safe(value.clone()));
             rows.write_record(values.chain([count.to_string()])).map_err(csv_failed)?;

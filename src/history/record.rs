@@ -129,13 +129,15 @@ fn json(column: &Column, row: usize, spellings: &BTreeMap<String, &'static str>)
         Column::Text(_) => column.text(row).map(quoted),
         Column::Flag(flags) => flags.get(row).map(|flag| Json::Text(flag.to_string())),
         Column::Number(numbers) => numbers.get(row).map(|number| Json::Text(number.to_string())),
-        Column::Struct(members) => {
+        Column::Struct(is_there, members) => {
+            if is_there.get(row) != Some(true) {
+                return None;
+            }
             let member = |(name, member): &(String, Column)| {
                 let name = spellings.get(name).map_or(name.clone(), |name| (*name).to_owned());
                 Some((name, json(member, row, spellings)?))
             };
-            let members: Vec<_> = members.iter().filter_map(member).collect();
-            (!members.is_empty()).then_some(Json::Object(members))
+            Some(Json::Object(members.iter().filter_map(member).collect()))
         }
         Column::List(..) => {
             let (elements, range) = column.elements(row)?;

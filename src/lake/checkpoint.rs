@@ -52,7 +52,6 @@ struct Document {
     /// The last barrier among those that it covers.
     barrier: Option<u64>,
     last: LastUnit,
-    nested: bool,
     bits: u8,
     parts: Vec<Part>,
     /// Keys of the files with sums by partition.
@@ -160,7 +159,6 @@ impl Known {
         }
         let days: Vec<DaysFile> = read_documents(storage, &document.days).await?;
         self.snapshot.units_of_day.extend(days.into_iter().flatten());
-        self.snapshot.nested = document.nested;
         self.snapshot.last = Some(document.last.clone());
         self.snapshot.next = document.next_number;
         self.snapshot.barrier = document.barrier;
@@ -255,7 +253,6 @@ impl Known {
             next_number: self.snapshot.next,
             barrier: self.snapshot.barrier,
             last,
-            nested: self.snapshot.nested,
             bits,
             parts,
             totals: self.write_files(storage, "totals", &totals).await?,

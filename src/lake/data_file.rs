@@ -1,5 +1,6 @@
 //! A data file, as manifests have it.
 
+use crate::schema::main_table;
 use serde::{Deserialize, Serialize};
 
 /// One Parquet file.
@@ -19,4 +20,11 @@ pub struct DataFile {
     pub min_instant: i64,
     /// The latest event.
     pub max_instant: i64,
+}
+
+impl DataFile {
+    /// Returns how many records it holds: rows of a typed table are those of a main table once more.
+    pub fn records(&self) -> u64 {
+        if main_table(&self.table) == self.table { self.rows } else { 0 }
+    }
 }

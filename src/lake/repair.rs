@@ -19,6 +19,7 @@ use crate::lake::object_record::Tally;
 use crate::lake::settings::{Duplicates, OutputSettings};
 use crate::lake::unit::{DayCopies, UnitId};
 use crate::lake::whole;
+use crate::schema::main_table;
 use crate::storage::Storage;
 use hashbrown::HashSet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,7 +150,7 @@ impl Wreck {
         found.sort_unstable();
         manifest.recovered =
             found.iter().map(|(month, entry)| (*month, to_digits(entry))).collect();
-        let rows = remains.files.iter().map(|file| file.rows).sum();
+        let rows = remains.files.iter().map(DataFile::records).sum();
         manifest.tally = Tally { read: rows, written: rows, ..Tally::default() };
         manifest.files = remains.files;
         manifest.days = remains.days;
@@ -199,9 +200,13 @@ impl Wreck {
         let Some(before) = self.checkpoint else { return Ok((0, 0)) };
         let covered = before.snapshot.next_number();
         let files = self.manifests.range(..covered).flat_map(|(_, manifest)| &manifest.files);
-        let (count, rows) = files.fold((0, 0), |(count, rows), file| (count + 1, rows + file.rows));
-        let totals = || before.snapshot.tables.values().flat_map(BTreeMap::values);
-        let had = (totals().map(|t| t.files).sum::<u64>(), totals().map(|t| t.rows).sum::<u64>());
+        let (count, rows) =
+            files.fold((0, 0), |(count, rows), file| (count + 1, rows + file.records()));
+        let tables = || before.snapshot.tables.iter();
+        let all = tables().flat_map(|(_, partitions)| partitions.values());
+        let records = tables().filter(|(table, _)| main_table(table) == **table);
+        let records = records.flat_map(|(_, partitions)| partitions.values());
+        let had = (all.map(|t| t.files).sum::<u64>(), records.map(|t| t.rows).sum::<u64>());
         Ok((had.0.saturating_sub(count), had.1.saturating_sub(rows)))
     }
 }

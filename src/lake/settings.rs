@@ -26,7 +26,7 @@ pub const DEFAULT_TABLE: &str = "cloudtrail";
 pub enum SchemaMode {
     /// New fields are added to the lock.
     Evolve,
-    /// Only fields that are locked become nested columns.
+    /// Only fields that are locked become columns.
     Frozen,
 }
 
@@ -85,8 +85,8 @@ pub struct OutputSettings {
     pub program: String,
     /// Partition keys, in order.
     pub partition_by: PartitionBy,
-    /// Whether nested columns are written.
-    pub nested: bool,
+    /// Whether typed tables are written.
+    pub typed: bool,
     /// Whether the schema may grow.
     pub schema: SchemaMode,
     /// What happens to copies.
@@ -103,6 +103,10 @@ pub struct OutputSettings {
     pub table: String,
     /// Whether rows of data files that are gone are written again, from their sources.
     pub restores: bool,
+    /// What tells the passwords of encrypted archives from others, if there are any: too little to find
+    /// them by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passwords: Option<String>,
 }
 
 impl Default for OutputSettings {
@@ -110,7 +114,7 @@ impl Default for OutputSettings {
         Self {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             partition_by: PartitionBy::default(),
-            nested: true,
+            typed: true,
             schema: SchemaMode::Evolve,
             duplicates: Duplicates::Drop,
             compression: DEFAULT_COMPRESSION,
@@ -119,18 +123,21 @@ impl Default for OutputSettings {
             caps: Caps::default(),
             table: DEFAULT_TABLE.to_owned(),
             restores: false,
+            passwords: None,
         }
     }
 }
 
 impl OutputSettings {
-    /// Returns what decides whether an object is quarantined or ignored: the program's version and the
-    /// limits.
+    /// Returns what decides whether an object is quarantined or ignored: the program's version, the
+    /// limits and the passwords.
     pub fn judge(&self) -> String {
         let Self { program, unit_size, caps: Caps { max_object_bytes, max_ratio }, .. } = self;
+        let passwords = self.passwords.as_ref().map(|check| format!(" passwords={check}"));
         format!(
-            "trailmill {program} unit={} max_object={max_object_bytes} max_ratio={max_ratio}",
-            unit_size.0
+            "trailmill {program} unit={} max_object={max_object_bytes} max_ratio={max_ratio}{}",
+            unit_size.0,
+            passwords.unwrap_or_default()
         )
     }
 }
@@ -166,7 +173,7 @@ impl UnitBasis {
         let OutputSettings {
             program: _,
             partition_by: _,
-            nested: _,
+            typed: _,
             schema: _,
             duplicates: _,
             compression: _,
@@ -175,6 +182,7 @@ impl UnitBasis {
             caps: Caps { max_object_bytes: _, max_ratio: _ },
             table: _,
             restores: _,
+            passwords: _,
         } = &self.settings;
         let bug = |err| Error::new(ErrorKind::Bug, "cannot render the settings").because(err);
         serde_json::to_vec(self).map_err(bug)
@@ -223,7 +231,7 @@ mod tests {
         for other in [
             OutputSettings { program: "0".into(), ..same() },
             OutputSettings { partition_by: "region".parse().unwrap(), ..same() },
-            OutputSettings { nested: false, ..same() },
+            OutputSettings { typed: false, ..same() },
             OutputSettings { schema: SchemaMode::Frozen, ..same() },
             OutputSettings { duplicates: Duplicates::Keep, ..same() },
             OutputSettings { compression: Compression::Zstd(2), ..same() },
@@ -252,7 +260,7 @@ mod tests {
             ("zstd:1", "zstd:99"),
             (r#"["account","region""#, r#"["account","account""#),
             ("evolve", "shrink"),
-            (r#""nested":true,"#, ""),
+            (r#""typed":true,"#, ""),
         ] {
             assert!(json.contains(good), "{json}");
             let json = json.replace(good, bad);
@@ -264,11 +272,12 @@ mod tests {
     fn version_and_limits_judge_and_nothing_else() {
         let same = OutputSettings::default;
         let judge = same().judge();
-        let names = OutputSettings { table: "t".into(), nested: false, ..same() };
+        let names = OutputSettings { table: "t".into(), typed: false, ..same() };
         assert_eq!(judge, names.judge());
         for other in [
             OutputSettings { program: "0".into(), ..same() },
             OutputSettings { unit_size: ByteCount(1), ..same() },
+            OutputSettings { passwords: Some("1234".to_owned()), ..same() },
             OutputSettings { caps: Caps { max_ratio: 1, ..Caps::default() }, ..same() },
         ] {
             assert_ne!(judge, other.judge());

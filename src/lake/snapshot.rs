@@ -65,12 +65,16 @@ impl Manifest {
     /// Returns how members of an archive ended that have no rows: then the archive is read again when they
     /// would be, and what it has rows of is dropped as copies. Where copies are kept it would be doubled,
     /// and is not read again.
-    fn members_without_rows(&self) -> Option<WithoutRows> {
+    fn members_without_rows(&self, archive: &str) -> Option<WithoutRows> {
         if self.settings.as_ref().is_some_and(|settings| settings.duplicates == Duplicates::Keep) {
             return None;
         }
-        // An archive is a unit of its own, and members have no etag.
-        let members = || self.objects.iter().filter(|object| object.etag.is_empty());
+        // Members have no etag, and neither has what is wrong with the archive itself.
+        let is_in = |object: &&ObjectRecord| {
+            let rest = object.key.strip_prefix(archive).filter(|_| object.etag.is_empty());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("!/"))
+        };
+        let members = || self.objects.iter().filter(is_in);
         let has_bad = members().any(|o| matches!(o.outcome, ObjectOutcome::Quarantined(_)));
         let has_foreign = members().any(|o| matches!(o.outcome, ObjectOutcome::Ignored(_)));
         match (has_bad, has_foreign) {
@@ -90,7 +94,7 @@ impl Manifest {
             let how = match &object.outcome {
                 ObjectOutcome::Quarantined(_) => Some(WithoutRows::Quarantined),
                 ObjectOutcome::Ignored(_) => Some(WithoutRows::Ignored),
-                ObjectOutcome::Archive => self.members_without_rows(),
+                ObjectOutcome::Archive => self.members_without_rows(&object.key),
                 ObjectOutcome::Converted => None,
             };
             let ObjectRecord { key, etag, .. } = object;
@@ -138,7 +142,6 @@ pub struct Snapshot {
     pub(super) last: Option<LastUnit>,
     pub(super) next: u64,
     pub(super) barrier: Option<u64>,
-    pub(super) nested: bool,
     /// By table and by the partition's path below it, what was ever added.
     pub(super) tables: BTreeMap<String, BTreeMap<String, PartitionTotals>>,
     /// Files in those sums that are gone.
@@ -176,7 +179,6 @@ impl Snapshot {
     fn commit(&mut self, manifest: &Manifest) {
         self.next = manifest.unit.number + 1;
         let Some(settings) = &manifest.settings else { return };
-        self.nested |= settings.nested;
         self.last = Some(LastUnit {
             unit: manifest.unit.clone(),
             settings: settings.clone(),
@@ -220,11 +222,6 @@ impl Snapshot {
         self.barrier
     }
 
-    /// Returns whether any unit has the inferred columns.
-    pub fn is_nested(&self) -> bool {
-        self.nested
-    }
-
     /// Returns the names of the tables that have ever had a file, sorted.
     pub fn tables(&self) -> impl ExactSizeIterator<Item = &String> {
         self.tables.keys()
@@ -249,10 +246,10 @@ impl Snapshot {
         Some(partitions)
     }
 
-    /// Returns how many files are known to be lost, and their rows.
+    /// Returns how many files are known to be lost, and how many records were in them.
     pub fn lost(&self) -> (u64, u64) {
         let lost = self.gone.iter().filter(|gone| gone.loss == Loss::Lost);
-        lost.fold((0, 0), |(files, rows), gone| (files + 1, rows + gone.file.rows))
+        lost.fold((0, 0), |(files, rows), gone| (files + 1, rows + gone.file.records()))
     }
 
     /// Returns the schema version of the last unit; 0 in a new lake.
@@ -286,7 +283,7 @@ mod tests {
     fn unit(number: u64) -> Manifest {
         let id = UnitId { number, identity: "0123456789abcdef".into() };
         let schema = LockName { version: number as u32, hash: "h".into() };
-        let settings = OutputSettings { nested: number == 0, ..OutputSettings::default() };
+        let settings = OutputSettings::default();
         let object = ObjectRecord {
             key: format!("k{number}"),
             etag: "e".into(),
@@ -309,7 +306,6 @@ mod tests {
         let lake: Snapshot = manifests.iter().collect();
 
         assert_eq!((lake.next_number(), lake.barrier(), lake.schema_version()), (3, Some(1), 2));
-        assert!(lake.is_nested(), "one unit has nested columns");
         assert_eq!(lake.last().map(|last| last.unit.number), Some(2));
         let totals = PartitionTotals { rows: 20, bytes: 200, files: 2 };
         assert_eq!(lake.partitions("t").unwrap()["p=1"], totals);

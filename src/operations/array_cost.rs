@@ -52,7 +52,7 @@ impl ArrayCost {
         let longest = vcpu_seconds * (1.0 / f64::from(children) + 1.0 / totals.units.max(1) as f64);
         let seconds = (longest / vcpus).min(vcpu_seconds / vcpus);
         let hours = vcpu_seconds / 3600.0;
-        let puts = 2 * totals.files + 4 * totals.units;
+        let puts = (2 + u64::from(plan.settings.typed)) * totals.files + 4 * totals.units;
         let gets = totals.objects + 2 * totals.units + 10 * u64::from(children);
         let parts = [
             prices.vcpu_hour.map(|dollars| dollars * hours),

@@ -24,7 +24,7 @@ pub struct FileCheck {
     /// Files that a manifest names and that are gone, unless their rows were restored, or the loss was
     /// accepted.
     pub missing: Vec<String>,
-    /// Rows in them.
+    /// Records in them.
     pub rows_missing: u64,
     /// Files that the lake takes for gone and that are there again.
     pub returned: Vec<String>,
@@ -65,7 +65,7 @@ impl FileCheck {
             let loss = known.remove(&file.key).map_or(Loss::Lost, |known| known.loss);
             if loss == Loss::Lost {
                 self.missing.push(file.key.clone());
-                self.rows_missing += file.rows;
+                self.rows_missing += file.records();
             }
             self.gone.push(GoneFile { file, loss });
         }

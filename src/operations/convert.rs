@@ -152,8 +152,8 @@ impl<'a> Conversion<'a> {
         let names = &options.catalog;
         let catalog = open_catalog(storage, &known.snapshot, names, &options.s3).await?;
         if let Some(catalog) = &catalog {
-            let (lake, keys) = (&known.snapshot, &options.output.partition_by);
-            refuse_others_tables(catalog, storage, lake, &lock, names, keys).await?;
+            let (lake, output) = (&known.snapshot, &options.output);
+            refuse_others_tables(catalog, storage, lake, &lock, names, output).await?;
         }
         WorkPlan::remove_all_work(storage).await?;
         storage.clear_half_written()?;

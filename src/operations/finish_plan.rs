@@ -121,8 +121,8 @@ impl Finish<'_> {
         let catalog = open_catalog(storage, &known.snapshot, &names, &options.s3).await?;
         if let Some(catalog) = &catalog {
             let lock = read_lock_version(storage, &plan.schema).await?;
-            let (lake, keys) = (&known.snapshot, &plan.settings.partition_by);
-            refuse_others_tables(catalog, storage, lake, &lock, &names, keys).await?;
+            let (lake, output) = (&known.snapshot, &plan.settings);
+            refuse_others_tables(catalog, storage, lake, &lock, &names, output).await?;
         }
         // A `plan discard` that was cut off, or comes later, leaves the plan alone after this.
         let decided = plan.decide(storage, PlanEnd::Finished).await?;

@@ -117,7 +117,8 @@ impl Reader<'_> {
             let message = "no event of the lake has this event ID";
             return Err(Error::config(message).at("event", id));
         };
-        filter.since = Some(filter.since.map_or(instant - distance, |at| at.max(instant - distance)));
+        filter.since =
+            Some(filter.since.map_or(instant - distance, |at| at.max(instant - distance)));
         let end = instant + distance + 1;
         filter.until = Some(filter.until.map_or(end, |at| at.min(end)));
         filter.principal = Some(if event.arn.is_empty() { event.user } else { event.arn });
@@ -146,7 +147,8 @@ impl Reader<'_> {
             pending.sort_by(|a, b| b.instant.cmp(&a.instant).then_with(|| a.id.cmp(&b.id)));
             let newest = waves.last().and_then(|wave| wave.first()).map(|it| it.file.max_instant);
             // An unread file may have events of the same instant.
-            let ready = pending.partition_point(|it| newest.is_none_or(|newest| it.instant > newest));
+            let ready =
+                pending.partition_point(|it| newest.is_none_or(|newest| it.instant > newest));
             for found in pending.drain(..ready) {
                 if report.events == limit {
                     report.is_limited = true;
@@ -203,7 +205,8 @@ impl Reader<'_> {
         }
         self.read += wave.len() as u64;
         std::thread::scope(|scope| {
-            let search = |(key, bytes)| scope.spawn(move || search(key, bytes, filter, has_records));
+            let search =
+                |(key, bytes)| scope.spawn(move || search(key, bytes, filter, has_records));
             let threads: Vec<_> = bodies.into_iter().map(search).collect();
             let mut found = Vec::new();
             for thread in threads {

@@ -1,6 +1,5 @@
 //! The schema of sources, and a look at their records before anything is written.
 
-use crate::decode::Decoder;
 use crate::engine::feed::Feed;
 use crate::engine::fetch::fetch_all;
 use crate::engine::unit::Unit;
@@ -10,11 +9,12 @@ use crate::error::{Error, Result};
 use crate::operations::estimate::new_feed;
 use crate::operations::preflight::refuse_empty;
 use crate::rows::{
-    Fingerprints, Host, Parsed, SegmentObject, SegmentParser, Visiting, parse_segment,
+    Fingerprints, Host, Input, Parsed, SegmentObject, SegmentParser, Visiting, parse_segment,
 };
 use crate::schema::{Family, Lock, Observed};
 use crate::source::{Member, Object, members};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -22,14 +22,14 @@ use tokio::runtime::Handle;
 pub(super) fn parse_all(
     options: &ConvertOptions,
     feed: &mut Feed,
-    nested: bool,
+    typed: bool,
     unreadable: &Arc<Unreadable>,
     runtime: &Handle,
     mut see: impl FnMut(&Unit),
     mut visit: impl FnMut(&Parsed) -> Result<()>,
 ) -> Result<()> {
-    let rows = options.rows(nested, Fingerprints::default());
-    let mut worker = SegmentParser::new(Decoder::new(options.output.caps), &rows);
+    let rows = options.rows(typed, Fingerprints::default());
+    let mut worker = SegmentParser::new(options.decoder(), &rows);
     let mut parsed = Parsed::default();
     let mut visiting = Visiting(&mut visit);
     let mut parse = |objects: Vec<SegmentObject>| -> Result<()> {
@@ -39,12 +39,14 @@ pub(super) fn parse_all(
     while let Some(unit) = feed.next(runtime)? {
         see(&unit);
         match &unit.objects[..] {
-            [object @ Object { archive: Some(kind), .. }] => {
+            [object @ Object { is_archive: true, .. }] => {
                 let archive = object.open(runtime)?;
-                members(archive, *kind, &options.output.caps, &mut |member: Member| {
-                    parse(vec![SegmentObject::member(object, member, 0)])
-                })
-                .map_err(|err| err.at("archive", &object.key))?;
+                let read = members(archive, &options.unpacking(object), &mut |member: Member| {
+                    parse(vec![SegmentObject::member(&object.key, member, 0)])
+                });
+                if read.map_err(|err| err.at("archive", &object.key))?.is_none() {
+                    parse(vec![whole(object, runtime)?])?;
+                }
             }
             objects => {
                 let all = fetch_all(objects.to_vec(), unreadable);
@@ -59,6 +61,14 @@ pub(super) fn parse_all(
         }
         _ => Ok(()),
     }
+}
+
+/// An object with an archive's name that is none.
+fn whole(object: &Object, runtime: &Handle) -> Result<SegmentObject> {
+    let mut bytes = Vec::new();
+    let read = object.open(runtime)?.read_to_end(&mut bytes);
+    read.map_err(|err| Error::io("cannot be read", err).at("object", &object.key))?;
+    Ok(SegmentObject::new(object, Input::Bytes(bytes.into())))
 }
 
 /// Infers the schema of the sources: what a conversion into a new lake would lock, without writing

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::lake::{Known, Snapshot};
 use crate::operations::register::open_catalog;
 use crate::operations::repair::base_table;
-use crate::schema::Family;
+use crate::schema::tables;
 use crate::storage::{S3, Storage};
 
 /// A table as its catalog has it.
@@ -37,7 +37,7 @@ impl LakeCatalog {
         let lake = Known::read(storage).await?.snapshot;
         let options = options_of(&lake, options);
         let catalog = require_catalog(storage, &lake, &options, s3).await?;
-        let names = Family::ALL.iter().map(|family| family.table(&options.table)).collect();
+        let names = tables(&options.table);
         Ok(Self { catalog, database: options.database_of(&lake), names })
     }
 

@@ -1,6 +1,5 @@
 //! Making a plan: what is new, cut into units, with a schema for all of them.
 
-use crate::decode::Decoder;
 use crate::engine::feed::{Feed, FeedOptions, Resumed, Seen};
 use crate::engine::fetch::fetch_all;
 use crate::engine::unit::Unit;
@@ -170,7 +169,7 @@ impl Making<'_> {
             plan: Some(&plan.id.clone()),
             unreadable: Arc::clone(&unreadable),
         }))?;
-        let is_inferred = options.output.nested && options.output.schema == SchemaMode::Evolve;
+        let is_inferred = options.output.typed && options.output.schema == SchemaMode::Evolve;
         let sample = Sample::new(if is_inferred { self.most_sampled } else { 0 });
         let sample = write_parts(plan, sample, &mut feed, storage, handle)?;
         let unavailable = unreadable.list(|key| is_listed(options, key));
@@ -215,9 +214,9 @@ async fn prepare(
     check_lake(options, &known.snapshot)?;
     let catalog = open_catalog(storage, &known.snapshot, &options.catalog, &options.s3).await?;
     if let Some(catalog) = &catalog {
-        let (lake, keys) = (&known.snapshot, &options.output.partition_by);
+        let (lake, output) = (&known.snapshot, &options.output);
         let lock = read_lock(storage, lake).await?;
-        refuse_others_tables(catalog, storage, lake, &lock, &options.catalog, keys).await?;
+        refuse_others_tables(catalog, storage, lake, &lock, &options.catalog, output).await?;
     }
     WorkPlan::remove_all_work(storage).await?;
     storage.clear_half_written()?;
@@ -295,7 +294,7 @@ fn infer(
     handle: &Handle,
 ) -> Result<Vec<String>> {
     let rows = options.rows(true, Fingerprints::default());
-    let mut worker = SegmentParser::new(Decoder::new(options.output.caps), &rows);
+    let mut worker = SegmentParser::new(options.decoder(), &rows);
     let mut parsed = Parsed::default();
     let mut seen: BTreeMap<(Family, &'static str), Observed> = BTreeMap::new();
     let mut visit = |parsed: &Parsed| -> Result<()> {
@@ -322,7 +321,7 @@ fn read_sample(
     parse: &mut dyn FnMut(Vec<SegmentObject>) -> Result<()>,
 ) -> Result<()> {
     let (archives, objects): (Vec<_>, Vec<_>) =
-        objects.into_iter().partition(|object| object.archive.is_some());
+        objects.into_iter().partition(|object| object.is_archive);
     let unreadable = Arc::new(Unreadable::new(Unavailable::default(), true));
     for objects in objects.chunks(SAMPLED_TOGETHER) {
         // What cannot be read is left out when it is converted.
@@ -333,10 +332,10 @@ fn read_sample(
         unreadable.end()?;
     }
     for archive in &archives {
-        let Some(kind) = archive.archive else { continue };
         let opened = archive.open(handle)?;
-        let streamed = members(opened, kind, &options.output.caps, &mut |member: Member| {
-            parse(vec![SegmentObject::member(archive, member, 0)])
+        let unpacking = options.unpacking(archive);
+        let streamed = members(opened, &unpacking, &mut |member: Member| {
+            parse(vec![SegmentObject::member(&archive.key, member, 0)])
         });
         match streamed {
             Ok(_) => {}

@@ -5,6 +5,8 @@ use crate::engine::{CatalogOptions, ConvertOptions, DEFAULT_DATABASE};
 use crate::error::{Error, Result};
 use crate::lake::Snapshot;
 use crate::location::Location;
+use crate::schema::{TYPED_SUFFIX, tables};
+
 /// A lake inside its source would be read as a source the next time.
 pub(super) fn check_places(options: &ConvertOptions) -> Result<()> {
     let inside = |lake: &dyn std::fmt::Display, source: &Location| {
@@ -50,17 +52,24 @@ pub(super) fn check_names(options: &ConvertOptions) -> Result<()> {
     }
     let database = database.as_deref().unwrap_or(DEFAULT_DATABASE);
     for (what, name) in [("database", database), ("table", table)] {
-        // The longest suffix of a family's table must fit, too.
+        // The longest suffix of a table must fit, too.
         if !is_name(name) || name.starts_with('_') || name.len() > 200 {
             return Err(Error::config(format!(
                 "invalid {what} name `{name}`: expected a-z, 0-9 and _, beginning with a letter"
             )));
         }
     }
+    if table.ends_with(TYPED_SUFFIX) {
+        let message = format!(
+            "invalid table name `{table}`: names that end with `{TYPED_SUFFIX}` are those of typed \
+             tables"
+        );
+        return Err(Error::config(message));
+    }
     Ok(())
 }
 
-/// A lake keeps the partition keys and the base table that it began with.
+/// A lake keeps the partition keys, the tables and their base name that it began with.
 pub(super) fn check_lake(options: &ConvertOptions, lake: &Snapshot) -> Result<()> {
     let Some(last) = lake.last() else { return Ok(()) };
     if last.settings.partition_by != options.output.partition_by {
@@ -69,8 +78,15 @@ pub(super) fn check_lake(options: &ConvertOptions, lake: &Snapshot) -> Result<()
             last.settings.partition_by
         )));
     }
+    if last.settings.typed != options.output.typed {
+        let message = match last.settings.typed {
+            true => "the lake has typed tables; leave out `--no-typed`, or give another lake",
+            false => "the lake has no typed tables; give `--no-typed` or another lake",
+        };
+        return Err(Error::config(message));
+    }
     let base = &options.output.table;
-    let names: Vec<String> = crate::schema::Family::ALL.iter().map(|f| f.table(base)).collect();
+    let names = tables(base);
     match lake.tables().find(|table| !names.contains(table)) {
         Some(table) => Err(Error::config(format!(
             "the lake holds the table `{table}`; give the same `--table` or another lake"

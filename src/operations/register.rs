@@ -7,19 +7,21 @@ use crate::catalog::{
 };
 use crate::engine::{CatalogKind, CatalogOptions, Refreshed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::family::Role;
-use crate::lake::{Snapshot, names::Folder};
-use crate::partition::{PartitionBy, values_of};
-use crate::schema::{Family, Kind, Lock, hive_type};
+use crate::family::{ColumnSpec, PLACES, Role};
+use crate::lake::{OutputSettings, Snapshot, names::Folder};
+use crate::partition::values_of;
+use crate::schema::{Family, Form, Kind, Lock, hive_type};
 use crate::storage::{S3, Storage};
 
-/// Returns the columns of a family's table as the catalog names them.
-fn catalog_columns(family: Family, lock: &Lock, nested: bool) -> Vec<Column> {
-    let columns = family.spec().columns.iter();
-    columns
+/// Returns the columns of a table as the catalog names them.
+fn catalog_columns(family: Family, form: Form, lock: &Lock, keys: &[String]) -> Vec<Column> {
+    let is_key = |spec: &&ColumnSpec| keys.iter().any(|key| key == spec.name);
+    let places = PLACES.iter().filter(|spec| !is_key(spec));
+    family
+        .columns_of(form)
+        .chain(places)
         .filter_map(|spec| {
             let hive = match &spec.role {
-                Role::Nested(_) if !nested => return None,
                 // A struct without members is no type; the column comes with its first member.
                 Role::Nested(_) => match &lock.column(family, spec.name)?.kind {
                     Kind::Struct(fields) if fields.is_empty() => return None,
@@ -41,8 +43,9 @@ fn tables(
 ) -> Vec<(TableDefinition, Vec<PartitionDefinition>)> {
     let Some(last) = lake.last() else { return Vec::new() };
     let mut out = Vec::new();
-    for family in Family::ALL {
-        let mut table = definition(storage, lake, lock, options, family);
+    let keys = last.settings.partition_by.names();
+    for (family, form) in all_tables() {
+        let mut table = definition(storage, lake, lock, options, (family, form), &keys);
         let Some(totals) = lake.partitions(&table.name) else { continue };
         let partitions: Vec<PartitionDefinition> = totals
             .iter()
@@ -54,7 +57,6 @@ fn tables(
                 files: totals.files,
             })
             .collect();
-        table.partition_keys = last.settings.partition_by.names();
         table.compression = last.settings.compression.codec().to_owned();
         table.rows = partitions.iter().map(|p| p.rows).sum();
         table.bytes = partitions.iter().map(|p| p.bytes).sum();
@@ -64,22 +66,33 @@ fn tables(
     out
 }
 
-/// Returns a family's table without what lies in it, and without partition columns.
+/// All tables that a lake may have.
+fn all_tables() -> impl Iterator<Item = (Family, Form)> {
+    Family::ALL.into_iter().flat_map(|family| Form::ALL.map(|form| (family, form)))
+}
+
+/// Returns a table without what lies in it.
 fn definition(
     storage: &Storage,
     lake: &Snapshot,
     lock: &Lock,
     options: &CatalogOptions,
-    family: Family,
+    (family, form): (Family, Form),
+    keys: &[String],
 ) -> TableDefinition {
-    let name = family.table(&options.table);
+    let name = family.table_of(form, &options.table);
+    let description = match form {
+        Form::Main => family.description().to_owned(),
+        Form::Typed => format!("{}: JSON texts as nested columns", family.description()),
+    };
     TableDefinition {
         database: options.database_of(lake),
         location: format!("{}{name}/", storage.address()),
         name,
-        columns: catalog_columns(family, lock, lake.is_nested()),
+        columns: catalog_columns(family, form, lock, keys),
+        partition_keys: keys.to_vec(),
         compression: "none".to_owned(),
-        description: family.description().to_owned(),
+        description,
         schema_version: lock.version,
         ..TableDefinition::default()
     }
@@ -133,11 +146,12 @@ pub(super) async fn refuse_others_tables(
     lake: &Snapshot,
     lock: &Lock,
     options: &CatalogOptions,
-    partition_by: &PartitionBy,
+    output: &OutputSettings,
 ) -> Result<()> {
-    for family in Family::ALL {
-        let mut wanted = definition(storage, lake, lock, options, family);
-        wanted.partition_keys = partition_by.names();
+    let keys = output.partition_by.names();
+    let is_made = |(_, form): &(Family, Form)| *form == Form::Main || output.typed;
+    for table in all_tables().filter(is_made) {
+        let mut wanted = definition(storage, lake, lock, options, table, &keys);
         if matches!(catalog, Catalog::Glue(_)) {
             wanted.parameters.insert(LAKE.to_owned(), storage.address());
         }

@@ -13,7 +13,7 @@ use crate::lake::{
     names::{self, Folder},
 };
 use crate::parquet::FileFacts;
-use crate::schema::Family;
+use crate::schema::{Family, main_table, tables};
 use crate::storage::Storage;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,7 +56,7 @@ impl RepairReport {
 
 /// Returns the base name that the lake's tables were made with.
 pub(super) fn base_table<'a>(tables: impl IntoIterator<Item = &'a String>) -> String {
-    let name = tables.into_iter().next().map_or(DEFAULT_TABLE, String::as_str);
+    let name = tables.into_iter().next().map_or(DEFAULT_TABLE, |name| main_table(name));
     let suffix =
         Family::ALL.iter().map(|f| f.suffix()).find(|s| !s.is_empty() && name.ends_with(s));
     name.strip_suffix(suffix.unwrap_or("")).unwrap_or(name).to_owned()
@@ -75,10 +75,10 @@ pub async fn repair(storage: &Storage) -> Result<RepairReport> {
     if wreck.lost.is_empty() {
         return Ok(report);
     }
-    let tables = wreck.tables();
+    let named = wreck.tables();
     let lost = wreck.lost.clone();
     let mut found = Vec::new();
-    let mut files = files_of(storage, &base_table(&tables), &lost).await?;
+    let mut files = files_of(storage, &base_table(&named), &lost).await?;
     for number in lost {
         let files = files.remove(&number).unwrap_or_default();
         found.push((number, remains(storage, &wreck, number, files).await?));
@@ -88,7 +88,7 @@ pub async fn repair(storage: &Storage) -> Result<RepairReport> {
         let mut unit = RepairedUnit {
             number,
             files: remains.files.len() as u64,
-            rows: remains.files.iter().map(|file| file.rows).sum(),
+            rows: remains.files.iter().map(DataFile::records).sum(),
             objects: 0,
             files_detached: 0,
             rows_detached: 0,
@@ -120,8 +120,7 @@ async fn files_of(
     lost: &BTreeSet<u64>,
 ) -> Result<BTreeMap<u64, Vec<(String, String)>>> {
     let mut files: BTreeMap<u64, Vec<(String, String)>> = BTreeMap::new();
-    for family in Family::ALL {
-        let table = family.table(base);
+    for table in tables(base) {
         for listed in storage.list(&table).await? {
             let number = names::unit_of(&listed.key).map(|unit| unit.number);
             if let Some(number) = number.filter(|number| lost.contains(number)) {

@@ -18,6 +18,7 @@ use crate::lake::{GoneFile, Loss, Manifest, ObjectOutcome, Snapshot, write_gone}
 use crate::operations::check_files::check_files;
 use crate::operations::recover::{Recovery, can_all_be_read};
 use crate::operations::sweep::remove_all;
+use crate::schema::main_table;
 use crate::source::{Object, find};
 use crate::storage::Storage;
 use hashbrown::{HashMap, HashSet};
@@ -152,7 +153,7 @@ impl Restore {
         true
     }
 
-    /// Notes the partitions in which a unit has no file, unless all that was lost there was accepted.
+    /// Notes the partitions in which a unit has no file, of either table, unless all that was lost there was accepted.
     fn add_lost_rows(&mut self, manifest: &Manifest, losses: &HashMap<&str, Loss>) {
         for ((table, partition), place) in places(manifest, losses) {
             let is_removed = |file: &&crate::lake::DataFile| self.left.contains(&file.key);
@@ -210,7 +211,7 @@ impl Restore {
                 false => (&mut report.files_left, &mut report.rows_left),
             };
             *files += 1;
-            *rows += gone.file.rows;
+            *rows += gone.file.records();
             if is_back {
                 gone.loss = Loss::Restored;
             }
@@ -220,7 +221,8 @@ impl Restore {
     }
 }
 
-/// A unit's files by table and partition.
+/// A unit's files by main table and partition: what is lost of one table is written again with what the
+/// other has of the same rows.
 fn places<'m>(
     manifest: &'m Manifest,
     losses: &HashMap<&str, Loss>,
@@ -229,7 +231,7 @@ fn places<'m>(
     for file in &manifest.files {
         let new = || Place { is_accepted: true, ..Place::default() };
         let place =
-            places.entry((file.table.as_str(), file.partition.as_str())).or_insert_with(new);
+            places.entry((main_table(&file.table), file.partition.as_str())).or_insert_with(new);
         let Some(loss) = losses.get(file.key.as_str()) else {
             place.left.push(file);
             continue;

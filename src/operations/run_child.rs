@@ -4,6 +4,7 @@
 //! late, or beside its own retry, and may be killed at any instant. A child knows nothing of the
 //! others but which units are done, and who claimed which record.
 
+use crate::decode::Passwords;
 use crate::engine::cancel::{Cancel, Flow};
 use crate::engine::commit::Target;
 use crate::engine::driver::{Converted, convert_units};
@@ -55,6 +56,8 @@ pub struct ChildOptions {
     pub memory: ByteCount,
     /// Which part; none: the whole plan.
     pub child: Option<ArrayChild>,
+    /// What is tried on archives that are encrypted: those that the plan was made with.
+    pub passwords: Passwords,
 }
 
 /// The units of a part: those that begin in a stretch of the plan's weight.
@@ -200,7 +203,13 @@ fn convert_options(options: &ChildOptions, plan: &WorkPlan) -> Result<ConvertOpt
         );
         return Err(Error::config(message).at("plan", &plan.id));
     }
+    if settings.passwords != options.passwords.check() {
+        let message = "the plan was made with other archive passwords: give its children the same \
+                       `--archive-password-file`";
+        return Err(Error::config(message).at("plan", &plan.id));
+    }
     Ok(ConvertOptions {
+        passwords: options.passwords.clone(),
         sources: plan.sources.iter().map(|source| source.parse()).collect::<Result<_>>()?,
         full: true,
         lake: options.plan.clone(),

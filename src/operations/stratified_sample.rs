@@ -99,7 +99,7 @@ mod tests {
             size: 1,
             etag: String::new(),
             json_estimate: 1,
-            archive: None,
+            is_archive: false,
             blocked: None,
         }
     }

@@ -10,7 +10,7 @@ use crate::engine::tasks::all;
 use crate::error::Result;
 use crate::lake::names::{self, Folder};
 use crate::lake::{Abandoned, Intent, Known, Manifest, UnitId, WorkPlan};
-use crate::schema::Family;
+use crate::schema::tables;
 use crate::storage::Storage;
 use tokio::task::JoinSet;
 
@@ -87,8 +87,8 @@ async fn remove_files(
     is_one: impl Fn(&UnitId) -> bool,
 ) -> Result<()> {
     let mut keys = Vec::new();
-    for family in Family::ALL {
-        let files = storage.list(&family.table(table)).await?.into_iter().map(|file| file.key);
+    for table in tables(table) {
+        let files = storage.list(&table).await?.into_iter().map(|file| file.key);
         keys.extend(files.filter(|key| names::unit_of(key).is_some_and(|unit| is_one(&unit))));
     }
     for folder in [Folder::Quarantine, Folder::Copies] {

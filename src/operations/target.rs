@@ -7,7 +7,7 @@ use crate::engine::ConvertOptions;
 use crate::error::{Error, Result};
 use crate::lake::{Known, refuse_forgotten, refuse_missing};
 use crate::location::Location;
-use crate::schema::Family;
+use crate::schema::tables;
 use crate::storage::{OWN, Storage};
 use std::path::{Path, PathBuf};
 
@@ -24,8 +24,7 @@ pub(super) async fn check_target(options: &ConvertOptions) -> Result<()> {
             if !storage.is_empty(OWN).await? {
                 return Ok(());
             }
-            for family in Family::ALL {
-                let table = family.table(&options.output.table);
+            for table in tables(&options.output.table) {
                 if !storage.is_empty(&table).await? {
                     return Err(holds_data(lake, &table));
                 }
@@ -50,7 +49,7 @@ fn check_folder(folder: &Path, options: &ConvertOptions) -> Result<()> {
     if is_begun(&folder.join(OWN)).map_err(cannot)? {
         return Ok(());
     }
-    let tables = Family::ALL.map(|family| family.table(&options.output.table));
+    let tables = tables(&options.output.table);
     let mut is_empty = true;
     for entry in entries {
         let entry = entry.map_err(cannot)?;

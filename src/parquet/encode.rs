@@ -29,7 +29,7 @@ const PAGE_BYTES: usize = 1 << 20;
 const MIN_COMPRESSED_BYTES: usize = 512;
 
 /// A data page that has been written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct DataPage {
     pub location: PageLocation,
     pub nulls: i64,
@@ -42,6 +42,28 @@ pub(crate) struct DataPage {
 pub(crate) struct Chunk {
     pub metadata: ColumnMetaData,
     pub pages: Vec<DataPage>,
+}
+
+impl Chunk {
+    /// Appends its pages, which are in `from`, to another file.
+    pub(super) fn copy(&self, from: &[u8], file: &mut Vec<u8>) -> Self {
+        let Self { metadata, pages } = self;
+        let start = metadata.dictionary_page_offset.unwrap_or(metadata.data_page_offset);
+        let moved = file.len() as i64 - start;
+        let end = start + metadata.total_compressed_size;
+        file.extend_from_slice(&from[start as usize..end as usize]);
+        let metadata = ColumnMetaData {
+            data_page_offset: metadata.data_page_offset + moved,
+            dictionary_page_offset: metadata.dictionary_page_offset.map(|offset| offset + moved),
+            ..metadata.clone()
+        };
+        let page = |page: &DataPage| {
+            let location =
+                PageLocation { offset: page.location.offset + moved, ..page.location.clone() };
+            DataPage { location, ..page.clone() }
+        };
+        Self { metadata, pages: pages.iter().map(page).collect() }
+    }
 }
 
 /// Encodes column chunks, in buffers and with a compressor that are used again.

@@ -1,14 +1,17 @@
-//! The files of one table in a unit: ordered rows to encoded Parquet, one partition at a time.
+//! The files of one family in a unit: ordered rows to encoded Parquet, one partition at a time.
+//!
+//! A file of the typed table has the rows of a file of the main table, in the same order and row groups:
+//! columns that both have are encoded once.
 
 use crate::error::Result;
-use crate::family::{ColumnSpec, Role};
+use crate::family::{ColumnSpec, Form, Role};
 use crate::parquet::arrange::Order;
 use crate::parquet::encode::{Chunk, Encoder};
 use crate::parquet::footer::{FileSchema, Footer, MAGIC};
 use crate::parquet::leaf::Leaf;
 use crate::parquet::levels::{Levels, Stream};
 use crate::parquet::shape::{
-    Fitting, OnLeaf, Shape, parquet_type, plain_type, text_type, walk, whole_shape,
+    Fitting, OnLeaf, Shape, complete, parquet_type, plain_type, text_type, walk, whole_shape,
 };
 use crate::parquet::{Compression, WriteOptions};
 use crate::rows::{Cell, TableRows, TextColumn, Texts, Tree, Values};
@@ -25,11 +28,19 @@ use std::ops::Range;
 /// The most rows of a row group.
 pub const ROW_GROUP_ROWS: u32 = 100_000;
 
+/// Rows from which on a file has all members of an inferred column, for each one that it has no value
+/// for: such a member takes some 150 bytes, and all of them must stay under 5 % of the file.
+const ROWS_PER_ABSENT_LEAF: usize = 100;
+
 /// One finished Parquet file, still in memory.
 #[derive(Debug)]
 pub struct EncodedFile {
+    /// Which of the family's tables it is of.
+    pub form: Form,
     /// The partition's path, `account=…/region=…/event_date=…`.
     pub partition: String,
+    /// Its number among the files of its table and partition.
+    pub number: usize,
     /// The file.
     pub bytes: Vec<u8>,
     /// Its rows.
@@ -40,12 +51,12 @@ pub struct EncodedFile {
     pub max_instant: EpochMillis,
 }
 
-/// What became of the rows of one table.
+/// What became of the rows of one partition.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// The files, by partition and then in order.
+    /// The files in order; one of the typed table follows the one of the main table with the same rows.
     pub files: Vec<EncodedFile>,
-    /// Values of free-form fields that the nested columns could not hold.
+    /// Values of free-form fields that the inferred columns could not hold.
     pub unfit: u64,
 }
 
@@ -58,6 +69,9 @@ enum Source<'a> {
     Tree { tree: &'a Tree, shape: Shape },
 }
 
+/// A column with its type; nothing for one that a file has not.
+type TypedSource<'a> = Option<(Source<'a>, ParquetType)>;
+
 /// Writes an arranged table, partition by partition, on any thread.
 #[derive(Debug)]
 pub struct TableWriter<'a> {
@@ -67,13 +81,16 @@ pub struct TableWriter<'a> {
     lock: &'a Lock,
     options: &'a WriteOptions,
     /// The columns that every file has; nothing at the places of inferred ones.
-    documented: Vec<Option<(Source<'a>, ParquetType)>>,
-    /// Of files without inferred columns.
+    documented: Vec<TypedSource<'a>>,
+    /// The columns of the main table.
+    main: Vec<usize>,
     schema: FileSchema,
+    /// The columns of the typed table; none without one.
+    typed: Vec<usize>,
 }
 
 impl<'a> TableWriter<'a> {
-    /// Creates a writer of a table that [`arrange`](crate::parquet::arrange) has put in `order`; nested
+    /// Creates a writer of a table that [`arrange`](crate::parquet::arrange) has put in `order`; inferred
     /// columns have the schema of `lock`.
     ///
     /// # Errors
@@ -87,73 +104,98 @@ impl<'a> TableWriter<'a> {
     ) -> Result<Self> {
         let columns = table.specs.iter().zip(&table.values);
         let documented: Vec<_> = columns.map(|(spec, values)| documented(spec, values)).collect();
-        let types = documented.iter().flatten().map(|(_, parquet)| parquet.clone()).collect();
-        let schema = FileSchema::new(types)?;
-        Ok(Self { table, order, texts, lock, options, documented, schema })
+        let main = table.columns_of(Form::Main);
+        let types = main.iter().filter_map(|at| documented[*at].as_ref());
+        let schema = FileSchema::new(types.map(|(_, parquet)| parquet.clone()).collect())?;
+        let typed = match table.has_typed() {
+            true => table.columns_of(Form::Typed),
+            false => Vec::new(),
+        };
+        Ok(Self { table, order, texts, lock, options, documented, main, schema, typed })
     }
 
-    /// Encodes the rows of a partition, by its place in the order, into one file, or more when the
-    /// target size is reached.
+    /// Encodes the rows of a partition, by its place in the order, into one file of each table, or more
+    /// when the target size is reached.
     ///
     /// # Errors
     /// `Bug` when polars refuses what was encoded.
     pub fn write(&self, partition: usize, encoder: &mut Encoder) -> Result<Written> {
         let (partition, rows) = self.order.slices[partition].clone();
-        let partition = &self.table.partitions[partition as usize];
         let mut written = Written::default();
         let inferred = self.inferred(rows.clone(), &mut written.unfit);
-        let columns = || {
-            let both = self.documented.iter().zip(&inferred);
-            both.filter_map(|(documented, inferred)| documented.as_ref().or(inferred.as_ref()))
+        let column = |at: &usize| self.documented[*at].as_ref().or(inferred[*at].as_ref());
+        let typed_schema = match self.typed.is_empty() {
+            true => None,
+            false => {
+                let types = self.typed.iter().filter_map(column);
+                Some(FileSchema::new(types.map(|(_, parquet)| parquet.clone()).collect())?)
+            }
         };
-        let with_inferred = match inferred.iter().any(Option::is_some) {
-            true => Some(FileSchema::new(columns().map(|(_, parquet)| parquet.clone()).collect())?),
-            false => None,
-        };
-        let schema = with_inferred.as_ref().unwrap_or(&self.schema);
-        let columns: Vec<&Source<'_>> = columns().map(|(column, _)| column).collect();
-        let mut next = rows.start;
+        let has_typed = typed_schema.is_some();
+        let (mut next, mut number) = (rows.start, 0);
         while next < rows.end {
             let first = next;
-            let mut file = MAGIC.to_vec();
-            let mut groups = Vec::new();
-            let is_full = |file: &Vec<u8>| file.len() as u64 >= self.options.target_file_bytes;
-            while next < rows.end && (next == first || !is_full(&file)) {
+            let mut main = OpenFile::new(&self.schema);
+            let mut typed = typed_schema.as_ref().map(OpenFile::new);
+            let is_full = |main: &OpenFile<'_>| main.size() >= self.options.target_file_bytes;
+            while next < rows.end && (next == first || !is_full(&main)) {
                 let group = next..rows.end.min(next + ROW_GROUP_ROWS);
-                let chunks = self.row_group(&columns, schema, group.clone(), encoder, &mut file)?;
-                groups.push((u64::from(group.end - group.start), chunks));
+                let mut chunks = Chunks { writer: self, rows: group.clone(), encoder };
+                let places = chunks.main(&mut main, column)?;
+                if let Some(typed) = &mut typed {
+                    chunks.typed(typed, &main, &places, column)?;
+                }
                 next = group.end;
             }
-            Footer { schema, groups, metadata: self.metadata() }.write(&mut file)?;
-            let rows = &self.order.rows[first as usize..next as usize];
-            let instants = || rows.iter().map(|row| self.table.rows[*row as usize].instant);
-            written.files.push(EncodedFile {
-                partition: partition.clone(),
-                bytes: file,
-                rows: u64::from(next - first),
-                min_instant: instants().min().unwrap_or_default(),
-                max_instant: instants().max().unwrap_or_default(),
-            });
+            let files = [(Form::Main, Some(main)), (Form::Typed, typed)];
+            for (form, file) in files {
+                let Some(file) = file else { continue };
+                let bytes = file.end(self.metadata(form, has_typed))?;
+                written.files.push(self.file(form, partition, number, first..next, bytes));
+            }
+            number += 1;
         }
         Ok(written)
     }
 
-    fn metadata(&self) -> Vec<KeyValue> {
+    fn file(
+        &self,
+        form: Form,
+        partition: u32,
+        number: usize,
+        rows: Range<u32>,
+        bytes: Vec<u8>,
+    ) -> EncodedFile {
+        let numbers = &self.order.rows[rows.start as usize..rows.end as usize];
+        let instants = || numbers.iter().map(|row| self.table.rows[*row as usize].instant);
+        EncodedFile {
+            form,
+            partition: self.table.partitions[partition as usize].clone(),
+            number,
+            bytes,
+            rows: u64::from(rows.end - rows.start),
+            min_instant: instants().min().unwrap_or_default(),
+            max_instant: instants().max().unwrap_or_default(),
+        }
+    }
+
+    fn metadata(&self, form: Form, has_typed: bool) -> Vec<KeyValue> {
         let entry = |key: &str, value: String| KeyValue { key: key.to_owned(), value: Some(value) };
-        vec![
+        let mut entries = vec![
             entry("trailmill.version", env!("CARGO_PKG_VERSION").to_owned()),
             entry("trailmill.schema_version", self.lock.version.to_string()),
             entry("trailmill.unit", self.options.unit.clone()),
             entry("trailmill.sorted_by", "eventsource,eventname,event_timestamp".to_owned()),
-        ]
+        ];
+        if form == Form::Main {
+            // Who proves the lake from its files knows by this that one of the typed table is missing.
+            entries.push(entry("trailmill.typed", has_typed.to_string()));
+        }
+        entries
     }
 
     /// The file's inferred columns with their types, each at its place.
-    fn inferred(
-        &self,
-        rows: Range<u32>,
-        unfit: &mut u64,
-    ) -> Vec<Option<(Source<'_>, ParquetType)>> {
+    fn inferred(&self, rows: Range<u32>, unfit: &mut u64) -> Vec<TypedSource<'_>> {
         let columns = self.table.specs.iter().zip(&self.table.values);
         let inferred = columns.map(|(spec, values)| {
             let Values::Nested(tree) = values else { return None };
@@ -161,84 +203,156 @@ impl<'a> TableWriter<'a> {
             let mut fitting = Fitting { tree, texts: self.texts, unfit: 0 };
             let shape = fitting.shape(0, &field.kind, rows.clone());
             *unfit += fitting.unfit;
-            let shape = shape?;
+            let absent = field.kind.leaves() - shape.as_ref().map_or(0, Shape::leaves);
+            let is_worth_all = rows.len() >= absent * ROWS_PER_ABSENT_LEAF;
+            let shape = if is_worth_all { complete(shape, &field.kind) } else { shape }?;
             let parquet = parquet_type(spec.name, &shape);
             Some((Source::Tree { tree, shape }, parquet))
         });
         inferred.collect()
     }
 
-    fn row_group(
-        &self,
-        columns: &[&Source<'_>],
-        schema: &FileSchema,
-        rows: Range<u32>,
-        encoder: &mut Encoder,
-        file: &mut Vec<u8>,
-    ) -> Result<Vec<Chunk>> {
-        let leaves = schema.descriptor.columns();
-        let mut chunks = Vec::with_capacity(leaves.len());
-        let compression = self.options.compression.options();
-        let mut put = |leaf: &Leaf<'_>, levels: Levels<'_>| -> Result<()> {
-            let column = &leaves[chunks.len()];
-            chunks.push(encoder.encode(leaf, levels, column, compression, file)?);
-            Ok(())
-        };
+    /// Encodes a column of some rows; returns its chunks.
+    fn column(&self, source: &Source<'_>, rows: Range<u32>, on_leaf: OnLeaf<'_>) -> Result<()> {
         let numbers = &self.order.rows[rows.start as usize..rows.end as usize];
-        let base = Stream::rows(rows.start, rows.end);
         let mut present = Vec::with_capacity(numbers.len());
-        let (mut cells, mut booleans) = (Vec::new(), Vec::new());
-        let mut values = Vec::new();
-        for column in columns {
-            present.clear();
-            match column {
-                Source::Text(column) => {
-                    cells.clear();
-                    for row in numbers {
-                        let cell = column.cell(*row);
-                        present.push(u8::from(!cell.is_null()));
-                        if !cell.is_null() {
-                            cells.push(cell);
-                        }
+        match source {
+            Source::Text(column) => {
+                let mut cells = Vec::with_capacity(numbers.len());
+                for row in numbers {
+                    let cell = column.cell(*row);
+                    present.push(u8::from(!cell.is_null()));
+                    if !cell.is_null() {
+                        cells.push(cell);
                     }
-                    self.texts(column, &cells, &mut values, flat(&present), &mut put)?;
                 }
-                Source::Instants => {
-                    present.resize(numbers.len(), 1);
-                    let instant = |row: &u32| self.table.rows[*row as usize].instant;
-                    let instants: Vec<_> = numbers.iter().map(instant).collect();
-                    put(&Leaf::Bigint(&instants), flat(&present))?;
+                self.texts(column, &cells, flat(&present), on_leaf)
+            }
+            Source::Instants => {
+                present.resize(numbers.len(), 1);
+                let instant = |row: &u32| self.table.rows[*row as usize].instant;
+                let instants: Vec<_> = numbers.iter().map(instant).collect();
+                on_leaf(&Leaf::Bigint(&instants), flat(&present))
+            }
+            Source::Booleans(flags) => {
+                let mut booleans = Vec::new();
+                for row in numbers {
+                    let flag = flags[*row as usize];
+                    present.push(u8::from(flag.is_some()));
+                    booleans.extend(flag);
                 }
-                Source::Booleans(flags) => {
-                    booleans.clear();
-                    for row in numbers {
-                        let flag = flags[*row as usize];
-                        present.push(u8::from(flag.is_some()));
-                        booleans.extend(flag);
-                    }
-                    put(&Leaf::Boolean(&booleans), flat(&present))?;
-                }
-                Source::Tree { tree, shape } => walk(tree, shape, &base, self.texts, &mut put)?,
+                on_leaf(&Leaf::Boolean(&booleans), flat(&present))
+            }
+            Source::Tree { tree, shape } => {
+                walk(tree, shape, &Stream::rows(rows.start, rows.end), self.texts, on_leaf)
             }
         }
-        Ok(chunks)
     }
 
     /// Hands out the values of a text column.
-    fn texts<'v>(
-        &'v self,
+    fn texts(
+        &self,
         column: &TextColumn,
         cells: &[Cell],
-        values: &mut Vec<&'v [u8]>,
         levels: Levels<'_>,
         on_leaf: OnLeaf<'_>,
     ) -> Result<()> {
         if column.is_interned() {
             return on_leaf(&Leaf::Interned { cells, texts: self.texts }, levels);
         }
-        values.clear();
-        values.extend(cells.iter().map(|cell| self.texts.get(*cell)));
-        on_leaf(&Leaf::Text { values, ids: column.holds_ids() }, levels)
+        let values: Vec<_> = cells.iter().map(|cell| self.texts.get(*cell)).collect();
+        on_leaf(&Leaf::Text { values: &values, ids: column.holds_ids() }, levels)
+    }
+}
+
+/// A file that is being written.
+struct OpenFile<'s> {
+    schema: &'s FileSchema,
+    bytes: Vec<u8>,
+    groups: Vec<(u64, Vec<Chunk>)>,
+}
+
+impl<'s> OpenFile<'s> {
+    fn new(schema: &'s FileSchema) -> Self {
+        Self { schema, bytes: MAGIC.to_vec(), groups: Vec::new() }
+    }
+
+    fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn end(self, metadata: Vec<KeyValue>) -> Result<Vec<u8>> {
+        let Self { schema, mut bytes, groups } = self;
+        Footer { schema, groups, metadata }.write(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// The chunks of one row group of both tables.
+struct Chunks<'w, 'a> {
+    writer: &'w TableWriter<'a>,
+    rows: Range<u32>,
+    encoder: &'w mut Encoder,
+}
+
+impl Chunks<'_, '_> {
+    /// Encodes the row group of the main table; returns, by column, where its chunks are.
+    fn main<'c, 'v: 'c>(
+        &mut self,
+        file: &mut OpenFile<'_>,
+        column: impl Fn(&usize) -> Option<&'c (Source<'v>, ParquetType)>,
+    ) -> Result<Vec<Range<usize>>> {
+        let mut places = vec![0..0; self.writer.documented.len()];
+        let mut chunks = Vec::with_capacity(file.schema.descriptor.columns().len());
+        for at in &self.writer.main {
+            let Some((source, _)) = column(at) else { continue };
+            let first = chunks.len();
+            self.encode(source, file, &mut chunks)?;
+            places[*at] = first..chunks.len();
+        }
+        file.groups.push((self.rows.len() as u64, chunks));
+        Ok(places)
+    }
+
+    /// Makes the row group of the typed table: the columns that both have are the bytes of the other file.
+    fn typed<'c, 'v: 'c>(
+        &mut self,
+        file: &mut OpenFile<'_>,
+        main: &OpenFile<'_>,
+        places: &[Range<usize>],
+        column: impl Fn(&usize) -> Option<&'c (Source<'v>, ParquetType)>,
+    ) -> Result<()> {
+        let mut chunks = Vec::with_capacity(file.schema.descriptor.columns().len());
+        let shared = main.groups.last().map_or(&[][..], |(_, chunks)| chunks);
+        for at in &self.writer.typed {
+            match (shared.get(places[*at].clone()), column(at)) {
+                (Some(shared), _) if !shared.is_empty() => {
+                    let copy = |chunk: &Chunk| chunk.copy(&main.bytes, &mut file.bytes);
+                    chunks.extend(shared.iter().map(copy));
+                }
+                (_, Some((source, _))) => self.encode(source, file, &mut chunks)?,
+                _ => {}
+            }
+        }
+        file.groups.push((self.rows.len() as u64, chunks));
+        Ok(())
+    }
+
+    fn encode(
+        &mut self,
+        source: &Source<'_>,
+        file: &mut OpenFile<'_>,
+        chunks: &mut Vec<Chunk>,
+    ) -> Result<()> {
+        let Self { writer, rows, encoder } = self;
+        let leaves = file.schema.descriptor.columns();
+        let compression = writer.options.compression.options();
+        let mut put = |leaf: &Leaf<'_>, levels: Levels<'_>| -> Result<()> {
+            let column = &leaves[chunks.len()];
+            chunks.push(encoder.encode(leaf, levels, column, compression, &mut file.bytes)?);
+            Ok(())
+        };
+        writer.column(source, rows.clone(), &mut put)
     }
 }
 

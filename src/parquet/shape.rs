@@ -36,6 +36,63 @@ pub(crate) enum Shape {
     Map { node: u32 },
 }
 
+impl Shape {
+    /// Returns how many leaves it has.
+    pub(super) fn leaves(&self) -> usize {
+        match self {
+            Self::Leaf { .. } => 1,
+            Self::Struct { members, .. } => members.iter().map(|(_, shape)| shape.leaves()).sum(),
+            Self::List { element, .. } => element.leaves(),
+            Self::Map { .. } => 2,
+        }
+    }
+}
+
+/// Adds to the shape of an inferred column all that its kind has and the file has no value for.
+pub(super) fn complete(shape: Option<Shape>, kind: &Kind) -> Option<Shape> {
+    Some(match (kind, shape) {
+        (Kind::Struct(fields), shape) => {
+            let (node, mut present) = match shape {
+                Some(Shape::Struct { node, members }) => (node, members),
+                _ => (NONE, Vec::new()),
+            };
+            present.reverse();
+            let member = |field: &Field| {
+                // Both have the lock's order.
+                let is_next = present.last().is_some_and(|(name, _)| *name == field.name);
+                let shape = if is_next { present.pop().map(|(_, shape)| shape) } else { None };
+                Some((field.name.clone(), complete(shape, &field.kind)?))
+            };
+            let members: Vec<_> = fields.iter().filter_map(member).collect();
+            if members.is_empty() {
+                return None;
+            }
+            Shape::Struct { node, members }
+        }
+        (Kind::List(kind), shape) => {
+            let (node, element) = match shape {
+                Some(Shape::List { node, element }) => (node, Some(*element)),
+                _ => (NONE, None),
+            };
+            Shape::List { node, element: Box::new(complete(element, kind)?) }
+        }
+        (_, Some(shape)) => shape,
+        (kind, None) => Shape::Leaf { node: NONE, kind: leaf_kind(kind)? },
+    })
+}
+
+/// The kind of a leaf; nothing for what has members, elements or no column.
+fn leaf_kind(kind: &Kind) -> Option<LeafKind> {
+    Some(match kind {
+        Kind::Text | Kind::Map => LeafKind::Json,
+        Kind::Boolean => LeafKind::Boolean,
+        Kind::Bigint => LeafKind::Bigint,
+        Kind::Double => LeafKind::Double,
+        Kind::String => LeafKind::Text,
+        Kind::Struct(_) | Kind::List(_) | Kind::Omitted => return None,
+    })
+}
+
 /// The slots of the elements of the lists in `range`.
 fn element_range(lists: &[ListAt]) -> Range<u32> {
     match (lists.first(), lists.last()) {
@@ -80,7 +137,7 @@ impl Fitting<'_> {
         let objects = this.objects(range.clone());
         let lists = this.lists(range.clone());
         let containers = objects.len() + lists.len();
-        let leaf_kind = match kind {
+        match kind {
             Kind::Struct(fields) => {
                 self.unfit += (scalars.len() + lists.len()) as u64;
                 return self.members(node, fields, range);
@@ -97,11 +154,11 @@ impl Fitting<'_> {
                 let leaf = Shape::Leaf { node, kind: LeafKind::Json };
                 return (scalars.len() + containers > 0).then_some(leaf);
             }
-            Kind::Boolean => LeafKind::Boolean,
-            Kind::Bigint => LeafKind::Bigint,
-            Kind::Double => LeafKind::Double,
-            Kind::String => LeafKind::Text,
-        };
+            // It is left out on purpose: that is no misfit.
+            Kind::Omitted => return None,
+            Kind::Boolean | Kind::Bigint | Kind::Double | Kind::String => {}
+        }
+        let leaf_kind = leaf_kind(kind)?;
         let fit = scalars.iter().filter(|scalar| fits(scalar, leaf_kind, self.texts)).count();
         self.unfit += (scalars.len() - fit + containers) as u64;
         (fit > 0).then_some(Shape::Leaf { node, kind: leaf_kind })

@@ -4,6 +4,7 @@ use crate::family::Role;
 use crate::parse::Cursor;
 use crate::rows::extra::Extra;
 use crate::rows::found::{Found, Shape};
+use crate::rows::last_partition::LastPartition;
 use crate::rows::scratch::Scratch;
 use crate::rows::table_rows::{TableRows, TextColumn, Values};
 use crate::rows::text::{Cell, Interner, Texts};
@@ -15,6 +16,8 @@ struct Filling<'a, 't> {
     cursor: &'a Cursor<'t>,
     texts: &'a mut Texts,
     extra: &'a mut Extra,
+    /// The values that the row's partition could have, where they are columns.
+    places: &'a LastPartition,
     /// `requestParameters`, of which some members have columns of their own.
     request: Option<Found>,
     is_s3: bool,
@@ -38,6 +41,7 @@ impl TableRows {
             cursor,
             texts,
             extra,
+            places: &self.last_partition,
             request: of(self.keys.request),
             is_s3: event_source == Some(b"s3.amazonaws.com"),
             is_lambda: event_source == Some(b"lambda.amazonaws.com"),
@@ -72,6 +76,10 @@ impl<'t> Filling<'_, 't> {
     #[inline]
     fn text(&mut self, column: &mut TextColumn, role: &Role, found: Option<Found>) {
         let cursor = self.cursor;
+        if let Role::Place(place) = role {
+            let cell = column.keep(self.places.place(*place), self.texts);
+            return column.cells.push(cell);
+        }
         let text = match role {
             Role::Text(_) => found.and_then(|found| found.text(cursor)),
             Role::Json(_) => found.and_then(|found| found.json(cursor)),
@@ -83,7 +91,7 @@ impl<'t> Filling<'_, 't> {
             _ => None,
         };
         let cell = match (role, found) {
-            // The last column: everything else has been looked at by then.
+            // The last column of a record's own: everything else has been looked at by then.
             (Role::Extra, _) => self.extra.render(cursor.bytes(), self.texts),
             (_, Some(found)) if found.is_container() && cursor.has_space() => {
                 column.interner.iter_mut().for_each(Interner::give_up);

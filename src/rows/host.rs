@@ -9,7 +9,8 @@ use crate::rows::parsed::Parsed;
 #[derive(Clone, Debug)]
 pub(crate) struct RowOptions {
     pub partition_by: PartitionBy,
-    pub nested: bool,
+    /// Whether typed tables are made.
+    pub typed: bool,
     pub keeps_copies: bool,
     pub fingerprints: Fingerprints,
     /// JSON bytes of a unit.

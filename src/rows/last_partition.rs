@@ -1,5 +1,7 @@
 //! The partition of the row before: most rows have the same, and none of them makes its path again.
 
+use crate::error::Result;
+use crate::family::Place;
 use crate::partition::{Facts, PartitionBy, PartitionKey};
 
 /// Milliseconds of an hour.
@@ -14,13 +16,25 @@ pub(super) struct LastPartition {
     account: Vec<u8>,
     region: Vec<u8>,
     event_source: Vec<u8>,
+    /// The values of [`Place`]s that are columns, by their numbers.
+    places: [Vec<u8>; 3],
+}
+
+/// The partition key of the values of a column.
+pub(super) fn key_of(place: Place) -> PartitionKey {
+    match place {
+        Place::Account => PartitionKey::Account,
+        Place::Region => PartitionKey::Region,
+        Place::EventDate => PartitionKey::EventDate,
+    }
 }
 
 impl LastPartition {
     /// No row's: no instant is in this hour.
     pub(super) fn none() -> Self {
         let (account, region, event_source) = (Vec::new(), Vec::new(), Vec::new());
-        Self { id: 0, object: 0, hour: i64::MIN, account, region, event_source }
+        let places = Default::default();
+        Self { id: 0, object: 0, hour: i64::MIN, account, region, event_source, places }
     }
 
     /// Whether a row of `object` made from `facts` belongs to the same partition.
@@ -31,6 +45,32 @@ impl LastPartition {
             && self.region == facts.region
             && (!by.keys().contains(&PartitionKey::EventSource)
                 || self.event_source == facts.event_source)
+    }
+
+    /// Makes it no row's.
+    pub(super) fn forget(&mut self) {
+        self.hour = i64::MIN;
+    }
+
+    /// Makes the values of columns.
+    ///
+    /// # Errors
+    /// `BadInput` for a value that could not be part of a path either: what is quarantined does not depend
+    /// on the layout.
+    pub(super) fn set_places(&mut self, facts: &Facts<'_>, by: &PartitionBy) -> Result<()> {
+        for place in [Place::Account, Place::Region, Place::EventDate] {
+            let (key, value) = (key_of(place), &mut self.places[place as usize]);
+            value.clear();
+            if !by.has(key) {
+                key.write_value(facts, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the value of a column.
+    pub(super) fn place(&self, place: Place) -> &[u8] {
+        &self.places[place as usize]
     }
 
     pub(super) fn set(&mut self, id: u32, object: u32, facts: &Facts<'_>) {

@@ -60,11 +60,16 @@ struct Array {
     is_guess: bool,
 }
 
+/// Passes over what stands between documents: space and commas, the marks of UTF-8 that files have which were
+/// put one behind the other, the separators of RFC 7464, and what tools leave at the end of a file.
 fn skip_separators(source: &[u8], mut at: usize) -> usize {
-    while source.get(at).is_some_and(|b| matches!(b, b' ' | b'\n' | b'\r' | b'\t' | b',')) {
-        at += 1;
+    loop {
+        at += match source.get(at..) {
+            Some([b' ' | b'\n' | b'\r' | b'\t' | b',' | 0 | 0x1a | 0x1e, ..]) => 1,
+            Some([0xef, 0xbb, 0xbf, ..]) => 3,
+            _ => return at,
+        };
     }
-    at
 }
 
 impl<'a> ObjectReader<'a> {
@@ -427,14 +432,15 @@ impl Taker<'_> {
                 _ => family_of(&cursor),
             };
             let before = cursor.clone();
-            let table = self.parsed.table(family, self.options.nested);
+            let RowOptions { typed, partition_by, .. } = self.options;
+            let table = self.parsed.table(family, *typed, partition_by);
             let outcome = self.parsed.tables[table].take(
                 &mut cursor,
                 &mut self.parsed.texts,
                 self.scratch,
                 self.number,
                 self.facts,
-                &self.options.partition_by,
+                partition_by,
             );
             if let Err(err) = outcome {
                 let span = before.clone().skip();

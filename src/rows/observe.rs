@@ -5,7 +5,7 @@ use crate::rows::node::NONE;
 use crate::rows::table_rows::{TableRows, Values};
 use crate::rows::text::Texts;
 use crate::rows::tree::Tree;
-use crate::schema::{Observed, ObservedField};
+use crate::schema::{Observed, ObservedField, is_token};
 
 impl TableRows {
     /// Returns what was seen in each nested column, by the column's name.
@@ -35,7 +35,11 @@ impl Tree {
             match scalar.kind {
                 ScalarKind::Null => {}
                 ScalarKind::Bool => seen.boolean = true,
-                ScalarKind::String => seen.string = true,
+                ScalarKind::String if seen.string => {}
+                ScalarKind::String => match is_token(texts.get(scalar.text)) {
+                    true => seen.token = true,
+                    false => seen.string = true,
+                },
                 ScalarKind::Integer | ScalarKind::Float if seen.integer && seen.float => {}
                 ScalarKind::Integer | ScalarKind::Float => {
                     let is_integer = as_bigint(texts.get(scalar.text)).is_some();
@@ -124,6 +128,11 @@ mod tests {
             (r#"{"tags":{"arn:aws:s3:::b":"x"}}"#, "struct<tags:string>"),
             (r#"{"tags":{"team":"x"}},{"tags":{"env":"y"}}"#, "struct<tags:string>"),
             (r#"{"condition":{"aws:SourceIp":"x"}}"#, "struct<condition:string>"),
+            (
+                r#"{"t":"lJz0bQ2y7Vt5Rk9nWxP3cMfH8dTgUa1e","n":1},{"t":"eY7sKqB4iO6hE9vNwXr2ZuC5jL0pF3mD"}"#,
+                "struct<n:bigint>",
+            ),
+            (r#"{"t":"lJz0bQ2y7Vt5Rk9nWxP3cMfH8dTgUa1e"},{"t":"plain"}"#, "struct<t:string>"),
             (r#"{"grantee":{"xsi:type":"x"}}"#, "struct<grantee:struct<xsi_type:string>>"),
         ] {
             assert_eq!(hive(records), want, "{records}");

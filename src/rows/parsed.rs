@@ -2,6 +2,7 @@
 
 use crate::family::Family;
 use crate::lake::{MAX_ENTRIES, MAX_SEGMENT_RAW, ObjectRecord, QuarantinedObject, Raw};
+use crate::partition::PartitionBy;
 use crate::rows::{TableRows, Texts};
 use std::sync::Arc;
 
@@ -18,8 +19,10 @@ pub(crate) struct Parsed {
     pub quarantine: Vec<QuarantinedObject>,
     pub bytes_json: u64,
     pub bytes_compressed: u64,
-    /// Objects with padding after their gzip stream.
+    /// Objects with padding after their compressed streams.
     pub objects_padded: u64,
+    /// Members of archives that came out of objects which were passed over.
+    pub members_passed_over: u64,
     /// Whether the first object is the rest of the last part's last one.
     pub continues: bool,
     /// Raw bytes kept of what is quarantined.
@@ -38,6 +41,7 @@ impl Parsed {
         self.bytes_json = 0;
         self.bytes_compressed = 0;
         self.objects_padded = 0;
+        self.members_passed_over = 0;
         self.continues = false;
         self.raw_kept = 0;
     }
@@ -74,11 +78,11 @@ impl Parsed {
     }
 
     /// Returns which of the tables is a family's.
-    pub(crate) fn table(&mut self, family: Family, nested: bool) -> usize {
+    pub(crate) fn table(&mut self, family: Family, typed: bool, by: &PartitionBy) -> usize {
         let is_it = |table: &TableRows| table.family == family;
         self.tables.iter().position(is_it).unwrap_or_else(|| {
             let idle = self.idle.iter().position(is_it).map(|at| self.idle.swap_remove(at));
-            self.tables.push(idle.unwrap_or_else(|| TableRows::new(family, nested)));
+            self.tables.push(idle.unwrap_or_else(|| TableRows::new(family, typed, by)));
             self.tables.len() - 1
         })
     }

@@ -120,6 +120,9 @@ impl TableRows {
         let place = place(named_account.unwrap_or_default(), named_region.unwrap_or_default());
         let facts = Facts { account, region, event_source, organization, instant };
         if !self.last_partition.is_for(object, &facts, by) {
+            // Until it is set again it is no row's: the next lines may fail.
+            self.last_partition.forget();
+            self.last_partition.set_places(&facts, by)?;
             let id = self.partition(scratch, &facts, by)?;
             self.last_partition.set(id, object, &facts);
         }

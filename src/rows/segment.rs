@@ -3,15 +3,19 @@
 //! A segment is a unit, or a part of one when the unit is a large archive. Every record of every
 //! object ends in exactly one place: a row, or the quarantine.
 
-use crate::decode::{Decoded, Decoder, is_gzip, packed_with};
+use crate::decode::{Decoder, Layers, Text};
 use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::keys::{Layout, parse as parse_layout};
 use crate::lake::{ObjectOutcome, ObjectRecord, QuarantinedObject, Tally};
-use crate::parse::Parser;
+use crate::parse::{Foreign, Parser};
 use crate::rows::object::{ObjectReader, Tools};
 use crate::rows::{Host, MAX_UNIT_BYTES, Parsed, RowOptions, Scratch};
-use crate::source::{Member, Object, Place};
+use crate::source::{
+    MAX_LEVELS, Member, MemberSink, Object, Place, Unpacking, is_archive, members, split_part,
+};
 use bytes::Bytes;
+use hashbrown::HashMap;
+use std::io::Cursor;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -36,6 +40,8 @@ pub(crate) struct SegmentObject {
     pub size: u64,
     /// Members of the same name before it in its archive.
     pub earlier: u32,
+    /// How many archives it lies in.
+    pub level: u8,
     pub input: Input,
 }
 
@@ -43,7 +49,7 @@ impl SegmentObject {
     /// An object of the source.
     pub(crate) fn new(object: &Object, input: Input) -> Self {
         let Object { key, etag, layout, size, .. } = object.clone();
-        Self { key, etag, layout, size, earlier: 0, input }
+        Self { key, etag, layout, size, earlier: 0, level: 0, input }
     }
 
     /// A file, which a worker reads; nothing for an object of a bucket.
@@ -55,13 +61,16 @@ impl SegmentObject {
     }
 
     /// A member of an archive, which has `earlier` others of the same name before it.
-    pub(crate) fn member(archive: &Object, member: Member, earlier: u32) -> Self {
+    pub(crate) fn member(archive: &str, member: Member, earlier: u32) -> Self {
+        // Where an archive lies says nothing of what is in it.
+        let own = member.name.rsplit_once("!/").map_or(&*member.name, |(_, own)| own);
         Self {
-            key: format!("{}!/{}", archive.key, member.name),
+            key: format!("{archive}!/{}", member.name),
             etag: String::new(),
-            layout: parse_layout(&member.name),
+            layout: parse_layout(own),
             size: member.stored,
             earlier,
+            level: member.level,
             input: match member.bytes {
                 Ok(bytes) => Input::Bytes(bytes.into()),
                 Err(err) => Input::Unreadable(err),
@@ -81,7 +90,7 @@ pub(crate) struct SegmentParser {
     pub parser: Parser,
     scratch: Scratch,
     file: Vec<u8>,
-    decoded: Decoded,
+    layers: Layers,
 }
 
 impl SegmentParser {
@@ -91,13 +100,13 @@ impl SegmentParser {
             parser: Parser::default(),
             scratch: Scratch::new(rows.fingerprints, rows.keeps_copies),
             file: Vec::new(),
-            decoded: Decoded::default(),
+            layers: Layers::default(),
         }
     }
 
     fn drop_large_buffers(&mut self) {
-        if self.decoded.capacity() > MAX_KEPT_BYTES {
-            self.decoded = Decoded::default();
+        if self.layers.capacity() > MAX_KEPT_BYTES {
+            self.layers = Layers::default();
         }
         if self.file.capacity() > MAX_KEPT_BYTES {
             self.file = Vec::new();
@@ -146,10 +155,22 @@ fn parse_object(
     parsed: &mut Parsed,
     host: &mut dyn Host,
 ) -> Result<()> {
-    let SegmentObject { key, etag, layout, size, earlier, input } = object;
-    let SegmentParser { decoder, parser, scratch, file, decoded, .. } = worker;
-    parsed.histories.push(options.fingerprints.object(&key, earlier));
-    scratch.begin_object();
+    let mut file = std::mem::take(&mut worker.file);
+    let mut layers = std::mem::take(&mut worker.layers);
+    let outcome = parse_bytes(object, (&mut file, &mut layers), worker, options, parsed, host);
+    (worker.file, worker.layers) = (file, layers);
+    outcome
+}
+
+fn parse_bytes(
+    object: SegmentObject,
+    (file, layers): (&mut Vec<u8>, &mut Layers),
+    worker: &mut SegmentParser,
+    options: &RowOptions,
+    parsed: &mut Parsed,
+    host: &mut dyn Host,
+) -> Result<()> {
+    let SegmentObject { key, etag, layout, size, earlier, level, input } = object;
     let bytes: &[u8] = match &input {
         Input::File(path) => {
             read_file(path, file)
@@ -162,76 +183,210 @@ fn parse_object(
     let before = parsed.bytes_json;
     let text = match input {
         Input::Unreadable(ref err) => Err(Error::new(err.kind(), err.to_string())),
-        _ => text_of(bytes, size, decoder, decoded, &mut |size| {
+        _ => worker.decoder.text(bytes, size, layers, &mut |size| {
             host.make_room(before.saturating_add(size), size)
         }),
     };
     let text = text.and_then(|text| fit_into_unit(before, text));
     parsed.bytes_compressed += bytes.len() as u64;
-    let key: Arc<str> = key.into();
     let record = ObjectRecord {
-        key: key.to_string(),
+        key,
         etag,
         bytes: bytes.len() as u64,
         outcome: ObjectOutcome::Converted,
         tally: Tally::default(),
     };
-    let (mut record, outcome) = match text {
-        Err(err) => (record, Err(err)),
-        Ok((text, padding)) => {
-            parsed.bytes_json += text.len() as u64;
-            parsed.objects_padded += u64::from(padding > 0);
-            let most = options.most_parsed(parsed.bytes_json);
-            let tools = Tools { parser, scratch, options, host, most };
-            ObjectReader::new(Arc::clone(&key), &layout, record, parsed, tools).read(text)
+    let text = match text {
+        Ok(text) => {
+            parsed.objects_padded += u64::from(text.padding > 0);
+            if is_archive(text.bytes) {
+                let archive = Archive { record, text: text.bytes, size, earlier, level };
+                return archive.parse(worker, options, parsed, host);
+            }
+            Ok(text)
         }
+        Err(err) => Err(err),
     };
-    if let Err(err) = outcome {
-        if err.kind().reaction() != Reaction::Quarantine {
-            return Err(err);
+    let object = Opened { record, layout: &layout, stored: bytes, text, earlier };
+    object.parse(worker, options, parsed, host)
+}
+
+/// An object whose text is here, or the reason why it is not.
+struct Opened<'t> {
+    record: ObjectRecord,
+    layout: &'t Layout,
+    /// Its bytes as they are stored.
+    stored: &'t [u8],
+    text: Result<Text<'t>>,
+    earlier: u32,
+}
+
+impl Opened<'_> {
+    /// Parses its records; an object that is wrong as a whole is quarantined.
+    fn parse(
+        self,
+        worker: &mut SegmentParser,
+        options: &RowOptions,
+        parsed: &mut Parsed,
+        host: &mut dyn Host,
+    ) -> Result<()> {
+        let Self { record, layout, stored, text, earlier } = self;
+        let key: Arc<str> = record.key.as_str().into();
+        parsed.histories.push(options.fingerprints.object(&key, earlier));
+        let SegmentParser { parser, scratch, .. } = worker;
+        scratch.begin_object();
+        let (mut record, mut outcome) = match text {
+            Err(err) => (record, Err(err)),
+            Ok(Text { bytes: text, .. }) => {
+                parsed.bytes_json += text.len() as u64;
+                let most = options.most_parsed(parsed.bytes_json);
+                let tools = Tools { parser, scratch, options, host, most };
+                ObjectReader::new(Arc::clone(&key), layout, record, parsed, tools).read(text)
+            }
+        };
+        if let ObjectOutcome::Ignored(kind) = &record.outcome
+            && split_part(&key).is_some()
+            && *kind == Foreign::NotJson.describe()
+        {
+            outcome = Err(Error::bad_input(kind.clone()));
         }
-        record.outcome = ObjectOutcome::Quarantined(err.to_string());
-        parsed.quarantine(QuarantinedObject::whole(key, &err), bytes);
+        if let Err(err) = outcome {
+            if err.kind().reaction() != Reaction::Quarantine {
+                return Err(err);
+            }
+            let err = as_part(&key, err);
+            record.outcome = ObjectOutcome::Quarantined(err.to_string());
+            parsed.quarantine(QuarantinedObject::whole(key, &err), stored);
+        }
+        parsed.objects.push(record);
+        Ok(())
     }
-    parsed.objects.push(record);
-    Ok(())
+}
+
+/// What is wrong with a part of a split file is that the others are missing.
+fn as_part(key: &str, err: Error) -> Error {
+    match split_part(key) {
+        None => err,
+        Some(whole) => {
+            let name = whole.rsplit('/').next().unwrap_or(whole);
+            let message = format!(
+                "seems to be a part of a split file: join the parts in their order to `{name}` \
+                 ({})",
+                err.message()
+            );
+            Error::bad_input(message)
+        }
+    }
+}
+
+/// An archive that came out of an object.
+struct Archive<'t> {
+    record: ObjectRecord,
+    text: &'t [u8],
+    /// Its bytes in the outermost file.
+    size: u64,
+    earlier: u32,
+    /// How many archives it lies in.
+    level: u8,
+}
+
+impl Archive<'_> {
+    /// Parses its members one by one.
+    fn parse(
+        self,
+        worker: &mut SegmentParser,
+        options: &RowOptions,
+        parsed: &mut Parsed,
+        host: &mut dyn Host,
+    ) -> Result<()> {
+        let Self { mut record, text, size, earlier, level } = self;
+        record.outcome = ObjectOutcome::Archive;
+        let (caps, passwords) = (worker.decoder.caps(), worker.decoder.passwords().clone());
+        let unpacking = Unpacking { caps: &caps, passwords: &passwords, stored: size, level };
+        let key: Arc<str> = record.key.as_str().into();
+        parsed.histories.push(options.fingerprints.object(&key, earlier));
+        parsed.objects.push(record);
+        let held = text.len() as u64;
+        let mut taking = Taking {
+            key: &key,
+            earlier,
+            names: HashMap::new(),
+            held,
+            worker,
+            options,
+            parsed,
+            host,
+        };
+        let outcome = if level < MAX_LEVELS {
+            members(Cursor::new(text), &unpacking, &mut taking)
+        } else {
+            let message = format!("archives lie in each other more than {MAX_LEVELS} levels deep");
+            Err(Error::bad_input(message))
+        };
+        match outcome {
+            Ok(beside) => {
+                let beside = beside.unwrap_or_default();
+                parsed.members_passed_over += beside.passed_over;
+                Ok(())
+            }
+            Err(err) if err.kind().reaction() == Reaction::Quarantine => {
+                let damaged = SegmentObject {
+                    key: key.to_string(),
+                    etag: String::new(),
+                    layout: parse_layout(&key),
+                    size: 0,
+                    earlier: u32::MAX,
+                    level,
+                    input: Input::Unreadable(err),
+                };
+                parse_object(damaged, worker, options, parsed, host)
+            }
+            Err(err) => Err(err),
+        }
+    }
+}
+
+/// Takes the members of an archive that came out of an object.
+struct Taking<'a> {
+    key: &'a str,
+    earlier: u32,
+    /// How many members of each name there were.
+    names: HashMap<String, u32>,
+    /// Bytes of the archive.
+    held: u64,
+    worker: &'a mut SegmentParser,
+    options: &'a RowOptions,
+    parsed: &'a mut Parsed,
+    host: &'a mut dyn Host,
+}
+
+impl MemberSink for Taking<'_> {
+    fn make_room(&mut self, bytes: u64) -> Result<()> {
+        let held = self.held.saturating_add(bytes);
+        self.host.make_room(self.parsed.bytes_json.saturating_add(held), held)
+    }
+
+    fn take(&mut self, member: Member) -> Result<()> {
+        let count = self.names.entry(member.name.clone()).or_default();
+        // An archive of which there are several by one name has members of its own.
+        let earlier = self.earlier.wrapping_mul(1 << 16).wrapping_add(*count);
+        *count += 1;
+        let object = SegmentObject::member(self.key, member, earlier);
+        if self.parsed.bytes_json >= self.options.unit_size {
+            // What comes of a large archive goes on in parts.
+            self.host.take_part(self.parsed)?;
+        }
+        parse_object(object, self.worker, self.options, self.parsed, self.host)
+    }
 }
 
 /// Refuses a text that would make a unit with `json` bytes too large.
-fn fit_into_unit(json: u64, text: (&[u8], u64)) -> Result<(&[u8], u64)> {
-    if json.saturating_add(text.0.len() as u64) <= MAX_UNIT_BYTES as u64 {
+fn fit_into_unit(json: u64, text: Text<'_>) -> Result<Text<'_>> {
+    if json.saturating_add(text.bytes.len() as u64) <= MAX_UNIT_BYTES as u64 {
         return Ok(text);
     }
     let message = "the unit would hold over 1 GiB of JSON; lower `--unit-size`";
     Err(Error::new(ErrorKind::OverLimit, message))
-}
-
-/// Returns an object's text, decoded if it is gzip, and how many bytes of padding follow its stream.
-fn text_of<'t>(
-    bytes: &'t [u8],
-    stored: u64,
-    decoder: &mut Decoder,
-    decoded: &'t mut Decoded,
-    make_room: &mut dyn FnMut(u64) -> Result<()>,
-) -> Result<(&'t [u8], u64)> {
-    decoded.clear();
-    let (text, padding): (&[u8], _) = if is_gzip(bytes) {
-        let padding = decoder.gunzip(bytes, stored, decoded, make_room)?;
-        (decoded, padding)
-    } else {
-        let (size, limit) = (bytes.len() as u64, decoder.caps().max_object_bytes);
-        if size > limit {
-            return Err(decoder.caps().over(limit));
-        }
-        make_room(size)?;
-        (bytes, 0)
-    };
-    match packed_with(text) {
-        Some(name) => Err(Error::bad_input(format!(
-            "object is compressed with {name}, which is not supported: decompress it, or use gzip"
-        ))),
-        None => Ok((text, padding)),
-    }
 }
 
 fn read_file(path: &std::path::Path, out: &mut Vec<u8>) -> std::io::Result<()> {

@@ -1,8 +1,9 @@
 //! The rows of one family in a unit: a row each, and the values of every column.
 
-use crate::family::{ColumnSpec, Family, Role};
+use crate::family::{ColumnSpec, Family, Form, PLACES, Role};
+use crate::partition::PartitionBy;
 use crate::rows::key_columns::KeyColumns;
-use crate::rows::last_partition::LastPartition;
+use crate::rows::last_partition::{LastPartition, key_of};
 use crate::rows::text::{Cell, Interner, Texts, reserve};
 use crate::rows::tree::Tree;
 use crate::units::EpochMillis;
@@ -79,7 +80,7 @@ impl TextColumn {
 pub struct TableRows {
     /// The family.
     pub family: Family,
-    /// The columns, in order.
+    /// The columns: those of the main table in order, then those of the typed table that are inferred.
     pub specs: Vec<ColumnSpec>,
     /// Their values, in the same order.
     pub values: Vec<Values>,
@@ -95,11 +96,15 @@ pub struct TableRows {
 }
 
 impl TableRows {
-    /// Creates the table of a family; without `nested` the inferred columns are left out.
-    pub fn new(family: Family, nested: bool) -> Self {
+    /// Creates the rows of a family in a lake of this layout; without `typed` there are no inferred
+    /// columns.
+    pub fn new(family: Family, typed: bool, by: &PartitionBy) -> Self {
         let mut specs = family.spec().columns.to_vec();
-        if !nested {
-            specs.retain(|spec| !matches!(spec.role, Role::Nested(_)));
+        let is_column =
+            |spec: &&ColumnSpec| matches!(spec.role, Role::Place(place) if !by.has(key_of(place)));
+        specs.extend(PLACES.iter().filter(is_column));
+        if typed {
+            specs.extend(family.spec().typed.inferred);
         }
         let values = specs
             .iter()
@@ -131,6 +136,17 @@ impl TableRows {
             nested_from,
             keys,
         }
+    }
+
+    /// Returns which of the columns one of the family's tables has, in its order.
+    pub fn columns_of(&self, form: Form) -> Vec<usize> {
+        let columns = self.family.columns_of(form).chain(&PLACES);
+        columns.filter_map(|spec| self.specs.iter().position(|own| own.name == spec.name)).collect()
+    }
+
+    /// Returns whether there are rows of the typed table.
+    pub fn has_typed(&self) -> bool {
+        self.specs.iter().any(|spec| matches!(spec.role, Role::Nested(_)))
     }
 
     /// Returns how many values of free-form fields gave way to another spelling of their key.

@@ -69,11 +69,15 @@ pub struct Tree {
     pub(super) nodes: Vec<Node>,
     /// Of a documented shape.
     pub(super) repeats: Repeats,
+    /// In place of a path without values.
+    absent: Node,
 }
 
 impl Default for Tree {
     fn default() -> Self {
-        let mut tree = Self { nodes: Vec::new(), repeats: Repeats::default() };
+        let absent = Node { element: NONE, ..Node::default() };
+        let repeats = Repeats::default();
+        let mut tree = Self { nodes: Vec::new(), repeats, absent };
         tree.add_node("");
         tree
     }
@@ -87,9 +91,9 @@ impl Tree {
         tree
     }
 
-    /// Returns a node.
+    /// Returns a node; for [`NONE`] one without values.
     pub(crate) fn node(&self, node: u32) -> &Node {
-        &self.nodes[node as usize]
+        self.nodes.get(node as usize).unwrap_or(&self.absent)
     }
 
     /// Returns how many values gave way to another spelling of their key.

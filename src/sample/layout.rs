@@ -111,7 +111,7 @@ impl Family {
 }
 
 /// Where and when an object was delivered.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Address {
     pub(super) family: Family,
     /// Index of the account.

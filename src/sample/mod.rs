@@ -11,15 +11,19 @@
 //! damaged objects: each parses, each is one gzip member.
 
 mod dice;
+mod digests;
 mod families;
 mod identity;
 mod layout;
 mod plan;
 mod record;
 mod services;
+mod tamper;
 mod template;
 
 use crate::error::{Error, ErrorKind, Result};
+pub use digests::EVIDENCE;
+use digests::WrittenLog;
 use layout::Family;
 use libdeflater::{CompressionLvl, Compressor};
 use plan::{Extra, Planned, Planner};
@@ -30,6 +34,7 @@ use std::io::ErrorKind as IoErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+pub use tamper::Tamper;
 
 /// Default of [`SampleOptions::size`]: 100 MB of JSON.
 pub const DEFAULT_SIZE: u64 = 100_000_000;
@@ -70,6 +75,10 @@ pub struct SampleOptions {
     pub threads: usize,
     /// If set, this many objects of under 1 kB compressed, instead of `size`.
     pub small_objects: Option<u64>,
+    /// Whether signed chains of digests are written over the logs.
+    pub digests: bool,
+    /// If set, what is changed afterwards in one of the chains.
+    pub tamper: Option<Tamper>,
 }
 
 impl SampleOptions {
@@ -84,6 +93,8 @@ impl SampleOptions {
             days: DEFAULT_DAYS,
             threads: 0,
             small_objects: None,
+            digests: false,
+            tamper: None,
         }
     }
 }
@@ -109,6 +120,9 @@ pub struct SampleReport {
     pub aggregated_records: u64,
     /// Digests: no records in them, never converted.
     pub digest_objects: u64,
+    /// Keys of the objects that were tampered with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tampered: Vec<String>,
 }
 
 impl SampleReport {
@@ -145,16 +159,22 @@ pub fn generate(
         scratch: Mutex::new(Vec::new()),
         bytes: AtomicU64::new(0),
         on_progress,
+        written: options.digests.then(Mutex::default),
     };
     let size = if options.small_objects.is_none() { Some(options.size) } else { None };
     let mut planner = Planner::new(&accounts, options.days, size, options.seed);
+    // Signed chains stand for the digests of other samples, which prove nothing.
+    planner.is_without_digests = options.digests;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
         .build()
         .map_err(|err| Error::new(ErrorKind::Io, "cannot start the threads").because(err))?;
-    pool.install(|| match options.small_objects {
-        Some(objects) => small(&run, &mut planner, objects),
-        None => sized(&run, &mut planner, options.size),
+    pool.install(|| {
+        let report = match options.small_objects {
+            Some(objects) => small(&run, &mut planner, objects),
+            None => sized(&run, &mut planner, options.size),
+        }?;
+        run.sign(report, options.tamper)
     })
 }
 
@@ -229,9 +249,28 @@ struct Run<'a> {
     scratch: Mutex<Vec<Scratch>>,
     bytes: AtomicU64,
     on_progress: &'a (dyn Fn(u64) + Sync),
+    /// The logs so far, if digests are to list them.
+    written: Option<Mutex<Vec<WrittenLog>>>,
 }
 
 impl Run<'_> {
+    /// Writes digests over the logs, if they are wanted.
+    fn sign(self, mut report: SampleReport, tamper: Option<Tamper>) -> Result<SampleReport> {
+        let Some(written) = self.written else { return Ok(report) };
+        let logs = written.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let chains = digests::write_chains(self.folder, self.writer.accounts, logs)?;
+        for chain in &chains {
+            report.objects += chain.digests.len() as u64;
+            report.digest_objects += chain.digests.len() as u64;
+            report.bytes_json += chain.bytes_json;
+            report.bytes_compressed += chain.bytes_compressed;
+        }
+        if let Some(kind) = tamper {
+            report.tampered = tamper::tamper(self.folder, &chains, kind)?;
+        }
+        Ok(report)
+    }
+
     fn write_all(&self, batch: &[Planned]) -> Result<SampleReport> {
         batch
             .par_iter()
@@ -253,8 +292,13 @@ impl Run<'_> {
                 compressed = scratch.compress()?;
             }
         }
-        let path = self.folder.join(planned.address.key(self.writer.accounts));
-        put_file(&path, &scratch.gzip[..compressed])?;
+        let key = planned.address.key(self.writer.accounts);
+        put_file(&self.folder.join(&key), &scratch.gzip[..compressed])?;
+        if let Some(written) = &self.written {
+            let (address, hash) = (planned.address, digests::sha256(&scratch.json));
+            let log = WrittenLog { address, key, hash };
+            written.lock().unwrap_or_else(PoisonError::into_inner).push(log);
+        }
         let bytes_json = scratch.json.len() as u64;
         self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
         (self.on_progress)(self.bytes.fetch_add(bytes_json, Ordering::Relaxed) + bytes_json);
@@ -306,6 +350,7 @@ fn report_of(planned: &Planned, records: u64, bytes_json: u64, compressed: u64) 
         network_records: of(Family::NetworkActivity),
         aggregated_records: of(Family::Aggregated),
         digest_objects: u64::from(planned.content.family == Family::Digest),
+        tampered: Vec::new(),
     }
 }
 

@@ -49,12 +49,14 @@ pub(super) struct Planner<'a> {
     objects: u64,
     /// Records of objects that may hold oddities.
     records: u64,
+    /// Whether no digests are planned.
+    pub(super) is_without_digests: bool,
 }
 
 impl<'a> Planner<'a> {
     pub(super) fn new(accounts: &'a [Account], days: u32, size: Option<u64>, seed: u64) -> Self {
         let dice = Dice::new(mix(seed, 0x91a));
-        Self { dice, accounts, days, size, seed, objects: 0, records: 0 }
+        Self { dice, accounts, days, size, seed, objects: 0, records: 0, is_without_digests: false }
     }
 
     /// Plans at least one object, and about `records` records.
@@ -79,7 +81,7 @@ impl<'a> Planner<'a> {
                 self.share_event(&mut batch);
             }
         }
-        if batch.len() >= 4 {
+        if batch.len() >= 4 && !self.is_without_digests {
             self.digests(&mut batch);
         }
         // The largest first, so that no thread is left alone with one at the end.

@@ -1,8 +1,6 @@
 //! A column of a row group, as values by row.
 
-use polars::prelude::{
-    BooleanChunked, DataType, Int64Chunked, ListChunked, Series, StringChunked,
-};
+use polars::prelude::{BooleanChunked, DataType, Int64Chunked, ListChunked, Series, StringChunked};
 
 /// Where the elements of each row's list are; `None` for a null.
 type Spans = Vec<Option<(usize, usize)>>;
@@ -16,8 +14,8 @@ pub enum Column {
     Flag(BooleanChunked),
     /// Integers, and instants in milliseconds since 1970.
     Number(Int64Chunked),
-    /// Members with their names.
-    Struct(Vec<(String, Column)>),
+    /// Which rows have an object, and its members with their names.
+    Struct(BooleanChunked, Vec<(String, Column)>),
     /// Lists of one kind of element.
     List(Spans, Box<Column>),
     /// Objects with open keys: keys and values as strings.
@@ -38,12 +36,12 @@ impl Column {
             DataType::Boolean => Self::Flag(series.bool().ok()?.clone()),
             DataType::Datetime(..) => Self::Number(series.datetime().ok()?.physical().clone()),
             DataType::Int64 => Self::Number(series.i64().ok()?.clone()),
-            DataType::Struct(_) => Self::Struct(members(series)?),
+            DataType::Struct(_) => Self::Struct(series.is_not_null(), members(series)?),
             DataType::List(_) => {
                 let list = series.list().ok()?;
                 let spans = spans(list)?;
                 match Self::new(&list.get_inner().rechunk()) {
-                    Self::Struct(mut pair) if is_pair(&pair) => {
+                    Self::Struct(_, mut pair) if is_pair(&pair) => {
                         let (value, key) = (pair.pop()?.1, pair.pop()?.1);
                         match (key, value) {
                             (Self::Text(keys), Self::Text(values)) => {
@@ -65,7 +63,7 @@ impl Column {
             Self::Text(values) => values.len(),
             Self::Flag(values) => values.len(),
             Self::Number(values) => values.len(),
-            Self::Struct(members) => members.first().map_or(0, |(_, member)| member.len()),
+            Self::Struct(is_there, _) => is_there.len(),
             Self::List(spans, _) | Self::Map(spans, ..) => spans.len(),
             Self::Other => 0,
         }
@@ -95,7 +93,7 @@ impl Column {
     /// Returns a member by its path.
     pub fn member(&self, path: &[&str]) -> Option<&Self> {
         let Some((name, rest)) = path.split_first() else { return Some(self) };
-        let Self::Struct(members) = self else { return None };
+        let Self::Struct(_, members) = self else { return None };
         members.iter().find(|(member, _)| member == name)?.1.member(rest)
     }
 

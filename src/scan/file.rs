@@ -77,7 +77,8 @@ impl OpenFile {
         }
         let frame = guarded(&self.name, || self.read_frame(metadata, wanted))?;
         let column = |name: &&str| {
-            let series = frame.column(name).ok().map(|found| found.as_materialized_series().rechunk());
+            let series =
+                frame.column(name).ok().map(|found| found.as_materialized_series().rechunk());
             series.map(|series| Column::new(&series))
         };
         guarded(&self.name, || Ok(columns.iter().map(column).collect()))
@@ -127,7 +128,8 @@ fn map_as_list(field: ParquetType) -> ParquetType {
     else {
         return field;
     };
-    if logical_type == Some(GroupLogicalType::Map) || converted_type == Some(GroupConvertedType::Map)
+    if logical_type == Some(GroupLogicalType::Map)
+        || converted_type == Some(GroupConvertedType::Map)
     {
         logical_type = Some(GroupLogicalType::List);
         converted_type = Some(GroupConvertedType::List);

@@ -1,5 +1,6 @@
 //! What changed between two locks, and a lock as a tree that a person reads.
 
+use crate::family::Form;
 use crate::schema::kind::{Field, Kind};
 use crate::schema::lock::Lock;
 use serde::Serialize;
@@ -40,7 +41,7 @@ pub fn changes(old: &Lock, new: &Lock) -> Vec<Change> {
     for (family, columns) in &new.tables {
         let empty = Vec::new();
         let before = old.tables.get(family).unwrap_or(&empty);
-        compare_fields(&family.table("cloudtrail"), before, columns, &mut out);
+        compare_fields(&family.table_of(Form::Typed, "cloudtrail"), before, columns, &mut out);
     }
     out
 }
@@ -50,10 +51,14 @@ fn compare_fields(path: &str, old: &[Field], new: &[Field], out: &mut Vec<Change
         let path = format!("{path}.{}", field.name);
         match old.iter().find(|before| before.name == field.name) {
             Some(before) => compare(&path, &before.kind, &field.kind, out),
+            None if field.kind.is_omitted() => {}
             None => out.push(Change::Added { path, hive_type: field.kind.hive_type() }),
         }
     }
-    for field in old.iter().filter(|field| !new.iter().any(|after| after.name == field.name)) {
+    let is_gone = |field: &&Field| {
+        !field.kind.is_omitted() && new.iter().all(|after| after.name != field.name)
+    };
+    for field in old.iter().filter(is_gone) {
         let path = format!("{path}.{}", field.name);
         out.push(Change::Removed { path, hive_type: field.kind.hive_type() });
     }
@@ -77,7 +82,11 @@ pub fn render(lock: &Lock) -> String {
     let mut out = format!("schema version {}\n", lock.version);
     for (family, columns) in &lock.tables {
         let leaves: usize = columns.iter().map(|c| c.kind.leaves()).sum();
-        let _ = writeln!(out, "\n{}  ({leaves} nested leaves)", family.table("cloudtrail"));
+        let _ = writeln!(
+            out,
+            "\n{}  ({leaves} nested leaves)",
+            family.table_of(Form::Typed, "cloudtrail")
+        );
         render_fields(columns, 1, &mut out);
     }
     if !lock.left_out.is_empty() {
@@ -104,6 +113,7 @@ fn render_fields(fields: &[Field], depth: usize, out: &mut String) {
             Kind::String => "string",
             Kind::Text => "text",
             Kind::Map => "map",
+            Kind::Omitted => "text only",
             Kind::Struct(_) | Kind::List(_) => "struct",
         };
         let _ =

@@ -21,7 +21,7 @@ impl From<&Documented> for Kind {
 
 /// Returns the top-level keys whose values are inferred, with their nested columns.
 pub fn nested_columns(family: Family) -> Vec<(&'static str, &'static str)> {
-    let nested = family.spec().columns.iter().filter_map(|column| match column.role {
+    let nested = family.spec().typed.inferred.iter().filter_map(|column| match column.role {
         Role::Nested(key) => Some((key, column.name)),
         _ => None,
     });

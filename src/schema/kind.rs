@@ -4,6 +4,7 @@
 //! string holding JSON) on top. [`Observed::resolve`] is the join of everything seen at a path; it
 //! does not depend on the order in which values came.
 
+use crate::schema::omit::{SECRETS, TOKENS, is_secret};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -27,6 +28,8 @@ pub enum Kind {
     List(Box<Kind>),
     /// An object with open keys; values as text.
     Map,
+    /// No column: the values are in the text alone.
+    Omitted,
 }
 
 /// A named member.
@@ -59,8 +62,14 @@ impl Kind {
         out
     }
 
+    /// Returns whether there is nothing of it that could be a column.
+    pub fn is_omitted(&self) -> bool {
+        self.leaves() == 0
+    }
+
     fn push_hive_type(&self, out: &mut String) {
         match self {
+            Self::Omitted => {}
             Self::Boolean => out.push_str("boolean"),
             Self::Bigint => out.push_str("bigint"),
             Self::Double => out.push_str("double"),
@@ -73,7 +82,8 @@ impl Kind {
             }
             Self::Struct(fields) => {
                 out.push_str("struct<");
-                for (i, field) in fields.iter().enumerate() {
+                let present = fields.iter().filter(|field| !field.kind.is_omitted());
+                for (i, field) in present.enumerate() {
                     if i > 0 {
                         out.push(',');
                     }
@@ -94,9 +104,11 @@ impl Kind {
             Self::Map => 18,
             Self::List(element) => 7 + element.hive_len(),
             Self::Struct(fields) => {
-                8 + fields.len().saturating_sub(1)
-                    + fields.iter().map(|f| f.name.len() + 1 + f.kind.hive_len()).sum::<usize>()
+                let present = || fields.iter().filter(|field| !field.kind.is_omitted());
+                8 + present().count().saturating_sub(1)
+                    + present().map(|f| f.name.len() + 1 + f.kind.hive_len()).sum::<usize>()
             }
+            Self::Omitted => 0,
         }
     }
 
@@ -106,6 +118,7 @@ impl Kind {
             Self::List(element) => element.leaves(),
             Self::Struct(fields) => fields.iter().map(|f| f.kind.leaves()).sum(),
             Self::Map => 2,
+            Self::Omitted => 0,
             _ => 1,
         }
     }
@@ -127,6 +140,9 @@ pub struct Observed {
     /// A string.
     #[serde(skip_serializing_if = "is_false")]
     pub string: bool,
+    /// A string of random characters: see [`is_token`](crate::schema::is_token).
+    #[serde(skip_serializing_if = "is_false")]
+    pub token: bool,
     /// An object, also an empty one.
     #[serde(skip_serializing_if = "is_false")]
     pub object: bool,
@@ -162,6 +178,7 @@ impl Observed {
         self.integer |= other.integer;
         self.float |= other.float;
         self.string |= other.string;
+        self.token |= other.token;
         self.object |= other.object;
         self.list |= other.list;
         self.opaque = self.opaque.take().max(other.opaque);
@@ -185,26 +202,34 @@ impl Observed {
     /// Returns the kind that holds everything seen, or `None` while nothing has a shape yet: only
     /// nulls, `{}` or `[]` were seen.
     pub fn resolve(&self) -> Option<Kind> {
-        let scalars = self.boolean || self.integer || self.float || self.string;
-        match (scalars, self.object, self.list) {
+        match (self.has_scalar(), self.object, self.list) {
             (false, false, false) => None,
             (true, false, false) => Some(self.resolve_scalar()),
             (false, true, false) if self.opaque.is_some() => Some(Kind::Text),
             (false, true, false) => {
                 let fields: Vec<_> =
                     self.fields.iter().filter_map(ObservedField::resolve).collect();
-                (!fields.is_empty()).then_some(Kind::Struct(fields))
+                // Without anything that could be a column it has no shape yet: new columns go to the end.
+                let has_column = fields.iter().any(|field| !field.kind.is_omitted());
+                has_column.then_some(Kind::Struct(fields))
             }
             (false, false, true) if self.opaque.is_some() => Some(Kind::Text),
-            (false, false, true) => {
-                self.element.as_ref()?.resolve().map(|kind| Kind::List(Box::new(kind)))
-            }
+            (false, false, true) => match self.element.as_ref()?.resolve()? {
+                Kind::Omitted => Some(Kind::Omitted),
+                kind => Some(Kind::List(Box::new(kind))),
+            },
             _ => Some(Kind::Text),
         }
     }
 
+    fn has_scalar(&self) -> bool {
+        self.boolean || self.integer || self.float || self.string || self.token
+    }
+
     fn resolve_scalar(&self) -> Kind {
         match (self.boolean, self.integer, self.float, self.string) {
+            (false, false, false, false) => Kind::Omitted,
+            _ if self.token => Kind::String,
             (true, false, false, false) => Kind::Boolean,
             (false, true, false, false) => Kind::Bigint,
             (false, _, true, false) => Kind::Double,
@@ -217,11 +242,11 @@ impl Observed {
         if let Some(why) = &self.opaque {
             return Some(why.clone().into_owned());
         }
-        let scalars = self.boolean || self.integer || self.float || self.string;
-        let seen: Vec<_> = [(scalars, "scalar"), (self.object, "object"), (self.list, "array")]
-            .into_iter()
-            .filter_map(|(is_seen, name)| is_seen.then_some(name))
-            .collect();
+        let seen: Vec<_> =
+            [(self.has_scalar(), "scalar"), (self.object, "object"), (self.list, "array")]
+                .into_iter()
+                .filter_map(|(is_seen, name)| is_seen.then_some(name))
+                .collect();
         (seen.len() > 1).then(|| format!("seen as {}", seen.join(" and ")))
     }
 }
@@ -233,8 +258,12 @@ fn is_false(flag: &bool) -> bool {
 impl ObservedField {
     /// Returns the field as it would be locked.
     pub fn resolve(&self) -> Option<Field> {
-        let kind = self.value.resolve()?;
-        let why = matches!(kind, Kind::Text).then(|| self.value.why_text()).flatten();
+        let (kind, why) = match self.value.resolve()? {
+            _ if is_secret(&self.name) => (Kind::Omitted, Some(SECRETS.to_owned())),
+            Kind::Omitted => (Kind::Omitted, Some(TOKENS.to_owned())),
+            Kind::Text => (Kind::Text, self.value.why_text()),
+            kind => (kind, None),
+        };
         let spellings = self.spellings.iter().filter(|s| **s != self.name).cloned().collect();
         Some(Field { name: self.name.clone(), kind, spellings, why })
     }
@@ -301,6 +330,39 @@ mod tests {
         assert_eq!(object.resolve(), None, "an empty object has no shape yet");
     }
 
+    #[test]
+    fn tokens_and_secrets_are_no_columns_and_leave_no_trace_in_the_type() {
+        let seen = |name: &str, value| ObservedField {
+            name: name.into(),
+            spellings: vec![name.into()],
+            value,
+        };
+        let token = Observed { token: true, ..Default::default() };
+        let string = Observed { string: true, ..Default::default() };
+        let list = |element| Observed {
+            list: true,
+            element: Some(Box::new(element)),
+            ..Default::default()
+        };
+        let mut both = token.clone();
+        both.join(string.clone());
+        let mut fields = vec![
+            seen("a", token.clone()),
+            seen("b", list(token.clone())),
+            seen("password", string.clone()),
+        ];
+        let object = |fields| Observed { object: true, fields, ..Default::default() };
+        assert_eq!(object(fields.clone()).resolve(), None, "there is nothing to be a column");
+        fields.push(seen("z", both));
+        let kind = object(fields).resolve().unwrap();
+
+        assert_eq!(kind.hive_type(), "struct<z:string>");
+        assert_eq!((kind.hive_len(), kind.leaves()), (kind.hive_type().len(), 1));
+        let Kind::Struct(fields) = kind else { panic!() };
+        let whys: Vec<_> = fields.iter().map(|field| field.why.as_deref()).collect();
+        assert_eq!(whys, [Some(TOKENS), Some(TOKENS), Some(SECRETS), None]);
+    }
+
     fn observed() -> impl Strategy<Value = Observed> {
         let leaf = any::<(bool, bool, bool, bool, bool, bool)>().prop_map(|b| Observed {
             boolean: b.0,
@@ -316,10 +378,12 @@ mod tests {
                 prop::collection::btree_map("[abc]", inner.clone(), 0..3),
                 prop::option::of(inner),
                 any::<bool>(),
+                any::<bool>(),
                 prop::option::of(Just("too deep".into())),
             )
-                .prop_map(|(fields, element, string, opaque)| Observed {
+                .prop_map(|(fields, element, string, token, opaque)| Observed {
                     string,
+                    token,
                     opaque,
                     object: !fields.is_empty(),
                     list: element.is_some(),

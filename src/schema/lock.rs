@@ -5,7 +5,7 @@
 //! fit a budget is left out and listed with the reason.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::family::{FAMILIES, Family};
+use crate::family::{FAMILIES, Family, Form};
 use crate::schema::documented::nested_columns;
 use crate::schema::kind::{Field, Kind, Observed, ObservedField};
 use serde::{Deserialize, Serialize};
@@ -82,7 +82,7 @@ impl Lock {
             leaves_left: MAX_LEAVES.saturating_sub(column.kind.leaves()),
             added: Vec::new(),
             left_out: &mut self.left_out,
-            path: format!("{}.{name}", family.table("cloudtrail")),
+            path: format!("{}.{name}", family.table_of(Form::Typed, "cloudtrail")),
             depth: 0,
         };
         if let Kind::Struct(fields) = &mut column.kind {
@@ -99,7 +99,7 @@ impl Lock {
     /// Returns the part of what was observed in a nested column that the lock has no place for, and
     /// could have one: merged later, it adds what merging all of it would.
     pub fn news(&self, family: Family, name: &str, observed: &Observed) -> Option<Observed> {
-        let mut path = format!("{}.{name}", family.table("cloudtrail"));
+        let mut path = format!("{}.{name}", family.table_of(Form::Typed, "cloudtrail"));
         self.beyond(&self.column(family, name)?.kind, observed, &mut path)
     }
 
@@ -225,7 +225,9 @@ impl Merge<'_> {
         }
         self.chars_left -= chars;
         self.leaves_left -= leaves;
-        self.added.push(self.path.clone());
+        if !field.kind.is_omitted() {
+            self.added.push(self.path.clone());
+        }
         locked.push(field);
     }
 }
@@ -266,7 +268,7 @@ mod tests {
             &root(vec![string("a"), object("m", vec![string("a"), string("b")])]),
         );
         assert_eq!(hive(&lock), "struct<m:struct<b:string,a:string>,z:string,a:string>");
-        assert_eq!(added, ["cloudtrail.request.a", "cloudtrail.request.m.a"]);
+        assert_eq!(added, ["cloudtrail_typed.request.a", "cloudtrail_typed.request.m.a"]);
     }
 
     #[test]

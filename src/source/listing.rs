@@ -1,11 +1,13 @@
 //! The listing of all sources, page by page.
 
+use crate::decode::estimate_compressed;
 use crate::error::Result;
-use crate::keys::{Folder, Layout, parse};
+use crate::keys::{Layout, parse};
 use crate::location::Location;
+use crate::source::archive::is_archive_name;
 use crate::source::pages::{Listed, Pages, Refused};
 use crate::source::walk::{Counting, Lister, reason_of, walk};
-use crate::source::{ArchiveKind, ListingReport, Object, Place, Source, Window, is_hidden, local};
+use crate::source::{ListingReport, Object, Place, Source, Window, is_hidden, local};
 use crate::storage::{Bucket, BucketObject, S3};
 use crate::units::Day;
 use std::sync::Arc;
@@ -127,7 +129,7 @@ impl Listing {
             return None;
         }
         let mut layout = parse(&found.key);
-        if matches!(layout.folder, Folder::Digest | Folder::Other) {
+        if origin.window.narrow.ignores(&layout.folder) {
             self.report.objects_ignored += 1;
             return None;
         }
@@ -144,16 +146,17 @@ impl Listing {
 
 /// Makes an object of what a bucket lists.
 pub(super) fn object(found: BucketObject, bucket: &Bucket, layout: Layout) -> Object {
-    let archive = ArchiveKind::of_name(&found.key);
-    let is_packed = archive.is_none() && found.key.ends_with(".gz");
+    let is_archive = is_archive_name(&found.key);
+    let endings = [".gz", ".zst", ".bz2", ".xz", ".lzma"];
+    let is_packed = !is_archive && endings.iter().any(|ending| found.key.ends_with(ending));
     Object {
         key: bucket.address(&found.key),
         place: Place::Bucket(bucket.clone()),
         size: found.size,
         etag: found.etag,
-        json_estimate: if is_packed { estimate_json(found.size) } else { found.size },
+        json_estimate: if is_packed { estimate_compressed(found.size) } else { found.size },
         layout,
-        archive,
+        is_archive,
         blocked: found.archived.map(|class| format!("in the storage class {class}: restore it")),
     }
 }
@@ -178,11 +181,4 @@ fn contains(outer: &Location, inner: &Location) -> bool {
         }
         _ => false,
     }
-}
-
-/// Estimates the JSON bytes of a gzipped object; small objects compress worse. The exact size is known
-/// after fetching.
-fn estimate_json(size: u64) -> u64 {
-    let doublings = u64::from((size / 512).checked_ilog2().unwrap_or(0));
-    size * (2 + doublings).max(3)
 }

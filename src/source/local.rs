@@ -3,11 +3,13 @@
 //! Names that start with `.` or `_` are passed over in folders, as every engine does. Folders that a
 //! narrowing option excludes are not entered.
 
+use crate::decode::estimate_text;
 use crate::error::{Error, Result};
-use crate::keys::{Folder, parse};
+use crate::keys::parse;
+use crate::source::archive::begins_archive;
 use crate::source::narrow::Window;
 use crate::source::walk::{Class, classify};
-use crate::source::{ArchiveKind, ListingReport, Object, Place, is_hidden};
+use crate::source::{ListingReport, Object, Place, is_hidden};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -68,7 +70,7 @@ fn is_wanted(entry: &DirEntry, window: &Window) -> bool {
 fn add(path: &Path, window: &Window, objects: &mut Vec<Object>, report: &mut ListingReport) {
     let key = key_of(path);
     let mut layout = parse(&key);
-    if matches!(layout.folder, Folder::Digest | Folder::Other) {
+    if window.narrow.ignores(&layout.folder) {
         report.objects_ignored += 1;
         return;
     }
@@ -92,7 +94,6 @@ impl Object {
 
 /// Makes an object of a file; a file that cannot be opened is blocked.
 pub(super) fn object(path: &Path, key: String) -> Object {
-    let archive = ArchiveKind::of_name(&key);
     let layout = parse(&key);
     let (size, etag) = path.metadata().map_or_else(
         |_| (0, String::new()),
@@ -102,12 +103,14 @@ pub(super) fn object(path: &Path, key: String) -> Object {
             (meta.len(), format!("{:x}-{modified:x}", meta.len()))
         },
     );
-    let (json_estimate, blocked) = match File::open(path) {
-        Ok(file) if archive.is_none() => (json_estimate(file, size), None),
-        Ok(_) => (size, None),
-        Err(err) => (size, Some(reason_of(Some(&err)))),
+    let (json_estimate, is_archive, blocked) = match File::open(path) {
+        Ok(file) => {
+            let (json_estimate, is_archive) = look_at(file, size, &key);
+            (json_estimate, is_archive, None)
+        }
+        Err(err) => (size, false, Some(reason_of(Some(&err)))),
     };
-    Object { key, place: Place::File, size, etag, json_estimate, layout, archive, blocked }
+    Object { key, place: Place::File, size, etag, json_estimate, layout, is_archive, blocked }
 }
 
 /// Why a file or a folder cannot be read.
@@ -165,25 +168,25 @@ fn path_of_bytes(bytes: Vec<u8>) -> PathBuf {
     String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
-/// Estimates the JSON bytes of a file: its size, or the size in its gzip trailer, at most what deflate can
-/// expand to. The trailer covers the last member only, so the file's size is the minimum.
-fn json_estimate(mut file: File, size: u64) -> u64 {
+/// As many bytes of a file as are looked at when it is listed.
+const HEAD_BYTES: u64 = 4096;
+
+/// Estimates the JSON bytes of a file, and says whether it is an archive. The trailer of gzip covers the last
+/// member only, so the file's size is the minimum.
+fn look_at(mut file: File, size: u64, key: &str) -> (u64, bool) {
     use std::io::{Read, Seek, SeekFrom};
-    let mut claimed = || -> std::io::Result<Option<u64>> {
-        let mut head = [0; 2];
-        file.read_exact(&mut head)?;
-        if head != [0x1f, 0x8b] {
-            return Ok(None);
-        }
-        let mut tail = [0; 4];
-        file.seek(SeekFrom::End(-4))?;
-        file.read_exact(&mut tail)?;
-        Ok(Some(u64::from(u32::from_le_bytes(tail))))
-    };
-    match claimed() {
-        Ok(Some(claimed)) => claimed.clamp(size, size.saturating_mul(1032)),
-        _ => size,
+    let mut head = Vec::new();
+    if file.by_ref().take(HEAD_BYTES).read_to_end(&mut head).is_err() {
+        return (size, false);
     }
+    if begins_archive(&head, key) {
+        return (size, true);
+    }
+    let mut tail = [0; 4];
+    let is_gzip = head.starts_with(&[0x1f, 0x8b]);
+    let has_tail =
+        is_gzip && file.seek(SeekFrom::End(-4)).is_ok() && file.read_exact(&mut tail).is_ok();
+    (estimate_text(&head, has_tail.then_some(tail), size), false)
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ mod narrow;
 mod pages;
 mod read_ahead;
 mod reader;
+mod sevenz_members;
+mod split;
 mod tar_members;
 mod walk;
 mod zip_members;
@@ -22,7 +24,7 @@ mod zip_members;
 use crate::keys::Layout;
 use crate::location::Location;
 use crate::storage::Bucket;
-pub use archive::{ArchiveKind, Beside, members};
+pub use archive::{Beside, MAX_LEVELS, Unpacking, is_archive, members};
 pub use empty::{is_empty, is_in};
 pub use find::{find, known_object};
 pub use listing::Listing;
@@ -30,6 +32,7 @@ pub use listing_report::ListingReport;
 pub use member::{Member, MemberSink};
 pub use narrow::{Narrow, Window};
 pub use reader::ReadSeek;
+pub use split::split_part;
 pub use walk::Lister;
 
 /// One object to convert, or an archive of them.
@@ -47,8 +50,8 @@ pub struct Object {
     pub json_estimate: u64,
     /// The facts in the key.
     pub layout: Layout,
-    /// How it is packed, if it is an archive.
-    pub archive: Option<ArchiveKind>,
+    /// Whether it is read as an archive: a file by its first bytes, an object of a bucket by its name.
+    pub is_archive: bool,
     /// Why it cannot be read, if the listing shows it.
     pub blocked: Option<String>,
 }

@@ -4,7 +4,7 @@
 //! over and counted: only its records could tell. The look-back leaves out only objects whose keys show an
 //! older date.
 
-use crate::keys::Layout;
+use crate::keys::{Folder, Layout};
 use crate::units::Day;
 use std::collections::BTreeSet;
 
@@ -21,12 +21,24 @@ pub struct Narrow {
     pub regions: BTreeSet<String>,
     /// Organizations, `o-…`; empty for all.
     pub organizations: BTreeSet<String>,
+    /// Whether digests are listed too, for who validates logs with them.
+    pub is_with_digests: bool,
 }
 
 impl Narrow {
     /// Returns whether everything is wanted.
     pub fn is_everything(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Returns whether objects of a folder are never wanted: digests, unless they are asked for, and other
+    /// services' objects.
+    pub fn ignores(&self, folder: &Folder) -> bool {
+        match folder {
+            Folder::Digest => !self.is_with_digests,
+            Folder::Other => true,
+            Folder::Unknown | Folder::Logs(_) => false,
+        }
     }
 
     /// Returns whether an account is wanted.

@@ -1,23 +1,19 @@
 //! The members of a tar, and the check of its end.
 
-use crate::decode::Caps;
 use crate::error::{Error, Result};
-use crate::source::member::{damaged, is_passed_over};
-use crate::source::{Member, MemberSink};
-use std::cell::Cell;
+use crate::source::member::{Entry, Gauge, Visit, damaged};
 use std::io::Read;
 
-/// Gives `sink` each member; returns how many were passed over. `consumed` counts the bytes of the
-/// archive that `reader` has taken.
+/// Gives `visit` each member that is a file; returns how many others were passed over.
 pub(super) fn tar_members(
     reader: impl Read,
-    consumed: &Cell<u64>,
-    caps: &Caps,
-    sink: &mut dyn MemberSink,
+    gauge: Gauge<'_>,
+    visit: &mut Visit<'_>,
 ) -> Result<u64> {
     let mut passed_over = 0;
-    let ending = Ending { inner: reader, zeros: 0 };
-    let mut archive = tar::Archive::new(ending);
+    let mut archive = tar::Archive::new(Ending { inner: reader, zeros: 0 });
+    // Tars that were put one behind the other are one.
+    archive.set_ignore_zeros(true);
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
         let kind = entry.header().entry_type();
@@ -27,76 +23,20 @@ pub(super) fn tar_members(
             continue;
         }
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if is_passed_over(&name) {
-            passed_over += 1;
-            continue;
-        }
-        let (size, start) = (entry.size(), consumed.get());
-        let bytes = if size > caps.max_object_bytes {
-            Err(caps.over(caps.max_object_bytes))
-        } else {
-            sink.make_room(size)?;
-            read_entry(&mut entry, size, caps, || consumed.get() - start)?
-        };
-        sink.take(Member { name, stored: consumed.get() - start, bytes })?;
+        let (claimed, stored) = (entry.size(), gauge.start());
+        let reader = Ok(&mut entry as &mut dyn Read);
+        visit(Entry { name, claimed, reader, stored, is_independent: false })?;
     }
-    let mut ending = archive.into_inner();
-    if ending.zeros < 512 {
+    if archive.into_inner().zeros < 512 {
         return Err(Error::bad_input("archive has no end marker: it seems to be truncated"));
     }
-    ending.refuse_more()?;
     Ok(passed_over)
-}
-
-/// Bytes of one step of reading an entry; the ratio is checked after each.
-const STEP: u64 = 1 << 20;
-
-/// Reads an entry of a tar, or says that it is over the ratio; `stored` says how many bytes of the
-/// archive it has taken so far. Of a truncated last member the whole records count; the missing end is
-/// told at the archive's.
-fn read_entry(
-    entry: &mut impl Read,
-    size: u64,
-    caps: &Caps,
-    stored: impl Fn() -> u64,
-) -> Result<Result<Vec<u8>>> {
-    let mut bytes = Vec::with_capacity(size as usize);
-    loop {
-        let step = STEP.min(size - bytes.len() as u64);
-        let count = entry.take(step).read_to_end(&mut bytes).map_err(damaged)?;
-        if count == 0 {
-            return Ok(Ok(bytes));
-        }
-        let limit = caps.limit(stored());
-        if bytes.len() as u64 > limit {
-            return Ok(Err(caps.over(limit)));
-        }
-    }
 }
 
 /// Remembers how many zero bytes were read last: a tar ends with blocks of zeros.
 struct Ending<R> {
     inner: R,
     zeros: usize,
-}
-
-impl<R: Read> Ending<R> {
-    /// Reads what follows the end of a tar. More zeros are usual; anything else is not read, and must
-    /// not be lost without a word: another tar, for one.
-    fn refuse_more(&mut self) -> Result<()> {
-        let mut block = vec![0; 64 << 10];
-        loop {
-            let count = self.read(&mut block).map_err(damaged)?;
-            if count == 0 {
-                return Ok(());
-            }
-            if self.zeros < count {
-                let message = "archive has data after its end, which is not read: does the file \
-                               hold several archives?";
-                return Err(Error::bad_input(message));
-            }
-        }
-    }
 }
 
 impl<R: Read> Read for Ending<R> {
@@ -106,4 +46,20 @@ impl<R: Read> Read for Ending<R> {
         self.zeros = if zeros == count { self.zeros + zeros } else { zeros };
         Ok(count)
     }
+}
+
+/// Whether a block is a tar header: its sum, with its own field as spaces, stands in it in octal. The
+/// oldest tars have nothing else to tell them by.
+pub(super) fn is_tar(head: &[u8]) -> bool {
+    let Some(block) = head.first_chunk::<512>() else { return false };
+    let field = &block[148..156];
+    let digits = field.iter().copied().skip_while(|byte| *byte == b' ');
+    let mut claimed = 0_u64;
+    let mut count = 0;
+    for digit in digits.take_while(|byte| matches!(byte, b'0'..=b'7')) {
+        claimed = claimed * 8 + u64::from(digit - b'0');
+        count += 1;
+    }
+    let sum = |bytes: &[u8]| bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+    count > 0 && claimed == sum(block) - sum(field) + 8 * u64::from(b' ')
 }

@@ -6,7 +6,7 @@
 //! request per level and folder: an account with one folder costs two.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::keys::{Folder, Layout, folder_of, is_account, is_organization, is_region};
+use crate::keys::{Layout, folder_of, is_account, is_organization, is_region};
 use crate::source::{Narrow, Window, is_hidden};
 use crate::storage::{Bucket, Page};
 use async_trait::async_trait;
@@ -110,7 +110,7 @@ pub(super) fn classify(path: &str, narrow: &Narrow) -> (Class, Layout) {
     }
     let Some(folder) = rest.next() else { return (Class::Inner, layout) };
     layout.folder = folder_of(folder);
-    if !matches!(layout.folder, Folder::Logs(_)) {
+    if narrow.ignores(&layout.folder) {
         return (Class::PassedOver(folder.to_owned()), layout);
     }
     let Some(region) = rest.next() else { return (Class::Inner, layout) };

@@ -1,144 +1,241 @@
 //! The members of a zip: those that can be read, and the reasons for the others.
 
-use crate::decode::Caps;
+use crate::decode::{Compression, MAX_WINDOW_BYTES, Members, Passwords, lzma_of_zip};
 use crate::error::{Error, Result};
-use crate::source::member::{damaged, is_passed_over};
-use crate::source::{Member, MemberSink};
-use std::io::{Read, Seek, SeekFrom};
+use crate::source::member::{Entry, Gauge, Scale, Visit, damaged};
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use zip::read::ZipFile;
+use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
-/// Calls `sink` with each member; returns how many were passed over.
+/// Whether a file begins as zips do, an empty or the first part of a split one included.
+pub(super) fn is_zip(head: &[u8]) -> bool {
+    [&b"PK\x03\x04"[..], b"PK\x05\x06", b"PK\x07\x08PK\x03\x04"]
+        .iter()
+        .any(|magic| head.starts_with(magic))
+}
+
+/// Calls `visit` with each member; `scale` says what bytes of the zip are in the file that it lies in.
 pub(super) fn zip_members(
     mut reader: impl Read + Seek,
-    caps: &Caps,
-    sink: &mut dyn MemberSink,
-) -> Result<u64> {
-    let mut passed_over = 0;
-    let claimed = claimed_members(&mut reader).map_err(damaged)?;
-    let mut archive = ZipArchive::new(reader).map_err(damaged)?;
-    for index in 0..archive.len() {
-        let name = archive.name_for_index(index).unwrap_or("?").to_owned();
-        if name.ends_with(['/', '\\']) {
-            continue;
-        }
-        if is_passed_over(&name) {
-            passed_over += 1;
-            continue;
-        }
-        let (stored, bytes) = match Wanted::look_at(&mut archive, index, caps) {
-            Ok(wanted) => (wanted.stored, wanted.read(&mut archive, caps, sink)?),
-            Err(err) => (0, Err(err)),
-        };
-        sink.take(Member { name, stored, bytes })?;
+    passwords: &Passwords,
+    scale: Scale,
+    visit: &mut Visit<'_>,
+) -> Result<()> {
+    let claimed = End::find(&mut reader).map_err(damaged)?;
+    if claimed.as_ref().is_some_and(|end| end.is_split) {
+        let message = "is the last part of a split archive: join the parts with `zip -s 0`";
+        return Err(Error::bad_input(message));
     }
-    if claimed.is_some_and(|claimed| claimed > archive.len()) {
+    let mut archive = ZipArchive::new(reader).map_err(|err| not_whole(err, claimed.is_none()))?;
+    for index in 0..archive.len() {
+        let name = name_of(&mut archive, index);
+        if name.ends_with('/') {
+            continue;
+        }
+        if let Err(err) = member(&mut archive, index, passwords, scale, &name, visit)? {
+            let stored = Gauge::Fixed(0).start();
+            visit(Entry { name, claimed: 0, reader: Err(err), stored, is_independent: true })?;
+        }
+    }
+    if claimed.is_some_and(|end| end.members.is_some_and(|claimed| claimed > archive.len())) {
         let message = "archive has members of the same name; only one of each was read";
         return Err(Error::bad_input(message));
     }
-    Ok(passed_over)
+    Ok(())
 }
 
-/// Returns how many members a zip's end record claims; readers that go by name find fewer when two
-/// have the same.
-fn claimed_members(reader: &mut (impl Read + Seek)) -> std::io::Result<Option<usize>> {
-    let size = reader.seek(SeekFrom::End(0))?;
-    reader.seek(SeekFrom::Start(size.saturating_sub(22 + 65_535)))?;
-    let mut tail = Vec::new();
-    reader.read_to_end(&mut tail)?;
-    reader.seek(SeekFrom::Start(0))?;
-    let found =
-        memchr::memmem::rfind(&tail, b"PK\x05\x06").and_then(|at| tail.get(at + 10..at + 12));
-    // 65,535 says that the number is in the 64-bit record.
-    Ok(found.map(|n| usize::from(u16::from_le_bytes([n[0], n[1]]))).filter(|n| *n != 65_535))
+/// The error for a zip without its directory, which stands at its end.
+fn not_whole(err: ZipError, has_no_end: bool) -> Error {
+    if has_no_end {
+        let message = "archive is truncated, or the first part of a split one: the directory at \
+                       the end of a zip is not there";
+        return Error::bad_input(message).because(err);
+    }
+    damaged(err)
 }
 
-/// A member that can be unpacked.
-struct Wanted {
+/// The path of a member; some programs of Windows write it with backslashes.
+fn name_of(archive: &mut ZipArchive<impl Read + Seek>, index: usize) -> String {
+    let name = match archive.by_index_raw(index) {
+        Ok(entry) => String::from_utf8_lossy(entry.name_raw()).into_owned(),
+        Err(_) => "?".to_owned(),
+    };
+    if name.contains('/') { name } else { name.replace('\\', "/") }
+}
+
+/// Opens a member and hands it over; with passwords, the first that fits. Returns why it cannot be opened.
+fn member(
+    archive: &mut ZipArchive<impl Read + Seek>,
     index: usize,
+    passwords: &Passwords,
+    scale: Scale,
+    name: &str,
+    visit: &mut Visit<'_>,
+) -> Result<Result<()>> {
+    let facts = match Facts::read(archive, index) {
+        Ok(facts) => facts,
+        Err(err) => return Ok(Err(err)),
+    };
+    let Facts { claimed, method, is_encrypted, .. } = facts;
+    let stored = Gauge::Fixed(scale.of(facts.stored)).start();
+    let mut hand_over = |reader: &mut dyn Read| {
+        let (name, reader) = (name.to_owned(), Ok(reader));
+        visit(Entry { name, claimed, reader, stored, is_independent: true })
+    };
+    if matches!(method, CompressionMethod::XZ | CompressionMethod::LZMA) {
+        // The crate would decode them without a limit on memory.
+        let raw = archive.by_index_raw(index).map_err(damaged);
+        return match raw.and_then(|raw| open_lzma(raw, method)) {
+            Ok(mut members) => hand_over(&mut members).map(Ok),
+            Err(err) => Ok(Err(err)),
+        };
+    }
+    match open(archive, index, is_encrypted, passwords) {
+        Ok(mut entry) => hand_over(&mut entry).map(Ok),
+        Err(err) => Ok(Err(err)),
+    }
+}
+
+/// Opens a member in LZMA or XZ, by its stored bytes.
+fn open_lzma<'a>(
+    mut raw: ZipFile<'a, impl Read>,
+    method: CompressionMethod,
+) -> Result<Box<dyn Read + 'a>> {
+    if method == CompressionMethod::XZ {
+        let members = Members::new(Compression::Xz, BufReader::new(raw)).map_err(damaged)?;
+        return Ok(Box::new(members));
+    }
+    // Version, size of the properties, and then the properties: a byte and the dictionary's size.
+    let mut head = [0; 9];
+    raw.read_exact(&mut head).map_err(damaged)?;
+    let window = u32::from_le_bytes([head[5], head[6], head[7], head[8]]);
+    if window as usize > MAX_WINDOW_BYTES {
+        let most = MAX_WINDOW_BYTES >> 20;
+        let message = format!("needs more than {most} MiB to decode: pack it again");
+        return Err(Error::bad_input(message));
+    }
+    let (size, crc) = (raw.size(), raw.crc32());
+    let raw = BufReader::new(raw);
+    Ok(Box::new(lzma_of_zip(raw, size, head[4], window, crc).map_err(damaged)?))
+}
+
+/// Opens a member with the first password that fits: of several, each is tried to the end, since a wrong one
+/// fits the weak encryption of old zips once in 256.
+fn open<'a, R: Read + Seek>(
+    archive: &'a mut ZipArchive<R>,
+    index: usize,
+    is_encrypted: bool,
+    passwords: &Passwords,
+) -> Result<ZipFile<'a, R>> {
+    if !is_encrypted {
+        return archive.by_index(index).map_err(unreadable);
+    }
+    let mut fitting = None;
+    for password in passwords.iter() {
+        let tried = archive.by_index_decrypt(index, password.as_bytes());
+        let is_read =
+            tried.is_ok_and(|mut entry| std::io::copy(&mut entry, &mut std::io::sink()).is_ok());
+        if is_read {
+            fitting = Some(password);
+            break;
+        }
+    }
+    let Some(password) = fitting else {
+        return Err(Error::bad_input(match passwords.is_empty() {
+            true => "is encrypted: give its password with `--archive-password-file`",
+            false => "is encrypted, and no password of `--archive-password-file` fits",
+        }));
+    };
+    archive.by_index_decrypt(index, password.as_bytes()).map_err(unreadable)
+}
+
+fn unreadable(err: ZipError) -> Error {
+    match err {
+        // Facts have been looked at: what is left is AES.
+        ZipError::UnsupportedArchive(why) => Error::bad_input(format!("cannot be read: {why}")),
+        err => damaged(err),
+    }
+}
+
+fn unsupported(number: u16) -> Error {
+    Error::bad_input(format!(
+        "is compressed with {}, which is not supported: unpack the archive",
+        method_name(number)
+    ))
+}
+
+/// What the directory says of a member.
+struct Facts {
     /// Its bytes in the archive.
     stored: u64,
-    /// Its bytes, as the directory claims.
-    size: u64,
-    limit: u64,
+    /// Its bytes, as is claimed.
+    claimed: u64,
+    method: CompressionMethod,
+    is_encrypted: bool,
 }
 
-impl Wanted {
-    fn look_at(
-        archive: &mut ZipArchive<impl Read + Seek>,
-        index: usize,
-        caps: &Caps,
-    ) -> Result<Self> {
+impl Facts {
+    #[allow(deprecated, reason = "`Unsupported` is what holds the number")]
+    fn read(archive: &mut ZipArchive<impl Read + Seek>, index: usize) -> Result<Self> {
         let entry = archive.by_index_raw(index).map_err(damaged)?;
-        if entry.encrypted() {
-            let message =
-                "is encrypted, which is not supported: unpack the archive with its password";
-            return Err(Error::bad_input(message));
-        }
-        if !matches!(entry.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
-            let method = method_name(entry.compression());
-            let message =
-                format!("is compressed with {method}, which is not supported: unpack the archive");
-            return Err(Error::bad_input(message));
-        }
-        let (stored, size) = (entry.compressed_size(), entry.size());
-        let limit = caps.limit(stored);
-        if size > limit {
-            return Err(caps.over(limit));
-        }
-        Ok(Self { index, stored, size, limit })
-    }
-
-    /// Unpacks the member. The size in the directory is a claim: memory is taken for what comes out.
-    fn read(
-        mut self,
-        archive: &mut ZipArchive<impl Read + Seek>,
-        caps: &Caps,
-        sink: &mut dyn MemberSink,
-    ) -> Result<Result<Vec<u8>>> {
-        loop {
-            sink.make_room(self.size)?;
-            let mut bytes = Vec::with_capacity(self.size as usize);
-            match self.read_into(archive, &mut bytes) {
-                Ok(0) => return Ok(Ok(bytes)),
-                Ok(more) if self.size + more > self.limit => return Ok(Err(caps.over(self.limit))),
-                // Once more, with room for all of it.
-                Ok(more) => self.size += more,
-                Err(err) => return Ok(Err(err)),
+        let (method, is_encrypted) = (entry.compression(), entry.encrypted());
+        let facts =
+            Self { stored: entry.compressed_size(), claimed: entry.size(), method, is_encrypted };
+        match method {
+            CompressionMethod::Stored
+            | CompressionMethod::Deflated
+            | CompressionMethod::DEFLATE64
+            | CompressionMethod::BZIP2
+            | CompressionMethod::ZSTD => Ok(facts),
+            CompressionMethod::XZ | CompressionMethod::LZMA if !is_encrypted => Ok(facts),
+            CompressionMethod::LZMA | CompressionMethod::XZ => {
+                let message = "is encrypted and compressed with LZMA or XZ, which is not supported \
+                               together: unpack the archive";
+                Err(Error::bad_input(message))
             }
+            CompressionMethod::Unsupported(number) => Err(unsupported(number)),
+            other => Err(Error::bad_input(format!("is compressed with {other}, which is unknown"))),
         }
     }
+}
 
-    /// Unpacks as many bytes as were claimed; returns how many more there are, up to the limit.
-    fn read_into(
-        &self,
-        archive: &mut ZipArchive<impl Read + Seek>,
-        bytes: &mut Vec<u8>,
-    ) -> Result<u64> {
-        let mut entry = archive.by_index(self.index).map_err(damaged)?;
-        entry.by_ref().take(self.size).read_to_end(bytes).map_err(damaged)?;
-        let mut rest = entry.take(self.limit - self.size + 1);
-        std::io::copy(&mut rest, &mut std::io::sink()).map_err(damaged)
+/// The record at a zip's end.
+struct End {
+    /// How many members it claims; readers that go by name find fewer when two have the same.
+    members: Option<usize>,
+    /// Whether the directory begins in another file.
+    is_split: bool,
+}
+
+impl End {
+    fn find(reader: &mut (impl Read + Seek)) -> std::io::Result<Option<Self>> {
+        let size = reader.seek(SeekFrom::End(0))?;
+        reader.seek(SeekFrom::Start(size.saturating_sub(22 + 65_535)))?;
+        let mut tail = Vec::new();
+        reader.read_to_end(&mut tail)?;
+        reader.seek(SeekFrom::Start(0))?;
+        let record = memchr::memmem::rfind(&tail, b"PK\x05\x06");
+        let Some(record) = record.and_then(|at| tail.get(at..at + 12)) else { return Ok(None) };
+        let number = |at: usize| u16::from_le_bytes([record[at], record[at + 1]]);
+        // 65,535 says that the number is in the 64-bit record.
+        let members = Some(usize::from(number(10))).filter(|n| *n != 65_535);
+        let is_split = !matches!(number(4), 0 | 65_535);
+        Ok(Some(Self { members, is_split }))
     }
 }
 
 /// The name of a method that is not read (APPNOTE.TXT 4.4.5), with its number.
-#[allow(deprecated, reason = "`Unsupported` is what holds the number")]
-fn method_name(method: CompressionMethod) -> String {
-    let CompressionMethod::Unsupported(number) = method else { return method.to_string() };
+fn method_name(number: u16) -> String {
     let name = match number {
         1 => "Shrink",
         2..=5 => "Reduce",
         6 => "Implode",
-        9 => "Deflate64",
         10 => "PKWARE DCL Implode",
-        12 => "bzip2",
-        14 => "LZMA",
         16 => "IBM z/OS CMPSC",
         18 => "IBM TERSE",
         19 => "IBM LZ77",
-        20 | 93 => "Zstandard",
         94 => "MP3",
-        95 => "XZ",
         96 => "JPEG",
         97 => "WavPack",
         98 => "PPMd",
@@ -153,16 +250,8 @@ mod tests {
     use super::*;
 
     #[test]
-    #[allow(deprecated, reason = "`Unsupported` is what holds the number")]
     fn methods_are_named_and_unknown_ones_numbered() {
-        for (number, name) in [
-            (9, "Deflate64 (method 9)"),
-            (12, "bzip2 (method 12)"),
-            (14, "LZMA (method 14)"),
-            (93, "Zstandard (method 93)"),
-            (4711, "method 4711"),
-        ] {
-            assert_eq!(method_name(CompressionMethod::Unsupported(number)), name);
-        }
+        assert_eq!(method_name(98), "PPMd (method 98)");
+        assert_eq!(method_name(4711), "method 4711");
     }
 }

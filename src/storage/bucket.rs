@@ -18,6 +18,7 @@ use bytes::Bytes;
 use object_store::aws::AmazonS3;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,6 +168,26 @@ impl Bucket {
     /// whenever it is asked for.
     pub async fn get_listed(&self, key: &str, etag: &str, size: u64) -> Result<Option<Bytes>> {
         self.get_exactly(key, Some(etag), None, size).await
+    }
+
+    /// Returns the object at `key` as a listing showed it, with the metadata that its writer gave it.
+    ///
+    /// # Errors
+    /// See [`Bucket::get`].
+    pub async fn get_with_metadata(
+        &self,
+        key: &str,
+        etag: &str,
+    ) -> Result<Option<(Bytes, HashMap<String, String>)>> {
+        self.patiently("s3:GetObject", &self.address(key), || async {
+            match &self.0.sdk {
+                Some(sdk) => sdk.get_with_metadata(key, etag).await,
+                None => store::get_with_metadata(&*self.0.store, &parse(key)?)
+                    .await
+                    .map_err(|err| store_failed("s3:GetObject", &self.address(key), err)),
+            }
+        })
+        .await
     }
 
     /// Returns exactly the bytes `range` of the object at `key`.

@@ -18,6 +18,7 @@ use aws_sdk_s3::types::{
     Delete, ObjectIdentifier, ObjectStorageClass, OptionalObjectAttributes, RequestPayer,
 };
 use bytes::Bytes;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -112,6 +113,33 @@ impl Sdk {
                 // A store may answer with all of it.
                 let part = part.filter(|part| part.end <= bytes.len());
                 Ok(Some((part.map_or(bytes.clone(), |part| bytes.slice(part)), said)))
+            }
+            Err(err) => match error_code(&err) {
+                Some("NoSuchKey" | "NotFound") => Ok(None),
+                Some("PreconditionFailed") => Err(replaced(&what)),
+                _ => Err(failed("s3:GetObject", &what, &err)),
+            },
+        }
+    }
+
+    /// Returns the bytes at `key` with the metadata that its writer gave it.
+    pub(super) async fn get_with_metadata(
+        &self,
+        key: &str,
+        etag: &str,
+    ) -> Result<Option<(Bytes, HashMap<String, String>)>> {
+        let what = self.address(key);
+        let request = self.client.get_object().bucket(&self.bucket).key(key);
+        let request = request.if_match(format!("\"{etag}\"")).set_request_payer(self.payer.clone());
+        match request.send().await {
+            Ok(found) => {
+                let metadata = found.metadata.unwrap_or_default();
+                let broken = |err| {
+                    let broken = Error::new(ErrorKind::Unavailable, "connection broke in a body");
+                    broken.at("resource", &what).because(err)
+                };
+                let bytes = found.body.collect().await.map_err(broken)?.into_bytes();
+                Ok(Some((bytes, metadata)))
             }
             Err(err) => match error_code(&err) {
                 Some("NoSuchKey" | "NotFound") => Ok(None),

@@ -9,10 +9,16 @@ use crate::storage::options::{
 };
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
+use bytes::Bytes;
 use object_store::aws::{
     AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, S3ConditionalPut,
 };
-use object_store::{ClientOptions, CredentialProvider, HeaderMap, HeaderValue, RetryConfig};
+use object_store::path::Path as Key;
+use object_store::{
+    Attribute, AttributeValue, ClientOptions, CredentialProvider, HeaderMap, HeaderValue,
+    ObjectStore, ObjectStoreExt, RetryConfig,
+};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Opens a bucket; `asks_checksums` of whole objects. What shares `keeping` shares connections.
@@ -91,4 +97,21 @@ impl CredentialProvider for StoreIdentity {
             token: found.session_token().map(str::to_owned),
         }))
     }
+}
+
+/// Gets an object of a store that is not S3, with the metadata that its writer gave it.
+pub(super) async fn get_with_metadata(
+    store: &dyn ObjectStore,
+    path: &Key,
+) -> object_store::Result<Option<(Bytes, HashMap<String, String>)>> {
+    let found = match store.get(path).await {
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        found => found?,
+    };
+    let of_writer = |(name, value): (&Attribute, &AttributeValue)| match name {
+        Attribute::Metadata(name) => Some((name.to_string(), value.to_string())),
+        _ => None,
+    };
+    let metadata = found.attributes.iter().filter_map(of_writer).collect();
+    Ok(Some((found.bytes().await?, metadata)))
 }

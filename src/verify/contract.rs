@@ -26,6 +26,20 @@ impl Family {
         }
     }
 
+    /// Returns the name of the table with the same rows and nested columns, given the base name.
+    pub(super) fn typed_table(self, base: &str) -> String {
+        format!("{}_typed", self.table(base))
+    }
+
+    /// Returns the columns that the typed table has from the other, in its order; they come first.
+    pub(super) fn typed_columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Events | Self::NetworkActivity => EVENTS_TYPED,
+            Self::Insight => INSIGHT_TYPED,
+            Self::Aggregated => AGGREGATED_TYPED,
+        }
+    }
+
     /// Returns the columns that are checked, in the order they are hashed.
     pub(super) fn columns(self) -> &'static [Column] {
         match self {
@@ -217,6 +231,37 @@ const AGGREGATED: &[Column] = &[
     column("event_timestamp", "", Instant),
     column("extra_fields", "", Extra),
 ];
+
+const EVENTS_TYPED: &[&str] = &[
+    "useridentity",
+    "eventtime",
+    "eventsource",
+    "eventname",
+    "awsregion",
+    "sourceipaddress",
+    "useragent",
+    "errorcode",
+    "errormessage",
+    "requestid",
+    "eventid",
+    "eventtype",
+    "readonly",
+    "recipientaccountid",
+    "event_timestamp",
+];
+
+const INSIGHT_TYPED: &[&str] = &[
+    "eventtime",
+    "awsregion",
+    "eventid",
+    "eventtype",
+    "recipientaccountid",
+    "sharedeventid",
+    "event_timestamp",
+];
+
+const AGGREGATED_TYPED: &[&str] =
+    &["eventid", "accountid", "awsregion", "eventtype", "timewindow", "event_timestamp"];
 
 /// Facts about the records of an object, from its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -51,9 +51,7 @@ pub(super) struct Cut {
 
 /// Cuts an object's text and hands over every piece, in order.
 pub(super) fn cut(text: &[u8], each: &mut dyn FnMut(Piece) -> Verdict) -> Cut {
-    let start = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let lead = text[start..].iter().take_while(|byte| is_separator(byte)).count();
-    let mut at = start + lead;
+    let mut at = skip_separators(text, 0);
     let mut cutter = Cutter { text, each, cut: Cut::default(), marked: 0..0, sure: 0 };
     if matches!(text.get(at), Some(b'{' | b'[')) {
         while at < text.len() {
@@ -180,7 +178,7 @@ impl Cutter<'_> {
     /// and lines do.
     fn is_sure(&self, at: usize) -> bool {
         let between = self.text.get(self.sure..at);
-        let follows = between.is_some_and(|between| between.iter().all(is_separator));
+        let follows = between.is_some_and(|text| skip_separators(text, 0) == text.len());
         let first = self.text.get(json::skip_space(self.text, at + 1)..);
         let is_marked = self.text[at] == b'{'
             && first.is_some_and(|key| key.starts_with(RECORD_KEY))
@@ -190,8 +188,9 @@ impl Cutter<'_> {
 
     /// Skips separators of documents, or a word that does not belong there.
     fn between(&mut self, at: usize) -> usize {
-        if is_separator(&self.text[at]) {
-            return at + 1;
+        let next = skip_separators(self.text, at);
+        if next > at {
+            return next;
         }
         self.cut.damaged += 1;
         if self.text[at] == b'"'
@@ -265,7 +264,22 @@ fn is_ahead_of_record(text: &[u8], at: usize) -> bool {
 }
 
 fn is_separator(byte: &u8) -> bool {
-    matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',')
+    // The last ones are those of RFC 7464, and what editors and disks leave at an end.
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',' | 0x1e | 0x1a | 0)
+}
+
+/// Returns the first place from `at` on where no separator stands; a mark of UTF-8 is one, too.
+fn skip_separators(text: &[u8], mut at: usize) -> usize {
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        if is_separator(&rest[0]) {
+            at += 1;
+        } else if rest.starts_with(b"\xef\xbb\xbf") {
+            at += 3;
+        } else {
+            break;
+        }
+    }
+    at
 }
 
 /// Returns the last place before `at` that is not whitespace.

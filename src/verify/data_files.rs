@@ -5,7 +5,7 @@
 //! around it are still compared. A file that cannot be read is a problem, not an error: the
 //! records it should hold are then missing.
 
-use super::contract::{CONTRACT_COLUMNS, Family, Member, Shape};
+use super::contract::{CONTRACT_COLUMNS, Column, Family, Member, Shape};
 use super::expected;
 use super::files::{DataFile, Files, Place, Placed, no_buckets};
 use super::row::Row;
@@ -35,6 +35,40 @@ pub(super) struct LakeFile {
     /// The path below the lake, with `/` between folders.
     pub(super) name: String,
     pub(super) family: Family,
+    pub(super) table: Table,
+}
+
+/// Which of a family's tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    /// The records.
+    Main,
+    /// The same rows with nested columns.
+    Typed,
+}
+
+impl Table {
+    pub(super) fn name(self, family: Family, base: &str) -> String {
+        match self {
+            Self::Main => family.table(base),
+            Self::Typed => family.typed_table(base),
+        }
+    }
+}
+
+impl LakeFile {
+    /// Returns the checked columns, in the order they are hashed.
+    pub(super) fn columns(&self) -> Vec<Column> {
+        let names = self.family.typed_columns();
+        let is_checked =
+            |column: &&Column| self.table == Table::Main || names.contains(&column.name);
+        self.family.columns().iter().filter(is_checked).copied().collect()
+    }
+
+    /// Returns the path below its table, which a file and its counterpart in the other table share.
+    pub(super) fn below_table(&self) -> &str {
+        self.name.split_once('/').map_or("", |(_, below)| below)
+    }
 }
 
 impl Placed for LakeFile {
@@ -43,17 +77,23 @@ impl Placed for LakeFile {
     }
 }
 
-/// Lists the data files of every table in name order; what starts with `_` or `.` is not data.
+/// Lists the data files of every main or typed table in name order; what starts with `_` or `.` is not
+/// data.
 pub(super) fn list(
     lake: &Location,
     base: &str,
+    which: Table,
     buckets: Option<&dyn Files>,
 ) -> Result<Vec<LakeFile>> {
     let mut files = Vec::new();
     for family in Family::ALL {
-        let table = family.table(base);
+        let table = which.name(family, base);
         match lake {
-            Location::Local(folder) => list_folder(folder, &table, family, &mut files)?,
+            Location::Local(folder) => {
+                for (name, place) in list_folder(folder, &table)? {
+                    files.push(LakeFile { name, place, family, table: which });
+                }
+            }
             Location::S3 { bucket, prefix } => {
                 let buckets = buckets.ok_or_else(|| no_buckets(&lake.to_string()))?;
                 let lake = prefix.trim_matches('/');
@@ -61,7 +101,8 @@ pub(super) fn list(
                 for file in buckets.list(bucket, &format!("{lake}{table}/"))? {
                     let name = file.key.get(lake.len()..).unwrap_or("").to_owned();
                     if is_data_name(&name, &table) {
-                        files.push(LakeFile { name, place: Place::Remote(file), family });
+                        let place = Place::Remote(file);
+                        files.push(LakeFile { name, place, family, table: which });
                     }
                 }
             }
@@ -78,10 +119,11 @@ fn is_data_name(name: &str, table: &str) -> bool {
     below.ends_with(".parquet") && !parts.any(|part| part.starts_with(['_', '.']))
 }
 
-fn list_folder(lake: &Path, table: &str, family: Family, files: &mut Vec<LakeFile>) -> Result<()> {
+fn list_folder(lake: &Path, table: &str) -> Result<Vec<(String, Place)>> {
+    let mut files = Vec::new();
     let root = lake.join(table);
     if !root.is_dir() {
-        return Ok(());
+        return Ok(files);
     }
     let is_data = |entry: &walkdir::DirEntry| {
         let name = entry.file_name().to_string_lossy();
@@ -92,14 +134,10 @@ fn list_folder(lake: &Path, table: &str, family: Family, files: &mut Vec<LakeFil
         if entry.file_type().is_file() && entry.path().extension().is_some_and(|e| e == "parquet") {
             let below = entry.path().strip_prefix(lake).unwrap_or(entry.path());
             let name: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
-            files.push(LakeFile {
-                name: name.join("/"),
-                place: Place::Local(entry.into_path()),
-                family,
-            });
+            files.push((name.join("/"), Place::Local(entry.into_path())));
         }
     }
-    Ok(())
+    Ok(files)
 }
 
 /// Result of reading one file.
@@ -111,6 +149,8 @@ pub(super) struct Reading<T> {
     pub(super) rows: (u64, u64),
     /// Columns that are not as they should be; `None` stands for the file itself.
     pub(super) problems: Vec<Option<String>>,
+    /// Whether the file says that the typed table has its rows, too.
+    pub(super) has_typed: bool,
 }
 
 /// Reads a file's rows; `each` gets a group's state, a row and the row's event id.
@@ -119,18 +159,23 @@ pub(super) fn read<T: Default + Send>(
     data: &DataFile<'_>,
     each: impl Fn(&mut T, &Row, Option<&str>) + Sync,
 ) -> Reading<T> {
-    let mut reading = Reading { groups: Vec::new(), rows: (0, 0), problems: Vec::new() };
+    let mut reading =
+        Reading { groups: Vec::new(), rows: (0, 0), problems: Vec::new(), has_typed: false };
     let Some(opened) = guarded(|| Opened::new(file, data)) else {
         reading.problems.push(None);
         return reading;
     };
+    reading.has_typed = opened.has_typed;
+    let columns = file.columns();
     reading.rows.0 = opened.groups.iter().map(|group| group.num_rows as u64).sum();
     reading.problems.extend(opened.problems.iter().cloned().map(Some));
     let one = |metadata: &Arc<FileMetadata>| {
         guarded(|| {
             let frame = opened.group(data, metadata)?;
             let mut state = T::default();
-            let retyped = rows_of(&frame, file.family, &mut |row, id| each(&mut state, row, id));
+            let retyped = rows_of(&frame, &columns, file.family, &mut |row, id| {
+                each(&mut state, row, id);
+            });
             Ok((state, frame.height() as u64, retyped))
         })
     };
@@ -161,6 +206,7 @@ struct Opened {
     groups: Vec<Arc<FileMetadata>>,
     columns: Vec<String>,
     problems: Vec<String>,
+    has_typed: bool,
 }
 
 impl Opened {
@@ -169,6 +215,10 @@ impl Opened {
             DataFile::Path(path) => polars_parquet::read::read_metadata(&mut File::open(path)?)?,
             DataFile::Bytes(bytes) => polars_parquet::read::read_metadata(&mut Cursor::new(bytes))?,
         };
+        let has_typed =
+            footer.key_value_metadata.iter().flatten().any(|entry| {
+                entry.key == "trailmill.typed" && entry.value.as_deref() == Some("true")
+            });
         // The Parquet types alone say what a column is, not what its writer noted beside them.
         footer.key_value_metadata = None;
         footer.schema_descr = without_maps(&footer.schema_descr);
@@ -181,9 +231,10 @@ impl Opened {
         });
         let groups = groups.collect();
         let (mut columns, mut problems, mut after) = (Vec::new(), Vec::new(), None);
-        for (at, column) in file.family.columns().iter().enumerate() {
+        for (at, column) in file.columns().iter().enumerate() {
             let place = schema.index_of(column.name);
-            let is_ordered = column.name != "extra_fields" && at < CONTRACT_COLUMNS;
+            let is_ordered = file.table == Table::Typed
+                || (column.name != "extra_fields" && at < CONTRACT_COLUMNS);
             if place.is_none() || (is_ordered && place < after) {
                 problems.push(column.name.to_owned());
             }
@@ -192,7 +243,7 @@ impl Opened {
             }
             after = after.max(place);
         }
-        Ok(Self { groups, columns, problems })
+        Ok(Self { groups, columns, problems, has_typed })
     }
 
     /// Reads one row group, through a footer that knows of no other.
@@ -247,12 +298,12 @@ fn map_as_list(field: ParquetType) -> ParquetType {
 /// Hands over every row of a frame; returns the columns whose type is not what it must be.
 fn rows_of(
     frame: &DataFrame,
+    columns: &[Column],
     family: Family,
     each: &mut dyn FnMut(&Row, Option<&str>),
 ) -> Vec<String> {
     let mut retyped = Vec::new();
-    let columns = family.columns();
-    let view = |column: &super::contract::Column| {
+    let view = |column: &Column| {
         let series =
             frame.column(column.name).ok().map(polars::prelude::Column::as_materialized_series);
         View::new(series, column.shape, column.name, &mut retyped)

@@ -11,8 +11,10 @@
 //!    row that is missing under an id that is also there too often is `different`, and the first
 //!    column that differs is named.
 //!
+//! The typed tables are compared with the main ones, file by file: see [`typed`].
+//!
 //! The proof covers all documented and free-form columns, event times and left-over fields. It does
-//! not cover promoted and nested columns, partition folders, or values' order in a file. Records
+//! not cover promoted and nested columns, partition values, or values' order in a file. Records
 //! that the converter must quarantine are not expected; its own decisions are passed in. Nothing is
 //! printed, and no record's content enters a report or a message.
 
@@ -22,21 +24,24 @@ mod cut;
 mod data_files;
 mod expected;
 mod files;
-mod gzip;
 mod hash;
 mod json;
 mod naming;
 mod partial;
 mod row;
 mod source_files;
+mod streams;
 #[cfg(test)]
 mod tests;
+mod typed;
+mod unpack;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use balance::{Balance, Booked, Claim};
 use contract::{Family, Folder};
 use cut::{Place, Verdict};
+use data_files::Table;
 use expected::Outcome;
 pub use files::{BLOCK_BYTES, Files, RemoteFile, Waiting};
 use files::{Opening, Placed};
@@ -44,9 +49,11 @@ use partial::Rest;
 pub use partial::{ConvertedObject, ConvertedUnit, Partial, Wants};
 use row::{Fingerprint, Row};
 use serde::Serialize;
-use source_files::{Found, Limits, SourceFile};
+use source_files::SourceFile;
 use std::collections::HashSet;
 use std::sync::Arc;
+use typed::{Shared, Sums};
+use unpack::{Found, Limits};
 
 /// The base name of the tables unless told otherwise.
 pub const DEFAULT_TABLE: &str = "cloudtrail";
@@ -95,6 +102,8 @@ pub struct VerifyOptions {
     /// Decoded bytes for each stored byte of an object above which it is quarantined, once it is over 1 MiB;
     /// [`DEFAULT_MAX_RATIO`].
     pub max_ratio: u64,
+    /// What is tried on archives that are encrypted.
+    pub passwords: Vec<String>,
     /// Records the converter reports as quarantined: object name, and the byte of the unpacked
     /// object where the record begins.
     ///
@@ -119,6 +128,7 @@ impl VerifyOptions {
             duplicates: DuplicateRule::default(),
             max_object_size: DEFAULT_MAX_OBJECT_SIZE,
             max_ratio: DEFAULT_MAX_RATIO,
+            passwords: Vec::new(),
             quarantined: HashSet::new(),
             partial: None,
         }
@@ -151,8 +161,12 @@ pub struct VerifyReport {
     pub rows_checked: u64,
     /// Parquet files read.
     pub files_read: u64,
+    /// Rows of the typed tables that were compared with those of the main tables.
+    pub typed_rows_checked: u64,
+    /// Files of the typed tables.
+    pub typed_files_read: u64,
     /// Problems of whole files: unreadable, or a column that is missing, misplaced or of another
-    /// type.
+    /// type; of the typed tables also files that are missing or have other rows.
     pub file_problems: u64,
     /// Objects of the lake's ledger that are gone from the sources, and were passed over.
     pub objects_gone: u64,
@@ -243,6 +257,8 @@ struct Comparison<'a> {
     sources: Vec<SourceFile>,
     folders_not_read: u64,
     lake: Vec<data_files::LakeFile>,
+    /// Files of the typed tables.
+    typed: Vec<data_files::LakeFile>,
 }
 
 /// A source record as the first pass and the second see it.
@@ -300,9 +316,10 @@ impl<'a> Comparison<'a> {
             let message = format!("there is nothing to compare: no object {why}");
             return Err(Error::config(message));
         }
-        let lake = data_files::list(&options.lake, &options.table, buckets)?;
+        let list = |which| data_files::list(&options.lake, &options.table, which, buckets);
+        let (lake, typed) = (list(Table::Main)?, list(Table::Typed)?);
         Ok((
-            Self { options, on_progress, sources, folders_not_read, lake },
+            Self { options, on_progress, sources, folders_not_read, lake, typed },
             rest.unwrap_or_default(),
         ))
     }
@@ -321,15 +338,17 @@ impl<'a> Comparison<'a> {
             ..VerifyReport::default()
         };
         let mut rows = Vec::with_capacity(self.lake.len());
-        for (file, reading) in self.lake.iter().zip(self.deliver(&ledger)?) {
+        let readings = self.deliver(&ledger)?;
+        for (file, reading) in self.lake.iter().zip(&readings) {
             rows.push(reading.rows.0);
             report.records_in_lake += reading.rows.0;
             report.rows_checked += reading.rows.1;
             report.file_problems += reading.problems.len() as u64;
             let room = self.options.max_differences.saturating_sub(report.differences.len());
-            let named = reading.problems.into_iter().take(room);
+            let named = reading.problems.iter().take(room).cloned();
             report.differences.extend(named.map(|column| self.file_difference(file, column)));
         }
+        self.compare_typed(&readings, &mut report)?;
         not_compared.note(&self.lake, &rows, &mut report);
         let mut rest = ledger.settle();
         report.rows_not_compared = self.excuse(&mut not_compared, &mut rest.unexpected)?;
@@ -391,12 +410,16 @@ impl<'a> Comparison<'a> {
         Ok(tally + counted)
     }
 
-    /// Books every row of the lake; the readings keep only what the report needs.
-    fn deliver(&self, ledger: &Balance) -> Result<Vec<data_files::Reading<()>>> {
+    /// Books every row of the main tables; the readings keep only what the report and the comparison with
+    /// the typed tables need.
+    fn deliver(&self, ledger: &Balance) -> Result<Vec<data_files::Reading<Sums>>> {
         self.each(&self.lake, |file, opening| {
-            let data = opening.data_file()?;
-            let reading = data_files::read(file, &data, |(), row, _| {
+            let (data, shared) = (opening.data_file()?, Shared::of(file));
+            let reading = data_files::read(file, &data, |sums: &mut Sums, row, _| {
                 ledger.deliver(row.fingerprint(file.family));
+                if !self.typed.is_empty() {
+                    shared.add(row, sums);
+                }
             });
             (self.on_progress)(reading.rows.1);
             Ok(reading)
@@ -419,16 +442,24 @@ impl<'a> Comparison<'a> {
         let mut row = Row::default();
         let &VerifyOptions { max_object_size, max_ratio, .. } = self.options;
         let limits = Limits { max_object_size, max_ratio };
-        let read = source_files::read_objects(file, opening, limits, &mut |found| match found {
-            Found::SetAside => tally.objects_quarantined += 1,
-            Found::Object { name, own, text } => {
-                tally.objects_read += 1;
-                let folder = contract::folder(&name[own..]);
-                if folder != Folder::Ignored {
-                    tally.quarantined += self.object(&name, &text, folder, &mut row, each);
-                }
-            }
-        });
+        let passwords = &self.options.passwords;
+        let read =
+            source_files::read_objects(
+                file,
+                opening,
+                limits,
+                passwords,
+                &mut |found| match found {
+                    Found::SetAside => tally.objects_quarantined += 1,
+                    Found::Object { name, own, text } => {
+                        tally.objects_read += 1;
+                        let folder = contract::folder(&name[own..]);
+                        if folder != Folder::Ignored {
+                            tally.quarantined += self.object(&name, &text, folder, &mut row, each);
+                        }
+                    }
+                },
+            );
         match read {
             // One object that may not be read must not keep the others from being compared.
             Err(err) if matches!(err.kind(), ErrorKind::Denied | ErrorKind::Io) => {

@@ -72,6 +72,15 @@ impl Row {
         hash(&self.bytes, family)
     }
 
+    /// Adds the values of some columns to a sum for each, which depends on the order of rows.
+    pub(super) fn add_to(&self, columns: &[usize], sums: &mut [u64]) {
+        for (column, sum) in columns.iter().zip(sums) {
+            let start = column.checked_sub(1).map_or(0, |before| self.ends[before]);
+            let hash = xxh3_64(&self.bytes[start..self.ends[*column]]);
+            *sum = sum.rotate_left(23).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ hash;
+        }
+    }
+
     /// Returns one hash per column, to say later which one differs.
     pub(super) fn column_hashes(&self) -> Vec<u64> {
         let mut start = 0;

@@ -1,61 +1,16 @@
-//! The source as `verify` reads it: its own listing and its own unpacking.
+//! The source as `verify` reads it: its own listing.
 //!
-//! Files are taken by their first bytes, never by their names: gzip (all members), zip and tar are
-//! opened, at most [`ARCHIVE_LEVELS`] inside each other, and every member is an object named
-//! `<archive>!/<member>`. Links inside archives, links to nowhere or in a circle, and names that
-//! start with `.` or `_` below a source are not objects. Unreadable objects are quarantined, never
-//! guessed at; only a failing disk is an error.
+//! Links to nowhere or in a circle, and names that start with `.` or `_` below a source are not objects.
+//! Unreadable objects are quarantined, never guessed at; only a failing disk is an error.
 
 use super::contract::{Folder, folder};
 use super::files::{Files, Opening, Place, Placed, no_buckets};
-use super::gzip::Members;
+use super::unpack::{Found, Limits, Unpacker};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use std::cell::Cell;
 use std::ffi::OsStr;
-use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 use walkdir::WalkDir;
-
-/// Maximum nesting of containers: `x.tar.gz` with gzipped members needs four.
-const ARCHIVE_LEVELS: usize = 5;
-/// As many bytes as decide what a stream is: a tar's first header.
-const PEEK_BYTES: u64 = 512;
-/// A ratio says nothing of less text than this.
-const LEAST_LIMIT: u64 = 1 << 20;
-/// After so many bytes of text its limit is looked at.
-const STEP: u64 = 1 << 20;
-
-/// The size above which an object is quarantined, as the lake was made with.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// Bytes of text of an object.
-    pub(super) max_object_size: u64,
-    /// Bytes of text for each byte that is stored.
-    pub(super) max_ratio: u64,
-}
-
-impl Limits {
-    fn of(&self, stored: u64) -> u64 {
-        let by_ratio = stored.saturating_mul(self.max_ratio.max(1)).max(LEAST_LIMIT);
-        self.max_object_size.min(by_ratio)
-    }
-
-    /// Reads a text of what takes `stored` bytes, as far as it is read; nothing when it is damaged or over
-    /// a limit.
-    fn text(&self, mut reader: impl Read, stored: &dyn Fn() -> u64) -> Option<Vec<u8>> {
-        let mut text = Vec::new();
-        loop {
-            let count = reader.by_ref().take(STEP).read_to_end(&mut text).ok()?;
-            if text.len() as u64 > self.of(stored()) {
-                return None;
-            }
-            if count == 0 {
-                return Some(text);
-            }
-        }
-    }
-}
 
 /// One file below a source.
 #[derive(Debug)]
@@ -171,19 +126,6 @@ fn key_of(path: &Path) -> String {
     key
 }
 
-/// An object of a file: its name and bytes, or that it cannot be read.
-#[derive(Debug)]
-pub(super) enum Found {
-    Object {
-        /// The whole name.
-        name: String,
-        /// Where the part that says what kind of object it is starts: a member's own name.
-        own: usize,
-        text: Vec<u8>,
-    },
-    SetAside,
-}
-
 /// Opens a file and hands over every object in it, in order.
 ///
 /// # Errors
@@ -192,152 +134,14 @@ pub(super) fn read_objects(
     file: &SourceFile,
     opening: Opening<'_>,
     limits: Limits,
+    passwords: &[String],
     each: &mut dyn FnMut(Found),
 ) -> Result<()> {
     let mut opened = opening.source().map_err(|err| err.at("object", &file.key))?;
-    let mut unpacker = Unpacker { limits, each };
-    let mut head = Vec::new();
-    let started = opened
-        .by_ref()
-        .take(PEEK_BYTES)
-        .read_to_end(&mut head)
-        .and_then(|_| opened.seek(SeekFrom::End(0)))
-        .and_then(|size| opened.seek(SeekFrom::Start(0)).map(|_| size));
-    match started {
-        Ok(_) if is_zip(&head) => unpacker.zip(&file.key, &mut opened, 0),
-        Ok(size) => unpacker.stream(&file.key, 0, &mut opened, 0, Packed(&|| size, None)),
-        Err(err) => {
-            let err = Error::io("cannot read source file", err).at("object", &file.key);
-            return Err(opened.failure().unwrap_or(err));
-        }
-    }
-    opened.failure().map_or(Ok(()), Err)
-}
-
-fn is_zip(head: &[u8]) -> bool {
-    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
-}
-
-/// Whether a block is a tar header: its sum, with its own field as spaces, stands in it in octal.
-/// The oldest tars have nothing else to tell them by.
-fn is_tar(head: &[u8]) -> bool {
-    let Some(field) = head.get(148..156).filter(|_| head.len() == PEEK_BYTES as usize) else {
-        return false;
-    };
-    let digits = field.iter().skip_while(|byte| **byte == b' ');
-    let digits: Vec<u8> = digits.take_while(|byte| byte.is_ascii_digit()).copied().collect();
-    let claimed = std::str::from_utf8(&digits).ok();
-    let claimed = claimed.and_then(|digits| u64::from_str_radix(digits, 8).ok());
-    let all: u64 = head.iter().map(|byte| u64::from(*byte)).sum();
-    let own: u64 = field.iter().map(|byte| u64::from(*byte)).sum();
-    claimed == Some(all - own + 8 * u64::from(b' '))
-}
-
-/// Whether a member's path leads through a hidden name.
-fn is_hidden_member(path: &str) -> bool {
-    let mut parts = path.split('/');
-    parts.any(|part| part.starts_with(['.', '_']) && part != "." && part != "..")
-}
-
-/// How many bytes a stream takes where it is stored, as far as it is read; and if it comes out of gzip, how
-/// many of those have been decoded.
-#[derive(Clone, Copy)]
-struct Packed<'p>(&'p dyn Fn() -> u64, Option<&'p Cell<u64>>);
-
-struct Unpacker<'a> {
-    limits: Limits,
-    each: &'a mut dyn FnMut(Found),
-}
-
-impl Unpacker<'_> {
-    /// Opens a stream by its first bytes; a damaged or too deeply nested one is quarantined. `own`
-    /// is where the object's own name starts in `name`.
-    fn stream(
-        &mut self,
-        name: &str,
-        own: usize,
-        reader: &mut dyn Read,
-        level: usize,
-        Packed(stored, decoded): Packed<'_>,
-    ) {
-        let mut head = Vec::new();
-        if level > ARCHIVE_LEVELS || reader.take(PEEK_BYTES).read_to_end(&mut head).is_err() {
-            return (self.each)(Found::SetAside);
-        }
-        let is_gzip = head.starts_with(&[0x1f, 0x8b]);
-        let is_tar = is_tar(&head);
-        let is_zip = is_zip(&head);
-        let whole = Cursor::new(head).chain(reader);
-        if is_gzip {
-            let mut members = Members::new(whole);
-            let consumed = members.consumed();
-            let packed = Packed(stored, Some(&*consumed));
-            self.stream(name, own, &mut members, level + 1, packed);
-        } else if is_tar {
-            self.tar(name, whole, level, decoded);
-        } else {
-            match self.limits.text(whole, stored) {
-                None => (self.each)(Found::SetAside),
-                Some(text) if is_zip => self.zip(name, Cursor::new(text), level),
-                Some(text) => (self.each)(Found::Object { name: name.to_owned(), own, text }),
-            }
-        }
-    }
-
-    fn member(
-        &mut self,
-        archive: &str,
-        path: &str,
-        reader: &mut dyn Read,
-        level: usize,
-        stored: &dyn Fn() -> u64,
-    ) {
-        if !is_hidden_member(path) {
-            let own = archive.len() + "!/".len();
-            self.stream(
-                &format!("{archive}!/{path}"),
-                own,
-                reader,
-                level + 1,
-                Packed(stored, None),
-            );
-        }
-    }
-
-    /// Reads the files of a tar as far as possible; links are skipped.
-    fn tar(&mut self, name: &str, reader: impl Read, level: usize, decoded: Option<&Cell<u64>>) {
-        let mut archive = tar::Archive::new(reader);
-        let Ok(members) = archive.entries() else { return (self.each)(Found::SetAside) };
-        for member in members {
-            let Ok(mut member) = member else { return (self.each)(Found::SetAside) };
-            let kind = member.header().entry_type();
-            if !(kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse()) {
-                continue;
-            }
-            let path = String::from_utf8_lossy(&member.path_bytes()).into_owned();
-            let (size, start) = (member.size(), decoded.map_or(0, Cell::get));
-            let stored = || decoded.map_or(size, |decoded| decoded.get() - start);
-            if size > self.limits.max_object_size && !is_hidden_member(&path) {
-                (self.each)(Found::SetAside);
-            } else {
-                self.member(name, &path, &mut member, level, &stored);
-            }
-        }
-    }
-
-    fn zip(&mut self, name: &str, reader: impl Read + std::io::Seek, level: usize) {
-        let Ok(mut archive) = zip::ZipArchive::new(reader) else {
-            return (self.each)(Found::SetAside);
-        };
-        for index in 0..archive.len() {
-            match archive.by_index(index) {
-                Ok(member) if member.is_dir() => {}
-                Ok(mut member) => {
-                    let (path, stored) = (member.name().to_owned(), member.compressed_size());
-                    self.member(name, &path, &mut member, level, &|| stored);
-                }
-                Err(_) => (self.each)(Found::SetAside),
-            }
-        }
+    let outcome = Unpacker::new(limits, passwords, each).file(&file.key, &mut opened);
+    match (opened.failure(), outcome) {
+        (Some(failure), _) => Err(failure),
+        (None, Ok(())) => Ok(()),
+        (None, Err(err)) => Err(Error::io("cannot read source file", err).at("object", &file.key)),
     }
 }

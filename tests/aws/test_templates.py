@@ -511,7 +511,7 @@ def test_batch_takes_what_the_state_machine_submits(inputs):
 # ── Who may do what ──
 
 # These know no resources: https://docs.aws.amazon.com/service-authorization/latest/reference/
-WITHOUT_RESOURCES = {"batch:DescribeJobs", "ecr:GetAuthorizationToken"}
+WITHOUT_RESOURCES = {"batch:DescribeJobs", "cloudtrail:ListPublicKeys", "ecr:GetAuthorizationToken"}
 # What comes after these names is an object, a table, a stream, a job: not known beforehand.
 OPEN_ENDS = re.compile(
     r"arn:aws:s3:::[a-z]+/[\w/]+/\*"

@@ -74,7 +74,7 @@ def test_a_run_is_written_down(run):
     assert [row["tool"] for row in rows] == ["trailmill", "duckdb", "duckdb_typed"]
     assert all(float(row["wall_seconds"]) > 0 and int(row["peak_bytes"]) > 1 << 20 for row in rows)
     assert 0 < int(rows[0]["rows"]) <= int(rows[1]["rows"]) == int(rows[2]["rows"])
-    assert "read_json_objects('CORPUS" in readme and "convert --no-nested" in readme
+    assert "read_json_objects('CORPUS" in readme and "convert --no-typed" in readme
     assert "read_json('CORPUS" in readme
     assert "--size 2MB --rounds 1" in readme
     assert "| DuckDB |" in summary and summary.count("×") == 2 and "FAILED" not in summary

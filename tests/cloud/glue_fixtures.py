@@ -54,10 +54,14 @@ def record(number, day="2026-01-02", region="eu-west-1", account="111122223333",
 
 
 class World:
-    """Logs, the lake made from them, and the Glue catalog it is registered in."""
+    """Logs, the lake made from them, and the Glue catalog it is registered in.
 
-    def __init__(self, folder, url, glue=None):
+    Without typed tables unless asked: calls are counted, and one table more doubles them.
+    """
+
+    def __init__(self, folder, url, glue=None, typed=False):
         self.logs, self.lake, self.url, self.glue = folder / "logs", folder / "lake", url, glue
+        self.tables = [] if typed else ["--no-typed"]
         self.logs.mkdir(parents=True)
 
     def put(self, name, records):
@@ -87,6 +91,7 @@ class World:
     def convert(self, *args, code=0, retry=20):
         """Converts what is new; returns the report, or what was said."""
         given = ("convert", self.logs, self.lake, "--report", "json", "-q", *self.options(retry))
+        given += tuple(self.tables)
         out, err = self.run(*given, *args, code=code)
         return json.loads(out) if code == 0 else err
 
@@ -141,6 +146,16 @@ def converted(world):
     """A lake that is registered, and an empty log of calls."""
     world.convert()
     world.glue.forget()
+    return world
+
+
+@pytest.fixture
+def typed(tmp_path, glue):
+    """As `converted`, with typed tables."""
+    world = World(tmp_path / "typed", glue.url, glue, typed=True)
+    world.put("a", some_records())
+    world.convert()
+    glue.forget()
     return world
 
 

@@ -291,9 +291,10 @@ def test_the_comparison_of_rows_sees_one_nested_value_of_one_row(rows, s3, new_b
         run_trailmill(*convert_args(logs.url, lake.url), endpoint=endpoint)
         lakes.append(lake)
 
-    assert rows.differences(*lakes, without=["requestparameters"]).keys() == {"cloudtrail"}
+    assert rows.differences(*lakes).keys() == {"cloudtrail", "cloudtrail_typed"}
+    assert rows.differences(*lakes, without=["requestparameters"]).keys() == {"cloudtrail_typed"}
     assert rows.differences(*lakes, without=["request", "requestparameters"]) == {}
-    assert rows.duckdb_differences(*lakes).keys() == {"cloudtrail"}
+    assert rows.duckdb_differences(*lakes).keys() == {"cloudtrail", "cloudtrail_typed"}
     assert rows.duckdb_differences(*lakes, but=[record(2)["eventID"]]) == {}
 
 
@@ -354,7 +355,7 @@ def played(new_job):
 def test_an_array_makes_the_lake_of_one_process_row_for_row(played, whole, rows, name):
     job = played(name)
 
-    assert len(rows.of(job.lake)) == 4
+    assert len(rows.of(job.lake)) == 8
     assert rows.differences(whole.lake, job.lake, but=EITHER_IDS) == {}
     assert rows.differences(whole.lake, job.lake, without=["account"], only=EITHER_IDS) == {}
     # The run's own account of it, too.
@@ -429,7 +430,7 @@ def test_what_the_sample_did_not_see_is_in_the_schema_of_the_next_plan(whole):
     late = [f"latefield{n}" for n in range(40) if n % 10 not in (3, 4, 5)]
     assert any(name not in planned for name in late), "the sample saw all of them"
     assert [name for name in late if name not in grown] == []
-    columns = {c["Name"]: c["Type"] for c in in_catalog(whole)["cloudtrail"][0]["StorageDescriptor"]["Columns"]}
+    columns = {c["Name"]: c["Type"] for c in in_catalog(whole)["cloudtrail_typed"][0]["StorageDescriptor"]["Columns"]}
     assert all(name in columns["request"] for name in late)
 
 
@@ -437,7 +438,7 @@ def test_what_the_sample_did_not_see_is_in_the_schema_of_the_next_plan(whole):
     ("options", "layout"),
     [
         (["--partition-by", "event_source,year,month"], r"event_source=[^/]+/year=\d{4}/month=\d\d"),
-        (["--no-nested", "--compression", "snappy"], r"account=\w+/region=[^/]+/event_date=[\d-]+"),
+        (["--no-typed", "--compression", "snappy"], r"account=\w+/region=[^/]+/event_date=[\d-]+"),
         (["--duplicates", "keep", "--table", "audit"], r"account=\w+/region=[^/]+/event_date=[\d-]+"),
     ],
 )
@@ -463,7 +464,7 @@ def test_a_plan_holds_for_its_children_what_it_was_made_with(s3, new_bucket, end
     manifest = by_array.lake.manifests()[0]
     settings = manifest["settings"]
     assert settings["compression"] == ("snappy" if "snappy" in options else "zstd:1")
-    assert settings["nested"] == ("--no-nested" not in options)
+    assert settings["typed"] == ("--no-typed" not in options)
     of_verify = [o for pair in zip(options[::2], options[1::2]) for o in pair if pair[0] in ("--duplicates", "--table")]
     is_exact(by_array, *of_verify)
 

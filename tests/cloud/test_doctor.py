@@ -442,3 +442,19 @@ def test_mixed_places(logs, lake, database, endpoint, tmp_path):
     done = run_trailmill("doctor", logs.url, lake.url, "--catalog", "none", endpoint=endpoint)
 
     assert "glue" not in done.stdout and lake.keys(OWN) == [] and BINARY.is_file()
+
+
+def test_what_integrity_takes_is_tried_when_it_is_asked_for(doctor, logs, proxy, endpoint):
+    none = doctor("--integrity")
+    assert none.outcomes("digests") == ["warning"] and none.outcomes("cloudtrail:ListPublicKeys") == []
+    digest = log_key("111122223333_CloudTrail-Digest_x.json.gz", folder="CloudTrail-Digest")
+    logs.put(digest, b"x")
+    message = not_authorized("cloudtrail:ListPublicKeys", "*")
+    proxy.on("ListPublicKeys", "", refuses(400, "AccessDeniedException", message), count=EVERY)
+
+    found = doctor("--integrity", codes=(1,))
+
+    assert found.outcomes("digests") == ["ok"]
+    assert found.outcomes("s3:GetObject", "CloudTrail-Digest") == ["ok", "ok"]
+    assert found.outcomes("cloudtrail:ListPublicKeys", "us-east-1") == ["missing"]
+    assert (["cloudtrail:ListPublicKeys"], ["*"]) in found.statements

@@ -18,6 +18,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import source  # noqa: E402
+from contract import MAIN, twin  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("TRAILMILL_BIN", ROOT / "target/debug/trailmill")).resolve()
@@ -37,6 +38,10 @@ def trailmill(*args, codes=(0,)):
     )
     assert done.returncode in codes, f"{args}: exit code {done.returncode}\n{done.stderr}"
     return done.stdout
+
+
+def rows_of(file):
+    return pq.ParquetFile(file).read().to_pylist(maps_as_pydicts=None)
 
 
 class Lake:
@@ -67,18 +72,34 @@ class Lake:
         found = sorted(self.path.glob("*/**/*.parquet"))
         return [(f, f.relative_to(self.path).parts[0]) for f in found if "_trailmill" not in f.parts]
 
+    @functools.cached_property
+    def keys(self):
+        """The partition keys, as the paths of the lake have them."""
+        (file, _) = self.files[0]
+        return [part.split("=")[0] for part in file.relative_to(self.path).parts[1:-1]]
+
     def files_of(self, table):
         return [str(file) for file, name in self.files if name == table]
 
     @functools.cached_property
     def rows(self):
-        """(table, partition values, row as a dict) of every row, read file by file with pyarrow."""
+        """(table, partition values, row as a dict) of every row of the main tables, read file by file
+        with pyarrow."""
         out = []
         for file, table in self.files:
-            parts = file.relative_to(self.path).parts[1:-1]
-            values = dict(part.split("=", 1) for part in parts)
-            rows = pq.ParquetFile(file).read().to_pylist(maps_as_pydicts=None)
-            out += [(table, values, row) for row in rows]
+            if table in MAIN:
+                parts = file.relative_to(self.path).parts[1:-1]
+                values = dict(part.split("=", 1) for part in parts)
+                out += [(table, values, row) for row in rows_of(file)]
+        return out
+
+    @functools.cached_property
+    def typed_rows(self):
+        """The rows of the typed tables that stand at the places of `rows`."""
+        out = []
+        for file, table in self.files:
+            if table in MAIN:
+                out += rows_of(self.path / twin(table) / file.relative_to(self.path / table))
         return out
 
     def ddl(self, dialect, *options):

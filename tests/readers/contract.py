@@ -10,6 +10,7 @@ time    the instant of the event, milliseconds, UTC
 bucket, key, function    promoted out of requestParameters
 nested  a struct inferred from the JSON text of the key
 extra   a JSON object of what no other column holds
+place   what a partition key of the name would be, where there is none
 """
 
 import pyarrow as pa
@@ -96,10 +97,6 @@ EVENT_COLUMNS = [
     ("s3_bucket", "bucket", None),
     ("s3_key", "key", None),
     ("lambda_function", "function", None),
-    ("request", "nested", "requestParameters"),
-    ("response", "nested", "responseElements"),
-    ("additional", "nested", "additionalEventData"),
-    ("service_details", "nested", "serviceEventDetails"),
     ("extra_fields", "extra", None),
 ]
 CONTRACT_LENGTH = 29
@@ -114,7 +111,6 @@ INSIGHT_COLUMNS = [
     ("insightdetails", "json", "insightDetails"),
     ("eventcategory", "text", "eventCategory"),
     ("event_timestamp", "time", None),
-    ("insight", "nested", "insightDetails"),
     ("extra_fields", "extra", None),
 ]
 AGGREGATED_COLUMNS = [
@@ -127,15 +123,59 @@ AGGREGATED_COLUMNS = [
     ("timewindow", "typed", "timeWindow"),
     ("summary", "json", "summary"),
     ("event_timestamp", "time", None),
-    ("aggregate", "nested", "summary"),
     ("extra_fields", "extra", None),
 ]
-TABLES = {
+EVENT_SHARED = (
+    "useridentity eventtime eventsource eventname awsregion sourceipaddress useragent errorcode"
+    " errormessage requestid eventid eventtype readonly recipientaccountid event_timestamp"
+)
+EVENT_NESTED = [
+    ("request", "nested", "requestParameters"),
+    ("response", "nested", "responseElements"),
+    ("additional", "nested", "additionalEventData"),
+    ("service_details", "nested", "serviceEventDetails"),
+]
+INSIGHT_SHARED = (
+    "eventtime awsregion eventid eventtype recipientaccountid sharedeventid event_timestamp"
+)
+AGGREGATED_SHARED = "eventid accountid awsregion eventtype timewindow event_timestamp"
+
+
+def typed(columns, shared, nested):
+    """The columns of a typed table: some of the main table's, and what is inferred."""
+    by_name = {column[0]: column for column in columns}
+    return [by_name[name] for name in shared.split()] + nested
+
+
+# The main tables, whose columns are the same in every file.
+MAIN = {
     "cloudtrail": EVENT_COLUMNS,
     "cloudtrail_network_activity": EVENT_COLUMNS,
     "cloudtrail_insight": INSIGHT_COLUMNS,
     "cloudtrail_aggregated": AGGREGATED_COLUMNS,
 }
+TYPED = {
+    "cloudtrail_typed": typed(EVENT_COLUMNS, EVENT_SHARED, EVENT_NESTED),
+    "cloudtrail_network_activity_typed": typed(EVENT_COLUMNS, EVENT_SHARED, EVENT_NESTED),
+    "cloudtrail_insight_typed": typed(
+        INSIGHT_COLUMNS, INSIGHT_SHARED, [("insight", "nested", "insightDetails")]
+    ),
+    "cloudtrail_aggregated_typed": typed(
+        AGGREGATED_COLUMNS, AGGREGATED_SHARED, [("aggregate", "nested", "summary")]
+    ),
+}
+TABLES = {**MAIN, **TYPED}
+PLACES = ["account", "region", "event_date"]
+
+
+def columns_of(table, keys):
+    """The columns of a table in a lake that is partitioned by `keys`."""
+    return TABLES[table] + [(name, "place", None) for name in PLACES if name not in keys]
+
+
+def twin(table):
+    """The typed table beside a main one."""
+    return f"{table}_typed"
 SHAPES = {
     "useridentity": IDENTITY,
     "resources": RESOURCES,

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 import sqlglot
 from conftest import Lake, spark_tables, trailmill
-from contract import TABLES
+from contract import PLACES, TABLES, columns_of
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +64,14 @@ def test_a_view_holds_the_events_it_is_named_after(sample, connection, view):
 
 def test_inferred_columns_read_across_files(sample, connection):
     """Files differ in which inferred members they have; the view has them all."""
+    rows = zip(sample.rows, sample.typed_rows)
     wanted = sum(
         1
-        for table, _, row in sample.rows
+        for (table, _, _), row in rows
         if table == "cloudtrail" and (row.get("request") or {}).get("bucketname") is not None
     )
     found = connection.execute(
-        "SELECT count(*) FROM trailmill.cloudtrail WHERE request.bucketname IS NOT NULL"
+        "SELECT count(*) FROM trailmill.cloudtrail_typed WHERE request.bucketname IS NOT NULL"
     ).fetchall()
 
     assert wanted > 100
@@ -85,7 +86,7 @@ def test_spark_reads_the_tables_and_views_of_its_ddl(spark, sample):
         assert len(tables.sql(f"SELECT * FROM ddl.{name}").collect()) == number
         columns = [field.name for field in tables.sql(f"SELECT * FROM ddl.{name}").schema]
         assert columns[: len(TABLES[name])] == [column for column, _, _ in TABLES[name]]
-        assert columns[-3:] == ["account", "region", "event_date"]
+        assert sorted(columns[len(TABLES[name]) :]) == sorted(PLACES)
     for row in tables.sql("SHOW VIEWS IN ddl").collect():
         tables.sql(f"SELECT * FROM ddl.{row.viewName}").collect()
     for view, holds in WANTED.items():
@@ -127,8 +128,8 @@ def test_athena_statements_parse_and_name_every_column_and_partition(sample):
     assert set(created) == set(counts(sample))
     for table, statement in created.items():
         columns = re.findall(r"^  `(\w+)` ", statement, re.MULTILINE)
-        wanted = [name for name, _, _ in TABLES[table]]
-        assert columns == [*wanted, "account", "region", "event_date"]
+        wanted = [name for name, _, _ in columns_of(table, sample.keys)]
+        assert columns == [*wanted, *sample.keys]
         assert "parquet.serde.ParquetHiveSerDe" in statement
         assert f"/{table}/'" in statement
     added = "\n".join(s for s in statements if s.startswith("ALTER TABLE"))
@@ -212,11 +213,13 @@ def test_texts_of_athenas_definitions_are_hives(odd_lakes):
     lake, _ = odd_lakes["o'brien \"q\""]
     statements = [s for s in lake.ddl("athena", "--no-views") if s.startswith("CREATE EXTERNAL")]
 
-    assert statements
+    locations = []
     for statement in statements:
         parsed = sqlglot.parse_one(statement, dialect="athena")
-        location = parsed.find(sqlglot.exp.LocationProperty)
-        assert location.this.this == f"file://{lake.path.resolve()}/cloudtrail/"
+        locations.append(parsed.find(sqlglot.exp.LocationProperty).this.this)
+
+    folder = f"file://{lake.path.resolve()}"
+    assert locations == [f"{folder}/cloudtrail/", f"{folder}/cloudtrail_typed/"]
 
 
 def test_a_folder_that_duckdb_cannot_read_is_named(tmp_path):

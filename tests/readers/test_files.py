@@ -6,7 +6,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from contract import CONTRACT_LENGTH, EVENT_COLUMNS, TABLES, column_type
+from contract import CONTRACT_LENGTH, EVENT_COLUMNS, MAIN, TABLES, column_type, columns_of
 
 CREATED_BY = re.compile(r"^(\S+) version (\d+\.\d+\.\d+)(\S*) \(build (.+)\)$")
 
@@ -25,9 +25,10 @@ def test_columns_have_their_names_types_and_order(lake):
     assert [name for name, _, _ in EVENT_COLUMNS][CONTRACT_LENGTH - 1] == "tlsdetails"
     for file, table in lake.files:
         schema = pq.read_schema(file)
-        names = [name for name, kind, _ in TABLES[table] if kind != "nested" or name in schema.names]
+        columns = columns_of(table, keys_of(lake, file))
+        names = [name for name, kind, _ in columns if kind != "nested" or name in schema.names]
         assert schema.names == names, file
-        for name, kind, _ in TABLES[table]:
+        for name, kind, _ in columns:
             wanted = column_type(name, kind)
             if wanted is not None:
                 assert schema.field(name).type == wanted, (file, name)
@@ -35,9 +36,23 @@ def test_columns_have_their_names_types_and_order(lake):
                 assert pa.types.is_struct(schema.field(name).type), (file, name)
 
 
+def keys_of(lake, file):
+    """The partition keys of a file's path."""
+    return [part.split("=")[0] for part in file.relative_to(lake.path).parts[1:-1]]
+
+
+def test_main_tables_have_one_schema(lake):
+    schemas = {}
+    for file, table in lake.files:
+        schemas.setdefault(table, []).append(pq.read_schema(file).remove_metadata())
+    for table in MAIN:
+        for schema in schemas.get(table, []):
+            assert schema.equals(schemas[table][0]), table
+
+
 def test_footers_say_who_wrote_them_and_how_to_prune(lake):
     codecs = set()
-    for file, _ in lake.files:
+    for file, table in lake.files:
         metadata = pq.read_metadata(file)
         # Readers decide by name and version which bugs of a writer to work around.
         assert CREATED_BY.match(metadata.created_by), metadata.created_by
@@ -45,6 +60,7 @@ def test_footers_say_who_wrote_them_and_how_to_prune(lake):
         keys = {key.decode() for key in metadata.metadata}
         assert {"trailmill.version", "trailmill.unit", "trailmill.sorted_by"} <= keys
         assert "trailmill.schema_version" in keys
+        assert metadata.metadata.get(b"trailmill.typed") == (b"true" if table in MAIN else None)
         # A stored Arrow schema would win over the Parquet one in pyarrow, with its own types.
         assert "ARROW:schema" not in keys
         assert metadata.num_row_groups >= 1 and metadata.num_rows > 0
@@ -98,7 +114,7 @@ def test_paths_are_hive_style_and_lower_case(lake):
     for file, table in lake.files:
         *partitions, name = file.relative_to(lake.path).parts[1:]
         assert table in TABLES
-        assert [p.split("=")[0] for p in partitions] == ["account", "region", "event_date"]
+        assert keys_of(lake, file) == lake.keys
         assert all(part.match(p) for p in partitions), file
         assert re.match(r"^part-[0-9a-z-]+\.parquet$", name)
 

@@ -35,9 +35,9 @@ COLUMNS = [
     "useridentity.accesskeyid",
     "useridentity.sessioncontext.sessionissuer.arn",
     "tlsdetails.clientprovidedhostheader",
-    "additional.bytestransferredout",
-    "request.bucketname",
 ]
+# Members that are inferred, of the typed table.
+NESTED = ["additional.bytestransferredout", "request.bucketname", "eventname"]
 
 
 def at(row, path):
@@ -60,11 +60,11 @@ TESTS = {
 }
 
 
-def scan(lake):
-    """The rows of the events table with the columns under test, read without a filter."""
-    wanted = sorted({path.split(".")[0] for path in COLUMNS})
+def scan(lake, table, paths):
+    """The rows of a table with the columns under test, read without a filter."""
+    wanted = sorted({path.split(".")[0] for path in [*paths, "eventid"]})
     rows = []
-    for file in lake.files_of("cloudtrail"):
+    for file in lake.files_of(table):
         data = pq.ParquetFile(file)
         present = [name for name in wanted if name in data.schema_arrow.names]
         rows += data.read(columns=present).to_pylist()
@@ -85,10 +85,10 @@ def picks(values):
     return sorted(set(chosen), key=key)
 
 
-def cases(lake):
+def cases(lake, table, paths):
     """(column, test, value, event ids) for every column."""
-    rows = scan(lake)
-    for path in COLUMNS:
+    rows = scan(lake, table, paths)
+    for path in paths:
         pairs = [(at(row, path), row["eventid"]) for row in rows]
         present = [(value, name) for value, name in pairs if value is not None]
         assert len({type(value) for value, _ in present}) <= 1, path
@@ -104,9 +104,16 @@ def ids(names):
 
 @pytest.fixture(scope="module")
 def wide_cases(wide):
-    found = list(cases(wide))
+    found = list(cases(wide, "cloudtrail", COLUMNS))
     assert len(found) > 300
-    assert len(scan(wide)) > 20_000
+    assert len(scan(wide, "cloudtrail", COLUMNS)) > 20_000
+    return found
+
+
+@pytest.fixture(scope="module")
+def nested_cases(wide):
+    found = list(cases(wide, "cloudtrail_typed", NESTED))
+    assert len(found) > 50
     return found
 
 
@@ -120,12 +127,13 @@ def literal(value):
     return str(value)
 
 
-def test_duckdb(wide, wide_cases):
+@pytest.mark.parametrize("table", ["cloudtrail", "cloudtrail_typed"])
+def test_duckdb(wide, wide_cases, nested_cases, table):
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    files = wide.files_of("cloudtrail")
+    files = wide.files_of(table)
 
-    for path, test, value, wanted in wide_cases:
+    for path, test, value, wanted in wide_cases if table == "cloudtrail" else nested_cases:
         where = f"{path} IS NULL" if test == "is null" else f"{path} {test} {literal(value)}"
         query = f"SELECT eventid FROM read_parquet({files}) WHERE {where}"
         found = ids(name for (name,) in connection.execute(query).fetchall())
@@ -145,18 +153,20 @@ def expression(path, test, value):
     }[test]
 
 
-def test_pyarrow(wide, wide_cases):
-    files = ds.dataset(wide.files_of("cloudtrail"))
+@pytest.mark.parametrize("table", ["cloudtrail", "cloudtrail_typed"])
+def test_pyarrow(wide, wide_cases, nested_cases, table):
+    files = ds.dataset(wide.files_of(table))
 
-    for path, test, value, wanted in wide_cases:
+    for path, test, value, wanted in wide_cases if table == "cloudtrail" else nested_cases:
         found = files.to_table(columns=["eventid"], filter=expression(path, test, value))
         assert ids(found["eventid"].to_pylist()) == wanted, (path, test, str(value)[:300])
 
 
-def test_polars(wide, wide_cases):
-    # A file has only the inferred members that it holds values for.
+@pytest.mark.parametrize("table", ["cloudtrail", "cloudtrail_typed"])
+def test_polars(wide, wide_cases, nested_cases, table):
+    # A file of the typed table has only the inferred members that it holds values for.
     files = pl.scan_parquet(
-        wide.files_of("cloudtrail"),
+        wide.files_of(table),
         hive_partitioning=False,
         missing_columns="insert",
         extra_columns="ignore",
@@ -165,7 +175,7 @@ def test_polars(wide, wide_cases):
         ),
     )
 
-    for path, test, value, wanted in wide_cases:
+    for path, test, value, wanted in wide_cases if table == "cloudtrail" else nested_cases:
         first, *members = path.split(".")
         column = pl.col(first)
         for member in members:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-FORMAT = 4
+FORMAT = 5
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,9 @@ def test_tallies_balance_and_add_up(manifests):
             assert tally["read"] == sum(parts)
         for part, count in manifest["tally"].items():
             assert count == sum(one["tally"][part] for one in manifest["objects"])
-        assert manifest["tally"]["written"] == sum(file["rows"] for file in manifest["files"])
+        for is_typed in (False, True):
+            files = [f for f in manifest["files"] if f["table"].endswith("_typed") == is_typed]
+            assert manifest["tally"]["written"] == sum(file["rows"] for file in files)
 
 
 def test_manifests_name_every_data_file_and_no_other(lake, manifests):

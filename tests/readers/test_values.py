@@ -3,7 +3,7 @@
 import collections
 
 import pytest
-from contract import TABLES
+from contract import MAIN, TABLES, twin
 from source import agrees, exact, lake_row, row, same
 
 
@@ -43,7 +43,9 @@ def test_the_report_counts_what_the_source_holds(lake):
     assert report["records_written"] == len(lake.records) == len(lake.rows)
     assert report["records_duplicate"] == len(dated) - len(lake.records)
     assert report["records_quarantined"] == len(records) - len(dated)
-    assert report["rows_by_table"] == dict(collections.Counter(table for table, _, _ in lake.rows))
+    counted = collections.Counter(table for table, _, _ in lake.rows)
+    counted.update({twin(table): count for table, count in counted.items()})
+    assert report["rows_by_table"] == dict(counted)
 
 
 def test_partition_paths_are_the_rows_own_values(lake):
@@ -68,14 +70,22 @@ def test_partition_paths_are_the_rows_own_values(lake):
             assert partition["account"] == account
 
 
+def test_typed_rows_are_the_main_rows_again(lake):
+    assert len(lake.typed_rows) == len(lake.rows)
+    for (table, _, main), typed in zip(lake.rows, lake.typed_rows):
+        for name, kind, _ in TABLES[twin(table)]:
+            if kind != "nested":
+                assert typed[name] == main[name], (name, main["eventid"])
+
+
 def test_inferred_columns_say_what_the_text_says(lake):
     checked = 0
-    for table, _, values in lake.rows:
-        for name, kind, key in TABLES[table]:
-            if kind != "nested" or values.get(name) is None:
+    for (table, _, main), typed in zip(lake.rows, lake.typed_rows):
+        for name, kind, key in TABLES[twin(table)]:
+            if kind != "nested" or typed.get(name) is None:
                 continue
-            text = next(n for n, k, source in TABLES[table] if k == "json" and source == key)
-            assert agrees(values[name], exact(values[text])), (name, values["eventid"])
+            text = next(n for n, k, source in MAIN[table] if k == "json" and source == key)
+            assert agrees(typed[name], exact(main[text])), (name, main["eventid"])
             checked += 1
 
     assert checked > len(lake.rows) / 2
@@ -93,19 +103,35 @@ def test_inferred_columns_say_what_the_text_says(lake):
 )
 def test_no_text_value_is_missing_from_its_inferred_column(sample, column, text, member):
     compared = 0
-    for table, _, values in sample.rows:
-        if table != "cloudtrail" or values[text] is None or values[text][0] != "{":
+    for (table, _, main), typed in zip(sample.rows, sample.typed_rows):
+        if table != "cloudtrail" or main[text] is None or main[text][0] != "{":
             continue
-        source = exact(values[text]).last(member)
+        source = exact(main[text]).last(member)
         if type(source) is str:
-            assert values[column][member.lower()] == source
+            assert typed[column][member.lower()] == source
             compared += 1
 
     assert compared > 10
 
 
 def test_inferred_numbers_are_numbers(sample):
-    for table, _, values in sample.rows:
-        if table == "cloudtrail" and values.get("additional"):
-            count = values["additional"].get("bytestransferredout")
+    for (table, _, _), typed in zip(sample.rows, sample.typed_rows):
+        if table == "cloudtrail" and typed.get("additional"):
+            count = typed["additional"].get("bytestransferredout")
             assert count is None or type(count) is int
+
+
+def test_random_tokens_and_secrets_are_in_the_texts_alone(sample):
+    tokens = ("x-amz-id-2", "sessionToken")
+    found = {token: 0 for token in tokens}
+    for (table, _, main), typed in zip(sample.rows, sample.typed_rows):
+        if table != "cloudtrail":
+            continue
+        texts = (main["responseelements"] or "") + (main["additionaleventdata"] or "")
+        for token in tokens:
+            found[token] += token in texts
+        assert "x_amz_id_2" not in (typed.get("additional") or {})
+        credentials = (typed.get("response") or {}).get("credentials") or {}
+        assert "sessiontoken" not in credentials
+
+    assert all(found.values()), found

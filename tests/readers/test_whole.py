@@ -1,6 +1,6 @@
-"""The whole table in Polars and pyarrow, in the words of the README.
+"""The typed table in Polars and pyarrow, in the words of the docs.
 
-A file has only the inferred members that it holds values for, so these two, which take the schema
+A file of it has only the inferred members that it holds values for, so these two, which take the schema
 of the first file for all of them, are given the joined one. SQL engines get it from the catalog.
 """
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 def buckets(lake):
     """How often each bucket is named in requestParameters, by the rows as pyarrow reads them."""
     counted = {}
-    for table, _, row in lake.rows:
+    for (table, _, _), row in zip(lake.rows, lake.typed_rows):
         name = (row.get("request") or {}).get("bucketname") if table == "cloudtrail" else None
         if name is not None:
             counted[name] = counted.get(name, 0) + 1
@@ -28,7 +28,7 @@ def accounts(lake):
 
 def test_pyarrow(sample):
     keys = pa.schema([("account", "string"), ("region", "string"), ("event_date", "string")])
-    table = sample.path / "cloudtrail"
+    table = sample.path / "cloudtrail_typed"
     joined = pa.unify_schemas([keys, *(pq.read_schema(f) for f in table.rglob("*.parquet"))])
     events = ds.dataset(table, schema=joined, partitioning=ds.partitioning(keys, flavor="hive"))
 
@@ -43,7 +43,7 @@ def test_pyarrow(sample):
 
 
 def test_polars(sample):
-    files = sorted(Path(sample.path / "cloudtrail").rglob("*.parquet"))
+    files = sorted(Path(sample.path / "cloudtrail_typed").rglob("*.parquet"))
     joined = pa.unify_schemas([pq.read_schema(file) for file in files])
     events = pl.scan_parquet(
         files,

@@ -23,7 +23,7 @@ import conftest  # noqa: E402
 import servers  # noqa: E402
 import source  # noqa: E402
 from conftest import trailmill  # noqa: E402
-from contract import TABLES  # noqa: E402
+from contract import TABLES, columns_of, twin  # noqa: E402
 from queries import (  # noqa: E402
     Query,
     acceptance,
@@ -79,6 +79,12 @@ class Bench:
             print("\n".join(f"           {line}" for line in lines))
 
 
+def shared(table, row):
+    """What a row of a typed table and its counterpart have in common."""
+    names = [name for name, kind, _ in TABLES[twin(table)] if kind != "nested"]
+    return table, repr([row[name] for name in names])
+
+
 class Lake:
     """A lake in the bucket, as Trino reads it, beside the records that must be in it."""
 
@@ -93,7 +99,8 @@ class Lake:
         trailmill("convert", f"s3://logs/{self.name}", self.path, "-q", *options, codes=(0, 1))
 
     def forget_rows(self):
-        del self.rows
+        for name in ("rows", "typed_rows"):
+            self.__dict__.pop(name, None)
 
     @functools.cached_property
     def records(self):
@@ -111,14 +118,24 @@ class Lake:
 
     @functools.cached_property
     def rows(self):
-        """(table, partition values, row as a dict) of every row and column, as Trino reads them."""
-        out = []
+        """(table, partition values, row as a dict) of every row of the main tables, as Trino reads them."""
+        return [(table, *row) for table in self.sizes for row in self.whole(table)]
+
+    @functools.cached_property
+    def typed_rows(self):
+        """The rows of the typed tables in the order of `rows`, found by the columns that both have."""
+        by_shared = {}
         for table in self.sizes:
-            types, rows = self.ask_typed(f"SELECT * FROM {table}")
-            for row in rows:
-                values = {name: decoded(value, kind) for (name, kind), value in zip(types, row)}
-                out.append((table, {key: values.pop(key) for key in self.keys}, values))
-        return out
+            for _, row in self.whole(twin(table)):
+                by_shared.setdefault(shared(table, row), []).append(row)
+        return [by_shared[shared(table, row)].pop() for table, _, row in self.rows]
+
+    def whole(self, table):
+        """(partition values, row as a dict) of every row of a table."""
+        types, rows = self.ask_typed(f"SELECT * FROM {table}")
+        for row in rows:
+            values = {name: decoded(value, kind) for (name, kind), value in zip(types, row)}
+            yield {key: values.pop(key) for key in self.keys}, values
 
     def ask_typed(self, sql):
         columns, rows = self.bench.trino.run(sql, self.name)
@@ -155,8 +172,9 @@ class Lake:
 
     def check_catalog(self):
         """What Trino says of the tables: columns in order, partitions, the statement."""
-        for table, number in self.sizes.items():
-            names = [name for name, _, _ in TABLES[table]] + self.keys
+        sizes = {name: size for t, size in self.sizes.items() for name in (t, twin(t))}
+        for table, number in sizes.items():
+            names = [name for name, _, _ in columns_of(table, self.keys)] + self.keys
 
             def describe(table=table, names=names):
                 found = [row[0] for row in self.ask(f"DESCRIBE {table}")]
@@ -170,7 +188,7 @@ class Lake:
 
             def partitions(table=table):
                 listed = {tuple(row) for row in self.ask(f'SELECT * FROM "{table}$partitions"')}
-                wanted = {tuple(p.values()) for name, p, _ in self.rows if name == table}
+                wanted = {tuple(p.values()) for name, p, _ in self.rows if table in (name, twin(name))}
                 return len(listed), None if listed == wanted else f"{listed ^ wanted}"
 
             self.check(f"DESCRIBE {table}", describe)
@@ -196,7 +214,7 @@ class Lake:
             Query(
                 "insights: type, state and baseline",
                 f"SELECT insight.insighttype, insight.state, insight.{average.lower()}"
-                ", json_extract_scalar(insightdetails, '$.eventName') FROM trailmill.cloudtrail_insight",
+                ", insight.eventname FROM trailmill.cloudtrail_insight_typed",
                 [
                     (d.get("insightType"), d.get("state"), baseline(d), d.get("eventName"))
                     for d in (e["insightDetails"] for e in insights)

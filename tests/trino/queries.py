@@ -198,7 +198,7 @@ def columns_of_our_own(events):
     )
     yield Query(
         "inferred: request.bucketname",
-        f"SELECT request.bucketname, count(*) FROM {T}"
+        f"SELECT request.bucketname, count(*) FROM {T}_typed"
         " WHERE request.bucketname IS NOT NULL GROUP BY request.bucketname",
         buckets,
     )
@@ -206,14 +206,15 @@ def columns_of_our_own(events):
     yield Query(
         "inferred: response.credentials.accesskeyid",
         "SELECT eventid, response.credentials.accesskeyid"
-        f" FROM {T} WHERE response.credentials.accesskeyid IS NOT NULL",
+        f" FROM {T}_typed WHERE response.credentials.accesskeyid IS NOT NULL",
         [r for r in rows(events, "eventID", key) if type(r[1]) is str],
     )
     out = "additionalEventData.bytesTransferredOut"
     moved = [number for (number,) in rows(events, out) if isinstance(number, (int, float))]
     yield Query(
         "inferred: additional.bytestransferredout is a number",
-        f"SELECT sum(additional.bytestransferredout), max(additional.bytestransferredout) FROM {T}",
+        "SELECT sum(additional.bytestransferredout), max(additional.bytestransferredout)"
+        f" FROM {T}_typed",
         [(int(sum(moved)), int(max(moved)))],
     )
     yield Query(
@@ -243,7 +244,7 @@ def by_day(events):
 def filters(lake):
     """Every filter of test_filters, many to a statement, each with a scan of its own."""
     batch, size, made = [], 0, 0
-    for case in test_filters.cases(lake):
+    for case in test_filters.cases(lake, "cloudtrail", test_filters.COLUMNS):
         made += 1
         batch.append(case)
         size += len(condition(case))

@@ -198,6 +198,14 @@ locals {
         Condition = null
       },
       {
+        # What `trailmill integrity` asks. It knows no resources.
+        Sid       = "PublicKeys"
+        Effect    = "Allow"
+        Action    = ["cloudtrail:ListPublicKeys"]
+        Resource  = ["*"]
+        Condition = null
+      },
+      {
         Sid       = "ListLake"
         Effect    = "Allow"
         Action    = ["s3:ListBucket"]

@@ -5,9 +5,9 @@ use crate::cli::args::catalog::{CatalogPlaceArgs, PublicationArgs};
 use crate::cli::args::input::{InputArgs, RetryName};
 use crate::cli::args::values::mebibytes;
 use crate::cli::machine::{memory, threads};
-use crate::decode::Caps;
+use crate::decode::{Caps, Passwords};
 use crate::engine::{ConvertOptions, Retry};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lake::{
     DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, OutputSettings, SchemaMode,
 };
@@ -16,6 +16,7 @@ use crate::parquet::{Compression, DEFAULT_COMPRESSION};
 use crate::partition::{DEFAULT_PARTITION_BY, PartitionBy};
 use crate::units::ByteCount;
 use clap::Args as Group;
+use std::path::{Path, PathBuf};
 
 /// How a conversion works.
 #[derive(Debug, Group)]
@@ -41,11 +42,11 @@ pub(in crate::cli) struct LakeArgs {
     #[arg(long, value_name = "KEYS", default_value = DEFAULT_PARTITION_BY, help_heading = "Lake")]
     pub partition_by: PartitionBy,
 
-    /// Write only the documented columns with their JSON text, without inferred nested columns
+    /// Write no typed tables, which have the JSON texts as nested columns
     #[arg(long, help_heading = "Lake")]
-    pub no_nested: bool,
+    pub no_typed: bool,
 
-    /// Whether new fields are added to the nested columns: evolve or frozen
+    /// Whether new fields are added to the typed tables: evolve or frozen
     #[arg(long, value_name = "MODE", default_value = "evolve", help_heading = "Lake")]
     pub schema: SchemaMode,
 
@@ -80,6 +81,39 @@ pub(in crate::cli) struct WorkArgs {
     /// Memory for objects and rows in flight [default: 256MiB per thread, 512MiB at least]
     #[arg(long, value_name = "BYTES", help_heading = "Work")]
     pub memory: Option<ByteCount>,
+
+    /// File with the passwords of encrypted zip and 7z archives, one a line, which are tried in turn;
+    /// children of an array job need the file that the plan was made with
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    pub archive_password_file: Option<PathBuf>,
+}
+
+impl WorkArgs {
+    /// Reads the passwords of archives.
+    ///
+    /// # Errors
+    /// `Config` for a file that cannot be read, or without a password.
+    pub(in crate::cli) fn passwords(&self) -> Result<Passwords> {
+        passwords(self.archive_password_file.as_deref())
+    }
+}
+
+/// Reads a file of passwords.
+///
+/// # Errors
+/// As [`WorkArgs::passwords`].
+pub(in crate::cli) fn passwords(file: Option<&Path>) -> Result<Passwords> {
+    let Some(path) = file else { return Ok(Passwords::default()) };
+    let text = std::fs::read_to_string(path).map_err(|err| {
+        let message = "cannot read the file of `--archive-password-file`";
+        Error::config(message).at("path", path.display()).because(err)
+    })?;
+    let passwords = Passwords::from_lines(&text);
+    if passwords.is_empty() {
+        let message = "no password in the file of `--archive-password-file`: expected one a line";
+        return Err(Error::config(message).at("path", path.display()));
+    }
+    Ok(passwords)
 }
 
 impl ConversionArgs {
@@ -94,6 +128,7 @@ impl ConversionArgs {
         lake: Location,
     ) -> Result<ConvertOptions> {
         let threads = threads(self.work.threads);
+        let passwords = self.work.passwords()?;
         let (table, retry) = (self.lake.table.clone(), self.aws.retry_timeout);
         Ok(ConvertOptions {
             s3: self.aws.s3(Some(&self.encryption))?,
@@ -105,7 +140,7 @@ impl ConversionArgs {
             memory: memory(self.work.memory, threads),
             output: OutputSettings {
                 partition_by: self.lake.partition_by.clone(),
-                nested: !self.lake.no_nested,
+                typed: !self.lake.no_typed,
                 schema: self.lake.schema,
                 duplicates: self.input.duplicates,
                 compression: self.lake.compression,
@@ -116,6 +151,7 @@ impl ConversionArgs {
                     max_ratio: self.input.max_ratio,
                 },
                 table: self.lake.table.clone(),
+                passwords: passwords.check(),
                 ..OutputSettings::default()
             },
             narrow: self.input.narrow.narrow()?,
@@ -126,6 +162,7 @@ impl ConversionArgs {
                 quarantined: self.input.retry.contains(&RetryName::Quarantined),
                 ignored: self.input.retry.contains(&RetryName::Ignored),
             },
+            passwords,
         })
     }
 }

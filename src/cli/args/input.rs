@@ -50,6 +50,7 @@ impl NarrowArgs {
             accounts: self.account.iter().cloned().collect(),
             regions: self.region.iter().cloned().collect(),
             organizations: self.organization.iter().cloned().collect(),
+            is_with_digests: false,
         })
     }
 }

@@ -8,7 +8,7 @@ use clap::Args as Group;
 
 #[derive(Clone, Debug, Group)]
 pub(in crate::cli) struct PlaceArgs {
-    /// Folders, files, archives (.json, .json.gz, .tar, .tar.gz, .zip) or s3://bucket/prefix to read
+    /// Folders, files, archives (tar, zip, 7z; gzip, zstd, bzip2, xz) or s3://bucket/prefix to read
     #[arg(required = true, value_name = "SOURCE", value_parser = location())]
     pub sources: Vec<Location>,
 

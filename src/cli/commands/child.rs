@@ -94,6 +94,7 @@ pub(super) fn run(
         threads,
         memory: memory(conversion.work.memory, threads),
         child: child.array_child()?,
+        passwords: conversion.work.passwords()?,
     };
     let (quiet, lake) = (output.quiet, lake_of_plan(plan).to_string());
     let stop = stop_on_signal(quiet)?;

@@ -34,7 +34,7 @@ use std::fmt::Write as _;
 #[command(override_usage = "trailmill convert [OPTIONS] <SOURCE>... <LAKE>
        trailmill convert [OPTIONS] --plan <PLAN>")]
 pub(super) struct ConvertArgs {
-    /// Sources to read: folders, files, archives (.json, .json.gz, .tar, .tar.gz, .zip) or
+    /// Sources to read: folders, files, archives (tar, zip, 7z; gzip, zstd, bzip2, xz) or
     /// s3://bucket/prefix; then the lake: a folder or s3://bucket/prefix
     #[arg(required_unless_present = "plan", num_args = 2.., value_name = "SOURCE, LAKE",
         value_parser = location())]

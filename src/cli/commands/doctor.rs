@@ -49,6 +49,11 @@ pub(super) struct DoctorArgs {
     #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE, help_heading = "Catalog")]
     pub table: String,
 
+    /// Check what `trailmill integrity` needs, too: reads a digest of each source in a bucket, and asks
+    /// CloudTrail for public keys
+    #[arg(long)]
+    pub integrity: bool,
+
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -91,6 +96,7 @@ async fn options(args: &DoctorArgs) -> Result<DoctorOptions> {
         encryption: args.encryption.encryption()?,
         s3,
         request_payer: aws.request_payer,
+        integrity: args.integrity,
         catalog: is_in_glue.then(|| CatalogTarget {
             catalog_id: args.catalog_id.clone(),
             database,

@@ -173,7 +173,8 @@ fn duration(text: &str) -> Result<i64> {
 /// Reads a time: a length of time ago, a date or an instant.
 fn instant(text: &str) -> Result<EpochMillis> {
     if let Ok(length) = duration(text) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_millis() as i64);
+        let now =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_millis() as i64);
         return Ok(now.saturating_sub(length));
     }
     let day = || text.parse::<Day>().ok().map(|day| i64::from(day.0) * 86_400_000);
@@ -231,11 +232,7 @@ fn options(args: &HistoryArgs) -> HistoryOptions {
 
 /// What was found and read, for people.
 fn text(report: &HistoryReport, options: &HistoryOptions) -> String {
-    let read = format!(
-        "{} of {} read",
-        grouped(report.files_read),
-        counted(report.files, "file")
-    );
+    let read = format!("{} of {} read", grouped(report.files_read), counted(report.files, "file"));
     match (report.events, options.limit) {
         (0, _) => format!("No event matches; {read}."),
         (_, Some(limit)) if report.is_limited => {

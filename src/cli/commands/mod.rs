@@ -7,6 +7,7 @@ mod convert;
 mod doctor;
 mod finish;
 mod history;
+mod integrity;
 mod man;
 mod plan;
 mod quarantine;
@@ -24,6 +25,7 @@ use convert::ConvertArgs;
 use doctor::DoctorArgs;
 use finish::FinishArgs;
 use history::HistoryArgs;
+use integrity::IntegrityArgs;
 use man::ManArgs;
 use plan::PlanArgs;
 use quarantine::QuarantineArgs;
@@ -42,6 +44,7 @@ Examples:
   trailmill verify logs lake                prove that nothing is lost or doubled
   trailmill history lake --user alice --since 3d
                                             search events: who did what, from where, when
+  trailmill integrity logs --keys keys.json prove with signed digests that logs are unchanged
 
 An array job of AWS Batch, where one machine is not enough:
   trailmill plan s3://logs s3://lake/x --children auto
@@ -79,6 +82,7 @@ enum Command {
     Schema(SchemaArgs),
     Verify(VerifyArgs),
     History(Box<HistoryArgs>),
+    Integrity(Box<IntegrityArgs>),
     Quarantine(QuarantineArgs),
     Doctor(Box<DoctorArgs>),
     Sample(SampleArgs),
@@ -106,6 +110,7 @@ pub(super) fn run(args: Args) -> Result<u8> {
         Command::History(args) => history::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Integrity(args) => integrity::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Completions(args) => completions::run(&args, Args::command()),
         Command::Man(args) => man::run(&args, Args::command()),

@@ -8,11 +8,14 @@ use crate::cli::report::{print, print_json};
 use crate::engine::Progress;
 use crate::error::Result;
 use crate::sample::{
-    DEFAULT_ACCOUNTS, DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_SIZE, SampleOptions, generate,
+    DEFAULT_ACCOUNTS, DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_SIZE, EVIDENCE, SampleOptions,
+    SampleReport, Tamper, generate,
 };
 use crate::text::clean;
 use crate::units::{ByteCount, counted};
-use clap::Args as Group;
+use clap::builder::PossibleValue;
+use clap::{Args as Group, ValueEnum};
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -45,6 +48,16 @@ pub(super) struct SampleArgs {
     #[arg(long, value_name = "COUNT")]
     pub small_objects: Option<u64>,
 
+    /// Write signed digests over the logs, with the key and the signatures in _evidence below the
+    /// folder, for `trailmill integrity`; the key is made for this sample, so that digests differ
+    /// from one sample to the next
+    #[arg(long)]
+    pub digests: bool,
+
+    /// Change something afterwards, to see what `trailmill integrity` says of it
+    #[arg(long, value_name = "KIND", value_enum, requires = "digests")]
+    pub tamper: Option<Tamper>,
+
     /// Worker threads [default: one per processor]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
@@ -61,6 +74,8 @@ pub(super) fn run(args: &SampleArgs) -> Result<u8> {
         days: args.days,
         threads: threads(args.threads),
         small_objects: args.small_objects,
+        digests: args.digests,
+        tamper: args.tamper,
         ..SampleOptions::new(&args.folder)
     };
     let progress = Progress::default();
@@ -70,14 +85,73 @@ pub(super) fn run(args: &SampleArgs) -> Result<u8> {
     })?;
     match args.output.report {
         Format::Json => print_json(&report)?,
-        Format::Text => print(&format!(
-            "Wrote {} in {} to {}: {} of JSON, {} compressed\n",
-            counted(report.records, "record"),
-            counted(report.objects, "object"),
-            clean(&args.folder.display().to_string()),
-            ByteCount(report.bytes_json),
-            ByteCount(report.bytes_compressed),
-        ))?,
+        Format::Text => print(&text(args, &report))?,
     }
     Ok(EXIT_OK)
+}
+
+/// What was written, for people.
+fn text(args: &SampleArgs, report: &SampleReport) -> String {
+    let folder = clean(&args.folder.display().to_string());
+    let mut out = format!(
+        "Wrote {} in {} to {folder}: {} of JSON, {} compressed\n",
+        counted(report.records, "record"),
+        counted(report.objects, "object"),
+        ByteCount(report.bytes_json),
+        ByteCount(report.bytes_compressed),
+    );
+    if args.digests {
+        let digests = counted(report.digest_objects, "digest");
+        let evidence = format!("{folder}/{EVIDENCE}");
+        let _ = writeln!(
+            out,
+            "Signed {digests}; validate with\n  trailmill integrity {folder} --keys \
+             {evidence}/keys.json --signatures {evidence}/signatures.json"
+        );
+    }
+    for key in &report.tampered {
+        let _ = writeln!(out, "Tampered with {}", clean(key));
+    }
+    out
+}
+
+impl ValueEnum for Tamper {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::EditLog,
+            Self::DeleteLog,
+            Self::ForgeLog,
+            Self::AppendLog,
+            Self::TruncateLog,
+            Self::SwapLogs,
+            Self::RenameLog,
+            Self::EditDigest,
+            Self::DeleteDigest,
+            Self::DeleteDigests,
+            Self::DeleteNewestDigests,
+            Self::ReplayDigest,
+            Self::TruncateDigest,
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::EditLog => ("edit-log", "Change a digit in the content of a log"),
+            Self::DeleteLog => ("delete-log", "Remove a log"),
+            Self::ForgeLog => ("forge-log", "Add a log"),
+            Self::AppendLog => ("append-log", "Append a second gzip member to a log"),
+            Self::TruncateLog => ("truncate-log", "Cut off the end of a log"),
+            Self::SwapLogs => ("swap-logs", "Swap the contents of two logs"),
+            Self::RenameLog => ("rename-log", "Rename a log"),
+            Self::EditDigest => ("edit-digest", "Change a digit in the content of a digest"),
+            Self::DeleteDigest => ("delete-digest", "Remove a digest"),
+            Self::DeleteDigests => ("delete-digests", "Remove two digests in a row"),
+            Self::DeleteNewestDigests => {
+                ("delete-newest-digests", "Remove the three newest digests of a chain")
+            }
+            Self::ReplayDigest => ("replay-digest", "Put an older digest in the place of a newer"),
+            Self::TruncateDigest => ("truncate-digest", "Cut off the end of a digest"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
 }

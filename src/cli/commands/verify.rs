@@ -1,6 +1,6 @@
 //! `trailmill verify`.
 
-use crate::cli::args::{Format, NarrowArgs, OutputArgs, PlaceArgs, mebibytes};
+use crate::cli::args::{Format, NarrowArgs, OutputArgs, PlaceArgs, mebibytes, passwords};
 use crate::cli::buckets::Buckets;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
@@ -17,12 +17,13 @@ use crate::storage::Storage;
 use crate::text::clean;
 use crate::units::{ByteCount, are, counted, counted_as, grouped};
 use crate::verify::{
-    ConvertedObject, ConvertedUnit, DEFAULT_MAX_DIFFERENCES, DuplicateRule, Partial, VerifyOptions,
-    VerifyReport, Wants, verify,
+    ConvertedObject, ConvertedUnit, DEFAULT_MAX_DIFFERENCES, Difference, DuplicateRule, Partial,
+    VerifyOptions, VerifyReport, Wants, verify,
 };
 use clap::Args as Group;
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -63,6 +64,10 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "RATIO", default_value_t = DEFAULT_MAX_RATIO)]
     pub max_ratio: u64,
 
+    /// File with the passwords of encrypted archives, one a line, as the lake was made with
+    #[arg(long, value_name = "FILE")]
+    pub archive_password_file: Option<PathBuf>,
+
     /// Differences to list; all are counted
     #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_MAX_DIFFERENCES)]
     pub max_differences: usize,
@@ -91,6 +96,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
     let reach = Reach::of(sources.iter().chain([&lake]), false);
     say_identity(&aws, &s3, reach, args.output.quiet)?;
     let storage = runtime.block_on(open_lake(&lake, &s3))?;
+    let passwords = passwords(args.archive_password_file.as_deref())?;
     let quarantined = runtime.block_on(read_quarantine(&storage))?;
     let options = VerifyOptions {
         partial: runtime.block_on(partial(args, &storage))?,
@@ -100,6 +106,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
         duplicates: args.duplicates.into(),
         max_object_size: args.max_object_size.0,
         max_ratio: args.max_ratio,
+        passwords: passwords.iter().map(str::to_owned).collect(),
         quarantined: quarantined
             .into_iter()
             .filter(|entry| entry.record.is_some())
@@ -143,7 +150,7 @@ async fn partial(args: &VerifyArgs, storage: &Storage) -> Result<Option<Partial>
     let is_restored = |file: &&DataFile| restored.contains(file.key.as_str());
     let unit = |manifest: Manifest| ConvertedUnit {
         unit: manifest.unit.to_string(),
-        rows_restored: manifest.files.iter().filter(is_restored).map(|file| file.rows).sum(),
+        rows_restored: manifest.files.iter().filter(is_restored).map(DataFile::records).sum(),
         objects: manifest.objects.into_iter().map(object).collect(),
     };
     let units = Manifest::read_all(storage).await?.into_iter().map(unit).collect();
@@ -178,6 +185,11 @@ fn text(report: &VerifyReport) -> String {
         counted(report.records_duplicate, "duplicate"),
         grouped(report.records_quarantined),
     );
+    if report.typed_files_read > 0 {
+        let rows = counted(report.typed_rows_checked, "row");
+        let files = counted(report.typed_files_read, "file");
+        let _ = writeln!(out, "  {rows} of {files} of typed tables compared with those");
+    }
     if report.objects_gone + report.objects_unwanted > 0 {
         let _ = writeln!(
             out,
@@ -193,20 +205,23 @@ fn text(report: &VerifyReport) -> String {
         let count = counted_as(report.objects_not_read, one, many);
         let _ = writeln!(out, "  {count} of the source could not be read");
     }
-    for difference in &report.differences {
-        let kind = format!("{:?}", difference.kind).to_lowercase();
-        let mut parts = vec![kind, clean(&difference.table)];
-        let mut part = |name: &str, value: Option<String>| {
-            parts.extend(value.map(|value| format!("{name} {}", clean(&value))));
-        };
-        part("column", difference.column.clone());
-        part("event", difference.event_id.clone());
-        part("object", difference.object.clone());
-        part("record", difference.record.map(|n| n.to_string()));
-        part("file", difference.file.clone());
-        let _ = writeln!(out, "  {}", parts.join("  "));
-    }
+    out.extend(report.differences.iter().map(difference));
     out
+}
+
+/// The line of a difference.
+fn difference(difference: &Difference) -> String {
+    let kind = format!("{:?}", difference.kind).to_lowercase();
+    let mut parts = vec![kind, clean(&difference.table)];
+    let mut part = |name: &str, value: Option<String>| {
+        parts.extend(value.map(|value| format!("{name} {}", clean(&value))));
+    };
+    part("column", difference.column.clone());
+    part("event", difference.event_id.clone());
+    part("object", difference.object.clone());
+    part("record", difference.record.map(|n| n.to_string()));
+    part("file", difference.file.clone());
+    format!("  {}\n", parts.join("  "))
 }
 
 /// Quarantined records and objects of the sources.

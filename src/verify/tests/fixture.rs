@@ -1,7 +1,7 @@
 //! Lakes written by hand: rows as JSON objects with the columns' names, turned into Parquet by
 //! polars. Nothing here derives a row from a record.
 
-use crate::verify::contract::{Family, Shape};
+use crate::verify::contract::{Column, Family, Shape};
 use crate::verify::{VerifyOptions, VerifyReport, verify};
 use polars::prelude::*;
 use serde_json::{Value, json};
@@ -118,9 +118,33 @@ impl Fixture {
         rows: &[Value],
         change: impl Fn(DataFrame) -> DataFrame,
     ) -> Self {
+        self.write(name, family.columns(), rows, change, &[])
+    }
+
+    /// Writes a file of a main table that says that the typed one has its rows.
+    pub(super) fn paired(self, name: &str, family: Family, rows: &[Value]) -> Self {
+        let says = [("trailmill.typed", "true")];
+        self.write(name, family.columns(), rows, |frame| frame, &says)
+    }
+
+    /// Writes a file of a typed table, with what is shared alone.
+    pub(super) fn typed(self, name: &str, family: Family, rows: &[Value]) -> Self {
+        let is_shared = |column: &&Column| family.typed_columns().contains(&column.name);
+        let columns: Vec<_> = family.columns().iter().filter(is_shared).copied().collect();
+        self.write(name, &columns, rows, |frame| frame, &[])
+    }
+
+    fn write(
+        self,
+        name: &str,
+        columns: &[Column],
+        rows: &[Value],
+        change: impl Fn(DataFrame) -> DataFrame,
+        says: &[(&str, &str)],
+    ) -> Self {
         let path = self.path("lake").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let columns = family.columns().iter().map(|column| {
+        let columns = columns.iter().map(|column| {
             let values: Vec<_> =
                 rows.iter().map(|row| any(&row[column.name], column.shape)).collect();
             let dtype = dtype(column.shape);
@@ -129,7 +153,7 @@ impl Fixture {
                 .into_column()
         });
         let mut frame = change(DataFrame::new(rows.len(), columns.collect()).unwrap());
-        write(&path, &mut frame);
+        write(&path, &mut frame, says);
         self
     }
 
@@ -142,10 +166,12 @@ impl Fixture {
     }
 }
 
-fn write(path: &Path, frame: &mut DataFrame) {
+fn write(path: &Path, frame: &mut DataFrame, says: &[(&str, &str)]) {
+    let says = says.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     // Two rows per row group, so that reading group by group is what every test does.
     ParquetWriter::new(File::create(path).unwrap())
         .with_row_group_size(Some(2))
+        .with_key_value_metadata(Some(KeyValueMetadata::from_static(says)))
         .finish(frame)
         .unwrap();
 }

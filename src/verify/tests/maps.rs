@@ -73,7 +73,9 @@ fn a_map_in_the_file_reads_as_the_pairs_of_the_source() {
     std::fs::create_dir(fixture.path("lake/cloudtrail")).unwrap();
     write_map(&fixture.path("lake/cloudtrail/m.parquet"), &column);
 
-    let files = data_files::list(&fixture.path("lake").into(), "cloudtrail", None).unwrap();
+    let files =
+        data_files::list(&fixture.path("lake").into(), "cloudtrail", data_files::Table::Main, None)
+            .unwrap();
     let path = fixture.path("lake/cloudtrail/m.parquet");
     let data = DataFile::Path(&path);
     let reading = data_files::read(&files[0], &data, |hashes: &mut Vec<u64>, row, _| {

@@ -3,6 +3,7 @@
 mod containers;
 mod fixture;
 mod maps;
+mod typed;
 
 use super::contract::Family;
 use super::{DifferenceKind, DuplicateRule, verify};

@@ -56,7 +56,7 @@ fn files_text(check: &FileCheck) -> String {
     };
     list(&mut out, "- orphaned file, removed:", &check.orphaned);
     for gone in check.gone.iter().filter(|gone| gone.loss == Loss::Lost) {
-        let (rows, key) = (counted(gone.file.rows, "record"), clean(&gone.file.key));
+        let (rows, key) = (counted(gone.file.records(), "record"), clean(&gone.file.key));
         let _ = writeln!(out, "  ! missing file with {rows}: {key}");
     }
     list(&mut out, "+ file that is back:", &check.returned);

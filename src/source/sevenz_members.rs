@@ -1,0 +1,116 @@
+//! The members of a 7z archive, block by block as they are packed.
+
+use crate::decode::{Counting, MAX_WINDOW_BYTES, Passwords};
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::member::{Entry, Gauge, Scale, Visit, damaged};
+use sevenz_rust2::{ArchiveEntry, ArchiveReader, EntryDecision, Password};
+use std::io::{BufReader, Read, Seek};
+
+/// Whether a file begins as 7z archives do.
+pub(super) fn is_sevenz(head: &[u8]) -> bool {
+    head.starts_with(b"7z\xbc\xaf\x27\x1c")
+}
+
+/// Calls `visit` with each member; of several passwords, the first that fits is used. `scale` says what
+/// bytes of the archive are in the file that it lies in.
+pub(super) fn sevenz_members<R: Read + Seek>(
+    mut reader: R,
+    passwords: &Passwords,
+    scale: Scale,
+    visit: &mut Visit<'_>,
+) -> Result<()> {
+    let mut outcome = attempt(&mut reader, Password::empty(), scale, visit)?;
+    for password in passwords.iter() {
+        if !matches!(outcome, Attempt::Locked) {
+            break;
+        }
+        outcome = attempt(&mut reader, Password::from(password), scale, visit)?;
+    }
+    match outcome {
+        Attempt::Through => Ok(()),
+        Attempt::Locked => Err(Error::bad_input(match passwords.is_empty() {
+            true => "archive is encrypted: give its password with `--archive-password-file`",
+            false => "archive is encrypted, and no password of `--archive-password-file` fits",
+        })),
+    }
+}
+
+/// What became of reading with a password.
+enum Attempt {
+    Through,
+    /// The password does not fit, and nothing was handed over.
+    Locked,
+}
+
+fn attempt<R: Read + Seek>(
+    reader: &mut R,
+    password: Password,
+    scale: Scale,
+    visit: &mut Visit<'_>,
+) -> Result<Attempt> {
+    let counting = Counting::new(reader);
+    let meter = counting.meter();
+    let gauge = Gauge::Metered(&meter, scale);
+    let most = MAX_WINDOW_BYTES >> 10;
+    let opened = ArchiveReader::new_with_memory_limit(BufReader::new(counting), password, most);
+    let mut archive = match opened {
+        Ok(archive) => archive,
+        Err(err) if is_locked(&err) => return Ok(Attempt::Locked),
+        Err(err) => return Err(described(err)),
+    };
+    archive.set_thread_count(1);
+    let (mut taken, mut failure) = (0_u64, None);
+    let each = |entry: &ArchiveEntry, reader: &mut dyn Read| {
+        if entry.is_directory() || entry.is_anti_item() {
+            return Ok(EntryDecision::Continue);
+        }
+        let (stored, mut first) = (gauge.start(), Vec::new());
+        if taken == 0 {
+            // A wrong password shows with the first bytes, or at their end.
+            reader.take(1 << 20).read_to_end(&mut first)?;
+        }
+        taken += 1;
+        let mut whole = std::io::Cursor::new(first).chain(reader);
+        let visited = visit(Entry {
+            name: entry.name().replace('\\', "/"),
+            claimed: entry.size(),
+            reader: Ok(&mut whole),
+            stored,
+            is_independent: false,
+        });
+        Ok(match visited {
+            Ok(()) => EntryDecision::Continue,
+            Err(err) => {
+                failure = Some(err);
+                EntryDecision::Stop
+            }
+        })
+    };
+    let outcome = archive.for_each_entries_with_decision(each);
+    match (failure, outcome) {
+        (Some(err), _) => Err(err),
+        (None, Ok(())) => Ok(Attempt::Through),
+        (None, Err(err)) if taken == 0 && is_locked(&err) => Ok(Attempt::Locked),
+        (None, Err(err)) => Err(described(err)),
+    }
+}
+
+fn is_locked(err: &sevenz_rust2::Error) -> bool {
+    use sevenz_rust2::Error as Of7z;
+    matches!(err, Of7z::PasswordRequired | Of7z::MaybeBadPassword(_))
+}
+
+fn described(err: sevenz_rust2::Error) -> Error {
+    use sevenz_rust2::Error as Of7z;
+    match err {
+        Of7z::UnsupportedCompressionMethod(name) => Error::bad_input(format!(
+            "archive is compressed with {name}, which is not supported: unpack it"
+        )),
+        Of7z::MaxMemLimited { .. } => Error::bad_input(format!(
+            "archive needs more than {} MiB to decode: pack it with a smaller dictionary",
+            MAX_WINDOW_BYTES >> 20
+        )),
+        Of7z::Io(err, _) => damaged(err),
+        err => Error::new(ErrorKind::BadInput, "archive is damaged or truncated").because(err),
+    }
+}

@@ -1,0 +1,325 @@
+"""`integrity` beside `aws cloudtrail validate-logs`, on the same buckets: a clean chain, and each way to tamper with it.
+
+CloudTrail is played: moto is S3, a server of ours lists the public key, and the digests are signed here, with code
+that shares nothing with ours.
+"""
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import threading
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from conftest import environment, log_object, record, run_trailmill
+
+pytest.importorskip("awscli", reason="awscli is not installed: tests/requirements.txt has it")
+from cryptography.hazmat.primitives import hashes  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: E402
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: E402
+
+ACCOUNT, REGION, TRAIL = "111122223333", "us-east-1", "foo"
+ARN = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/{TRAIL}"
+STAMP = "%Y-%m-%dT%H:%M:%SZ"
+FIRST = datetime(2026, 10, 1, tzinfo=timezone.utc)
+
+KEY = rsa.generate_private_key(65537, 2048)
+PUBLIC = KEY.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
+FINGERPRINT = hashlib.md5(PUBLIC).hexdigest()
+
+
+class ListPublicKeys(BaseHTTPRequestHandler):
+    """The one operation of CloudTrail that validation needs, two pages of it."""
+
+    protocol_version = "HTTP/1.1"
+    seen = []
+    is_denied = False
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.seen.append((self.headers["x-amz-target"], self.headers["authorization"], asked))
+        if self.is_denied:
+            said = "User: arn:aws:iam::1:user/a is not authorized to perform: cloudtrail:ListPublicKeys"
+            return self.answer(400, {"__type": "AccessDeniedException", "Message": said})
+        key = {
+            "Value": base64.b64encode(PUBLIC).decode(),
+            "ValidityStartTime": 1.0,
+            "ValidityEndTime": 9e9,
+            "Fingerprint": FINGERPRINT,
+        }
+        # aws-cli does not ask for a second page.
+        is_aws_cli = "aws-cli" in self.headers.get("user-agent", "")
+        if not is_aws_cli and "NextToken" not in asked:
+            return self.answer(200, {"PublicKeyList": [], "NextToken": "more"})
+        self.answer(200, {"PublicKeyList": [key]})
+
+    def answer(self, code, document):
+        body = json.dumps(document).encode()
+        self.send_response(code)
+        self.send_header("content-type", "application/x-amz-json-1.1")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def cloudtrail():
+    """The address of a server that lists the public key."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ListPublicKeys)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+class Chain:
+    """Six hours of digests and logs in a bucket."""
+
+    def __init__(self, s3, bucket, root="AWSLogs/"):
+        self.s3, self.bucket, self.digests, self.logs = s3, bucket, [], []
+        previous = None
+        for hour in range(6):
+            start, end = FIRST + timedelta(hours=hour), FIRST + timedelta(hours=hour + 1)
+            day = f"{REGION}/{end:%Y/%m/%d}"
+            body = log_object([record(hour, eventTime=start.strftime(STAMP))])
+            log = (
+                f"{root}{ACCOUNT}/CloudTrail/{day}/{ACCOUNT}_CloudTrail_{REGION}_"
+                f"{start + timedelta(minutes=50):%Y%m%dT%H%MZ}_aaaaaaaaaaaaaaa{hour}.json.gz"
+            )
+            s3.put_object(Bucket=bucket, Key=log, Body=body)
+            digest = (
+                f"{root}{ACCOUNT}/CloudTrail-Digest/{day}/{ACCOUNT}_CloudTrail-Digest_{REGION}_{TRAIL}_"
+                f"{REGION}_{end:%Y%m%dT%H%M%SZ}.json.gz"
+            )
+            listed = {
+                "s3Bucket": bucket,
+                "s3Object": log,
+                "hashValue": hashlib.sha256(gzip.decompress(body)).hexdigest(),
+                "hashAlgorithm": "SHA-256",
+                "newestEventTime": start.strftime(STAMP),
+                "oldestEventTime": start.strftime(STAMP),
+            }
+            content = {
+                "awsAccountId": ACCOUNT,
+                "digestStartTime": start.strftime(STAMP),
+                "digestEndTime": end.strftime(STAMP),
+                "digestS3Bucket": bucket,
+                "digestS3Object": digest,
+                "digestPublicKeyFingerprint": FINGERPRINT,
+                "digestSignatureAlgorithm": "SHA256withRSA",
+                "newestEventTime": start.strftime(STAMP),
+                "oldestEventTime": start.strftime(STAMP),
+                "previousDigestS3Bucket": previous and bucket,
+                "previousDigestS3Object": previous and previous[0],
+                "previousDigestHashValue": previous and previous[1],
+                "previousDigestHashAlgorithm": previous and "SHA-256",
+                "previousDigestSignature": previous and previous[2],
+                "logFiles": [listed],
+            }
+            raw = json.dumps(content).encode()
+            hashed = hashlib.sha256(raw).hexdigest()
+            text = f"{content['digestEndTime']}\n{bucket}/{digest}\n{hashed}\n{previous[2] if previous else 'null'}"
+            signature = KEY.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()).hex()
+            self.put_digest(digest, gzip.compress(raw), signature)
+            self.digests.append(digest)
+            self.logs.append(log)
+            previous = (digest, hashed, signature)
+
+    def put_digest(self, key, body, signature):
+        metadata = {"signature": signature, "signature-algorithm": "SHA256withRSA"}
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body, Metadata=metadata)
+
+    def get(self, key):
+        found = self.s3.get_object(Bucket=self.bucket, Key=key)
+        return found["Body"].read(), found["Metadata"].get("signature")
+
+    def put(self, key, body):
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
+
+    def delete(self, *keys):
+        for key in keys:
+            self.s3.delete_object(Bucket=self.bucket, Key=key)
+
+
+def edited(packed):
+    """The same with the last digit of the content changed."""
+    content = bytearray(gzip.decompress(packed))
+    at = max(at for at, byte in enumerate(content) if chr(byte).isdigit())
+    content[at] = ord("1") if content[at] == ord("0") else ord("0")
+    return gzip.compress(bytes(content))
+
+
+def delete_two(chain):
+    chain.delete(*chain.digests[2:4])
+
+
+def delete_newest(chain):
+    chain.delete(*chain.digests[3:])
+
+
+def delete_log(chain):
+    chain.delete(chain.logs[2])
+
+
+def forge_log(chain):
+    chain.put(chain.logs[0].replace("aaa0.", "bbb0."), log_object([record(99)]))
+
+
+def edit_log(chain):
+    chain.put(chain.logs[1], edited(chain.get(chain.logs[1])[0]))
+
+
+def append_member(chain):
+    chain.put(chain.logs[1], chain.get(chain.logs[1])[0] + gzip.compress(b""))
+
+
+def truncate_log(chain):
+    chain.put(chain.logs[1], chain.get(chain.logs[1])[0][:-20])
+
+
+def swap_logs(chain):
+    one, other = (chain.get(key)[0] for key in chain.logs[1:3])
+    chain.put(chain.logs[1], other)
+    chain.put(chain.logs[2], one)
+
+
+def edit_digest(chain):
+    body, signature = chain.get(chain.digests[2])
+    chain.put_digest(chain.digests[2], edited(body), signature)
+
+
+def lose_metadata(chain):
+    chain.put(chain.digests[3], chain.get(chain.digests[3])[0])
+
+
+def lose_newest_metadata(chain):
+    chain.put(chain.digests[5], chain.get(chain.digests[5])[0])
+
+
+def change_metadata(chain):
+    body, signature = chain.get(chain.digests[3])
+    chain.put_digest(chain.digests[3], body, "00" + signature[2:])
+
+
+def replay(chain):
+    chain.put_digest(chain.digests[3], *chain.get(chain.digests[1]))
+
+
+def nothing(_chain):
+    pass
+
+
+# What was done, the exit codes of aws-cli and of ours, and the verdict that ours must give.
+CASES = [
+    (nothing, 0, 0, None),
+    (delete_two, 1, 1, "missing"),
+    (delete_newest, 0, 1, "truncated"),
+    (delete_log, 1, 1, "missing"),
+    (forge_log, 0, 1, "in_no_digest"),
+    (edit_log, 1, 1, "hash_mismatch"),
+    (append_member, 1, 1, "trailing_data"),
+    (truncate_log, 1, 1, "invalid_format"),
+    (swap_logs, 1, 1, "hash_mismatch"),
+    (edit_digest, 1, 1, "hash_mismatch"),
+    (lose_metadata, 1, 0, None),
+    (lose_newest_metadata, 1, 1, "unsigned_newest"),
+    (change_metadata, 1, 1, "signature_mismatch"),
+    (replay, 1, 1, "misplaced"),
+]
+
+
+def validate_logs(bucket, endpoint, cloudtrail, *options):
+    """`aws cloudtrail validate-logs`: exit code, and what it says."""
+    env = environment(AWS_ENDPOINT_URL_S3=endpoint, AWS_ENDPOINT_URL_CLOUDTRAIL=cloudtrail)
+    span = ["--start-time", "2026-10-01T00:00:00Z", "--end-time", "2026-10-01T06:30:00Z"]
+    done = subprocess.run(
+        [sys.executable, "-m", "awscli", "cloudtrail", "validate-logs", "--trail-arn", ARN, *span]
+        + ["--region", REGION, "--s3-bucket", bucket, *options],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def integrity(bucket, endpoint, cloudtrail, *options, codes=(0,), env=None):
+    env = {"AWS_ENDPOINT_URL_CLOUDTRAIL": cloudtrail, "AWS_ENDPOINT_URL_S3": endpoint, **(env or {})}
+    args = ["integrity", f"s3://{bucket}/", "--report", "json", "-q", *options]
+    return run_trailmill(*args, env=env, codes=codes)
+
+
+@pytest.mark.parametrize("tamper, theirs, ours, verdict", CASES, ids=[case[0].__name__ for case in CASES])
+def test_beside_aws_cli(s3, new_bucket, endpoint, cloudtrail, tamper, theirs, ours, verdict):
+    chain = Chain(s3, new_bucket("trail"))
+    tamper(chain)
+
+    code, said = validate_logs(chain.bucket, endpoint, cloudtrail)
+    report = integrity(chain.bucket, endpoint, cloudtrail, codes=(ours,)).report
+
+    assert code == theirs, said
+    verdicts = {finding["verdict"] for finding in report["findings"]}
+    assert verdict in verdicts if verdict else not verdicts, report["findings"]
+    assert report["outcome"] == ("not_proven" if ours else "all_proven")
+    if not ours:
+        assert report["digests"] == {"verified": 6} and report["logs"] == {"verified": 6}
+
+
+def test_organisations_and_copies_are_proven_where_aws_cli_finds_nothing(s3, new_bucket, endpoint, cloudtrail):
+    chain = Chain(s3, new_bucket("trail"), "AWSLogs/o-abc123/")
+    code, said = validate_logs(chain.bucket, endpoint, cloudtrail, "--account-id", ACCOUNT)
+    assert code == 0 and "No digests found" in said, said
+    assert integrity(chain.bucket, endpoint, cloudtrail).report["outcome"] == "all_proven"
+
+    copy = new_bucket("copy")
+    for key in chain.digests + chain.logs:
+        source = {"Bucket": chain.bucket, "Key": key}
+        s3.copy_object(Bucket=copy, Key=key, CopySource=source)
+    assert integrity(copy, endpoint, cloudtrail).report["digests"] == {"verified_relocated": 6}
+
+
+def test_evidence_proves_a_copy_without_aws(s3, new_bucket, endpoint, cloudtrail, tmp_path):
+    chain = Chain(s3, new_bucket("trail"))
+    evidence, copy = tmp_path / "evidence", tmp_path / "copy"
+    report = integrity(chain.bucket, endpoint, cloudtrail, "--save-evidence", evidence).report
+    assert report["keys"]["fingerprints"] == {FINGERPRINT: True}
+    assert re.search("ListPublicKeys", report["keys"]["from"])
+    for key in chain.digests + chain.logs:
+        path = copy / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(chain.get(key)[0])
+
+    args = ["integrity", copy, "--report", "json", "-q", "--keys", evidence / "keys.json"]
+    alone = run_trailmill(*args, codes=(1,)).report
+    proven = run_trailmill(*args, "--signatures", evidence / "signatures.json").report
+
+    assert {finding["verdict"] for finding in alone["findings"]} == {"unproven", "unsigned_newest"}
+    assert proven["outcome"] == "all_proven"
+    assert json.loads((evidence / "integrity.json").read_text())["outcome"] == "all_proven"
+
+
+def test_keys_are_asked_for_once_a_month_and_region_and_a_refusal_is_named(s3, new_bucket, endpoint, cloudtrail):
+    chain = Chain(s3, new_bucket("trail"))
+    ListPublicKeys.seen.clear()
+    integrity(chain.bucket, endpoint, cloudtrail)
+
+    target = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.ListPublicKeys"
+    assert [seen[0] for seen in ListPublicKeys.seen] == [target, target], "one question, two pages"
+    assert f"/{REGION}/cloudtrail/aws4_request" in ListPublicKeys.seen[0][1]
+    first, second = (seen[2] for seen in ListPublicKeys.seen)
+    assert first["StartTime"] <= FIRST.timestamp() <= first["EndTime"]
+    assert second == {**first, "NextToken": "more"}
+
+    ListPublicKeys.is_denied = True
+    try:
+        denied = integrity(chain.bucket, endpoint, cloudtrail, codes=(3,))
+    finally:
+        ListPublicKeys.is_denied = False
+    assert "permission missing: cloudtrail:ListPublicKeys" in denied.stderr
