@@ -34,5 +34,7 @@ pub use options::{
     MEMORY_PER_THREAD, Retry,
 };
 pub(crate) use report::Done;
-pub use report::{ChildReport, Progress, Refreshed, Report, RestoreReport, UnitSummary};
+pub use report::{
+    ChildReport, Progress, Refreshed, Report, RestoreReport, UnitSummary, WithoutRecords,
+};
 pub use runtime::runtime;

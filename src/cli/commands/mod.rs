@@ -7,6 +7,7 @@ mod convert;
 mod doctor;
 mod finish;
 mod history;
+mod ignored;
 mod integrity;
 mod man;
 mod plan;
@@ -25,6 +26,7 @@ use convert::ConvertArgs;
 use doctor::DoctorArgs;
 use finish::FinishArgs;
 use history::HistoryArgs;
+use ignored::IgnoredArgs;
 use integrity::IntegrityArgs;
 use man::ManArgs;
 use plan::PlanArgs;
@@ -84,6 +86,7 @@ enum Command {
     History(Box<HistoryArgs>),
     Integrity(Box<IntegrityArgs>),
     Quarantine(QuarantineArgs),
+    Ignored(IgnoredArgs),
     Doctor(Box<DoctorArgs>),
     Sample(SampleArgs),
     Completions(CompletionsArgs),
@@ -109,6 +112,7 @@ pub(super) fn run(args: Args) -> Result<u8> {
         Command::Verify(args) => verify::run(&args),
         Command::History(args) => history::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
+        Command::Ignored(args) => ignored::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Integrity(args) => integrity::run(&args),
         Command::Sample(args) => sample::run(&args),
