@@ -19,6 +19,7 @@ mod bounded;
 #[cfg(target_os = "linux")]
 mod breaking;
 mod cases_contained;
+mod cases_wrapped;
 mod catalog;
 mod cli;
 mod commit;
@@ -43,3 +44,4 @@ mod scale;
 mod schema;
 mod storage;
 mod support;
+mod wrapped;
