@@ -90,7 +90,7 @@ pub(crate) enum Target<'a> {
         known: Box<Known>,
         /// The schema lock that the lake has.
         lock: LockName,
-        /// Who is told of what is committed.
+        /// Committed units, shared with the resolver.
         committed: Arc<CommittedUnits>,
     },
     /// A plan, by one of its children; its end makes the units the lake's.

@@ -1,4 +1,4 @@
-//! What a run is told.
+//! Options of a run.
 
 use crate::catalog::GlueOptions;
 use crate::decode::{Decoder, Passwords};

@@ -318,7 +318,7 @@ impl UnitSummary {
     }
 }
 
-/// Who is told of every unit that is committed.
+/// Callback invoked after each commit.
 type OnUnit = Box<dyn Fn(&UnitSummary) + Send + Sync>;
 
 /// Counters that a progress display reads while a run goes on.

@@ -13,10 +13,13 @@
 //! 3. Its entry in [`FAMILIES`], with what its records are recognized by.
 //! 4. Its seed, `schemas/<table>.json`: one field of kind `struct` for each inferred column, in their
 //!    order, with the members that every lake is to know from the start, or none.
-//! 5. The proof's own copies, which share nothing with this one on purpose: `verify/table.rs` and
-//!    `tests/readers/contract.py`.
+//! 5. The proof's own copies, which share nothing with this one on purpose: `verify/contract.rs`,
+//!    `verify/expected.rs`, and `verify/exported.rs` for names in exports (`parse/exported.rs` here);
+//!    `tests/readers/contract.py` and `source.py`.
 //! 6. Objects of it in samples, so that every test meets some: `sample/layout.rs` has the folder,
-//!    `sample/plan.rs` how many, `sample/families.rs` the records.
+//!    `sample/plan.rs` how many, `sample/families.rs` the records, `sample/mod.rs` calls them.
+//! 7. `docs/columns.md` and the tests that list all tables: `tests/cloud/lakes.py`,
+//!    `tests/cloud/test_glue.py`, `tests/readers/test_format.py`.
 //!
 //! The compiler refuses an entry at the wrong place, and tests refuse a seed that does not fit its
 //! columns, and keys that no column holds.
@@ -40,7 +43,7 @@ pub enum Family {
     Aggregated,
 }
 
-/// What is to be known about a family.
+/// Facts about a family.
 #[derive(Debug)]
 pub struct FamilySpec {
     /// The family.

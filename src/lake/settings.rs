@@ -144,7 +144,7 @@ pub struct OutputSettings {
     pub unwrap: Unwrap,
     /// Whether an event time without a zone is UTC.
     pub assume_utc: bool,
-    /// Whether rows of data files that are gone are written again, from their sources.
+    /// Whether rows of missing data files are written again, from their sources.
     pub restores: bool,
     /// What tells the passwords of encrypted archives from others, if there are any: too little to find
     /// them by.

@@ -4,6 +4,7 @@
 //! no unread file can have newer ones. So a question with a limit stops early, and an answer without one
 //! takes the memory of some days.
 
+use crate::engine::tasks::all;
 use crate::error::{Error, ErrorKind, Result};
 use crate::family::Family;
 use crate::history::{
@@ -15,6 +16,7 @@ use crate::storage::Storage;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
+use tokio::task::JoinSet;
 
 /// A question.
 #[derive(Clone, Debug)]
@@ -199,14 +201,17 @@ impl Reader<'_> {
         filter: &Filter,
         has_records: bool,
     ) -> Result<Vec<Found>> {
-        let mut bodies = Vec::with_capacity(wave.len());
+        let mut tasks = JoinSet::new();
         for live in wave {
-            bodies.push((live.file.key.as_str(), self.bytes(&live.file.key).await?));
+            let (storage, key) = (self.storage.clone(), live.file.key.clone());
+            tasks.spawn(async move { data_bytes(&storage, &key).await.map(|bytes| (key, bytes)) });
         }
+        let bodies = all(tasks).await?;
         self.read += wave.len() as u64;
         std::thread::scope(|scope| {
-            let search =
-                |(key, bytes)| scope.spawn(move || search(key, bytes, filter, has_records));
+            let search = |(key, bytes): (String, DataBytes)| {
+                scope.spawn(move || search(&key, bytes, filter, has_records))
+            };
             let threads: Vec<_> = bodies.into_iter().map(search).collect();
             let mut found = Vec::new();
             for thread in threads {
@@ -216,19 +221,20 @@ impl Reader<'_> {
             Ok(found)
         })
     }
+}
 
-    async fn bytes(&self, key: &str) -> Result<DataBytes> {
-        let gone = || {
-            let message = "a data file is missing: `trailmill catalog sync` notes it as lost, and \
-                           `trailmill convert --restore` writes its rows again";
-            Error::new(ErrorKind::Damaged, message).at("file", key)
-        };
-        if let Some(root) = self.storage.root() {
-            let path = root.join(key);
-            return if path.is_file() { Ok(DataBytes::Path(path)) } else { Err(gone()) };
-        }
-        Ok(DataBytes::Bytes(self.storage.read(key).await?.ok_or_else(gone)?))
+/// Returns the bytes of a data file: those in a bucket are fetched.
+async fn data_bytes(storage: &Storage, key: &str) -> Result<DataBytes> {
+    let gone = || {
+        let message = "a data file is missing: `trailmill catalog sync` notes it as lost, and \
+                       `trailmill convert --restore` writes its rows again";
+        Error::new(ErrorKind::Damaged, message).at("file", key)
+    };
+    if let Some(root) = storage.root() {
+        let path = root.join(key);
+        return if path.is_file() { Ok(DataBytes::Path(path)) } else { Err(gone()) };
     }
+    Ok(DataBytes::Bytes(storage.read(key).await?.ok_or_else(gone)?))
 }
 
 /// Returns the matches in one file.

@@ -89,7 +89,7 @@ impl Restore {
             manifest.files.iter().any(|f| losses.get(f.key.as_str()) == Some(&Loss::Lost))
         };
         let damaged: Vec<&Manifest> = manifests.iter().filter(is_lost).collect();
-        refuse_other_rule(options, &damaged)?;
+        refuse_other_options(options, &damaged)?;
         let wanted: Vec<(String, String)> =
             damaged.iter().flat_map(|manifest| sources_of(manifest)).collect();
         let found = find(&options.sources, &options.s3, &wanted).await?;
@@ -267,18 +267,24 @@ fn sources_of(manifest: &Manifest) -> impl Iterator<Item = (String, String)> {
     manifest.objects.iter().filter(has_rows).map(|object| (object.key.clone(), object.etag.clone()))
 }
 
-/// Fingerprints of rows that were kept as copies are others than those of rows that were not: a run under
-/// the other rule would not know the rows that are there.
-fn refuse_other_rule(options: &ConvertOptions, damaged: &[&Manifest]) -> Result<()> {
+/// Options that decide which rows an object has must be those of the missing files. Fingerprints of rows
+/// that were kept as copies differ from those of rows that were not: a run under the other rule would not
+/// know the rows that are there.
+fn refuse_other_options(options: &ConvertOptions, damaged: &[&Manifest]) -> Result<()> {
     for manifest in damaged {
-        let given = manifest.settings.as_ref().map(|settings| settings.duplicates);
-        if let Some(given) = given.filter(|given| *given != options.output.duplicates) {
-            let message = format!(
-                "missing files were converted with `--duplicates {given}`: restore them with the \
-                 same rule"
-            );
-            return Err(Error::config(message).at("unit", &manifest.unit));
-        }
+        let Some(given) = &manifest.settings else { continue };
+        let used = if given.duplicates != options.output.duplicates {
+            format!("with `--duplicates {}`", given.duplicates)
+        } else if given.unwrap != options.output.unwrap {
+            format!("with `--unwrap {}`", given.unwrap)
+        } else if given.assume_utc != options.output.assume_utc {
+            format!("{} `--assume-utc`", if given.assume_utc { "with" } else { "without" })
+        } else {
+            continue;
+        };
+        let message =
+            format!("missing files were converted {used}: restore them with the same options");
+        return Err(Error::config(message).at("unit", &manifest.unit));
     }
     Ok(())
 }

@@ -322,7 +322,8 @@ impl Run<'_> {
             match content.family {
                 Family::Insight => families::write_insight(json, accounts, content, index),
                 Family::Aggregated => families::write_aggregated(json, accounts, content, index),
-                _ => self.writer.write(json, content, index),
+                Family::Events | Family::NetworkActivity => self.writer.write(json, content, index),
+                Family::Digest => {}
             }
         }
         for extra in &planned.extras {

@@ -72,6 +72,12 @@ impl Lock {
 
     /// Merges what a unit observed in one nested column; returns the paths that were added.
     pub fn merge(&mut self, family: Family, name: &str, observed: &Observed) -> Vec<String> {
+        // A lake that was begun before the program knew the family learns it from the seed.
+        if !self.tables.contains_key(&family)
+            && let Some(columns) = Self::seed().ok().and_then(|mut s| s.tables.remove(&family))
+        {
+            self.tables.insert(family, columns);
+        }
         let Some(column) =
             self.tables.get_mut(&family).and_then(|t| t.iter_mut().find(|c| c.name == name))
         else {
@@ -319,6 +325,18 @@ mod tests {
         lock.merge(Family::Events, "response", &root(wide));
         let column = lock.column(Family::Events, "response").unwrap();
         assert!(column.kind.hive_type().len() <= MAX_TYPE_CHARS);
+    }
+
+    #[test]
+    fn a_lock_from_before_a_family_learns_it_from_the_seed() {
+        let mut lock = Lock::seed().unwrap();
+        let seeded = lock.tables.remove(&Family::Insight).unwrap();
+
+        let added = lock.merge(Family::Insight, "insight", &root(vec![string("brand_new")]));
+
+        assert_eq!(added.len(), 1);
+        let column = lock.column(Family::Insight, "insight").unwrap();
+        assert!(column.kind.leaves() > seeded[0].kind.leaves());
     }
 
     #[test]

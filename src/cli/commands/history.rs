@@ -82,7 +82,7 @@ pub(super) struct HistoryArgs {
     /// Around an event: events of the same principal, before and after it
     #[arg(long, value_name = "ID", help_heading = "Filters")]
     pub around: Option<String>,
-    /// How far from it
+    /// Time before and after the --around event
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration,
         requires = "around", help_heading = "Filters")]
     pub within: i64,
@@ -99,7 +99,7 @@ pub(super) struct HistoryArgs {
     /// Threads [default: one per processor]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
-    /// Say nothing on stderr beside errors
+    /// Suppress everything on stderr except errors
     #[arg(long, short)]
     pub quiet: bool,
 }
