@@ -24,6 +24,7 @@ mod segment;
 pub(crate) mod tasks;
 pub(crate) mod unit;
 pub(crate) mod unreadable;
+mod volume;
 
 pub use crate::lake::{
     DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, OutputSettings,
@@ -36,3 +37,4 @@ pub use options::{
 pub(crate) use report::Done;
 pub use report::{ChildReport, Progress, Refreshed, Report, RestoreReport, UnitSummary};
 pub use runtime::runtime;
+pub use volume::{Candidate, PartitionChoice, Volume};

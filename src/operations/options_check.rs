@@ -78,11 +78,8 @@ pub(super) fn check_lake(options: &ConvertOptions, lake: &Snapshot) -> Result<()
             last.settings.partition_by
         )));
     }
-    if last.settings.typed != options.output.typed {
-        let message = match last.settings.typed {
-            true => "the lake has typed tables; leave out `--no-typed`, or give another lake",
-            false => "the lake has no typed tables; give `--no-typed` or another lake",
-        };
+    if last.settings.typed && !options.output.typed {
+        let message = "the lake has typed tables; leave out `--no-typed`, or give another lake";
         return Err(Error::config(message));
     }
     let base = &options.output.table;

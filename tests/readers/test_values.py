@@ -91,6 +91,20 @@ def test_inferred_columns_say_what_the_text_says(lake):
     assert checked > len(lake.rows) / 2
 
 
+def test_account_region_and_day_are_columns_where_they_are_no_partition_keys(default, sample):
+    def places(lake):
+        rows = [(table, {**row, **part}) for table, part, row in lake.rows]
+        return collections.Counter(
+            (table, row["eventid"], row["account"], row["region"], row["event_date"]) for table, row in rows
+        )
+
+    assert default.keys == ["event_date"] and default.report["partitions_chosen"]["candidates"]
+    assert places(default) == places(sample)
+    assert len(default.files) < len(sample.files) / 4
+    for typed, (_, _, main) in zip(default.typed_rows, default.rows):
+        assert (typed["account"], typed["region"]) == (main["account"], main["region"])
+
+
 @pytest.mark.parametrize(
     ("column", "text", "member"),
     [
