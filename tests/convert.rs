@@ -2,7 +2,7 @@
 
 use crate::support::{
     FOLDER, World, aggregated_record, assert_same, envelope, fill_with_everything, gunzip, gzip,
-    insight_record, key, record, records, run, tar, zip,
+    insight_record, key, layout_beside, program, record, records, run, tar, zip,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -87,7 +87,8 @@ fn a_lake_does_not_depend_on_how_it_is_named() {
     let want = world.snapshot();
     world.remove_lake();
 
-    let mut command = crate::support::program(["convert", "logs", "./lake/", "--quiet"]);
+    let args = ["convert", "logs", "./lake/", "--quiet"];
+    let mut command = program(args.iter().chain(layout_beside(&[])));
     let status = command.current_dir(&world.root).status().unwrap();
 
     assert!(status.success());

@@ -3,7 +3,6 @@
 //! The probe in a lake is written like a conversion's own documents, including encryption and
 //! conditions: exactly-once depends on a store that refuses a second put of a key.
 
-use super::partitions::Partitions;
 use super::policy::{bucket_arn, objects_arn};
 use super::{Doctor, Outcome, Refusal, random_name};
 use crate::error::ErrorKind;
@@ -165,21 +164,6 @@ impl Doctor<'_> {
         self.probe(&probe).await;
         self.default_encryption(&bucket).await;
         self.facts(&bucket).await;
-    }
-
-    /// Looks at the first data files of a lake, which come after the documents below `_trailmill/`.
-    async fn partitions_of_bucket(&mut self, bucket: &Bucket, below: &str, place: &str) {
-        let list = self.options.s3.client(bucket).await.list_objects_v2();
-        let list = list.bucket(bucket.name()).prefix(below).start_after(format!("{below}{OWN}0"));
-        // The first request has said what is missing, if anything is.
-        let Ok(listed) = list.set_request_payer(self.payer()).send().await else { return };
-        let mut partitions = Partitions::default();
-        for object in listed.contents() {
-            let key = object.key().and_then(|key| key.strip_prefix(below));
-            let bytes = object.size().and_then(|size| u64::try_from(size).ok());
-            partitions.add(key.unwrap_or(""), bytes.unwrap_or(0));
-        }
-        self.warn_small(&partitions, place);
     }
 
     /// Puts, reads, puts again and removes.
@@ -417,7 +401,7 @@ impl Doctor<'_> {
         Ok(listed.contents.unwrap_or_default())
     }
 
-    fn payer(&self) -> Option<RequestPayer> {
+    pub(super) fn payer(&self) -> Option<RequestPayer> {
         self.options.request_payer.then_some(RequestPayer::Requester)
     }
 

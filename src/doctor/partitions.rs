@@ -1,6 +1,7 @@
 //! Whether the partitions of a lake are large enough, by the files that are there.
 
 use super::{Doctor, Outcome};
+use crate::storage::{Bucket, OWN};
 use crate::units::{ByteCount, counted};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,14 +18,14 @@ const SMALL: u64 = 1_000_000;
 
 /// Keys of data files below a lake, with their sizes.
 #[derive(Debug, Default)]
-pub(super) struct Partitions {
+struct Partitions {
     /// Bytes by the folder of a partition.
     bytes: BTreeMap<String, u64>,
 }
 
 impl Partitions {
     /// Adds a file, by its path below the lake.
-    pub(super) fn add(&mut self, key: &str, bytes: u64) {
+    fn add(&mut self, key: &str, bytes: u64) {
         let Some((folder, name)) = key.rsplit_once('/') else { return };
         let is_data = name.ends_with(".parquet") && !key.starts_with('_') && folder.contains('=');
         if is_data {
@@ -45,7 +46,7 @@ impl Partitions {
 
 impl Doctor<'_> {
     /// Warns of a lake whose partitions are small.
-    pub(super) fn warn_small(&mut self, partitions: &Partitions, place: &str) {
+    fn warn_small(&mut self, partitions: &Partitions, place: &str) {
         if let Some(problem) = partitions.problem() {
             self.note(Outcome::Warning, "partitions", place, problem);
             self.fix(
@@ -67,6 +68,21 @@ impl Doctor<'_> {
             let Ok(below) = entry.path().strip_prefix(lake) else { continue };
             let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
             partitions.add(&below.to_string_lossy(), bytes);
+        }
+        self.warn_small(&partitions, place);
+    }
+
+    /// Looks at the first data files of a lake, which come after the documents below `_trailmill/`.
+    pub(super) async fn partitions_of_bucket(&mut self, bucket: &Bucket, below: &str, place: &str) {
+        let list = self.options.s3.client(bucket).await.list_objects_v2();
+        let list = list.bucket(bucket.name()).prefix(below).start_after(format!("{below}{OWN}0"));
+        // The first request has said what is missing, if anything is.
+        let Ok(listed) = list.set_request_payer(self.payer()).send().await else { return };
+        let mut partitions = Partitions::default();
+        for object in listed.contents() {
+            let key = object.key().and_then(|key| key.strip_prefix(below));
+            let bytes = object.size().and_then(|size| u64::try_from(size).ok());
+            partitions.add(key.unwrap_or(""), bytes.unwrap_or(0));
         }
         self.warn_small(&partitions, place);
     }

@@ -6,7 +6,7 @@ use crate::engine::{Candidate, ConvertOptions, PartitionChoice, Volume, runtime}
 use crate::error::{Error, Result};
 use crate::lake::{CompleteListing, Intent, Known, Unavailable};
 use crate::operations::look_back::{sources, today};
-use crate::operations::partitioning::adopt;
+use crate::operations::options_check::adopt;
 use crate::operations::preflight::{refuse_empty, refuse_nothing};
 use crate::operations::recover::recover;
 use crate::source::{ListingReport, Object};

@@ -3,7 +3,7 @@
 use crate::catalog::is_name;
 use crate::engine::{CatalogOptions, ConvertOptions, DEFAULT_DATABASE};
 use crate::error::{Error, Result};
-use crate::lake::Snapshot;
+use crate::lake::{OutputSettings, Snapshot};
 use crate::location::Location;
 use crate::schema::{TYPED_SUFFIX, tables};
 
@@ -67,6 +67,14 @@ pub(super) fn check_names(options: &ConvertOptions) -> Result<()> {
         return Err(Error::config(message));
     }
     Ok(())
+}
+
+/// Takes over what a lake keeps.
+pub(super) fn adopt(options: &mut ConvertOptions, last: OutputSettings) {
+    if options.is_layout_chosen {
+        options.output.partition_by = last.partition_by;
+    }
+    options.output.typed &= last.typed;
 }
 
 /// A lake keeps the partition keys, the tables and their base name that it began with.

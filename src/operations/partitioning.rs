@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::lake::{Intent, Manifest, OutputSettings};
 use crate::notice::tell;
 use crate::operations::estimate::new_feed;
+use crate::operations::options_check::adopt;
 use crate::storage::Storage;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -37,14 +38,6 @@ pub(super) fn settle(
     tell(&format!("the new lake is partitioned by {choice}"));
     options.output.partition_by = choice.partition_by.clone();
     Ok((options, Some(choice)))
-}
-
-/// Takes over what a lake keeps.
-pub(super) fn adopt(options: &mut ConvertOptions, last: OutputSettings) {
-    if options.is_layout_chosen {
-        options.output.partition_by = last.partition_by;
-    }
-    options.output.typed &= last.typed;
 }
 
 /// Lists the sources, as far as that says something of their volume.
