@@ -3,10 +3,9 @@
 //! <https://github.com/apache/parquet-format/blob/master/BloomFilter.md>. A filter is written where a column
 //! has no dictionary in a row group: that answers the same question, exactly.
 
-use crate::error::Result;
-use crate::parquet::encode::bug;
 use crate::parquet::leaf::Leaf;
 use polars_parquet::parquet::schema::types::PhysicalType;
+use polars_parquet_format::thrift;
 use polars_parquet_format::thrift::protocol::TCompactOutputProtocol;
 use polars_parquet_format::{
     BloomFilterAlgorithm, BloomFilterCompression, BloomFilterHash, BloomFilterHeader,
@@ -55,7 +54,7 @@ pub(super) fn filter(
     path: &[impl AsRef<str>],
     physical: PhysicalType,
     leaf: &Leaf<'_>,
-) -> Result<Option<Vec<u8>>> {
+) -> thrift::Result<Option<Vec<u8>>> {
     let is_it = |column: &&[&str]| path.iter().map(AsRef::as_ref).eq(column.iter().copied());
     let is_wanted = COLUMNS.iter().any(is_it);
     if !is_wanted || physical != PhysicalType::ByteArray || leaf.len() < MIN_VALUES {
@@ -71,7 +70,7 @@ pub(super) fn filter(
         compression: BloomFilterCompression::UNCOMPRESSED(Uncompressed {}),
     };
     let mut out = Vec::with_capacity(bytes + 32);
-    header.write_to_out_protocol(&mut TCompactOutputProtocol::new(&mut out)).map_err(bug)?;
+    header.write_to_out_protocol(&mut TCompactOutputProtocol::new(&mut out))?;
     let start = out.len();
     out.resize(start + bytes, 0);
     for number in 0..leaf.len() {

@@ -147,7 +147,7 @@ impl Encoder {
         let physical = column.descriptor.primitive_type.physical_type;
         let bloom = match has_dictionary {
             true => None,
-            false => filter(&column.path_in_schema, physical, leaf)?,
+            false => filter(&column.path_in_schema, physical, leaf).map_err(bug)?,
         };
         Ok(Chunk { metadata, pages, bloom })
     }
