@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-use trailmill::decode::{Caps, Decoded, Decoder};
+use trailmill::decode::{Caps, Compression, Decoded, Decoder};
 use trailmill::engine::Progress;
 use trailmill::operations::convert;
 use trailmill::parquet::{DEFAULT_COMPRESSION, Encoder, Order, TableWriter, WriteOptions, arrange};
@@ -108,6 +108,25 @@ fn stages(c: &mut Criterion) {
             files.iter().for_each(|file| decoder.decode(file, &mut decoded).unwrap());
         });
     });
+    let (mut start, mut packed) = (0, [Vec::new(), Vec::new()]);
+    for end in &objects {
+        let text = &source[start..*end];
+        packed[0].push(zstd::bulk::compress(text, 3).unwrap());
+        // As a pipe writes it: without the size of its content.
+        packed[1].push(zstd::encode_all(text, 3).unwrap());
+        start = *end;
+    }
+    for (name, files) in [("unzstd", &packed[0]), ("unzstd piped", &packed[1])] {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                decoded.clear();
+                for file in files {
+                    let (zstd, stored) = (Compression::Zstd, file.len() as u64);
+                    decoder.decompress(zstd, file, stored, &mut decoded, &mut |_| Ok(())).unwrap();
+                }
+            });
+        });
+    }
     group.bench_function("tape", |b| {
         b.iter(|| {
             for_each_chunk(&source, &objects, |range| {

@@ -414,8 +414,15 @@ fn records_that_are_an_object_are_quarantined() {
 
 #[test]
 fn a_paste_that_starts_mid_record_is_quarantined() {
-    let whole = envelope(&records(0..3));
-    object_is_quarantined("bad.json", &whole[700..], &[], "no CloudTrail records");
+    let world = World::new();
+    world.put(&key("bad.json"), &envelope(&records(0..3))[700..]);
+    world.put_records(&key("good.json.gz"), &[record(3)]);
+
+    let report = world.convert(&[]).exits(1).report();
+
+    assert_eq!((report.objects_quarantined, report.records_written), (1, 1));
+    let verified = world.verify(&[]).exits(1).json();
+    assert_eq!(verified["objects_not_read"], 1, "it mentions what records have");
 }
 
 #[test]

@@ -156,7 +156,8 @@ fn encrypted_archives_are_named_and_read_with_a_password() {
     for entry in world.quarantine() {
         assert!(entry.reason.contains("--archive-password-file"), "{}", entry.reason);
     }
-    world.is_proved(&[]);
+    let verified = world.verify(&[]).exits(1).json();
+    assert_eq!(verified["objects_not_read"], 2, "what is encrypted may hold anything");
 
     let file = world.root.join("passwords");
     let option = ["--archive-password-file", file.to_str().unwrap()];
@@ -237,10 +238,90 @@ fn damage_in_a_container_costs_only_what_it_hits() {
     world.is_proved(&[]);
 }
 
+/// Things that are not logs, and things that may be.
+fn put_oddities(world: &World) {
+    world.put("readme.txt", "the eventVersion is 1.08");
+    world.put("old/part-0.parquet", b"PAR1\x15\x04");
+    world.put("Thumbs.db", b"\xd0\xcf\x11\xe0\xa1");
+    world.put("empty-list.json", br#"{"Records":[]}"#);
+    world.put("hidden.tar", tar(&[(".hidden", b"{}".to_vec())]));
+}
+
+#[test]
+fn what_gave_no_record_is_named_and_listed() {
+    let world = World::new();
+    world.put_records(&key("good.json.gz"), &[record(9)]);
+    put_oddities(&world);
+
+    let report = world.convert(&[]).exits(0).report();
+
+    let counts: Vec<(&str, u64)> =
+        report.without_records.iter().map(|(kind, all)| (&**kind, all.objects)).collect();
+    let wanted = [
+        ("Parquet", 1),
+        ("an archive without logs", 1),
+        ("an empty list of records", 1),
+        ("binary data", 1),
+        ("not JSON", 1),
+    ];
+    assert_eq!(counts, wanted);
+    assert!(report.without_records["Parquet"].first[0].ends_with("old/part-0.parquet"));
+    let listed = world.on_lake(&["ignored"], &[]).exits(0).text();
+    assert_eq!(listed.lines().count(), 5);
+    assert!(listed.contains("readme.txt: not JSON"), "{listed}");
+    let places = [world.logs.to_str().unwrap(), world.lake.to_str().unwrap()];
+    world.put("notes.txt", "a note");
+    let text = crate::support::run(["convert", places[0], places[1]]).exits(0).text();
+    assert!(text.contains("notes.txt") && text.contains("trailmill ignored"), "{text}");
+    world.is_proved(&[]);
+}
+
+#[test]
+fn a_run_whose_sources_gave_nothing_is_no_success() {
+    let world = World::new();
+    world.put("readme.txt", "a note");
+    for _ in 0..2 {
+        let ended = world.convert(&[]).exits(1);
+        assert!(ended.stderr.contains("CloudTrail records"), "{}", ended.stderr);
+    }
+    world.put_records(&key("good.json.gz"), &[record(9)]);
+    world.convert(&[]).exits(0);
+    let other = world.root.join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("x.txt"), "a note").unwrap();
+    let args = ["convert", other.to_str().unwrap(), world.lake.to_str().unwrap(), "-q"];
+    crate::support::run(args).exits(1);
+}
+
+#[test]
+fn what_looks_like_cloudtrail_is_quarantined_stops_a_strict_run_and_is_not_called_equal() {
+    for (name, bytes) in [
+        ("unknown.json", br#"{"a":{"b":{"c":{"d":{"e":{"eventVersion":"1.08"}}}}}}"#.to_vec()),
+        ("dump.txt", b"x {'eventVersion': '1.08', 'eventName': 'x'}".to_vec()),
+        ("pointer.json", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n".to_vec()),
+        ("error.gz", b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>".to_vec()),
+        ("packed.json.lz4", b"\x04\x22\x4d\x18\x64\x40\xa7".to_vec()),
+        ("packed.json.br", b"\x1b\x00\xf8\xff\x00".to_vec()),
+        ("secret.gpg", b"\x85\x01\x0c\x03\x00".to_vec()),
+    ] {
+        let world = World::new();
+        world.put_records(&key("good.json.gz"), &[record(9)]);
+        world.put(name, bytes);
+
+        world.convert(&["--strict"]).exits(3);
+        assert!(world.data_files().is_empty(), "{name}: something was committed");
+        let report = world.convert(&[]).exits(1).report();
+
+        assert_eq!((report.records_written, report.objects_quarantined), (1, 1), "{name}");
+        let verified = world.verify(&[]).exits(1).json();
+        assert_eq!(verified["objects_not_read"], 1, "{name}");
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn bombs_of_every_kind_are_stopped_by_the_ratio() {
-    let spaces = vec![b' '; 24 << 20];
+    let spaces = vec![b' '; 4 << 20];
     let text = [b"{\"Records\":[".to_vec(), spaces, b"]}".to_vec()].concat();
     let packs = [zstd as fn(&[u8]) -> Vec<u8>, bzip2, xz, lzma, |bytes| gzip(&gzip(bytes))];
     let world = World::new();

@@ -18,6 +18,7 @@ mod bad_input;
 mod bounded;
 #[cfg(target_os = "linux")]
 mod breaking;
+mod cases_contained;
 mod catalog;
 mod cli;
 mod commit;
@@ -28,8 +29,10 @@ mod copies;
 mod damage;
 mod documents;
 mod failing_store;
+mod fuzzed;
 mod integrity;
 mod packing;
+mod piped;
 mod protocol;
 mod real_data;
 mod refusals;

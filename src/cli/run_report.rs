@@ -53,13 +53,17 @@ pub(super) fn catalog_changes(report: &Report) -> String {
 pub(super) fn details(out: &mut String, report: &Report, lake: &str) {
     counts(out, report);
     outputs(out, report);
-    reasons(out, "ignored", sort_counts(&report.ignored_by_kind));
+    without_records(out, report);
     let mut quarantined = sort_counts(&report.quarantined_by_reason);
     quarantined.truncate(10);
     reasons(out, "quarantined", quarantined);
     out.push_str(&listing("  ", &report.listing));
     out.push_str(&unavailable("  ", &report.unavailable_by_reason));
     out.push_str(&restored_text("  ", report.restored.as_ref()));
+    if !report.without_records.is_empty() {
+        let _ =
+            writeln!(out, "\nList objects without records with: trailmill ignored {}", clean(lake));
+    }
     if report.has_quarantine() {
         let _ =
             writeln!(out, "\nList quarantined input with: trailmill quarantine {}", clean(lake));
@@ -69,6 +73,20 @@ pub(super) fn details(out: &mut String, report: &Report, lake: &str) {
             out,
             "\nStopped before the end. Converted units are committed; run the same command to continue."
         );
+    }
+}
+
+/// Objects that gave no record, by kind, with the first names.
+fn without_records(out: &mut String, report: &Report) {
+    for (i, (kind, all)) in report.without_records.iter().enumerate() {
+        let name = if i == 0 { "no records" } else { "" };
+        line(out, name, format_args!("{} {}", grouped(all.objects), clean(kind)));
+        for object in &all.first {
+            line(out, "", format_args!("  {}", clean(object)));
+        }
+        if all.objects > all.first.len() as u64 {
+            line(out, "", "  …");
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub use options::{
     MEMORY_PER_THREAD, Retry,
 };
 pub(crate) use report::Done;
-pub use report::{ChildReport, Progress, Refreshed, Report, RestoreReport, UnitSummary};
+pub use report::{
+    ChildReport, Progress, Refreshed, Report, RestoreReport, UnitSummary, WithoutRecords,
+};
 pub use runtime::runtime;
 pub use volume::{Candidate, PartitionChoice, Volume};

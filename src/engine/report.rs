@@ -81,9 +81,13 @@ pub struct Report {
     pub rows_by_table: BTreeMap<String, u64>,
     /// Ignored objects by what they are.
     pub ignored_by_kind: BTreeMap<String, u64>,
+    /// Objects that gave no record, by what they are: ignored ones, those with an empty list, archives
+    /// without logs.
+    #[serde(default)]
+    pub without_records: BTreeMap<String, WithoutRecords>,
     /// Quarantined records and objects by reason.
     pub quarantined_by_reason: BTreeMap<String, u64>,
-    /// Whether nothing that the lake was ever given held CloudTrail records.
+    /// Whether nothing that the run was given held CloudTrail records, or nothing that the lake was ever given.
     #[serde(default)]
     pub nothing_recognized: bool,
     /// What was brought back of data files that are gone, if that was asked for.
@@ -93,6 +97,18 @@ pub struct Report {
     #[serde(default)]
     pub warnings: Vec<String>,
 }
+
+/// Objects of one kind that gave no record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithoutRecords {
+    /// How many there are.
+    pub objects: u64,
+    /// The first of them, in their order.
+    pub first: Vec<String>,
+}
+
+/// Names of objects without records that a report has of each kind.
+const FIRST_NAMES: usize = 5;
 
 /// What was brought back of data files that are gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,6 +188,12 @@ impl Report {
         ] {
             more.into_iter().for_each(|(name, count)| *counts.entry(name).or_default() += count);
         }
+        for (reason, more) in earlier.without_records {
+            let all = self.without_records.entry(reason).or_default();
+            all.objects += more.objects;
+            all.first.splice(0..0, more.first);
+            all.first.truncate(FIRST_NAMES);
+        }
     }
 
     pub(crate) fn add_tally(&mut self, tally: &Tally) {
@@ -209,6 +231,13 @@ impl Done {
         report.objects_padded += manifest.objects_padded;
         for object in &manifest.objects {
             report.objects_read += u64::from(object.outcome != ObjectOutcome::Archive);
+            if let Some(reason) = manifest.why_without_records(object) {
+                let all = report.without_records.entry(reason.to_owned()).or_default();
+                all.objects += 1;
+                if all.first.len() < FIRST_NAMES {
+                    all.first.push(object.key.clone());
+                }
+            }
             match &object.outcome {
                 ObjectOutcome::Converted | ObjectOutcome::Archive => {}
                 ObjectOutcome::Ignored(kind) => {

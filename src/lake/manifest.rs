@@ -5,7 +5,7 @@ use crate::lake::data_file::DataFile;
 use crate::lake::document::{pack, unpack};
 use crate::lake::lock::LockName;
 use crate::lake::names::{self, Folder};
-use crate::lake::object_record::{ObjectRecord, Tally};
+use crate::lake::object_record::{ObjectOutcome, ObjectRecord, Tally};
 use crate::lake::settings::OutputSettings;
 use crate::lake::unit::{DayCopies, UnitId};
 use crate::storage::{Put, Storage};
@@ -67,6 +67,23 @@ fn unreadable(key: &str, err: Error) -> Error {
 }
 
 impl Manifest {
+    /// Returns why an object of the unit gave no record, if it is so and it was not quarantined.
+    pub fn why_without_records<'m>(&'m self, object: &'m ObjectRecord) -> Option<&'m str> {
+        match &object.outcome {
+            ObjectOutcome::Ignored(kind) => Some(kind),
+            ObjectOutcome::Converted if object.tally.read == 0 => Some("an empty list of records"),
+            ObjectOutcome::Archive => {
+                let is_in = |other: &ObjectRecord| {
+                    let rest =
+                        other.key.strip_prefix(&object.key).filter(|_| other.etag.is_empty());
+                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("!/"))
+                };
+                (!self.objects.iter().any(is_in)).then_some("an archive without logs")
+            }
+            ObjectOutcome::Converted | ObjectOutcome::Quarantined(_) => None,
+        }
+    }
+
     /// Returns the manifest of a unit without objects and files.
     pub fn empty(
         unit: UnitId,

@@ -291,6 +291,7 @@ impl<'a> Conversion<'a> {
             report.add_catalog(handle.block_on(refresh).map_err(after_commit)?);
         }
         report.warnings = self.warnings(snapshot);
+        report.objects_known = seen.known;
         note_unrecognized(&mut report, snapshot.tables().len() > 0);
         if is_key_restored {
             let restored =
@@ -298,7 +299,6 @@ impl<'a> Conversion<'a> {
             report.warnings.push(restored.to_owned());
         }
         report.objects_ignored += seen.report.objects_ignored;
-        report.objects_known = seen.known;
         report.listing = seen.report;
         report.schema_version = lock.version;
         report.interrupted = self.stop.load(Ordering::Relaxed) && !is_through;

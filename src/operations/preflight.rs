@@ -94,13 +94,21 @@ pub(super) fn refuse_nothing(known: &Known, listing: &ListingReport) -> Result<(
     Err(Error::config(message))
 }
 
-/// Says so when all that a lake has ever been given held no CloudTrail records.
+/// Says so when all that a run was given held no CloudTrail records, or all that the lake was ever given.
 pub(super) fn note_unrecognized(report: &mut Report, has_tables: bool) {
     let foreign: u64 = report.ignored_by_kind.values().sum();
     let is_any = report.objects_read > foreign + report.objects_quarantined;
-    report.nothing_recognized = report.units > 0 && !is_any && !has_tables;
+    // Where everything is known from before, it had no records then.
+    let has_read = report.units > 0 || report.objects_known > 0;
+    let is_first = report.objects_known == 0 && report.objects_read > 0;
+    report.nothing_recognized = has_read && !is_any && (!has_tables || is_first);
     if report.nothing_recognized {
         let what = match report.objects_read {
+            0 => {
+                "no object that was read before holds CloudTrail records: see `trailmill ignored` \
+                  and `trailmill quarantine`"
+                    .to_owned()
+            }
             1 => "the only object that was read holds no CloudTrail records".to_owned(),
             count => format!("none of the {count} objects that were read holds CloudTrail records"),
         };

@@ -24,6 +24,7 @@ mod table_rows;
 mod text;
 mod tree;
 mod typed;
+mod unrecognized;
 
 pub use fingerprint::Fingerprints;
 pub(crate) use host::{Host, MEMORY_PER_JSON_BYTE, RowOptions, Visiting};

@@ -9,6 +9,7 @@ use crate::keys::{Layout, parse as parse_layout};
 use crate::lake::{ObjectOutcome, ObjectRecord, QuarantinedObject, Tally};
 use crate::parse::{Foreign, Parser};
 use crate::rows::object::{ObjectReader, Tools};
+use crate::rows::unrecognized::{Verdict, judge};
 use crate::rows::{Host, MAX_UNIT_BYTES, Parsed, RowOptions, Scratch};
 use crate::source::{
     MAX_LEVELS, Member, MemberSink, Object, Place, Unpacking, is_archive, members, split_part,
@@ -235,6 +236,7 @@ impl Opened<'_> {
         parsed.histories.push(options.fingerprints.object(&key, earlier));
         let SegmentParser { parser, scratch, .. } = worker;
         scratch.begin_object();
+        let bytes = text.as_ref().ok().map(|text| text.bytes);
         let (mut record, mut outcome) = match text {
             Err(err) => (record, Err(err)),
             Ok(Text { bytes: text, .. }) => {
@@ -244,11 +246,15 @@ impl Opened<'_> {
                 ObjectReader::new(Arc::clone(&key), layout, record, parsed, tools).read(text)
             }
         };
-        if let ObjectOutcome::Ignored(kind) = &record.outcome
-            && split_part(&key).is_some()
-            && *kind == Foreign::NotJson.describe()
-        {
-            outcome = Err(Error::bad_input(kind.clone()));
+        if let (ObjectOutcome::Ignored(kind), Some(text)) = (&record.outcome, bytes) {
+            match judge(kind, &key, text) {
+                Verdict::Ignored(kind) if !is_part(&key, &kind) => {
+                    record.outcome = ObjectOutcome::Ignored(kind);
+                }
+                Verdict::Ignored(reason) | Verdict::Quarantined(reason) => {
+                    outcome = Err(Error::bad_input(reason));
+                }
+            }
         }
         if let Err(err) = outcome {
             if err.kind().reaction() != Reaction::Quarantine {
@@ -261,6 +267,11 @@ impl Opened<'_> {
         parsed.objects.push(record);
         Ok(())
     }
+}
+
+/// Whether what is no text by its kind may be a part of a split file.
+fn is_part(key: &str, kind: &str) -> bool {
+    split_part(key).is_some() && kind != Foreign::OtherJson.describe()
 }
 
 /// What is wrong with a part of a split file is that the others are missing.

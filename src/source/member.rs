@@ -145,7 +145,8 @@ pub(super) fn read_capped(
             if reader.read(&mut more).map_err(damaged)? == 0 {
                 return Ok(Ok(bytes));
             }
-            room = room.saturating_mul(2).clamp(size + STEP, most.max(size) + 1);
+            // One byte more than may be says that it is too much.
+            room = room.saturating_mul(2).max(size + STEP).min(most.max(size).saturating_add(1));
             make_room(room)?;
             bytes.reserve_exact((room - size) as usize);
             bytes.extend(more);

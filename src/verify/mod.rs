@@ -26,6 +26,7 @@ mod expected;
 mod files;
 mod hash;
 mod json;
+mod methods;
 mod naming;
 mod partial;
 mod row;
@@ -35,6 +36,7 @@ mod streams;
 mod tests;
 mod typed;
 mod unpack;
+mod unrecognized;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
@@ -142,8 +144,9 @@ pub struct VerifyReport {
     pub objects_read: u64,
     /// Objects that could not: damaged or too large.
     pub objects_quarantined: u64,
-    /// Objects and folders that were not read: without permission, archived, or removed since the
-    /// listing. Their records are not compared.
+    /// Objects and folders that were not read: without permission, archived, removed since the listing,
+    /// encrypted, packed in an unknown way, or without a record that was recognized though they look like
+    /// CloudTrail. Their records are not compared.
     pub objects_not_read: u64,
     /// Source records that the lake must hold.
     pub records_expected: u64,
@@ -451,11 +454,22 @@ impl<'a> Comparison<'a> {
                 passwords,
                 &mut |found| match found {
                     Found::SetAside => tally.objects_quarantined += 1,
+                    Found::NotRead => tally.not_read += 1,
                     Found::Object { name, own, text } => {
                         tally.objects_read += 1;
                         let folder = contract::folder(&name[own..]);
                         if folder != Folder::Ignored {
-                            tally.quarantined += self.object(&name, &text, folder, &mut row, each);
+                            let mut has_records = false;
+                            let bad =
+                                self.object(&name, &text, folder, &mut row, &mut |record, row| {
+                                    has_records = true;
+                                    each(record, row);
+                                });
+                            tally.quarantined += bad;
+                            let is_unknown = !has_records && bad == 0;
+                            if is_unknown && unrecognized::may_hold_records(&name, &text) {
+                                tally.not_read += 1;
+                            }
                         }
                     }
                 },

@@ -6,7 +6,9 @@
 //! named `<archive>!/<member>`. Links inside archives and hidden names are not objects. What cannot be read
 //! is quarantined, never guessed at.
 
+use super::methods::{in_lzma, is_closed, is_unknown_method};
 use super::streams::{Codec, Counted, Meter, Stream, WINDOW_KIB, codec};
+use super::unrecognized::is_unknown_packing;
 use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
@@ -63,6 +65,8 @@ pub(super) enum Found {
         text: Vec<u8>,
     },
     SetAside,
+    /// An object that is encrypted or packed in a way that is not read: nobody knows what is in it.
+    NotRead,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -259,6 +263,7 @@ impl<'a> Unpacker<'a> {
                 let text = self.limits.text(whole, || taken.so_far()).and_then(in_utf8);
                 self.total += text.as_ref().map_or(0, Vec::len) as u64;
                 (self.each)(match text {
+                    Some(text) if is_unknown_packing(&text) => Found::NotRead,
                     Some(text) => {
                         Found::Object { name: name.whole.to_owned(), own: name.own, text }
                     }
@@ -379,6 +384,7 @@ impl<'a> Unpacker<'a> {
             };
             match opened {
                 Some(mut member) => self.member(name, &path, &mut member, depth, gauge, &meter),
+                None if is_locked || is_unknown_method(method) => (self.each)(Found::NotRead),
                 None => (self.each)(Found::SetAside),
             }
             if self.total > self.most {
@@ -414,6 +420,7 @@ impl<'a> Unpacker<'a> {
         let passwords = self.passwords.iter().map(|text| sevenz_rust2::Password::from(&**text));
         let tried: Vec<_> =
             std::iter::once(sevenz_rust2::Password::empty()).chain(passwords).collect();
+        let mut is_not_read = false;
         for password in tried {
             let counted = Counted::new(&mut reader);
             let meter = counted.meter();
@@ -422,7 +429,13 @@ impl<'a> Unpacker<'a> {
                 password,
                 WINDOW_KIB,
             );
-            let Ok(mut archive) = opened else { continue };
+            let mut archive = match opened {
+                Ok(archive) => archive,
+                Err(err) => {
+                    is_not_read |= is_closed(&err);
+                    continue;
+                }
+            };
             archive.set_thread_count(1);
             let mut is_begun = false;
             let outcome = archive.for_each_entries_with_decision(|entry, reader| {
@@ -446,48 +459,12 @@ impl<'a> Unpacker<'a> {
             if is_begun || outcome.is_ok() {
                 return outcome.is_ok() && self.total <= self.most;
             }
+            is_not_read |= outcome.is_err_and(|err| is_closed(&err));
         }
-        false
-    }
-}
-
-/// Opens a member in LZMA or XZ by its stored bytes, if its dictionary is not too large: the crate has no limit.
-fn in_lzma<'m>(
-    mut raw: zip::read::ZipFile<'m, impl Read>,
-    method: zip::CompressionMethod,
-    meter: &Rc<Meter>,
-) -> Option<Box<dyn Read + 'm>> {
-    if method == zip::CompressionMethod::XZ {
-        let stream = Stream::new(Codec::Xz, BufReader::new(raw), meter).ok()?;
-        return Some(Box::new(stream));
-    }
-    let mut head = [0; 9];
-    raw.read_exact(&mut head).ok()?;
-    let window = u32::from_le_bytes([head[5], head[6], head[7], head[8]]);
-    let (size, sum) = (raw.size(), raw.crc32());
-    if window as usize >> 10 > WINDOW_KIB {
-        return None;
-    }
-    let raw = BufReader::new(raw);
-    let member = lzma_rust2::LzmaReader::new_with_props(raw, size, head[4], window, None).ok()?;
-    Some(Box::new(Summed { member, sum: flate2::Crc::new(), wanted: sum }))
-}
-
-/// A member whose sum is compared at its end.
-struct Summed<R> {
-    member: R,
-    sum: flate2::Crc,
-    wanted: u32,
-}
-
-impl<R: Read> Read for Summed<R> {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.member.read(out)?;
-        self.sum.update(&out[..count]);
-        match count == 0 && !out.is_empty() && self.sum.sum() != self.wanted {
-            true => Err(std::io::ErrorKind::InvalidData.into()),
-            false => Ok(count),
+        if is_not_read {
+            (self.each)(Found::NotRead);
         }
+        is_not_read
     }
 }
 

@@ -14,6 +14,7 @@ use crate::engine::Report;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::operations;
+use crate::source::keep_pipes;
 use crate::units::{ByteCount, are, counted, grouped};
 use clap::Args as Group;
 use std::fmt::Write as _;
@@ -34,7 +35,7 @@ use std::fmt::Write as _;
 #[command(override_usage = "trailmill convert [OPTIONS] <SOURCE>... <LAKE>
        trailmill convert [OPTIONS] --plan <PLAN>")]
 pub(super) struct ConvertArgs {
-    /// Sources to read: folders, files, archives (tar, zip, 7z; gzip, zstd, bzip2, xz) or
+    /// Sources to read: folders, files, archives (tar, zip, 7z; gzip, zstd, bzip2, xz), - for stdin, or
     /// s3://bucket/prefix; then the lake: a folder or s3://bucket/prefix
     #[arg(required_unless_present = "plan", num_args = 2.., value_name = "SOURCE, LAKE",
         value_parser = location())]
@@ -68,6 +69,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<u8> {
                        `--plan` and no sources";
         return Err(Error::config(message));
     }
+    let (sources, _pipes) = keep_pipes(sources, &lake)?;
     let mut options = args.conversion.options(&args.publication, sources, lake)?;
     options.output.restores = args.restore;
     let (quiet, metrics, lake) = (args.output.quiet, args.ending.metrics, options.lake.to_string());

@@ -6,6 +6,7 @@ mod completions;
 mod convert;
 mod doctor;
 mod finish;
+mod ignored;
 mod integrity;
 mod man;
 mod plan;
@@ -23,6 +24,7 @@ use completions::CompletionsArgs;
 use convert::ConvertArgs;
 use doctor::DoctorArgs;
 use finish::FinishArgs;
+use ignored::IgnoredArgs;
 use integrity::IntegrityArgs;
 use man::ManArgs;
 use plan::PlanArgs;
@@ -79,6 +81,7 @@ enum Command {
     Verify(VerifyArgs),
     Integrity(Box<IntegrityArgs>),
     Quarantine(QuarantineArgs),
+    Ignored(IgnoredArgs),
     Doctor(Box<DoctorArgs>),
     Sample(SampleArgs),
     Completions(CompletionsArgs),
@@ -103,6 +106,7 @@ pub(super) fn run(args: Args) -> Result<u8> {
         Command::Schema(args) => schema::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
+        Command::Ignored(args) => ignored::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Integrity(args) => integrity::run(&args),
         Command::Sample(args) => sample::run(&args),

@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::keys::parse as parse_layout;
 use crate::lake::{DataFile, Loss, Manifest, ObjectRecord, read_gone, read_quarantine};
 use crate::operations::open_lake;
+use crate::source::keep_pipes;
 use crate::storage::Storage;
 use crate::text::clean;
 use crate::units::{ByteCount, are, counted, counted_as, grouped};
@@ -91,6 +92,7 @@ impl From<Duplicates> for DuplicateRule {
 
 pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
     let PlaceArgs { sources, lake, aws } = args.places.clone();
+    let (sources, _pipes) = keep_pipes(sources, &lake)?;
     let runtime = runtime()?;
     let s3 = aws.s3(None)?;
     let reach = Reach::of(sources.iter().chain([&lake]), false);
@@ -203,7 +205,10 @@ fn text(report: &VerifyReport) -> String {
     if report.objects_not_read > 0 {
         let (one, many) = ("object or folder", "objects or folders");
         let count = counted_as(report.objects_not_read, one, many);
-        let _ = writeln!(out, "  {count} of the source could not be read");
+        let _ = writeln!(
+            out,
+            "  {count} of the source could not be read, or may hold records that are not recognized"
+        );
     }
     out.extend(report.differences.iter().map(difference));
     out

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::lake::WorkPlan;
 use crate::location::Location;
 use crate::operations::{self, Children, Estimate, Planned};
+use crate::source::is_pipe;
 use crate::text::clean;
 use crate::units::{ByteCount, are, counted, grouped};
 use clap::Args as Group;
@@ -19,7 +20,7 @@ use std::fmt::Write as _;
 
 #[derive(Debug, Group)]
 pub(super) struct MakeArgs {
-    /// Sources to read: folders, files, archives (.json, .json.gz, .tar, .tar.gz, .zip) or
+    /// Sources to read: folders, files, archives (tar, zip, 7z; gzip, zstd, bzip2, xz) or
     /// s3://bucket/prefix; then the lake: a folder or s3://bucket/prefix
     #[arg(required = true, num_args = 2.., value_name = "SOURCE, LAKE", value_parser = location())]
     pub places: Vec<Location>,
@@ -53,12 +54,24 @@ fn children(text: &str) -> Result<Children> {
 
 pub(super) fn run(args: &MakeArgs) -> Result<u8> {
     let (sources, lake) = sources_and_lake(&args.places)?;
+    refuse_pipes(&sources)?;
     let options = args.conversion.options(&Default::default(), sources, lake)?;
     let quiet = args.output.quiet;
     say_identity(&args.conversion.aws, &options.s3, Reach::of_conversion(&options), quiet)?;
     match args.children {
         None => estimate(&options, args.output.report),
         Some(children) => make(args, &options, children),
+    }
+}
+
+/// Refuses pipes: the run that converts a plan cannot read them again.
+fn refuse_pipes(sources: &[Location]) -> Result<()> {
+    match sources.iter().find(|source| is_pipe(source)) {
+        None => Ok(()),
+        Some(source) => {
+            let message = "a pipe can be read once only: convert it, or write it to a file first";
+            Err(Error::config(message).at("source", source))
+        }
     }
 }
 
