@@ -25,7 +25,7 @@ use trailmill::operations::convert;
 use trailmill::parquet::{DEFAULT_COMPRESSION, Encoder, TableWriter, WriteOptions, arrange};
 use trailmill::parse::{Chunks, Container, Cursor, Parser, detect};
 use trailmill::partition::PartitionBy;
-use trailmill::rows::{ObjectFacts, Scratch, TableRows, Texts};
+use trailmill::rows::{ObjectFacts, Scratch, TableRows, Taking, Texts};
 use trailmill::schema::{Family, Lock};
 
 #[global_allocator]
@@ -90,6 +90,7 @@ fn stages(paths: &[PathBuf], json: &mut u64) -> Stages {
     let facts = ObjectFacts::default();
     // One partition: how many files a lake has is not the machine's limit.
     let by: PartitionBy = "year".parse().unwrap();
+    let with = Taking { object: 0, facts: &facts, by: &by, is_utc: false, known: b"" };
     *json = 0;
     for (number, path) in paths.iter().enumerate() {
         timed(|s| &mut s.read, &mut || file = std::fs::read(path).unwrap());
@@ -111,7 +112,7 @@ fn stages(paths: &[PathBuf], json: &mut u64) -> Stages {
         for chunk in chunks {
             let take = |mut cursor: Cursor<'_>, count| {
                 for _ in 0..count {
-                    let _ = table.take(&mut cursor, &mut texts, &mut scratch, 0, &facts, &by);
+                    let _ = table.take(&mut cursor, &mut texts, &mut scratch, with);
                     cursor.end_entry();
                 }
             };

@@ -20,7 +20,7 @@ use trailmill::operations::convert;
 use trailmill::parquet::{DEFAULT_COMPRESSION, Encoder, Order, TableWriter, WriteOptions, arrange};
 use trailmill::parse::{Chunks, Container, Parser, detect};
 use trailmill::partition::{DEFAULT_PARTITION_BY, PartitionBy};
-use trailmill::rows::{ObjectFacts, Scratch, TableRows, Texts};
+use trailmill::rows::{ObjectFacts, Scratch, TableRows, Taking, Texts};
 use trailmill::sample::{SampleOptions, generate};
 use trailmill::schema::{Family, Lock};
 
@@ -43,6 +43,7 @@ struct Worker {
 fn take(worker: &mut Worker, source: &[u8], objects: &[usize], table: &mut TableRows) {
     let by: PartitionBy = DEFAULT_PARTITION_BY.parse().unwrap();
     let facts = ObjectFacts::default();
+    let with = Taking { object: 0, facts: &facts, by: &by, is_utc: false, known: b"" };
     let Worker { parser, scratch, texts, .. } = worker;
     texts.clear();
     table.clear();
@@ -50,7 +51,7 @@ fn take(worker: &mut Worker, source: &[u8], objects: &[usize], table: &mut Table
         parser
             .parse(source, range, |mut cursor, count| {
                 for _ in 0..count {
-                    table.take(&mut cursor, texts, scratch, 0, &facts, &by).unwrap();
+                    table.take(&mut cursor, texts, scratch, with).unwrap();
                     cursor.end_entry();
                 }
             })

@@ -11,14 +11,14 @@ use std::sync::Arc;
 /// The kind of objects in a folder of the layout.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Folder {
-    /// No layout: the record decides.
+    /// No layout, or a folder of no service that is known: the record decides.
     #[default]
     Unknown,
     /// Log objects of a family.
     Logs(Family),
     /// Digest files.
     Digest,
-    /// Another service's objects.
+    /// Objects of another service that is known.
     Other,
 }
 
@@ -80,30 +80,62 @@ impl Layout {
     }
 }
 
+/// Folders of other AWS services beside those of CloudTrail, in lower case.
+const SERVICES: [&str; 20] = [
+    "appfabric",
+    "cloudfront",
+    "clientvpn",
+    "config",
+    "directconnect",
+    "ecs",
+    "eks",
+    "elasticloadbalancing",
+    "globalaccelerator",
+    "guardduty",
+    "inspector2",
+    "networkfirewall",
+    "network-firewall",
+    "redshift",
+    "securityhub",
+    "verifiedaccess",
+    "vpcdnsquerylogs",
+    "vpcflowlogs",
+    "vpc-lattice",
+    "waflogs",
+];
+
 /// Reads a key or a path with `/` separators.
 pub fn parse(key: &str) -> Layout {
     let parts: Vec<&str> = key.split('/').collect();
     let file = parts.last().copied().unwrap_or_default();
     let mut layout = Layout::default();
-    let Some(root) = parts.iter().rposition(|part| *part == "AWSLogs") else {
+    let Some(root) = parts.iter().rposition(|part| is_root(part)) else {
         from_file_name(file, &mut layout);
         return layout;
     };
-    let mut rest = parts[root + 1..].iter().copied().peekable();
+    let folders = parts.get(root + 1..parts.len() - 1).unwrap_or_default();
+    let mut rest = folders.iter().copied().peekable();
     if let Some(id) = rest.next_if(|part| is_organization(part)) {
         layout.organization = id.into();
     }
-    if let Some(id) = rest.next_if(|part| is_account(part)) {
-        layout.account = id.into();
-    } else {
+    let Some(id) = rest.next_if(|part| is_account(part)) else {
         from_file_name(file, &mut layout);
         return layout;
-    }
-    let Some(folder) = rest.next().filter(|_| rest.peek().is_some()) else {
+    };
+    layout.account = id.into();
+    let Some(folder) = rest.next() else {
         from_file_name(file, &mut layout);
         return layout;
     };
     layout.folder = folder_of(folder);
+    if layout.folder == Folder::Unknown {
+        // A folder that somebody made does not hide what lies in it.
+        let is_logs = |part: &&str| matches!(folder_of(part), Folder::Logs(_) | Folder::Digest);
+        match rest.clone().position(|part| is_logs(&part)) {
+            Some(at) => layout.folder = rest.nth(at).map(folder_of).unwrap_or_default(),
+            None => from_file_name(file, &mut layout),
+        }
+    }
     if let Some(region) = rest.next_if(|part| is_region(part)) {
         layout.region = region.into();
     }
@@ -116,28 +148,33 @@ pub fn parse(key: &str) -> Layout {
     layout
 }
 
+/// Whether a folder is the root of the layout, in whatever case.
+pub(super) fn is_root(name: &str) -> bool {
+    name.eq_ignore_ascii_case("AWSLogs")
+}
+
+/// The kind of objects in a folder below an account; unknown where no service has it.
 pub(super) fn folder_of(name: &str) -> Folder {
     match Family::of_folder(name) {
         Some(family) => Folder::Logs(family),
-        None if name == "CloudTrail-Digest" => Folder::Digest,
-        None => Folder::Other,
+        None if name.eq_ignore_ascii_case("CloudTrail-Digest") => Folder::Digest,
+        None if SERVICES.contains(&&*name.to_ascii_lowercase()) => Folder::Other,
+        None => Folder::Unknown,
     }
 }
 
-/// `<account>_<folder>_<region>_<stamp>…`, for files that lost their folders.
+/// `<account>_<folder>_<region>_<stamp>…`, for files that lost their folders; other names may stand before it.
 fn from_file_name(file: &str, layout: &mut Layout) {
-    let mut parts = file.split('_');
-    let (Some(account), Some(folder), Some(region)) = (parts.next(), parts.next(), parts.next())
-    else {
-        return;
+    let parts: Vec<&str> = file.split('_').collect();
+    let is_name = |at: &usize| {
+        let is_folder = matches!(folder_of(parts[at + 1]), Folder::Logs(_) | Folder::Digest);
+        is_account(parts[*at]) && is_folder
     };
-    if !is_account(account) || folder_of(folder) == Folder::Other {
-        return;
-    }
-    layout.folder = folder_of(folder);
-    layout.account = account.into();
-    if is_region(region) {
-        layout.region = region.into();
+    let Some(at) = (0..parts.len().saturating_sub(2)).rev().find(is_name) else { return };
+    layout.folder = folder_of(parts[at + 1]);
+    layout.account = parts[at].into();
+    if is_region(parts[at + 2]) {
+        layout.region = parts[at + 2].into();
     }
 }
 
@@ -194,12 +231,33 @@ mod tests {
             ("CloudTrail-NetworkActivity", Folder::Logs(Family::NetworkActivity)),
             ("CloudTrail-Aggregated", Folder::Logs(Family::Aggregated)),
             ("CloudTrail-Digest", Folder::Digest),
+            ("cloudtrail", Folder::Logs(Family::Events)),
             ("Config", Folder::Other),
+            ("waflogs", Folder::Other),
+            ("evidence", Folder::Unknown),
             ("elasticloadbalancing", Folder::Other),
         ] {
             let key = format!("AWSLogs/111122223333/{folder}/eu-west-1/2024/05/01/x.json.gz");
             assert_eq!(parse(&key).folder, want);
         }
         assert_eq!(parse("logs/events.json"), Layout::default());
+    }
+
+    #[test]
+    fn folders_and_names_that_people_made_do_not_hide_logs() {
+        let file = "111122223333_CloudTrail-Insight_us-east-1_20240501T0000Z_Ab12.json.gz";
+        for key in [
+            format!("awslogs/111122223333/cloudtrail-insight/us-east-1/2024/05/01/{file}"),
+            format!("AWSLogs/111122223333/case/CloudTrail-Insight/us-east-1/2024/05/01/{file}"),
+            format!("AWSLogs/111122223333/case/{file}"),
+            format!("AWSLogs/suffix/111122223333/CloudTrail-Insight/{file}"),
+            format!("AWSLogs_111122223333_CloudTrail-Insight_us-east-1_2024_05_01_{file}"),
+        ] {
+            let layout = parse(&key);
+            assert_eq!(layout.folder, Folder::Logs(Family::Insight), "{key}");
+            assert_eq!((&*layout.account, &*layout.region), ("111122223333", "us-east-1"), "{key}");
+        }
+        let layout = parse("AWSLogs/111122223333/case/x.json");
+        assert_eq!((layout.folder, &*layout.account), (Folder::Unknown, "111122223333"));
     }
 }

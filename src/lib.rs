@@ -23,6 +23,8 @@
 //! | [`lake`] | the lake's own documents: intents, manifests, ledger, fingerprints, quarantine |
 //! | [`rows`] | objects to rows: texts by reference and sparse trees |
 //! | [`parquet`] | ordered rows to Parquet pages and files, through polars |
+//! | [`scan`] | a lake's rows: live files, row groups, columns, through polars |
+//! | [`history`] | event history: filters, records, CSV |
 //! | [`catalog`] | tables and partitions as Glue's documents, DDL, views |
 //! | [`engine`] | the machine: fetch, parse, resolve, encode, commit; threads, order, byte budget |
 //! | [`operations`] | what the product does, a verb a file |
@@ -72,6 +74,7 @@ pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod family;
+pub mod history;
 pub mod integrity;
 pub mod keys;
 pub mod lake;
@@ -83,6 +86,7 @@ pub mod parse;
 pub mod partition;
 pub mod rows;
 pub mod sample;
+pub mod scan;
 pub mod schema;
 pub mod source;
 pub mod storage;

@@ -9,7 +9,7 @@ use std::str::FromStr;
 /// What data is partitioned by, unless an option says otherwise.
 pub const DEFAULT_PARTITION_BY: &str = "account,region,event_date";
 
-/// The value where neither the record nor its object's key has one.
+/// The value where neither the record nor its object's key has one that can be part of a path.
 pub const UNKNOWN: &str = "unknown";
 
 /// One partition key.
@@ -140,35 +140,28 @@ pub struct Facts<'a> {
 
 impl PartitionBy {
     /// Appends the Hive-style path, `account=…/region=…`, to `out`.
-    ///
-    /// # Errors
-    /// `BadInput` with the key's name when a value may not become part of a path; `out` is then
-    /// unusable. The value itself is not quoted.
-    pub fn write_path(&self, facts: &Facts<'_>, out: &mut Vec<u8>) -> Result<()> {
+    pub fn write_path(&self, facts: &Facts<'_>, out: &mut Vec<u8>) {
         for (i, key) in self.0.iter().enumerate() {
             if i > 0 {
                 out.push(b'/');
             }
             out.extend_from_slice(key.name().as_bytes());
             out.push(b'=');
-            key.write_value(facts, out)?;
+            key.write_value(facts, out);
         }
-        Ok(())
     }
 }
 
 impl PartitionKey {
-    /// Appends the value that a record has for the key.
-    ///
-    /// # Errors
-    /// As [`PartitionBy::write_path`].
-    pub fn write_value(self, facts: &Facts<'_>, out: &mut Vec<u8>) -> Result<()> {
+    /// Appends the value that a record has for the key. One that cannot be part of a path, such as a redacted
+    /// account, is [`UNKNOWN`]; spaces around a value do not count.
+    pub fn write_value(self, facts: &Facts<'_>, out: &mut Vec<u8>) {
         let (year, month, day, hour) = civil(facts.instant);
         match self {
-            Self::Account => text(facts.account, b"", "account", out)?,
-            Self::Region => text(facts.region, b"", "region", out)?,
-            Self::EventSource => text(facts.event_source, b".", "event source", out)?,
-            Self::Organization => text(facts.organization, b"", "organization", out)?,
+            Self::Account => text(facts.account, is_account, out),
+            Self::Region => text(facts.region, is_name, out),
+            Self::Organization => text(facts.organization, is_name, out),
+            Self::EventSource => text(facts.event_source, is_host_name, out),
             Self::EventDate => {
                 number(year, 4, out);
                 out.push(b'-');
@@ -181,23 +174,28 @@ impl PartitionKey {
             Self::Day => number(day.into(), 2, out),
             Self::Hour => number(hour.into(), 2, out),
         }
-        Ok(())
     }
 }
 
-fn text(value: &[u8], also: &[u8], name: &'static str, out: &mut Vec<u8>) -> Result<()> {
-    if value.is_empty() {
-        out.extend_from_slice(UNKNOWN.as_bytes());
-        return Ok(());
-    }
-    let is_fit = value.len() <= 64
-        && value[0].is_ascii_alphanumeric()
-        && value.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-' || also.contains(b));
-    if !is_fit {
-        return Err(Error::bad_input(format!("{name} cannot be part of a path")));
-    }
-    out.extend_from_slice(value);
-    Ok(())
+fn is_account(value: &[u8]) -> bool {
+    value.len() == 12 && value.iter().all(u8::is_ascii_digit)
+}
+
+/// Whether a value has only letters, digits and dashes, and begins with no dash.
+fn is_name(value: &[u8]) -> bool {
+    !value.contains(&b'.') && is_host_name(value)
+}
+
+fn is_host_name(value: &[u8]) -> bool {
+    value.len() <= 64
+        && value.first().is_some_and(u8::is_ascii_alphanumeric)
+        && value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+}
+
+/// Appends a value, or [`UNKNOWN`] in place of one that may not become part of a path.
+fn text(value: &[u8], is_fit: impl Fn(&[u8]) -> bool, out: &mut Vec<u8>) {
+    let value = value.trim_ascii();
+    out.extend_from_slice(if is_fit(value) { value } else { UNKNOWN.as_bytes() });
 }
 
 fn number(value: i64, digits: u32, out: &mut Vec<u8>) {
@@ -217,39 +215,61 @@ pub fn values_of(path: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn path(by: &str, account: &str) -> Result<String> {
+    fn path(by: &str, account: &str, region: &str) -> String {
         let facts = Facts {
             account: account.as_bytes(),
-            region: b"us-gov-west-1",
+            region: region.as_bytes(),
             event_source: b"s3.amazonaws.com",
             organization: b"",
             instant: 1_714_564_800_123,
         };
         let mut out = Vec::new();
-        by.parse::<PartitionBy>()?.write_path(&facts, &mut out)?;
-        Ok(String::from_utf8(out).unwrap())
+        by.parse::<PartitionBy>().unwrap().write_path(&facts, &mut out);
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn paths_are_hive_style_in_the_chosen_order() {
         assert_eq!(
-            path(DEFAULT_PARTITION_BY, "012345678901").unwrap(),
+            path(DEFAULT_PARTITION_BY, "012345678901", "us-gov-west-1"),
             "account=012345678901/region=us-gov-west-1/event_date=2024-05-01"
         );
         assert_eq!(
-            path("organization,event_source,year,month,day,hour", "").unwrap(),
+            path("organization,event_source,year,month,day,hour", "", ""),
             "organization=unknown/event_source=s3.amazonaws.com/year=2024/month=05/day=01/hour=12"
         );
         assert_eq!(values_of("a=1/b=2"), ["1", "2"]);
         assert_eq!(PartitionBy::default(), DEFAULT_PARTITION_BY.parse().unwrap());
+        assert!("account,account".parse::<PartitionBy>().is_err());
+        assert!("date".parse::<PartitionBy>().is_err());
     }
 
     #[test]
-    fn values_that_try_to_leave_the_path_are_refused() {
-        for account in ["../../etc", "a/b", ".hidden", "_x", "a=b", "-", "a\0", &"1".repeat(65)] {
-            assert!(path("account", account).is_err(), "{account}");
+    fn values_that_try_to_leave_the_path_are_unknown_there() {
+        for value in
+            ["../../etc", "a/b", ".hidden", "_x", "a=b", "-", "a\0", "%2e", &"1".repeat(65)]
+        {
+            assert_eq!(path("account,region", value, value), "account=unknown/region=unknown");
         }
-        assert!("account,account".parse::<PartitionBy>().is_err());
-        assert!("date".parse::<PartitionBy>().is_err());
+    }
+
+    #[test]
+    fn accounts_and_regions_that_are_none_are_unknown_and_padded_ones_trimmed() {
+        for account in [
+            "************",
+            "<account-id>",
+            "REDACTED",
+            "arn:aws:iam::111122223333:root",
+            "1111",
+            " ",
+        ] {
+            assert_eq!(path("account", account, ""), "account=unknown", "{account}");
+        }
+        assert_eq!(
+            path("account,region", " 111122223333\t", "us-east-1 "),
+            "account=111122223333/region=us-east-1"
+        );
+        assert_eq!(path("region", "", "<region>"), "region=unknown");
+        assert_eq!(path("region", "", "Global"), "region=Global");
     }
 }

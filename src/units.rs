@@ -5,6 +5,10 @@ use std::fmt;
 use std::str::FromStr;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+mod instant;
+
+pub use instant::read_instant;
+
 /// A number of bytes; written `128MiB`, `500MB`, `64k` or plain `1048576`.
 ///
 /// `KB`, `MB`, `GB`, `TB` are powers of 1000; `KiB`, `MiB`, `GiB`, `TiB` and a bare `k`, `m`, `g`,

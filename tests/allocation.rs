@@ -4,7 +4,7 @@ use assert_no_alloc::{AllocDisabler, assert_no_alloc, reset_violation_count, vio
 use std::fmt::Write;
 use trailmill::parse::{Chunks, Parser};
 use trailmill::partition::{DEFAULT_PARTITION_BY, PartitionBy};
-use trailmill::rows::{ObjectFacts, Scratch, TableRows, Texts};
+use trailmill::rows::{ObjectFacts, Scratch, TableRows, Taking, Texts};
 use trailmill::schema::Family;
 
 /// Counts what a thread allocates and frees, where a test says so.
@@ -58,7 +58,8 @@ impl Worker {
         for chunk in Chunks::new(json.as_bytes(), 0..json.len()) {
             let take = |mut cursor: trailmill::parse::Cursor<'_>, count| {
                 for _ in 0..count {
-                    table.take(&mut cursor, texts, scratch, 0, facts, by).unwrap();
+                    let with = Taking { object: 0, facts, by, is_utc: false, known: b"" };
+                    table.take(&mut cursor, texts, scratch, with).unwrap();
                     cursor.end_entry();
                 }
             };

@@ -258,13 +258,13 @@ fn a_record_whose_event_time_is_null_is_quarantined() {
 }
 
 #[test]
-fn a_record_whose_event_time_is_a_number_is_quarantined() {
-    is_quarantined(&with("eventTime", json!(1_714_564_800)), "event time");
+fn a_record_whose_event_time_is_a_number_that_is_not_an_instant_is_quarantined() {
+    is_quarantined(&with("eventTime", json!(20_240_501)), "event time");
 }
 
 #[test]
 fn a_record_whose_event_time_is_no_date_is_quarantined() {
-    is_quarantined(&with("eventTime", json!("2024-02-30T00:00:00Z")), "not an ISO 8601 instant");
+    is_quarantined(&with("eventTime", json!("2024-02-30T00:00:00Z")), "not an instant with a zone");
 }
 
 #[test]
@@ -273,18 +273,18 @@ fn a_fraction_of_a_second_and_an_offset_are_read() {
 }
 
 #[test]
-fn a_region_that_leaves_its_folder_is_quarantined() {
-    is_quarantined(&with("awsRegion", json!("../../x")), "region");
+fn a_region_that_leaves_its_folder_is_unknown_in_the_path() {
+    is_written(&with("awsRegion", json!("../../x")));
 }
 
 #[test]
-fn an_account_that_leaves_its_folder_is_quarantined() {
-    is_quarantined(&with("recipientAccountId", json!("../../x")), "account");
+fn an_account_that_leaves_its_folder_is_unknown_in_the_path() {
+    is_written(&with("recipientAccountId", json!("../../x")));
 }
 
 #[test]
-fn an_account_that_names_a_hidden_folder_is_quarantined() {
-    is_quarantined(&with("recipientAccountId", json!("_trailmill")), "account");
+fn an_account_that_names_a_hidden_folder_is_unknown_in_the_path() {
+    is_written(&with("recipientAccountId", json!("_trailmill")));
 }
 
 #[test]
@@ -420,9 +420,8 @@ fn a_paste_that_starts_mid_record_is_quarantined() {
 
     let report = world.convert(&[]).exits(1).report();
 
-    assert_eq!((report.objects_quarantined, report.records_written), (1, 1));
-    let verified = world.verify(&[]).exits(1).json();
-    assert_eq!(verified["objects_not_read"], 1, "it mentions what records have");
+    assert_eq!((report.records_written, report.records_quarantined), (3, 2), "{report:?}");
+    world.is_proved(&[]);
 }
 
 #[test]

@@ -426,7 +426,7 @@ fn foreign_json_outside_the_layout_is_ignored_by_name() {
     let world = World::new();
     world.put(
         "bridge.json",
-        json!({"version": "0", "id": "x", "detail-type": "t", "detail": record(1)}).to_string(),
+        json!({"version": "0", "id": "x", "detail-type": "t", "detail": {"x": 1}}).to_string(),
     );
     world.put("subscription.json", r#"{"messageType":"DATA_MESSAGE","logEvents":[]}"#);
     world.put("package.json", r#"{"name":"x","dependencies":{}}"#);

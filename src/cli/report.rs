@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::source::ListingReport;
 use crate::text::clean;
-use crate::units::{counted, grouped};
+use crate::units::{counted, counted_as, grouped};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -53,6 +53,13 @@ pub(super) fn listing(indent: &str, listing: &ListingReport) -> String {
             .map(|(name, count)| format!("{} of {}", grouped(*count), clean(name)))
             .collect();
         let _ = writeln!(out, "{indent}Folders not listed: {}.", folders.join(", "));
+    }
+    if listing.names_hidden > 0 {
+        let names = counted_as(listing.names_hidden, "file or folder", "files and folders");
+        let _ = writeln!(
+            out,
+            "{indent}Hidden (names that begin with . or _) and not read: {names}; --hidden reads them."
+        );
     }
     for (source, since) in &listing.since {
         let source = clean(source);

@@ -127,6 +127,15 @@ fn counts(out: &mut String, report: &Report) {
             grouped(report.objects_known),
         ),
     );
+    if report.records_unwrapped > 0 {
+        let unwrapped = counted(report.records_unwrapped, "record");
+        line(out, "unwrapped", format_args!("{unwrapped} of wrappers"));
+    }
+    if report.records_unread > 0 {
+        let unread = counted(report.records_unread, "record");
+        let text = "in wrappers that are not known; `--unwrap any` reads them";
+        line(out, "not read", format_args!("{unread} {text}"));
+    }
     if report.objects_padded > 0 {
         let padded = counted(report.objects_padded, "object");
         line(

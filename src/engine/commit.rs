@@ -259,6 +259,8 @@ impl Gathered {
         }
         manifest.objects.extend(objects);
         manifest.objects_padded += segment.objects_padded;
+        manifest.records_unwrapped += segment.records_unwrapped;
+        manifest.records_unread += segment.records_unread;
         manifest.passed_over += segment.members_passed_over;
         manifest.files.extend(segment.files);
         manifest.bytes_json += segment.bytes_json;

@@ -167,6 +167,8 @@ impl Encoding {
             bytes_json: parsed.bytes_json,
             bytes_compressed: parsed.bytes_compressed,
             objects_padded: parsed.objects_padded,
+            records_unwrapped: parsed.records_unwrapped,
+            records_unread: parsed.records_unread,
             members_passed_over: parsed.members_passed_over,
             continues: parsed.continues,
             unfit: unfit + parsed.tables.iter().map(displaced).sum::<u64>(),

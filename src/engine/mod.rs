@@ -28,7 +28,7 @@ mod volume;
 
 pub use crate::lake::{
     DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, OutputSettings,
-    SchemaMode,
+    SchemaMode, Unwrap,
 };
 pub use options::{
     CatalogKind, CatalogOptions, ConvertOptions, DEFAULT_DATABASE, DEFAULT_SAMPLED, DEFAULT_SPEED,

@@ -89,6 +89,8 @@ pub struct ConvertOptions {
     pub sources: Vec<Location>,
     /// What is wanted of the sources.
     pub narrow: Narrow,
+    /// Whether names that begin with `.` or `_` are read, too.
+    pub reads_hidden: bool,
     /// Days before the last complete listing of a bucket that are listed again; none: 35, but
     /// everything where there is little.
     pub look_back_days: Option<u32>,
@@ -125,6 +127,7 @@ impl Default for ConvertOptions {
         Self {
             sources: Vec::new(),
             narrow: Narrow::default(),
+            reads_hidden: false,
             look_back_days: None,
             full: false,
             lake: Location::Local(PathBuf::new()),
@@ -160,6 +163,8 @@ impl ConvertOptions {
             partition_by: self.output.partition_by.clone(),
             typed,
             keeps_copies: self.output.duplicates == Duplicates::Keep,
+            unwrap: self.output.unwrap,
+            assume_utc: self.output.assume_utc,
             fingerprints,
             unit_size: self.output.unit_size.0,
         }

@@ -38,6 +38,12 @@ pub struct Report {
     pub records_filtered: u64,
     /// Records quarantined.
     pub records_quarantined: u64,
+    /// Records that were in wrappers, such as LookupEvents output; they count as read, too.
+    #[serde(default)]
+    pub records_unwrapped: u64,
+    /// Records in wrappers that are not known, which were not read: `--unwrap any` reads them.
+    #[serde(default)]
+    pub records_unread: u64,
     /// Values of free-form fields that the nested columns could not hold; the text column has them.
     pub nested_values_unfit: u64,
     /// Bytes of the objects as stored.
@@ -170,6 +176,8 @@ impl Report {
             (&mut self.records_duplicate, earlier.records_duplicate),
             (&mut self.records_filtered, earlier.records_filtered),
             (&mut self.records_quarantined, earlier.records_quarantined),
+            (&mut self.records_unwrapped, earlier.records_unwrapped),
+            (&mut self.records_unread, earlier.records_unread),
             (&mut self.nested_values_unfit, earlier.nested_values_unfit),
             (&mut self.bytes_compressed, earlier.bytes_compressed),
             (&mut self.bytes_json, earlier.bytes_json),
@@ -229,6 +237,8 @@ impl Done {
         report.units_resumed += u64::from(is_resumed);
         report.objects_ignored += manifest.passed_over;
         report.objects_padded += manifest.objects_padded;
+        report.records_unwrapped += manifest.records_unwrapped;
+        report.records_unread += manifest.records_unread;
         for object in &manifest.objects {
             report.objects_read += u64::from(object.outcome != ObjectOutcome::Archive);
             if let Some(reason) = manifest.why_without_records(object) {

@@ -95,6 +95,8 @@ pub(crate) struct Staged {
     pub bytes_compressed: u64,
     pub unfit: u64,
     pub objects_padded: u64,
+    pub records_unwrapped: u64,
+    pub records_unread: u64,
     pub members_passed_over: u64,
     /// Whether its first object is the rest of the one before.
     pub continues: bool,

@@ -65,8 +65,6 @@ pub struct FamilySpec {
     /// Keys that other JSON has at times: they count in an object of its own, and not in an array of
     /// unknown values.
     pub weak_marks: &'static [&'static str],
-    /// Keys that event notifications do not have, whose records look alike otherwise.
-    pub unshared_marks: &'static [&'static str],
     /// The columns of its table; [`PLACES`] follow.
     pub columns: &'static [ColumnSpec],
     /// The columns of its typed table; [`PLACES`] follow.
@@ -145,7 +143,6 @@ pub const FAMILIES: [FamilySpec; 4] = [
             "recipientAccountId",
             "eventCategory",
         ],
-        unshared_marks: &["userAgent", "eventID", "eventCategory"],
         columns: columns::EVENTS,
         typed: columns::EVENTS_TYPED,
         seed: include_str!("../../schemas/cloudtrail.json"),
@@ -161,7 +158,6 @@ pub const FAMILIES: [FamilySpec; 4] = [
         event_id: "eventID",
         marks: &[],
         weak_marks: &[],
-        unshared_marks: &[],
         columns: columns::EVENTS,
         typed: columns::EVENTS_TYPED,
         seed: include_str!("../../schemas/cloudtrail_network_activity.json"),
@@ -177,7 +173,6 @@ pub const FAMILIES: [FamilySpec; 4] = [
         event_id: "eventID",
         marks: &["insightDetails"],
         weak_marks: &[],
-        unshared_marks: &[],
         columns: columns::INSIGHT,
         typed: columns::INSIGHT_TYPED,
         seed: include_str!("../../schemas/cloudtrail_insight.json"),
@@ -193,7 +188,6 @@ pub const FAMILIES: [FamilySpec; 4] = [
         event_id: "eventId",
         marks: &["eventId", "timeWindow"],
         weak_marks: &[],
-        unshared_marks: &["eventId"],
         columns: columns::AGGREGATED,
         typed: columns::AGGREGATED_TYPED,
         seed: include_str!("../../schemas/cloudtrail_aggregated.json"),
@@ -219,9 +213,9 @@ impl Family {
         &SPECS[self.index()]
     }
 
-    /// Returns the family whose objects lie in a folder of this name.
+    /// Returns the family whose objects lie in a folder of this name, in whatever case.
     pub fn of_folder(name: &str) -> Option<Self> {
-        FAMILIES.iter().find(|spec| spec.folder == name).map(|spec| spec.family)
+        FAMILIES.iter().find(|spec| spec.folder.eq_ignore_ascii_case(name)).map(|spec| spec.family)
     }
 
     /// Returns the family of records with this `eventCategory` or `eventType`, if only one has it.
@@ -287,11 +281,6 @@ pub fn is_mark_or_weak(key: &[u8]) -> bool {
     FAMILIES.iter().any(|spec| spec.marks.iter().chain(spec.weak_marks).any(&is_it))
 }
 
-/// Returns whether a record of some family has a key that no event notification has.
-pub fn is_unshared_mark(key: &[u8]) -> bool {
-    FAMILIES.iter().any(|spec| spec.unshared_marks.iter().any(|mark| mark.as_bytes() == key))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,7 +294,7 @@ mod tests {
                 EventTime::At(key) | EventTime::Since { key, .. } => key,
             };
             assert!(has(time) && has(spec.account) && has(spec.event_id), "{:?}", spec.family);
-            for mark in spec.marks.iter().chain(spec.weak_marks).chain(spec.unshared_marks) {
+            for mark in spec.marks.iter().chain(spec.weak_marks) {
                 assert!(has(mark), "{:?} {mark}", spec.family);
             }
         }

@@ -75,7 +75,7 @@ pub async fn validate(
         is_with_digests: true,
         ..narrow.clone()
     };
-    let window = Window { narrow: wanted, since: None };
+    let window = Window { narrow: wanted, ..Window::default() };
     let sources = options.sources.iter().cloned();
     let sources: Vec<Source> =
         sources.map(|location| Source { location, window: window.clone() }).collect();

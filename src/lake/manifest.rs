@@ -47,6 +47,12 @@ pub struct Manifest {
     /// Objects and archives with padding between or after the members of their gzip stream.
     #[serde(default)]
     pub objects_padded: u64,
+    /// Records that were in wrappers.
+    #[serde(default)]
+    pub records_unwrapped: u64,
+    /// Records in wrappers that are not known, which were not read.
+    #[serde(default)]
+    pub records_unread: u64,
     /// For a barrier, the units that it ends; see [`Manifest::barrier`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub barrier: Option<Vec<UnitId>>,
@@ -104,6 +110,8 @@ impl Manifest {
             days: BTreeMap::new(),
             passed_over: 0,
             objects_padded: 0,
+            records_unwrapped: 0,
+            records_unread: 0,
             barrier: None,
             recovered: Vec::new(),
         }

@@ -60,7 +60,7 @@ pub use quarantine::{
 pub use repair::{Remains, Wreck};
 pub use settings::{
     DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, OutputSettings,
-    SchemaMode, UnitBasis,
+    SchemaMode, UnitBasis, Unwrap,
 };
 pub use snapshot::{Action, LastUnit, PartitionTotals, Snapshot, read_lock};
 pub use unavailable::{Unavailable, UnavailableObject};

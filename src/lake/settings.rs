@@ -77,6 +77,45 @@ impl fmt::Display for Duplicates {
     }
 }
 
+/// Which wrappers records are taken out of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unwrap {
+    /// None: what is not a record or CloudTrail's own envelope is foreign.
+    Off,
+    /// Those that are known.
+    Known,
+    /// Whatever holds objects that look like records.
+    Any,
+}
+
+impl FromStr for Unwrap {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "off" => Ok(Self::Off),
+            "known" => Ok(Self::Known),
+            "any" => Ok(Self::Any),
+            _ => {
+                let message =
+                    format!("unknown choice of wrappers `{text}`: expected off, known or any");
+                Err(Error::config(message))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unwrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Known => "known",
+            Self::Any => "any",
+        })
+    }
+}
+
 /// The settings that change what is written. They are part of every unit's identity: a unit that is
 /// converted again with the same ones gets the same bytes, and with others, other names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +140,10 @@ pub struct OutputSettings {
     pub caps: Caps,
     /// The base name of the tables.
     pub table: String,
+    /// Which wrappers records are taken out of.
+    pub unwrap: Unwrap,
+    /// Whether an event time without a zone is UTC.
+    pub assume_utc: bool,
     /// Whether rows of data files that are gone are written again, from their sources.
     pub restores: bool,
     /// What tells the passwords of encrypted archives from others, if there are any: too little to find
@@ -122,6 +165,8 @@ impl Default for OutputSettings {
             unit_size: DEFAULT_UNIT_SIZE,
             caps: Caps::default(),
             table: DEFAULT_TABLE.to_owned(),
+            unwrap: Unwrap::Known,
+            assume_utc: false,
             restores: false,
             passwords: None,
         }
@@ -130,12 +175,14 @@ impl Default for OutputSettings {
 
 impl OutputSettings {
     /// Returns what decides whether an object is quarantined or ignored: the program's version, the
-    /// limits and the passwords.
+    /// limits, how input is read, and the passwords.
     pub fn judge(&self) -> String {
-        let Self { program, unit_size, caps: Caps { max_object_bytes, max_ratio }, .. } = self;
+        let Self { program, unit_size, caps, unwrap, assume_utc, .. } = self;
+        let Caps { max_object_bytes, max_ratio } = caps;
         let passwords = self.passwords.as_ref().map(|check| format!(" passwords={check}"));
         format!(
-            "trailmill {program} unit={} max_object={max_object_bytes} max_ratio={max_ratio}{}",
+            "trailmill {program} unit={} max_object={max_object_bytes} max_ratio={max_ratio} \
+             unwrap={unwrap} assume_utc={assume_utc}{}",
             unit_size.0,
             passwords.unwrap_or_default()
         )
@@ -181,6 +228,8 @@ impl UnitBasis {
             unit_size: _,
             caps: Caps { max_object_bytes: _, max_ratio: _ },
             table: _,
+            unwrap: _,
+            assume_utc: _,
             restores: _,
             passwords: _,
         } = &self.settings;
@@ -241,6 +290,9 @@ mod tests {
             OutputSettings { caps: caps(1, same().caps.max_ratio), ..same() },
             OutputSettings { caps: caps(same().caps.max_object_bytes, 1), ..same() },
             OutputSettings { table: "t".into(), ..same() },
+            OutputSettings { unwrap: Unwrap::Off, ..same() },
+            OutputSettings { unwrap: Unwrap::Any, ..same() },
+            OutputSettings { assume_utc: true, ..same() },
             OutputSettings { restores: true, ..same() },
         ] {
             let json = serde_json::to_string(&other).unwrap();
@@ -269,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn version_and_limits_judge_and_nothing_else() {
+    fn version_limits_and_how_input_is_read_judge_and_nothing_else() {
         let same = OutputSettings::default;
         let judge = same().judge();
         let names = OutputSettings { table: "t".into(), typed: false, ..same() };
@@ -277,6 +329,9 @@ mod tests {
         for other in [
             OutputSettings { program: "0".into(), ..same() },
             OutputSettings { unit_size: ByteCount(1), ..same() },
+            OutputSettings { unwrap: Unwrap::Off, ..same() },
+            OutputSettings { unwrap: Unwrap::Any, ..same() },
+            OutputSettings { assume_utc: true, ..same() },
             OutputSettings { passwords: Some("1234".to_owned()), ..same() },
             OutputSettings { caps: Caps { max_ratio: 1, ..Caps::default() }, ..same() },
         ] {

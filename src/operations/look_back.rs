@@ -55,7 +55,11 @@ pub(super) fn sources(
         since.filter(|_| !unavailable.has_folders).map(|day| oldest.map_or(day, |old| day.min(old)))
     };
     let source = |location: &Location| Source {
-        window: Window { narrow: narrow.clone(), since: since(location) },
+        window: Window {
+            narrow: narrow.clone(),
+            since: since(location),
+            reads_hidden: options.reads_hidden,
+        },
         location: location.clone(),
     };
     options.sources.iter().map(source).collect()

@@ -79,6 +79,11 @@ pub(super) fn refuse_nothing(known: &Known, listing: &ListingReport) -> Result<(
         let passed_over = counted_as(passed_over, nouns.0, nouns.1);
         seen.push(format!("{passed_over} of other kinds{folders}"));
     }
+    if listing.names_hidden > 0 {
+        let nouns = ("hidden file or folder", "hidden files and folders");
+        let hidden = counted_as(listing.names_hidden, nouns.0, nouns.1);
+        seen.push(format!("{hidden} (`--hidden` reads them)"));
+    }
     if listing.objects_unwanted > 0 {
         let objects = counted(listing.objects_unwanted, "object");
         seen.push(format!("{objects} left out by options"));

@@ -1,10 +1,12 @@
 //! What a decoded object is: CloudTrail's envelope, a bare array, separate records, or foreign.
 //!
-//! Foreign objects (S3 notifications, EventBridge events, digests, anything that is no JSON) lie in
-//! the same folders as logs; they are named and counted, never guessed at.
+//! Foreign objects (S3 notifications, digests, anything that is not JSON) lie in the same folders as
+//! logs; they are named and counted, never guessed at. What may hold records all the same, such as an
+//! EventBridge event, is looked into by [`Unwrapper`](crate::parse::Unwrapper).
 
-use crate::family::{is_mark_or_weak, is_unshared_mark};
-use crate::parse::split::{RecordSpans, container_end};
+use crate::family::is_mark_or_weak;
+use crate::parse::members::{Members, key_at, skip_space};
+use crate::parse::split::container_end;
 use std::ops::Range;
 
 /// How the records of an object are laid out.
@@ -19,6 +21,8 @@ pub enum Container {
         /// Whether the end was found from behind and not by matching brackets; when the elements
         /// turn out not to parse, ask [`array_end`].
         is_guess: bool,
+        /// Whether the first element of an envelope does not look like a record: a wrapper, perhaps.
+        is_odd: bool,
     },
     /// Records one after another: newline-delimited, concatenated, or a single one.
     Sequence(Range<usize>),
@@ -41,6 +45,8 @@ pub enum Foreign {
     Subscription,
     /// LookupEvents output, with the record as a string under `CloudTrailEvent`.
     LookupEvents,
+    /// A wrapper that has no records in it, or says something about others.
+    Empty,
     /// JSON without any of the fields of a CloudTrail record.
     OtherJson,
     /// Not JSON at all.
@@ -56,17 +62,11 @@ impl Foreign {
             Self::EventBridge => "EventBridge event",
             Self::Subscription => "CloudWatch Logs subscription message",
             Self::LookupEvents => "LookupEvents output",
+            Self::Empty => "wrapper without records",
             Self::OtherJson => "JSON without CloudTrail records",
             Self::NotJson => "not JSON",
         }
     }
-}
-
-fn skip_space(bytes: &[u8], mut at: usize) -> usize {
-    while bytes.get(at).is_some_and(|b| matches!(b, b' ' | b'\n' | b'\r' | b'\t')) {
-        at += 1;
-    }
-    at
 }
 
 /// Finds out what `bytes` holds. A byte order mark is passed over.
@@ -88,11 +88,12 @@ fn array(bytes: &[u8], start: usize, end: usize) -> Container {
         last -= 1;
     }
     if bytes[last - 1] == b']' && last > start + 1 {
-        return Container::Array { inside: start + 1..last - 1, closed: true, is_guess: true };
+        let inside = start + 1..last - 1;
+        return Container::Array { inside, closed: true, is_guess: true, is_odd: false };
     }
     let (close, complete) = container_end(bytes, start, end);
     let inside = start + 1..if complete { close - 1 } else { close };
-    Container::Array { inside, closed: complete, is_guess: false }
+    Container::Array { inside, closed: complete, is_guess: false, is_odd: false }
 }
 
 /// Returns where the array whose inside starts at `inside_start` really ends (its `]`), found by
@@ -164,71 +165,22 @@ fn is_first_key(bytes: &[u8], open: usize, value: usize) -> bool {
         .is_some_and(|(_, colon)| skip_space(bytes, colon + 1) == value)
 }
 
-/// Looks at the first record's own keys: notifications have the same envelope.
+/// Looks at the first record's own keys: notifications, whose source is `aws:…`, have the same envelope.
 fn envelope(bytes: &[u8], inside: Range<usize>, closed: bool, is_guess: bool) -> Container {
     let open = skip_space(bytes, inside.start);
-    let mut has_aws_source = false;
+    let mut fields = 0;
     for (key, value) in Members::new(bytes, open) {
-        match &bytes[key] {
-            b"eventSource" | b"EventSource" => {
-                has_aws_source = bytes[value..].starts_with(b"\"aws:");
-            }
-            key if is_unshared_mark(key) => return Container::Array { inside, closed, is_guess },
-            _ => {}
+        let key = &bytes[key];
+        fields += usize::from(is_mark_or_weak(key));
+        if matches!(key, b"eventSource" | b"EventSource") && bytes[value..].starts_with(b"\"aws:") {
+            return Container::Foreign(Foreign::Notification);
+        }
+        if fields >= 2 && key == b"eventSource" {
+            break;
         }
     }
-    if has_aws_source {
-        return Container::Foreign(Foreign::Notification);
-    }
-    Container::Array { inside, closed, is_guess }
-}
-
-/// The keys of the object that opens at a position, each with where its value starts. A value is
-/// passed over only when the next key is asked for; damage ends the keys.
-struct Members<'a> {
-    bytes: &'a [u8],
-    /// Where the next key is, or the value before it.
-    at: usize,
-    is_at_value: bool,
-}
-
-impl<'a> Members<'a> {
-    fn new(bytes: &'a [u8], open: usize) -> Self {
-        let at =
-            if bytes.get(open) == Some(&b'{') { skip_space(bytes, open + 1) } else { bytes.len() };
-        Self { bytes, at, is_at_value: false }
-    }
-}
-
-impl Iterator for Members<'_> {
-    type Item = (Range<usize>, usize);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.is_at_value {
-            let mut spans = RecordSpans::new(self.bytes, self.at..self.bytes.len());
-            let (_, true) = spans.next()? else { return None };
-            let comma = skip_space(self.bytes, spans.position());
-            if self.bytes.get(comma) != Some(&b',') {
-                return None;
-            }
-            self.at = skip_space(self.bytes, comma + 1);
-        }
-        let (key, colon) = key_at(self.bytes, self.at)?;
-        self.at = skip_space(self.bytes, colon + 1);
-        self.is_at_value = true;
-        Some((key, self.at))
-    }
-}
-
-/// The key string that opens at `at`, without quotes, and the position of its colon.
-fn key_at(bytes: &[u8], at: usize) -> Option<(Range<usize>, usize)> {
-    if bytes.get(at) != Some(&b'"') {
-        return None;
-    }
-    let mut spans = RecordSpans::new(bytes, at..bytes.len());
-    let (span, complete) = spans.next()?;
-    let colon = skip_space(bytes, span.end);
-    (complete && bytes.get(colon) == Some(&b':')).then(|| (span.start + 1..span.end - 1, colon))
+    let is_empty = matches!(bytes.get(open), None | Some(b']'));
+    Container::Array { inside, closed, is_guess, is_odd: fields < 2 && !is_empty }
 }
 
 #[cfg(test)]

@@ -9,14 +9,30 @@
 
 mod container;
 mod cursor;
+mod exported;
+mod known;
+mod lines;
+mod members;
 mod minify;
+mod python;
 mod split;
+mod table;
+mod unknown;
+mod unwrap;
+mod walk;
+mod wrappers;
 
 pub use container::{Container, Foreign, array_end, detect};
 pub use cursor::{Cursor, Parser, Place, Scalar, ScalarKind};
+pub use lines::{Line, Lines, is_blank, is_remark, may_hold_records, skip_padding};
 pub use minify::{escape_json, minify_json};
+pub use python::json_of_python;
 pub(crate) use split::next_record;
 pub use split::{Chunk, Chunks, RecordSpans};
+pub use table::WRAPPER_KEY;
+pub use unwrap::Unwrapper;
+pub use walk::{Sink, Unwrapped};
+pub use wrappers::{Holds, WRAPPERS, Wrapper};
 
 /// The deepest nesting of a record that is parsed; deeper records are quarantined.
 ///

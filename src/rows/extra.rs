@@ -1,5 +1,6 @@
 //! The leftovers of a record: what no column holds, gathered into one JSON object.
 
+use crate::parse::{WRAPPER_KEY, escape_json};
 use crate::rows::text::{Cell, Span, Texts};
 
 /// One step of a leftover's path.
@@ -17,6 +18,8 @@ pub(crate) struct Extra {
     steps: Vec<Step>,
     /// End of each leftover's path in `steps`, and its JSON text.
     values: Vec<(usize, Cell)>,
+    /// What the record's wrapper says.
+    pub wrapper: Option<Cell>,
     /// The path that is open while a typed value is walked.
     pub open: Vec<Step>,
 }
@@ -33,6 +36,7 @@ impl Extra {
         self.steps.clear();
         self.values.clear();
         self.open.clear();
+        self.wrapper = None;
     }
 
     /// Returns how many leftovers there are.
@@ -55,7 +59,7 @@ impl Extra {
     /// Renders the JSON object; nothing when there are no leftovers, so that the usual record
     /// allocates nothing.
     pub(super) fn render(&self, source: &[u8], texts: &mut Texts) -> Cell {
-        if self.values.is_empty() {
+        if self.values.is_empty() && self.wrapper.is_none() {
             return Cell::NULL;
         }
         let mut root = Piece::Object(Vec::new());
@@ -65,7 +69,20 @@ impl Extra {
             start = end;
         }
         let mut out = Vec::new();
-        root.write(&mut out, source, texts);
+        let Some(wrapper) = self.wrapper else {
+            root.write(&mut out, source, texts);
+            return texts.keep(&out);
+        };
+        out.push(b'{');
+        escape_json(WRAPPER_KEY.as_bytes(), &mut out);
+        out.push(b':');
+        out.extend_from_slice(texts.get(wrapper));
+        out.push(if self.values.is_empty() { b'}' } else { b',' });
+        if !self.values.is_empty() {
+            let open = out.len();
+            root.write(&mut out, source, texts);
+            out.remove(open);
+        }
         texts.keep(&out)
     }
 }

@@ -27,9 +27,18 @@ struct Filling<'a, 't> {
 
 impl TableRows {
     /// Moves what was found into the columns of the newest row.
-    pub(super) fn fill(&mut self, scratch: &mut Scratch, cursor: &Cursor<'_>, texts: &mut Texts) {
+    pub(super) fn fill(
+        &mut self,
+        scratch: &mut Scratch,
+        cursor: &Cursor<'_>,
+        texts: &mut Texts,
+        known: &[u8],
+    ) {
         let Scratch { found, leftover, extra, .. } = scratch;
         extra.clear();
+        if !known.is_empty() {
+            extra.wrapper = Some(texts.keep(known));
+        }
         for leftover in leftover {
             let text = texts.json(&mut cursor.at(leftover.place));
             extra.add_top(leftover.key, text);

@@ -81,6 +81,11 @@ impl Found {
 
     /// The string at a key of an object; the last one if the key is repeated.
     pub(super) fn member<'t>(&self, name: &str, cursor: &Cursor<'t>) -> Option<&'t [u8]> {
+        self.value(name, cursor)?.string(cursor)
+    }
+
+    /// The value at a key of an object; the last one if the key is repeated.
+    pub(super) fn value(&self, name: &str, cursor: &Cursor<'_>) -> Option<Self> {
         if self.shape != Shape::Object {
             return None;
         }
@@ -92,7 +97,7 @@ impl Found {
             let is_it = cursor.key().text == name;
             let found = Self::read(Span::default(), &mut cursor);
             if is_it {
-                out = found.string(&cursor);
+                out = Some(found);
             }
             cursor.end_entry();
         }

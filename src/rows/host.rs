@@ -1,6 +1,7 @@
 //! How a segment is parsed, and who has it parsed.
 
 use crate::error::Result;
+use crate::lake::Unwrap;
 use crate::partition::PartitionBy;
 use crate::rows::fingerprint::Fingerprints;
 use crate::rows::parsed::Parsed;
@@ -12,6 +13,10 @@ pub(crate) struct RowOptions {
     /// Whether typed tables are made.
     pub typed: bool,
     pub keeps_copies: bool,
+    /// Which wrappers records are taken out of.
+    pub unwrap: Unwrap,
+    /// Whether a time without a zone is UTC.
+    pub assume_utc: bool,
     pub fingerprints: Fingerprints,
     /// JSON bytes of a unit.
     pub unit_size: u64,

@@ -1,6 +1,5 @@
 //! The partition of the row before: most rows have the same, and none of them makes its path again.
 
-use crate::error::Result;
 use crate::family::Place;
 use crate::partition::{Facts, PartitionBy, PartitionKey};
 
@@ -47,25 +46,15 @@ impl LastPartition {
                 || self.event_source == facts.event_source)
     }
 
-    /// Makes it no row's.
-    pub(super) fn forget(&mut self) {
-        self.hour = i64::MIN;
-    }
-
-    /// Makes the values of columns.
-    ///
-    /// # Errors
-    /// `BadInput` for a value that could not be part of a path either: what is quarantined does not depend
-    /// on the layout.
-    pub(super) fn set_places(&mut self, facts: &Facts<'_>, by: &PartitionBy) -> Result<()> {
+    /// Makes the values of columns: those that a path would have.
+    pub(super) fn set_places(&mut self, facts: &Facts<'_>, by: &PartitionBy) {
         for place in [Place::Account, Place::Region, Place::EventDate] {
             let (key, value) = (key_of(place), &mut self.places[place as usize]);
             value.clear();
             if !by.has(key) {
-                key.write_value(facts, value)?;
+                key.write_value(facts, value);
             }
         }
-        Ok(())
     }
 
     /// Returns the value of a column.

@@ -2,6 +2,8 @@
 //! inferred. Nothing here allocates per record once its buffers are warm, and nothing recurses
 //! past the parser's depth limit.
 
+mod batch;
+mod between;
 mod extra;
 mod fill;
 mod fingerprint;
@@ -21,10 +23,13 @@ mod repeats;
 mod scratch;
 mod segment;
 mod table_rows;
+mod taker;
 mod text;
+mod time;
 mod tree;
 mod typed;
 mod unrecognized;
+mod unwrapped;
 
 pub use fingerprint::Fingerprints;
 pub(crate) use host::{Host, MEMORY_PER_JSON_BYTE, RowOptions, Visiting};
@@ -32,7 +37,7 @@ pub(crate) use node::{ListAt, NONE, Node, ScalarAt};
 pub(crate) use observe::as_bigint;
 pub(crate) use parsed::Parsed;
 pub use recognize::{family_of, is_cloudtrail};
-pub use record::{MAX_RECORD_BYTES, ObjectFacts};
+pub use record::{MAX_RECORD_BYTES, ObjectFacts, Taking};
 pub use scratch::Scratch;
 pub(crate) use segment::{Input, MAX_KEPT_BYTES, SegmentObject, SegmentParser, parse_segment};
 pub use table_rows::{Row, TableRows, TextColumn, Values};

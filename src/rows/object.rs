@@ -4,20 +4,25 @@
 //! value: what is damaged ends where the next record seems to begin, what is foreign is decided on at
 //! the end, so that no record is lost beside it.
 
+use crate::decode::{Decoded, Decoder};
 use crate::error::{Error, Result};
 use crate::keys::{Folder, Layout};
 use crate::lake::{MAX_ENTRIES, ObjectOutcome, ObjectRecord, QuarantinedObject, Raw, Tally};
 use crate::parse::{
     Chunks, Container, Cursor, Foreign, Parser, RecordSpans, array_end, detect, next_record,
 };
+use crate::rows::batch::Unwrapping;
+use crate::rows::taker::Taker;
 use crate::rows::{
-    Host, MAX_RECORD_BYTES, ObjectFacts, Parsed, RowOptions, Scratch, family_of, is_cloudtrail,
+    Host, MAX_RECORD_BYTES, ObjectFacts, Parsed, RowOptions, Scratch, is_cloudtrail,
 };
 use std::ops::Range;
 use std::sync::Arc;
 
 /// What an object is read with.
 pub(crate) struct Tools<'a> {
+    pub(crate) decoder: &'a mut Decoder,
+    pub(crate) unwrapping: &'a mut Unwrapping,
     pub(crate) parser: &'a mut Parser,
     pub(crate) scratch: &'a mut Scratch,
     pub(crate) options: &'a RowOptions,
@@ -29,8 +34,8 @@ pub(crate) struct Tools<'a> {
 /// Reads one object into a segment.
 pub(crate) struct ObjectReader<'a> {
     key: Arc<str>,
-    parsed: &'a mut Parsed,
-    tools: Tools<'a>,
+    pub(super) parsed: &'a mut Parsed,
+    pub(super) tools: Tools<'a>,
     layout: &'a Layout,
     /// What the layout says about records.
     facts: ObjectFacts,
@@ -42,7 +47,7 @@ pub(crate) struct ObjectReader<'a> {
     /// Values that are no records.
     foreign: Vec<ForeignSpan>,
     /// Why no more is parsed.
-    failure: Option<Error>,
+    pub(super) failure: Option<Error>,
 }
 
 /// Where something stands that is no record; of very many, the last ones are one.
@@ -93,14 +98,15 @@ impl<'a> ObjectReader<'a> {
     /// Reads the object; returns its record. An error of input says that the whole object is to be set
     /// aside.
     pub(crate) fn read(mut self, source: &[u8]) -> (ObjectRecord, Result<()>) {
-        let outcome = self.documents(source);
+        let source = self.as_json(source);
+        let outcome = self.documents(&source);
         (self.record, self.failure.map_or(outcome, Err))
     }
 
     /// Reads every top-level value of the object: usually one envelope that fills it, but lines of
     /// records, concatenated envelopes and their mixtures are out there, too.
     fn documents(&mut self, source: &[u8]) -> Result<()> {
-        let mut at = if source.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+        let mut at = 0;
         let mut is_first = true;
         loop {
             at = skip_separators(source, at);
@@ -121,37 +127,20 @@ impl<'a> ObjectReader<'a> {
     /// first value is wrong with the object.
     fn document(&mut self, source: &[u8], range: Range<usize>, is_first: bool) -> Result<usize> {
         let shift = |inside: Range<usize>| inside.start + range.start..inside.end + range.start;
-        match detect(&source[range.clone()]) {
-            Container::Damaged(reason) if is_first => {
-                let first = RecordSpans::new(source, range.clone()).next();
-                let Some((span, complete)) = first.filter(|(s, _)| source[s.start] == b'{') else {
-                    return Err(Error::bad_input(reason));
-                };
-                // Records may come after it, or lie in it if it is not even JSON.
-                let is_json = complete && self.is_json(source, span.clone());
-                let has_more = match is_json {
-                    true => skip_separators(source, span.end) < range.end,
-                    false => next_record(source, range.clone()) < range.end,
-                };
-                if !has_more {
-                    return Err(Error::bad_input(reason));
-                }
-                Ok(self.one_value(source, range, is_json.then_some(reason)))
-            }
+        let container = detect(&source[range.clone()]);
+        let may_wrap =
+            matches!(container, Container::Damaged(_) | Container::Array { is_odd: true, .. });
+        if may_wrap && let Some(end) = self.unwrap(source, range.clone()) {
+            return Ok(end);
+        }
+        match container {
+            Container::Damaged(reason) if is_first => self.damaged(source, range, reason),
+            Container::Damaged(reason) => Ok(self.one_value(source, range, Some(reason))),
             Container::Foreign(Foreign::NotJson) if is_first => {
-                self.add_foreign(range.clone(), Foreign::NotJson);
+                self.text(source, range.clone());
                 Ok(range.end)
             }
-            Container::Damaged(reason) => Ok(self.one_value(source, range, Some(reason))),
-            Container::Foreign(Foreign::NotJson) => {
-                // Text between documents: a line of it is one thing.
-                let line = memchr::memchr(b'\n', &source[range.clone()]);
-                let line = range.start..line.map_or(range.end, |at| range.start + at);
-                // After damage it may be an array's rest that stands in one line with others.
-                let span = line.start..next_record(source, line);
-                self.add_foreign(span.clone(), Foreign::NotJson);
-                Ok(span.end)
-            }
+            Container::Foreign(Foreign::NotJson) => Ok(self.text_between(source, range)),
             Container::Foreign(kind) => {
                 let mut spans = RecordSpans::new(source, range.clone());
                 let (span, complete) = spans.next().unwrap_or((range.clone(), true));
@@ -160,11 +149,12 @@ impl<'a> ObjectReader<'a> {
                     // Damage may have made another thing of it.
                     return Ok(self.one_value(source, range, None));
                 }
-                self.add_foreign(span.clone(), kind);
-                Ok(span.end)
+                let end = span.end;
+                self.other_value(source, span, kind);
+                Ok(end)
             }
             Container::Sequence(_) => Ok(self.one_value(source, range, None)),
-            Container::Array { inside, closed, is_guess } => {
+            Container::Array { inside, closed, is_guess, .. } => {
                 let is_bare = source[range.start] == b'[';
                 let mut array = Array { inside: shift(inside), closed, is_guess };
                 if is_guess && !is_first {
@@ -180,10 +170,44 @@ impl<'a> ObjectReader<'a> {
         }
     }
 
+    /// Reads an object whose first value should hold records and does not.
+    fn damaged(&mut self, source: &[u8], range: Range<usize>, reason: &str) -> Result<usize> {
+        let first = RecordSpans::new(source, range.clone()).next();
+        let Some((span, complete)) = first.filter(|(s, _)| source[s.start] == b'{') else {
+            return Err(Error::bad_input(reason.to_owned()));
+        };
+        // Records may come after it, or lie in it if it is not even JSON.
+        let is_json = complete && self.is_json(source, span.clone());
+        let has_more = match is_json {
+            true => skip_separators(source, span.end) < range.end,
+            false => next_record(source, range.clone()) < range.end,
+        };
+        if !has_more {
+            return Err(Error::bad_input(reason.to_owned()));
+        }
+        Ok(self.one_value(source, range, is_json.then_some(reason)))
+    }
+
+    /// Reads text between documents: a line of it is one thing. Returns where it ends.
+    fn text_between(&mut self, source: &[u8], range: Range<usize>) -> usize {
+        let line = memchr::memchr(b'\n', &source[range.clone()]);
+        let line = range.start..line.map_or(range.end, |at| range.start + at);
+        if let Some(end) = self.remark(source, line.clone()) {
+            return end;
+        }
+        // After damage it may be an array's rest that stands in one line with others.
+        let span = line.start..next_record(source, line);
+        self.add_foreign(span.clone(), Foreign::NotJson);
+        span.end
+    }
+
     /// Whether an array's first object is a record; in a folder of logs it is taken for one.
     fn holds_records(&mut self, source: &[u8], array: &Array) -> bool {
-        let first = RecordSpans::new(source, array.inside.clone())
-            .find(|(span, complete)| *complete && source[span.start] == b'{');
+        let mut values = RecordSpans::new(source, array.inside.clone()).peekable();
+        if self.unwraps() && values.peek().is_some_and(|(span, _)| source[span.start] == b'"') {
+            return false;
+        }
+        let first = values.find(|(span, complete)| *complete && source[span.start] == b'{');
         let Some((span, _)) = first else {
             return matches!(self.layout.folder, Folder::Logs(_));
         };
@@ -195,7 +219,7 @@ impl<'a> ObjectReader<'a> {
 
     /// Whether a value that has its end is JSON; of one that is too large for a record to be parsed, that
     /// is enough.
-    fn is_json(&mut self, source: &[u8], span: Range<usize>) -> bool {
+    pub(super) fn is_json(&mut self, source: &[u8], span: Range<usize>) -> bool {
         span.len() > MAX_RECORD_BYTES || self.tools.parser.parse(source, span, |_, _| ()).is_ok()
     }
 
@@ -204,6 +228,10 @@ impl<'a> ObjectReader<'a> {
         let (end, _) = array_end(source, array.inside.start);
         let mut at = array.inside.start;
         while let Some((span, complete)) = RecordSpans::new(source, at..end).next() {
+            if let Some(end) = self.text_value(source, span.clone()) {
+                at = end;
+                continue;
+            }
             let is_json = complete && self.is_json(source, span.clone());
             let kind = match source[span.start] {
                 b'{' if is_json => detect(&source[span.clone()]),
@@ -214,15 +242,16 @@ impl<'a> ObjectReader<'a> {
                 Container::Damaged(why) => self.one_value(source, span, Some(why)),
                 Container::Array { .. } => self.document(source, span, false)?,
                 Container::Foreign(kind) => {
-                    self.add_foreign(span.clone(), kind);
-                    span.end
+                    let end = span.end;
+                    self.other_value(source, span, kind);
+                    end
                 }
             };
         }
         Ok((end + 1).min(range.end))
     }
 
-    fn add_foreign(&mut self, span: Range<usize>, kind: Foreign) {
+    pub(super) fn add_foreign(&mut self, span: Range<usize>, kind: Foreign) {
         let is_full = self.foreign.len() as u64 >= MAX_ENTRIES;
         match self.foreign.last_mut() {
             Some(last) if is_full => {
@@ -247,7 +276,8 @@ impl<'a> ObjectReader<'a> {
             self.record.outcome = ObjectOutcome::Ignored(kind.describe().to_owned());
             return Ok(());
         }
-        for ForeignSpan { span, kind, count } in foreign {
+        let spans = foreign.into_iter().filter(|foreign| foreign.kind != Foreign::Empty);
+        for ForeignSpan { span, kind, count } in spans {
             let reason = format!("no CloudTrail record: {}", kind.describe());
             self.quarantine_all(source, span, count, &reason, None);
         }
@@ -343,16 +373,58 @@ impl<'a> ObjectReader<'a> {
         if range.len() > MAX_RECORD_BYTES {
             return Err(Error::bad_input(format!("record is over {MAX_RECORD_BYTES} bytes")));
         }
+        self.parse(source, range, |taker, cursor, count| {
+            taker.take_all(cursor, count);
+            true
+        })?;
+        self.end_part_if_full();
+        Ok(())
+    }
+
+    /// Parses values that stand one after another, with commas, and calls `take`; what it does not take is
+    /// an error.
+    pub(super) fn parse(
+        &mut self,
+        source: &[u8],
+        range: Range<usize>,
+        take: impl FnOnce(Taker<'_>, Cursor<'_>, usize) -> bool,
+    ) -> Result<()> {
         let Self { key, parsed, tools, layout, facts, record, number, earlier, .. } = self;
         let Tools { parser, scratch, options, .. } = tools;
-        parser.parse(source, range, |cursor, count| {
+        let is_taken = parser.parse(source, range, |cursor, count| {
             let (key, number, earlier) = (&*key, *number, *earlier);
-            Taker { key, parsed, scratch, options, layout, facts, record, number, earlier }
-                .take_all(cursor, count);
+            let taker =
+                Taker { key, parsed, scratch, options, layout, facts, record, number, earlier };
+            take(taker, cursor, count)
         })?;
+        if is_taken { Ok(()) } else { Err(Error::bad_input("not one JSON value")) }
+    }
+
+    /// Hands over what has been parsed so far, if that is much.
+    pub(super) fn end_part_if_full(&mut self) {
         if self.parsed.footprint() > self.tools.most {
             self.failure = self.end_part().err();
         }
+    }
+
+    /// Asks for memory for so many bytes beside the object's own; returns whether they may be taken.
+    pub(super) fn make_room(&mut self, bytes: u64) -> bool {
+        let json = self.parsed.bytes_json.saturating_add(bytes);
+        if let Err(err) = self.tools.host.make_room(json, bytes) {
+            self.failure.get_or_insert(err);
+        }
+        self.failure.is_none()
+    }
+
+    /// Appends what a gzip stream in a wrapper holds.
+    pub(super) fn gunzip(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        let json = self.parsed.bytes_json;
+        let Tools { decoder, host, .. } = &mut self.tools;
+        let mut decoded = Decoded::default();
+        decoder.gunzip(bytes, bytes.len() as u64, &mut decoded, &mut |size| {
+            host.make_room(json.saturating_add(size), size)
+        })?;
+        out.extend_from_slice(&decoded);
         Ok(())
     }
 
@@ -388,6 +460,11 @@ impl<'a> ObjectReader<'a> {
         self.quarantine_all(source, span, 1, reason, stopped);
     }
 
+    /// Quarantines text from a wrapper, which stands at `at` or in a text there.
+    pub(super) fn quarantine_text(&mut self, text: &[u8], at: usize, reason: &str) {
+        self.add_quarantined(text, at, 1, reason, None);
+    }
+
     fn quarantine_all(
         &mut self,
         source: &[u8],
@@ -396,68 +473,28 @@ impl<'a> ObjectReader<'a> {
         reason: &str,
         stopped: Option<usize>,
     ) {
+        self.add_quarantined(&source[span.clone()], span.start, records, reason, stopped);
+    }
+
+    fn add_quarantined(
+        &mut self,
+        raw: &[u8],
+        at: usize,
+        records: u64,
+        reason: &str,
+        stopped: Option<usize>,
+    ) {
         let entry = QuarantinedObject {
             object: Arc::clone(&self.key),
             record: Some(self.earlier + self.record.tally.read),
             records,
-            byte: span.start as u64,
+            byte: at as u64,
             error_byte: stopped.map(|at| at as u64),
             reason: reason.to_owned(),
             raw: Raw::default(),
         };
-        self.parsed.quarantine(entry, &source[span]);
+        self.parsed.quarantine(entry, raw);
         self.record.tally.read += records;
         self.record.tally.quarantined += records;
-    }
-}
-
-/// Takes the records of one parsed chunk.
-struct Taker<'a> {
-    key: &'a Arc<str>,
-    parsed: &'a mut Parsed,
-    scratch: &'a mut Scratch,
-    options: &'a RowOptions,
-    layout: &'a Layout,
-    facts: &'a ObjectFacts,
-    record: &'a mut ObjectRecord,
-    number: u32,
-    earlier: u64,
-}
-
-impl Taker<'_> {
-    fn take_all(self, mut cursor: Cursor<'_>, count: usize) {
-        for _ in 0..count {
-            let family = match self.layout.folder {
-                Folder::Logs(family) => family,
-                _ => family_of(&cursor),
-            };
-            let before = cursor.clone();
-            let RowOptions { typed, partition_by, .. } = self.options;
-            let table = self.parsed.table(family, *typed, partition_by);
-            let outcome = self.parsed.tables[table].take(
-                &mut cursor,
-                &mut self.parsed.texts,
-                self.scratch,
-                self.number,
-                self.facts,
-                partition_by,
-            );
-            if let Err(err) = outcome {
-                let span = before.clone().skip();
-                let entry = QuarantinedObject {
-                    object: Arc::clone(self.key),
-                    record: Some(self.earlier + self.record.tally.read),
-                    records: 1,
-                    byte: span.start as u64,
-                    error_byte: None,
-                    reason: err.to_string(),
-                    raw: Raw::default(),
-                };
-                self.parsed.quarantine(entry, &cursor.bytes()[span]);
-                self.record.tally.quarantined += 1;
-            }
-            self.record.tally.read += 1;
-            cursor.end_entry();
-        }
     }
 }

@@ -21,6 +21,10 @@ pub(crate) struct Parsed {
     pub bytes_compressed: u64,
     /// Objects with padding after their compressed streams.
     pub objects_padded: u64,
+    /// Records that were in wrappers.
+    pub records_unwrapped: u64,
+    /// Records in wrappers that are not known, which were not read.
+    pub records_unread: u64,
     /// Members of archives that came out of objects which were passed over.
     pub members_passed_over: u64,
     /// Whether the first object is the rest of the last part's last one.
@@ -41,6 +45,8 @@ impl Parsed {
         self.bytes_json = 0;
         self.bytes_compressed = 0;
         self.objects_padded = 0;
+        self.records_unwrapped = 0;
+        self.records_unread = 0;
         self.members_passed_over = 0;
         self.continues = false;
         self.raw_kept = 0;

@@ -6,11 +6,12 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::parse::Cursor;
 use crate::partition::{Facts, PartitionBy};
-use crate::rows::found::Found;
+use crate::rows::found::{Found, Shape};
 use crate::rows::scratch::Scratch;
 use crate::rows::table_rows::{Row, TableRows};
 use crate::rows::text::{Span, Texts};
-use crate::units::{parse_event_time, place};
+use crate::rows::time::instant_of;
+use crate::units::place;
 
 /// The largest record that is converted. CloudTrail's own limit is 256 KB since event version 1.05;
 /// engines refuse rows over 32 MB (docs/aws-facts.md A13).
@@ -27,6 +28,21 @@ pub struct ObjectFacts {
     pub organization: String,
 }
 
+/// What a record is taken with, besides its own text.
+#[derive(Clone, Copy, Debug)]
+pub struct Taking<'a> {
+    /// The object's place in the part.
+    pub object: u32,
+    /// What the object's key says.
+    pub facts: &'a ObjectFacts,
+    /// What rows are partitioned by.
+    pub by: &'a PartitionBy,
+    /// Whether a time without a zone is UTC.
+    pub is_utc: bool,
+    /// What the record's wrapper says, as a JSON object; empty for nothing.
+    pub known: &'a [u8],
+}
+
 impl TableRows {
     /// Takes the record the cursor stands on, and moves past it in any case.
     ///
@@ -37,9 +53,7 @@ impl TableRows {
         cursor: &mut Cursor<'_>,
         texts: &mut Texts,
         scratch: &mut Scratch,
-        object: u32,
-        facts: &ObjectFacts,
-        by: &PartitionBy,
+        with: Taking<'_>,
     ) -> Result<()> {
         let Some(len) = cursor.object_len() else {
             cursor.skip();
@@ -75,13 +89,13 @@ impl TableRows {
         if span.len() > MAX_RECORD_BYTES {
             return Err(Error::bad_input(format!("record is over {MAX_RECORD_BYTES} bytes")));
         }
-        if !texts.has_room(span.len()) {
+        if !texts.has_room(span.len() + with.known.len()) {
             let message = "the unit's texts would be over 4 GB; lower `--unit-size`";
             return Err(Error::new(ErrorKind::OverLimit, message));
         }
-        let row = self.row(scratch, cursor, object, facts, by, span)?;
+        let row = self.row(scratch, cursor, with, span)?;
         self.rows.push(row);
-        self.fill(scratch, cursor, texts);
+        self.fill(scratch, cursor, texts, with.known);
         Ok(())
     }
 
@@ -90,24 +104,26 @@ impl TableRows {
         &mut self,
         scratch: &mut Scratch,
         cursor: &Cursor<'_>,
-        object: u32,
-        facts: &ObjectFacts,
-        by: &PartitionBy,
+        Taking { object, facts, by, is_utc, .. }: Taking<'_>,
         span: std::ops::Range<usize>,
     ) -> Result<Row> {
         let keys = &self.keys;
         let found = |column: Option<usize>| column.and_then(|column| scratch.found[column]);
         let string = |column: Option<usize>| found(column).and_then(|found| found.string(cursor));
         let time = match keys.time_member {
-            None => string(keys.time),
-            Some(name) => found(keys.time).and_then(|found| found.member(name, cursor)),
+            None => found(keys.time),
+            Some(name) => found(keys.time).and_then(|found| found.value(name, cursor)),
         };
+        let time = time.filter(|time| time.shape != Shape::Null);
         let time = time.ok_or_else(|| Error::bad_input("record has no event time"))?;
-        let instant = parse_event_time(time)
-            .ok_or_else(|| Error::bad_input("event time is not an ISO 8601 instant"))?;
-        let is_given = |text: &&[u8]| !text.is_empty();
+        let instant = instant_of(time, cursor, is_utc)
+            .ok_or_else(|| Error::bad_input("event time is not an instant with a zone"))?;
+        let is_given = |text: &&[u8]| !text.trim_ascii().is_empty();
         let (named_account, named_region) = (string(keys.account), string(keys.region));
-        let account = named_account.filter(is_given).unwrap_or(facts.account.as_bytes());
+        // A number has lost the zeros that an account may begin with: it names none, or all of twelve digits.
+        let account = found(keys.account).filter(|found| found.shape != Shape::Null);
+        let account = account.and_then(|found| found.text(cursor)).filter(is_given);
+        let account = account.unwrap_or(facts.account.as_bytes());
         let of_identity = || found(keys.identity)?.member("accountId", cursor);
         let account = match account {
             [] => of_identity().unwrap_or_default(),
@@ -120,10 +136,8 @@ impl TableRows {
         let place = place(named_account.unwrap_or_default(), named_region.unwrap_or_default());
         let facts = Facts { account, region, event_source, organization, instant };
         if !self.last_partition.is_for(object, &facts, by) {
-            // Until it is set again it is no row's: the next lines may fail.
-            self.last_partition.forget();
-            self.last_partition.set_places(&facts, by)?;
-            let id = self.partition(scratch, &facts, by)?;
+            self.last_partition.set_places(&facts, by);
+            let id = self.partition(scratch, &facts, by);
             self.last_partition.set(id, object, &facts);
         }
         let partition = self.last_partition.id;
@@ -134,20 +148,15 @@ impl TableRows {
     }
 
     /// Finds or makes the partition of a row.
-    fn partition(
-        &mut self,
-        scratch: &mut Scratch,
-        facts: &Facts<'_>,
-        by: &PartitionBy,
-    ) -> Result<u32> {
+    fn partition(&mut self, scratch: &mut Scratch, facts: &Facts<'_>, by: &PartitionBy) -> u32 {
         scratch.path.clear();
-        by.write_path(facts, &mut scratch.path)?;
+        by.write_path(facts, &mut scratch.path);
         if let Some(id) = self.partition_ids.get(&scratch.path[..]) {
-            return Ok(*id);
+            return *id;
         }
         let id = self.partitions.len() as u32;
         self.partitions.push(String::from_utf8_lossy(&scratch.path).into_owned());
         self.partition_ids.insert(scratch.path[..].into(), id);
-        Ok(id)
+        id
     }
 }

@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::keys::{Layout, parse as parse_layout};
 use crate::lake::{ObjectOutcome, ObjectRecord, QuarantinedObject, Tally};
 use crate::parse::{Foreign, Parser};
+use crate::rows::batch::Unwrapping;
 use crate::rows::object::{ObjectReader, Tools};
 use crate::rows::unrecognized::{Verdict, judge};
 use crate::rows::{Host, MAX_UNIT_BYTES, Parsed, RowOptions, Scratch};
@@ -90,6 +91,7 @@ pub(crate) struct SegmentParser {
     pub decoder: Decoder,
     pub parser: Parser,
     scratch: Scratch,
+    unwrapping: Unwrapping,
     file: Vec<u8>,
     layers: Layers,
 }
@@ -100,6 +102,7 @@ impl SegmentParser {
             decoder,
             parser: Parser::default(),
             scratch: Scratch::new(rows.fingerprints, rows.keeps_copies),
+            unwrapping: Unwrapping::default(),
             file: Vec::new(),
             layers: Layers::default(),
         }
@@ -234,7 +237,7 @@ impl Opened<'_> {
         let Self { record, layout, stored, text, earlier } = self;
         let key: Arc<str> = record.key.as_str().into();
         parsed.histories.push(options.fingerprints.object(&key, earlier));
-        let SegmentParser { parser, scratch, .. } = worker;
+        let SegmentParser { decoder, parser, scratch, unwrapping, .. } = worker;
         scratch.begin_object();
         let bytes = text.as_ref().ok().map(|text| text.bytes);
         let (mut record, mut outcome) = match text {
@@ -242,7 +245,7 @@ impl Opened<'_> {
             Ok(Text { bytes: text, .. }) => {
                 parsed.bytes_json += text.len() as u64;
                 let most = options.most_parsed(parsed.bytes_json);
-                let tools = Tools { parser, scratch, options, host, most };
+                let tools = Tools { decoder, unwrapping, parser, scratch, options, host, most };
                 ObjectReader::new(Arc::clone(&key), layout, record, parsed, tools).read(text)
             }
         };

@@ -7,7 +7,7 @@ use crate::location::Location;
 use crate::source::archive::is_archive_name;
 use crate::source::pages::{Listed, Pages, Refused};
 use crate::source::walk::{Counting, Lister, reason_of, walk};
-use crate::source::{ListingReport, Object, Place, Source, Window, is_hidden, local};
+use crate::source::{ListingReport, Object, Place, Source, Window, local};
 use crate::storage::{Bucket, BucketObject, S3};
 use crate::units::Day;
 use std::sync::Arc;
@@ -73,6 +73,7 @@ impl Listing {
             for (folder, reason) in walked.refused {
                 report.folders_unreadable.insert(bucket.address(&folder), reason);
             }
+            report.names_hidden += walked.hidden;
             for (name, count) in walked.folders {
                 *report.folders_ignored.entry(name).or_default() += count;
             }
@@ -125,7 +126,11 @@ impl Listing {
 
     fn object(&mut self, found: BucketObject, origin: &Origin) -> Option<Object> {
         let below = found.key.strip_prefix(&*origin.prefix).unwrap_or(&found.key);
-        if found.key.ends_with('/') || below.split('/').any(|part| is_hidden(part.as_bytes())) {
+        if found.key.ends_with('/') {
+            return None;
+        }
+        if origin.window.is_hidden(below) {
+            self.report.names_hidden += 1;
             return None;
         }
         let mut layout = parse(&found.key);

@@ -16,6 +16,9 @@ pub struct ListingReport {
     pub objects_ignored: u64,
     /// Folders of digests and other services that were not listed at all, by name.
     pub folders_ignored: BTreeMap<String, u64>,
+    /// Files and folders passed over because their names begin with `.` or `_`; those of a lake are not counted.
+    #[serde(default)]
+    pub names_hidden: u64,
     /// Folders and prefixes that could not be listed, with the reason.
     #[serde(default)]
     pub folders_unreadable: BTreeMap<String, String>,

@@ -9,7 +9,8 @@ use crate::keys::parse;
 use crate::source::archive::begins_archive;
 use crate::source::narrow::Window;
 use crate::source::walk::{Class, classify};
-use crate::source::{ListingReport, Object, Place, is_hidden};
+use crate::source::{ListingReport, Object, Place};
+use std::cell::Cell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -37,9 +38,12 @@ pub(super) fn list(
     report: &mut ListingReport,
 ) -> Result<()> {
     let root = root_of(source)?;
+    let hidden = Cell::new(0);
     let walk = WalkDir::new(&root).follow_links(true).into_iter().filter_entry(|entry| {
-        entry.depth() == 0
-            || !is_hidden(entry.file_name().as_encoded_bytes()) && is_wanted(entry, window)
+        let name = entry.file_name().as_encoded_bytes();
+        let is_hidden = entry.depth() > 0 && window.is_hidden_name(name);
+        hidden.set(hidden.get() + u64::from(is_hidden && name != b"_trailmill"));
+        !is_hidden && (entry.depth() == 0 || is_wanted(entry, window))
     });
     for entry in walk {
         match entry {
@@ -56,6 +60,7 @@ pub(super) fn list(
             Err(err) => return Err(Error::io("cannot list the source", err)),
         }
     }
+    report.names_hidden += hidden.get();
     Ok(())
 }
 
@@ -231,10 +236,11 @@ mod tests {
         let names: Vec<_> = objects.iter().map(|o| o.key.rsplit('/').next().unwrap()).collect();
         assert_eq!(names, ["loose.json", "a.json.gz", "b.json.gz"]);
         assert_eq!((report.objects_ignored, report.objects_listed), (2, 4));
+        assert_eq!(report.names_hidden, 1, "a lake's own are not counted");
         let absent = Location::from(root.path().join("absent"));
         assert!(list(vec![absent.into()]).await.is_err());
         let to = Narrow { to: "2024-05-01".parse().ok(), ..Narrow::default() };
-        let window = Window { narrow: to, since: None };
+        let window = Window { narrow: to, ..Window::default() };
         let narrowed = Source { location: Location::from(root.path().to_owned()), window };
         let (objects, report) = list(vec![narrowed]).await.unwrap();
         assert_eq!((objects.len(), report.objects_unwanted), (1, 2));

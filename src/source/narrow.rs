@@ -5,6 +5,7 @@
 //! older date.
 
 use crate::keys::{Folder, Layout};
+use crate::source::is_hidden;
 use crate::units::Day;
 use std::collections::BTreeSet;
 
@@ -77,9 +78,22 @@ pub struct Window {
     pub narrow: Narrow,
     /// With a look-back: objects delivered before this day have been listed by an earlier run.
     pub since: Option<Day>,
+    /// Whether names that begin with `.` or `_` are read, too.
+    pub reads_hidden: bool,
 }
 
 impl Window {
+    /// Returns whether a path below the source leads through a hidden name. What a lake keeps beside its data
+    /// files is always hidden.
+    pub fn is_hidden(&self, below: &str) -> bool {
+        below.split('/').any(|name| self.is_hidden_name(name.as_bytes()))
+    }
+
+    /// Returns whether a file or folder of this name is passed over.
+    pub(super) fn is_hidden_name(&self, name: &[u8]) -> bool {
+        name == b"_trailmill" || (!self.reads_hidden && is_hidden(name))
+    }
+
     /// Returns the first day to list.
     pub fn first(&self) -> Option<Day> {
         self.narrow.from.max(self.since)

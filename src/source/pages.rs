@@ -329,7 +329,7 @@ mod tests {
             to: Some(day("2024-03-10")),
             ..Narrow::default()
         };
-        let found = list(&fake, Window { narrow, since: None }, 1).await;
+        let found = list(&fake, Window { narrow, ..Window::default() }, 1).await;
         assert_eq!(found.len(), 500);
         assert!(found[0].contains("2024/03/01/00000") && found[499].contains("2024/03/10/00049"));
         assert!(fake.asked().len() <= 10, "{} requests", fake.asked().len());

@@ -6,8 +6,8 @@
 //! request per level and folder: an account with one folder costs two.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::keys::{Layout, folder_of, is_account, is_organization, is_region};
-use crate::source::{Narrow, Window, is_hidden};
+use crate::keys::{Folder, Layout, folder_of, is_account, is_organization, is_region, is_root};
+use crate::source::{Narrow, Window};
 use crate::storage::{Bucket, Page};
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
@@ -64,6 +64,8 @@ pub(super) struct Walked {
     pub spans: Vec<Span>,
     /// Folders of digests and other services that were not entered, by name.
     pub folders: BTreeMap<String, u64>,
+    /// Folders with hidden names that were not entered.
+    pub hidden: u64,
     /// Prefixes that may not be listed, with the reason.
     pub refused: BTreeMap<String, String>,
 }
@@ -90,7 +92,7 @@ pub(super) fn classify(path: &str, narrow: &Narrow) -> (Class, Layout) {
     let parts: Vec<&str> = path.split('/').collect();
     let parts = &parts[..parts.len() - 1];
     let mut layout = Layout::default();
-    let Some(root) = parts.iter().rposition(|part| *part == "AWSLogs") else {
+    let Some(root) = parts.iter().rposition(|part| is_root(part)) else {
         return (Class::Above, layout);
     };
     let mut rest = parts[root + 1..].iter().copied().peekable();
@@ -110,6 +112,9 @@ pub(super) fn classify(path: &str, narrow: &Narrow) -> (Class, Layout) {
     }
     let Some(folder) = rest.next() else { return (Class::Inner, layout) };
     layout.folder = folder_of(folder);
+    if layout.folder == Folder::Unknown {
+        return (Class::Flat, layout);
+    }
     if narrow.ignores(&layout.folder) {
         return (Class::PassedOver(folder.to_owned()), layout);
     }
@@ -237,7 +242,9 @@ impl Walk<'_> {
         }
         for folder in children.folders {
             let below = folder.strip_prefix(self.source).unwrap_or(&folder);
-            if !below.split('/').any(|part| is_hidden(part.as_bytes())) {
+            if self.window.is_hidden(below) {
+                self.found.hidden += 1;
+            } else {
                 self.enter(folder.clone(), &folder, above);
             }
         }
@@ -361,7 +368,7 @@ mod tests {
 
     async fn walked(keys: &[String], source: &str, narrow: Narrow) -> (Vec<String>, Walked, usize) {
         let lister = Fake::new(1000, keys.iter().cloned());
-        let window = Window { narrow, since: None };
+        let window = Window { narrow, ..Window::default() };
         let walked = walk(&lister, source, &window, 4).await.unwrap();
         let mut prefixes: Vec<String> =
             walked.spans.iter().map(|span| span.prefix.clone()).collect();

@@ -232,6 +232,29 @@ const AGGREGATED: &[Column] = &[
     column("extra_fields", "", Extra),
 ];
 
+/// The keys that make a CloudTrail record.
+pub(super) const FIELDS: [&str; 16] = [
+    "eventVersion",
+    "eventTime",
+    "eventName",
+    "eventSource",
+    "eventID",
+    "eventId",
+    "awsRegion",
+    "userIdentity",
+    "recipientAccountId",
+    "insightDetails",
+    "timeWindow",
+    "eventType",
+    "eventCategory",
+    "requestParameters",
+    "sourceIPAddress",
+    "userAgent",
+];
+
+/// The member of `extra_fields` with what a wrapper said; it is not compared.
+pub(super) const WRAPPER: &str = "_wrapper";
+
 const EVENTS_TYPED: &[&str] = &[
     "useridentity",
     "eventtime",
@@ -265,48 +288,61 @@ const AGGREGATED_TYPED: &[&str] =
 
 /// Facts about the records of an object, from its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Folder<'a> {
-    /// The name says the family and the account.
-    Of(Family, &'a str),
+pub(super) enum Folder {
+    /// The name says the family.
+    Of(Family),
     /// Another service's log, or digests: never converted.
     Ignored,
     /// Nothing; each record says what it is.
     Silent,
 }
 
+/// Folders of other services, in lower case.
+const SERVICES: &str = " appfabric cloudfront clientvpn config directconnect ecs eks elasticloadbalancing \
+     globalaccelerator guardduty inspector2 networkfirewall network-firewall redshift securityhub verifiedaccess \
+     vpcdnsquerylogs vpcflowlogs vpc-lattice waflogs ";
+
 /// Reads the family from an object's name: `AWSLogs/[o-…/]<account>/<service>/…`, else a file name
-/// `<account>_<service>_<region>_…` of CloudTrail's.
-pub(super) fn folder(name: &str) -> Folder<'_> {
+/// `…<account>_<service>_<region>_…` of CloudTrail's. What is in a folder of no service says itself what it is.
+pub(super) fn folder(name: &str) -> Folder {
     let (path, file) = name.rsplit_once('/').unwrap_or(("", name));
     let segments: Vec<&str> = path.split('/').collect();
-    if let Some(logs) = segments.iter().rposition(|segment| *segment == "AWSLogs") {
+    let is_root = |segment: &&str| segment.eq_ignore_ascii_case("awslogs");
+    if let Some(logs) = segments.iter().rposition(is_root) {
         let is_organization = segments.get(logs + 1).is_some_and(|s| s.starts_with("o-"));
         let account = logs + 1 + usize::from(is_organization);
-        if let (Some(account), Some(service)) = (segments.get(account), segments.get(account + 1))
-            && is_account(account)
+        if let (Some(id), Some(service)) = (segments.get(account), segments.get(account + 1))
+            && is_account(id)
         {
-            return by_name(service, account).unwrap_or(Folder::Ignored);
+            let is_other = SERVICES.contains(&format!(" {} ", service.to_ascii_lowercase()));
+            let below = &segments[account + 1..];
+            return match below.iter().find_map(|segment| by_name(segment)) {
+                _ if is_other => Folder::Ignored,
+                Some(found) => found,
+                None => by_file(file),
+            };
         }
     }
-    match file.split('_').collect::<Vec<_>>()[..] {
-        [account, service, _, ..] if is_account(account) => {
-            by_name(service, account).unwrap_or(Folder::Silent)
-        }
-        _ => Folder::Silent,
-    }
+    by_file(file)
+}
+
+fn by_file(file: &str) -> Folder {
+    let parts: Vec<&str> = file.split('_').collect();
+    let mut found = parts.windows(3).rev().filter(|parts| is_account(parts[0]));
+    found.find_map(|parts| by_name(parts[1])).unwrap_or(Folder::Silent)
 }
 
 fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn by_name<'a>(folder: &str, account: &'a str) -> Option<Folder<'a>> {
-    Some(match folder {
-        "CloudTrail" => Folder::Of(Family::Events, account),
-        "CloudTrail-NetworkActivity" => Folder::Of(Family::NetworkActivity, account),
-        "CloudTrail-Insight" => Folder::Of(Family::Insight, account),
-        "CloudTrail-Aggregated" => Folder::Of(Family::Aggregated, account),
-        "CloudTrail-Digest" => Folder::Ignored,
+fn by_name(folder: &str) -> Option<Folder> {
+    Some(match folder.to_ascii_lowercase().as_str() {
+        "cloudtrail" => Folder::Of(Family::Events),
+        "cloudtrail-networkactivity" => Folder::Of(Family::NetworkActivity),
+        "cloudtrail-insight" => Folder::Of(Family::Insight),
+        "cloudtrail-aggregated" => Folder::Of(Family::Aggregated),
+        "cloudtrail-digest" => Folder::Ignored,
         _ => return None,
     })
 }
@@ -325,18 +361,20 @@ mod tests {
 
     #[test]
     fn folders_name_the_family() {
-        let account = "123456789012";
         for (name, expected) in [
-            ("AWSLogs/123456789012/CloudTrail/r/x.gz", Folder::Of(Family::Events, account)),
-            (
-                "p/AWSLogs/o-a/123456789012/CloudTrail-Insight/x",
-                Folder::Of(Family::Insight, account),
-            ),
+            ("AWSLogs/123456789012/CloudTrail/r/x.gz", Folder::Of(Family::Events)),
+            ("p/AWSLogs/o-a/123456789012/CloudTrail-Insight/x", Folder::Of(Family::Insight)),
             ("AWSLogs/123456789012/CloudTrail-Digest/x.gz", Folder::Ignored),
             ("AWSLogs/123456789012/Config/x.gz", Folder::Ignored),
+            ("awslogs/123456789012/case/cloudtrail/x.gz", Folder::Of(Family::Events)),
+            ("AWSLogs/123456789012/case/x.gz", Folder::Silent),
+            (
+                "AWSLogs_123456789012_CloudTrail_r_123456789012_CloudTrail_r_x",
+                Folder::Of(Family::Events),
+            ),
             ("AWSLogs/1/CloudTrail-Digest/x.gz", Folder::Silent),
             ("CloudTrail-Aggregated/x", Folder::Silent),
-            ("x/123456789012_CloudTrail_r_1.gz", Folder::Of(Family::Events, account)),
+            ("x/123456789012_CloudTrail_r_1.gz", Folder::Of(Family::Events)),
             ("123456789012_CloudTrail-Digest_r_1.gz", Folder::Ignored),
             ("123456789012_Config_r_1.gz", Folder::Silent),
             ("CloudTrail", Folder::Silent),

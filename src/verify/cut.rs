@@ -5,7 +5,9 @@
 //! at the next place where a record begins, so that damage costs one record. A text that does not
 //! begin with `{` or `[` holds none.
 
+use super::contract::FIELDS;
 use super::json;
+use super::tables::{after_padding, is_remark};
 use memchr::{memchr, memmem};
 use std::ops::Range;
 
@@ -25,6 +27,8 @@ pub(super) enum Place {
     Loose,
     /// After damage, where a record begins.
     Recovered,
+    /// An envelope, or what looks like one, that may be a wrapper.
+    Wrapper,
     /// After or amid damage, where the boundaries of records are doubtful.
     Doubtful,
 }
@@ -34,6 +38,8 @@ pub(super) enum Place {
 pub(super) enum Verdict {
     /// A record, good or bad.
     Record,
+    /// A wrapper of records.
+    Wrapper,
     /// JSON that is not a record.
     Foreign,
     /// Not JSON: records may lie in it.
@@ -50,9 +56,9 @@ pub(super) struct Cut {
 }
 
 /// Cuts an object's text and hands over every piece, in order.
-pub(super) fn cut(text: &[u8], each: &mut dyn FnMut(Piece) -> Verdict) -> Cut {
-    let mut at = skip_separators(text, 0);
-    let mut cutter = Cutter { text, each, cut: Cut::default(), marked: 0..0, sure: 0 };
+pub(super) fn cut(text: &[u8], rules: Rules, each: &mut dyn FnMut(Piece) -> Verdict) -> Cut {
+    let mut at = after_separators(text, 0);
+    let mut cutter = Cutter { text, rules, each, cut: Cut::default(), marked: 0..0, sure: 0 };
     if matches!(text.get(at), Some(b'{' | b'[')) {
         while at < text.len() {
             at = match text[at] {
@@ -65,8 +71,16 @@ pub(super) fn cut(text: &[u8], each: &mut dyn FnMut(Piece) -> Verdict) -> Cut {
     cutter.cut
 }
 
+/// How objects are cut.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// Whether wrappers are looked into.
+    pub(super) unwraps: bool,
+}
+
 struct Cutter<'a> {
     text: &'a [u8],
+    rules: Rules,
     each: &'a mut dyn FnMut(Piece) -> Verdict,
     cut: Cut,
     /// Where [`Self::next_marked`] was asked last, and what it said.
@@ -87,6 +101,9 @@ impl Cutter<'_> {
         let (mut is_envelope, damaged) = (false, self.cut.damaged);
         let mut next = json::skip_space(self.text, at + 1);
         while self.text.get(next) != Some(&b'}') {
+            if let Some(end) = self.wrapper(at, next) {
+                return (end, false);
+            }
             let after = self.member(next, &mut is_envelope);
             next = after.map_or(next, |after| json::skip_space(self.text, after));
             match self.text.get(next) {
@@ -102,6 +119,25 @@ impl Cutter<'_> {
             }
         }
         if is_envelope { (next + 1, false) } else { self.offer(at..next + 1, Place::Loose) }
+    }
+
+    /// Hands over the object at `at` if its member at `member` is an envelope of what are no records, and
+    /// returns its end if it is a wrapper.
+    fn wrapper(&mut self, at: usize, member: usize) -> Option<usize> {
+        let (key, value) = json::key_at(self.text, member)?;
+        if !self.rules.unwraps || key != b"\"Records\"" {
+            return None;
+        }
+        let is_odd = match self.text.get(value)? {
+            b'[' => {
+                let first = json::skip_space(self.text, value + 1);
+                is_notification(self.text, first) || is_odd(self.text, first)
+            }
+            _ => true,
+        };
+        let end = json::skip_value(self.text, at).filter(|_| is_odd)?;
+        let verdict = (self.each)(Piece { at: at..end, place: Place::Wrapper });
+        (verdict == Verdict::Wrapper).then_some(end)
     }
 
     /// Passes over a key and its value, and reads it if it is `Records`.
@@ -126,6 +162,7 @@ impl Cutter<'_> {
     fn array(&mut self, at: usize, mut place: Place) -> usize {
         let damaged = self.cut.damaged;
         let mut at = at + 1;
+        let mut is_first = true;
         while at < self.text.len() {
             let is_whole = self.cut.damaged == damaged;
             at = match self.text[at] {
@@ -133,9 +170,10 @@ impl Cutter<'_> {
                 b'{' if is_whole && place == Place::Enveloped => self.value(at, place),
                 b'{' => {
                     let (end, is_record) = self.document(at);
-                    if is_record && self.cut.damaged == damaged {
+                    if is_first && is_record && self.cut.damaged == damaged {
                         place = Place::Enveloped;
                     }
+                    is_first = false;
                     end
                 }
                 b'[' | b'"' | b'-' | b'0'..=b'9' | b'a'..=b'z' => self.value(at, place),
@@ -178,7 +216,7 @@ impl Cutter<'_> {
     /// and lines do.
     fn is_sure(&self, at: usize) -> bool {
         let between = self.text.get(self.sure..at);
-        let follows = between.is_some_and(|text| skip_separators(text, 0) == text.len());
+        let follows = between.is_some_and(|between| after_separators(between, 0) == between.len());
         let first = self.text.get(json::skip_space(self.text, at + 1)..);
         let is_marked = self.text[at] == b'{'
             && first.is_some_and(|key| key.starts_with(RECORD_KEY))
@@ -188,9 +226,13 @@ impl Cutter<'_> {
 
     /// Skips separators of documents, or a word that does not belong there.
     fn between(&mut self, at: usize) -> usize {
-        let next = skip_separators(self.text, at);
-        if next > at {
-            return next;
+        let after = after_separators(self.text, at);
+        if after > at {
+            return after;
+        }
+        let line = memchr(b'\n', &self.text[at..]).map_or(self.text.len(), |length| at + length);
+        if self.rules.unwraps && is_remark(&self.text[at..line]) {
+            return line;
         }
         self.cut.damaged += 1;
         if self.text[at] == b'"'
@@ -263,23 +305,19 @@ fn is_ahead_of_record(text: &[u8], at: usize) -> bool {
     matches!(ahead, None | Some(b',' | b'[' | b'}'))
 }
 
-fn is_separator(byte: &u8) -> bool {
-    // The last ones are those of RFC 7464, and what editors and disks leave at an end.
-    matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',' | 0x1e | 0x1a | 0)
+/// Returns where separators of documents end that begin at `at`.
+fn after_separators(text: &[u8], mut at: usize) -> usize {
+    loop {
+        at = after_padding(text, at);
+        if text.get(at) != Some(&b',') {
+            return at;
+        }
+        at += 1;
+    }
 }
 
-/// Returns the first place from `at` on where no separator stands; a mark of UTF-8 is one, too.
-fn skip_separators(text: &[u8], mut at: usize) -> usize {
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        if is_separator(&rest[0]) {
-            at += 1;
-        } else if rest.starts_with(b"\xef\xbb\xbf") {
-            at += 3;
-        } else {
-            break;
-        }
-    }
-    at
+fn is_separator(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',' | 0x1e | 0x1a | 0)
 }
 
 /// Returns the last place before `at` that is not whitespace.
@@ -290,25 +328,30 @@ fn before(text: &[u8], at: usize) -> Option<usize> {
 /// Whether the object at `at` is an event notification and no record: both come as `Records`. Only
 /// its own keys count, as far as they can be read.
 fn is_notification(text: &[u8], at: usize) -> bool {
-    let mut has_source = false;
-    let mut at = json::skip_space(text, at + 1);
-    while let Some((key, value)) = json::key_at(text, at) {
-        match key {
-            b"\"eventID\"" | b"\"eventId\"" | b"\"eventCategory\"" | b"\"userAgent\"" => {
-                return false;
-            }
-            b"\"eventSource\"" | b"\"EventSource\"" => {
-                has_source |= text[value..].starts_with(b"\"aws:");
-            }
-            _ => {}
-        }
+    let is_source = |key: &[u8]| matches!(key, b"\"eventSource\"" | b"\"EventSource\"");
+    keys(text, at).any(|(key, value)| is_source(key) && text[value..].starts_with(b"\"aws:"))
+}
+
+/// Whether the first value of an envelope, at `at`, has fewer than two of a record's keys.
+fn is_odd(text: &[u8], at: usize) -> bool {
+    let is_field = |(key, _): &(&[u8], usize)| {
+        let key = std::str::from_utf8(&key[1..key.len() - 1]).unwrap_or_default();
+        FIELDS.contains(&key)
+    };
+    !matches!(text.get(at), None | Some(b']')) && keys(text, at).filter(is_field).nth(1).is_none()
+}
+
+/// The keys of the object at `at`, quoted, and where their values begin.
+fn keys(text: &[u8], at: usize) -> impl Iterator<Item = (&[u8], usize)> {
+    let is_object = text.get(at) == Some(&b'{');
+    let mut at = is_object.then(|| json::skip_space(text, at + 1));
+    std::iter::from_fn(move || {
+        let (key, value) = json::key_at(text, at.take()?)?;
         let end = json::skip_value(text, value).map(|end| json::skip_space(text, end));
-        match end {
-            Some(end) if text.get(end) == Some(&b',') => at = json::skip_space(text, end + 1),
-            _ => break,
-        }
-    }
-    has_source
+        at = end.filter(|end| text.get(*end) == Some(&b','));
+        at = at.map(|comma| json::skip_space(text, comma + 1));
+        Some((key, value))
+    })
 }
 
 #[cfg(test)]
@@ -318,7 +361,7 @@ mod tests {
     /// The pieces of a text, where a value with an `a` is a record.
     fn texts(text: &str) -> (Vec<&str>, Cut) {
         let mut found = Vec::new();
-        let cut = cut(text.as_bytes(), &mut |piece| {
+        let cut = cut(text.as_bytes(), Rules { unwraps: false }, &mut |piece| {
             let piece = &text[piece.at];
             if serde_json::from_str::<serde_json::Value>(piece).is_err() {
                 return Verdict::Damaged;

@@ -4,18 +4,16 @@
 //! column, the rest for `extra_fields`, and whether the converter has to quarantine the record. The
 //! row is hashed, never kept; nothing of it enters a message.
 
-use super::contract::{Column, Family, Folder, Member, Shape};
+use super::contract::{Column, FIELDS, Family, Folder, Member, Shape, WRAPPER};
 use super::cut::Place;
 use super::json::{self, Entry};
 use super::row::Row;
-use crate::units::parse_event_time;
+use crate::units::read_instant;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Records nested deeper than this are quarantined.
 const MAX_DEPTH: usize = 1000;
-/// The longest account or region that may become part of a path.
-const MAX_PARTITION_BYTES: usize = 64;
 
 /// Expected outcome of a record.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,14 +28,25 @@ pub(super) enum Outcome {
     Row {
         family: Family,
         event_id: Option<String>,
+        /// Whether it has fewer than two of a record's keys.
+        is_foreign: bool,
         /// Whether the converter has to quarantine it. The row is filled in either way.
         is_quarantined: bool,
     },
 }
 
+/// How the records of an object are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// What the object's name says.
+    pub(super) folder: Folder,
+    /// Whether an event time without a zone is UTC.
+    pub(super) is_utc: bool,
+}
+
 /// Fills in the row that a record must have become.
-pub(super) fn expect(text: &[u8], place: Place, folder: Folder<'_>, row: &mut Row) -> Outcome {
-    if !json::is_valid(text) {
+pub(super) fn expect(text: &[u8], place: Place, rules: Rules, row: &mut Row) -> Outcome {
+    if !is_valid(text) {
         return Outcome::Unreadable;
     }
     let Some(members) = json::entries(text) else { return Outcome::NoObject };
@@ -45,11 +54,11 @@ pub(super) fn expect(text: &[u8], place: Place, folder: Folder<'_>, row: &mut Ro
     if is_foreign && place != Place::Recovered {
         return Outcome::Foreign;
     }
-    let (family, account) = match folder {
-        Folder::Of(family, account) => (family, Some(account)),
-        Folder::Ignored | Folder::Silent => (family_by_shape(&members), None),
+    let family = match rules.folder {
+        Folder::Of(family) => family,
+        Folder::Ignored | Folder::Silent => family_by_shape(&members),
     };
-    let instant = event_time(family, &members);
+    let instant = event_time(family, &members, rules.is_utc);
     if instant.is_none() && (is_foreign || place == Place::Doubtful) {
         return Outcome::Foreign;
     }
@@ -57,35 +66,22 @@ pub(super) fn expect(text: &[u8], place: Place, folder: Folder<'_>, row: &mut Ro
     Outcome::Row {
         family,
         event_id: event_id(family, &members),
+        is_foreign,
         is_quarantined: is_foreign
             || place == Place::Doubtful
             || instant.is_none()
-            || !is_partitionable(family, &members, account)
             || json::is_deeper(text, MAX_DEPTH),
     }
+}
+
+/// Whether a text is one JSON value.
+pub(super) fn is_valid(text: &[u8]) -> bool {
+    json::is_valid(text)
 }
 
 /// Whether an object has fewer than two of the keys that make a CloudTrail record. Digests,
 /// EventBridge events, CloudWatch subscriptions and LookupEvents answers have none or one.
 fn is_foreign(members: &[Entry<'_>]) -> bool {
-    const FIELDS: [&str; 16] = [
-        "eventVersion",
-        "eventTime",
-        "eventName",
-        "eventSource",
-        "eventID",
-        "eventId",
-        "awsRegion",
-        "userIdentity",
-        "recipientAccountId",
-        "insightDetails",
-        "timeWindow",
-        "eventType",
-        "eventCategory",
-        "requestParameters",
-        "sourceIPAddress",
-        "userAgent",
-    ];
     members.iter().filter(|member| FIELDS.contains(&member.key.as_ref())).nth(1).is_none()
 }
 
@@ -109,14 +105,26 @@ fn family_by_shape(members: &[Entry<'_>]) -> Family {
     members.iter().filter(is_deciding).find_map(family).unwrap_or(Family::Events)
 }
 
-fn event_time(family: Family, members: &[Entry<'_>]) -> Option<i64> {
+fn event_time(family: Family, members: &[Entry<'_>], is_utc: bool) -> Option<i64> {
     let value = if family == Family::Aggregated {
         let window = json::entries(pick(members, "timeWindow")?)?;
         pick_member(&window, "windowstart")
     } else {
         pick(members, "eventTime")
     };
-    parse_event_time(json::content(value?)?.as_bytes())
+    let value = inside(inside(value?, "$date")?, "$numberLong")?;
+    if matches!(value.first(), Some(b'{' | b'[')) {
+        return None;
+    }
+    read_instant(&plain_text(value)?, is_utc)
+}
+
+/// Returns the value of an object's only key of interest; a value that is not an object is itself.
+fn inside<'a>(value: &'a [u8], key: &str) -> Option<&'a [u8]> {
+    match json::entries(value) {
+        Some(members) => members.iter().rev().find(|member| member.key == key).map(|m| m.value),
+        None => Some(value),
+    }
 }
 
 fn pick_member<'a>(members: &[Entry<'a>], name: &str) -> Option<&'a [u8]> {
@@ -127,17 +135,6 @@ fn event_id(family: Family, members: &[Entry<'_>]) -> Option<String> {
     let key = if family == Family::Aggregated { "eventId" } else { "eventID" };
     let id = json::content(pick(members, key)?)?;
     (!id.is_empty()).then(|| id.into_owned())
-}
-
-fn is_partitionable(family: Family, members: &[Entry<'_>], account: Option<&str>) -> bool {
-    let key = if family == Family::Aggregated { "accountId" } else { "recipientAccountId" };
-    let own = pick(members, key).and_then(plain_text).filter(|own| !own.is_empty());
-    let account = own.or(account.map(|account| Cow::Borrowed(account.as_bytes())));
-    let region = pick(members, "awsRegion").and_then(plain_text);
-    [account, region].into_iter().flatten().all(|value| {
-        value.len() <= MAX_PARTITION_BYTES
-            && value.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
-    })
 }
 
 /// Returns a string's content, any other value's JSON text, and nothing for `null`.
@@ -348,6 +345,10 @@ pub(super) fn extra(text: Option<&[u8]>, family: Family, row: &mut Row) {
 }
 
 fn extra_member(entry: &Entry<'_>, family: Family) -> Option<(String, Vec<u8>)> {
+    // A copy that came in another wrapper, or in none, is the same record.
+    if entry.key == WRAPPER {
+        return None;
+    }
     let typed = |column: &&Column| matches!(column.shape, Shape::Struct(_) | Shape::List(_));
     let named = |column: &&Column| column.name.eq_ignore_ascii_case(&entry.key);
     let column = family.columns().iter().filter(typed).find(named);

@@ -23,30 +23,33 @@ mod contract;
 mod cut;
 mod data_files;
 mod expected;
+mod exported;
 mod files;
 mod hash;
 mod json;
 mod methods;
 mod naming;
+mod objects;
 mod partial;
 mod row;
 mod source_files;
 mod streams;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod typed;
 mod unpack;
 mod unrecognized;
+mod wrapped;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use balance::{Balance, Booked, Claim};
 use contract::{Family, Folder};
-use cut::{Place, Verdict};
 use data_files::Table;
-use expected::Outcome;
 pub use files::{BLOCK_BYTES, Files, RemoteFile, Waiting};
 use files::{Opening, Placed};
+use objects::Object;
 use partial::Rest;
 pub use partial::{ConvertedObject, ConvertedUnit, Partial, Wants};
 use row::{Fingerprint, Row};
@@ -56,6 +59,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use typed::{Shared, Sums};
 use unpack::{Found, Limits};
+pub use wrapped::Wrappers;
 
 /// The base name of the tables unless told otherwise.
 pub const DEFAULT_TABLE: &str = "cloudtrail";
@@ -104,6 +108,12 @@ pub struct VerifyOptions {
     /// Decoded bytes for each stored byte of an object above which it is quarantined, once it is over 1 MiB;
     /// [`DEFAULT_MAX_RATIO`].
     pub max_ratio: u64,
+    /// Whether names that begin with `.` or `_` are read, as the lake was made with.
+    pub reads_hidden: bool,
+    /// Which wrappers records are taken out of, as the lake was made with.
+    pub unwrap: Wrappers,
+    /// Whether an event time without a zone is UTC, as the lake was made with.
+    pub assume_utc: bool,
     /// What is tried on archives that are encrypted.
     pub passwords: Vec<String>,
     /// Records the converter reports as quarantined: object name, and the byte of the unpacked
@@ -130,6 +140,9 @@ impl VerifyOptions {
             duplicates: DuplicateRule::default(),
             max_object_size: DEFAULT_MAX_OBJECT_SIZE,
             max_ratio: DEFAULT_MAX_RATIO,
+            reads_hidden: false,
+            unwrap: Wrappers::default(),
+            assume_utc: false,
             passwords: Vec::new(),
             quarantined: HashSet::new(),
             partial: None,
@@ -311,7 +324,7 @@ impl<'a> Comparison<'a> {
     ) -> Result<(Self, Rest)> {
         let buckets = options.buckets.as_deref();
         let (mut sources, folders_not_read) =
-            source_files::list(&options.sources, &options.lake, buckets)?;
+            source_files::list(&options.sources, &options.lake, options.reads_hidden, buckets)?;
         let is_empty = sources.is_empty();
         let rest = options.partial.as_ref().map(|partial| partial.narrow(&mut sources));
         if sources.is_empty() {
@@ -446,34 +459,24 @@ impl<'a> Comparison<'a> {
         let &VerifyOptions { max_object_size, max_ratio, .. } = self.options;
         let limits = Limits { max_object_size, max_ratio };
         let passwords = &self.options.passwords;
-        let read =
-            source_files::read_objects(
-                file,
-                opening,
-                limits,
-                passwords,
-                &mut |found| match found {
-                    Found::SetAside => tally.objects_quarantined += 1,
-                    Found::NotRead => tally.not_read += 1,
-                    Found::Object { name, own, text } => {
-                        tally.objects_read += 1;
-                        let folder = contract::folder(&name[own..]);
-                        if folder != Folder::Ignored {
-                            let mut has_records = false;
-                            let bad =
-                                self.object(&name, &text, folder, &mut row, &mut |record, row| {
-                                    has_records = true;
-                                    each(record, row);
-                                });
-                            tally.quarantined += bad;
-                            let is_unknown = !has_records && bad == 0;
-                            if is_unknown && unrecognized::may_hold_records(&name, &text) {
-                                tally.not_read += 1;
-                            }
-                        }
+        let mut take = |found| match found {
+            Found::SetAside => tally.objects_quarantined += 1,
+            Found::NotRead => tally.not_read += 1,
+            Found::Object { name, own, text } => {
+                tally.objects_read += 1;
+                let folder = contract::folder(&name[own..]);
+                if folder != Folder::Ignored {
+                    let object = Object { name: &name, folder };
+                    let (bad, has_records) = self.object(object, &text, &mut row, each);
+                    tally.quarantined += bad;
+                    let is_unknown = !has_records && bad == 0;
+                    if is_unknown && unrecognized::may_hold_records(&name, &text) {
+                        tally.not_read += 1;
                     }
-                },
-            );
+                }
+            }
+        };
+        let read = source_files::read_objects(file, opening, limits, passwords, &mut take);
         match read {
             // One object that may not be read must not keep the others from being compared.
             Err(err) if matches!(err.kind(), ErrorKind::Denied | ErrorKind::Io) => {
@@ -482,54 +485,6 @@ impl<'a> Comparison<'a> {
             read => read?,
         }
         Ok(tally)
-    }
-
-    /// Hands over an object's records; returns how many pieces of it can have no row.
-    fn object(
-        &self,
-        name: &str,
-        text: &[u8],
-        folder: Folder<'_>,
-        row: &mut Row,
-        each: &mut dyn FnMut(&Record<'_>, &Row),
-    ) -> u64 {
-        let (mut index, mut records, mut quarantined, mut foreign) = (0, 0, 0, 0);
-        let cut = cut::cut(text, &mut |piece| {
-            index += 1;
-            let start = piece.at.start as u64;
-            let text = &text[piece.at];
-            // Damage is counted where it begins.
-            let costs = u64::from(piece.place != Place::Doubtful);
-            match expected::expect(text, piece.place, folder, row) {
-                Outcome::Foreign => {
-                    foreign += costs;
-                    return Verdict::Foreign;
-                }
-                Outcome::Unreadable => {
-                    quarantined += costs;
-                    return Verdict::Damaged;
-                }
-                Outcome::NoObject => quarantined += costs,
-                Outcome::Row { family, event_id, is_quarantined } => {
-                    records += 1;
-                    let is_spare = is_quarantined || self.is_listed(name, start);
-                    let claim = if is_spare { Claim::Spare } else { Claim::Expected };
-                    let (object, index) = (name, index - 1);
-                    each(&Record { object, index, text, family, event_id, claim }, row);
-                }
-            }
-            Verdict::Record
-        });
-        (self.on_progress)(index);
-        quarantined += cut.damaged;
-        // A value that is not a record counts only beside records; alone it makes an object of
-        // another kind.
-        if records + quarantined > 0 { quarantined + foreign + cut.notifications } else { 0 }
-    }
-
-    fn is_listed(&self, object: &str, byte: u64) -> bool {
-        let listed = &self.options.quarantined;
-        !listed.is_empty() && listed.contains(&(object.to_owned(), byte))
     }
 }
 

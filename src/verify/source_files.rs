@@ -35,17 +35,18 @@ impl Placed for SourceFile {
 pub(super) fn list(
     sources: &[Location],
     lake: &Location,
+    reads_hidden: bool,
     buckets: Option<&dyn Files>,
 ) -> Result<(Vec<SourceFile>, u64)> {
     let (mut files, mut not_read) = (Vec::new(), 0);
     for source in sources {
         match source {
-            Location::Local(path) => not_read += list_folder(path, lake, &mut files)?,
+            Location::Local(path) => not_read += list_folder(path, lake, reads_hidden, &mut files)?,
             Location::S3 { bucket, prefix } => {
                 let buckets = buckets.ok_or_else(|| no_buckets(&source.to_string()))?;
                 let found = buckets.list(bucket, prefix)?.into_iter();
                 let wanted = found.filter(|file| {
-                    is_object(&file.key, prefix) && !is_below(lake, bucket, &file.key)
+                    is_object(&file.key, prefix, reads_hidden) && !is_below(lake, bucket, &file.key)
                 });
                 files.extend(
                     wanted
@@ -67,7 +68,12 @@ fn path_of(file: &SourceFile) -> Option<&Path> {
 }
 
 /// Adds the files of a folder; returns how many folders in it cannot be listed.
-fn list_folder(source: &Path, lake: &Location, files: &mut Vec<SourceFile>) -> Result<u64> {
+fn list_folder(
+    source: &Path,
+    lake: &Location,
+    reads_hidden: bool,
+    files: &mut Vec<SourceFile>,
+) -> Result<u64> {
     let mut not_read = 0;
     let lake = lake.local().and_then(|lake| std::fs::canonicalize(lake).ok());
     let root = std::fs::canonicalize(source).map_err(|err| {
@@ -75,7 +81,7 @@ fn list_folder(source: &Path, lake: &Location, files: &mut Vec<SourceFile>) -> R
     })?;
     let is_wanted = |entry: &walkdir::DirEntry| {
         lake.as_deref() != Some(entry.path())
-            && (entry.depth() == 0 || !is_hidden(entry.file_name()))
+            && (entry.depth() == 0 || !is_hidden(entry.file_name(), reads_hidden))
     };
     for entry in WalkDir::new(&root).follow_links(true).into_iter().filter_entry(is_wanted) {
         match entry {
@@ -93,9 +99,9 @@ fn list_folder(source: &Path, lake: &Location, files: &mut Vec<SourceFile>) -> R
 }
 
 /// Whether a key is not a folder marker, and has no hidden name below the prefix.
-fn is_object(key: &str, prefix: &str) -> bool {
+fn is_object(key: &str, prefix: &str, reads_hidden: bool) -> bool {
     let below = key.get(prefix.len()..).unwrap_or("");
-    !key.ends_with('/') && !below.split('/').any(|name| is_hidden(OsStr::new(name)))
+    !key.ends_with('/') && !below.split('/').any(|name| is_hidden(OsStr::new(name), reads_hidden))
 }
 
 /// Whether a key is the lake's own.
@@ -106,8 +112,9 @@ fn is_below(lake: &Location, bucket: &str, key: &str) -> bool {
     lakes == bucket && rest.is_some_and(|rest| prefix.is_empty() || rest.starts_with('/'))
 }
 
-fn is_hidden(name: &OsStr) -> bool {
-    matches!(name.as_encoded_bytes().first(), Some(b'.' | b'_'))
+fn is_hidden(name: &OsStr, reads_hidden: bool) -> bool {
+    let is_marked = matches!(name.as_encoded_bytes().first(), Some(b'.' | b'_'));
+    (is_marked && !reads_hidden) || name == "_trailmill"
 }
 
 /// Whether a listing stopped at a link whose target is not there, or is the way that led to it.

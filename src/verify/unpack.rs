@@ -40,7 +40,7 @@ impl Limits {
     }
 
     /// Reads what takes `stored` bytes, as far as it is read; nothing when it is damaged or over a limit.
-    fn text(&self, mut reader: impl Read, stored: impl Fn() -> u64) -> Option<Vec<u8>> {
+    pub(super) fn text(&self, mut reader: impl Read, stored: impl Fn() -> u64) -> Option<Vec<u8>> {
         let mut text = Vec::new();
         loop {
             let count = reader.by_ref().take(STEP).read_to_end(&mut text).ok()?;

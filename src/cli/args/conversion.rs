@@ -178,10 +178,13 @@ impl ConversionArgs {
                     max_ratio: self.input.max_ratio,
                 },
                 table: self.lake.table.clone(),
+                unwrap: self.input.reading.unwrap,
+                assume_utc: self.input.reading.assume_utc,
                 passwords: passwords.check(),
                 ..OutputSettings::default()
             },
             narrow: self.input.narrow.narrow()?,
+            reads_hidden: self.input.reading.hidden,
             look_back_days: self.input.look_back,
             full: self.input.full,
             strict: self.input.strict,

@@ -2,7 +2,7 @@
 
 use crate::cli::args::values::{account, mebibytes};
 use crate::decode::{DEFAULT_MAX_OBJECT_BYTES, DEFAULT_MAX_RATIO};
-use crate::engine::Duplicates;
+use crate::engine::{Duplicates, Unwrap};
 use crate::error::{Error, Result};
 use crate::source::Narrow;
 use crate::units::{ByteCount, Day};
@@ -64,6 +64,23 @@ pub(in crate::cli) enum RetryName {
     Ignored,
 }
 
+/// How input is read; the same for `convert` and `verify`.
+#[derive(Clone, Copy, Debug, Group)]
+pub(in crate::cli) struct ReadingArgs {
+    /// Read files and folders whose names begin with `.` or `_`, too; never a lake's `_trailmill`
+    #[arg(long, help_heading = "Input")]
+    pub hidden: bool,
+
+    /// Wrappers that records are taken out of: off, known (LookupEvents, EventBridge, CloudWatch Logs, Splunk,
+    /// Elasticsearch and many more) or any
+    #[arg(long, value_name = "WHICH", default_value = "known", help_heading = "Input")]
+    pub unwrap: Unwrap,
+
+    /// Read event times without a zone as UTC; without it, records that have them are quarantined
+    #[arg(long, help_heading = "Input")]
+    pub assume_utc: bool,
+}
+
 #[derive(Debug, Group)]
 pub(in crate::cli) struct InputArgs {
     #[command(flatten)]
@@ -87,6 +104,9 @@ pub(in crate::cli) struct InputArgs {
     /// are always tried again
     #[arg(long, value_name = "WHAT", value_delimiter = ',', help_heading = "Input")]
     pub retry: Vec<RetryName>,
+
+    #[command(flatten)]
+    pub reading: ReadingArgs,
 
     /// Copies of records that the lake has: drop (count and leave out) or keep; records of an
     /// object's earlier version are never doubled

@@ -13,7 +13,7 @@ mod values;
 pub(super) use aws::{AwsArgs, EncryptionArgs};
 pub(super) use catalog::{CatalogLakeArgs, CatalogName, CatalogPlaceArgs, PublicationArgs};
 pub(super) use conversion::{ConversionArgs, passwords};
-pub(super) use input::NarrowArgs;
+pub(super) use input::{NarrowArgs, ReadingArgs};
 pub(super) use output::{EndingArgs, Format, MetricsFormat, OutputArgs};
 pub(super) use places::{LakePlace, PlaceArgs, sources_and_lake};
 pub(super) use plan::PlanPlace;

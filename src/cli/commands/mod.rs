@@ -6,6 +6,7 @@ mod completions;
 mod convert;
 mod doctor;
 mod finish;
+mod history;
 mod ignored;
 mod integrity;
 mod man;
@@ -24,6 +25,7 @@ use completions::CompletionsArgs;
 use convert::ConvertArgs;
 use doctor::DoctorArgs;
 use finish::FinishArgs;
+use history::HistoryArgs;
 use ignored::IgnoredArgs;
 use integrity::IntegrityArgs;
 use man::ManArgs;
@@ -42,6 +44,8 @@ Examples:
   trailmill catalog ddl lake --dialect duckdb | duckdb
   trailmill doctor s3://logs s3://lake/x    try every permission before the first run
   trailmill verify logs lake                prove that nothing is lost or doubled
+  trailmill history lake --user alice --since 3d
+                                            search events: who did what, from where, when
   trailmill integrity logs --keys keys.json prove with signed digests that logs are unchanged
 
 An array job of AWS Batch, where one machine is not enough:
@@ -79,6 +83,7 @@ enum Command {
     Repair(Box<RepairArgs>),
     Schema(SchemaArgs),
     Verify(VerifyArgs),
+    History(Box<HistoryArgs>),
     Integrity(Box<IntegrityArgs>),
     Quarantine(QuarantineArgs),
     Ignored(IgnoredArgs),
@@ -105,6 +110,7 @@ pub(super) fn run(args: Args) -> Result<u8> {
         Command::Repair(args) => repair::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::History(args) => history::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Ignored(args) => ignored::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -1,6 +1,8 @@
 //! `trailmill verify`.
 
-use crate::cli::args::{Format, NarrowArgs, OutputArgs, PlaceArgs, mebibytes, passwords};
+use crate::cli::args::{
+    Format, NarrowArgs, OutputArgs, PlaceArgs, ReadingArgs, mebibytes, passwords,
+};
 use crate::cli::buckets::Buckets;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
@@ -8,7 +10,7 @@ use crate::cli::machine::threads;
 use crate::cli::progress::with_progress;
 use crate::cli::report::{print, print_json};
 use crate::decode::{DEFAULT_MAX_OBJECT_BYTES, DEFAULT_MAX_RATIO};
-use crate::engine::{DEFAULT_TABLE, Duplicates, Progress, runtime};
+use crate::engine::{DEFAULT_TABLE, Duplicates, Progress, Unwrap, runtime};
 use crate::error::Result;
 use crate::keys::parse as parse_layout;
 use crate::lake::{DataFile, Loss, Manifest, ObjectRecord, read_gone, read_quarantine};
@@ -19,7 +21,7 @@ use crate::text::clean;
 use crate::units::{ByteCount, are, counted, counted_as, grouped};
 use crate::verify::{
     ConvertedObject, ConvertedUnit, DEFAULT_MAX_DIFFERENCES, Difference, DuplicateRule, Partial,
-    VerifyOptions, VerifyReport, Wants, verify,
+    VerifyOptions, VerifyReport, Wants, Wrappers, verify,
 };
 use clap::Args as Group;
 use std::collections::HashSet;
@@ -65,6 +67,9 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "RATIO", default_value_t = DEFAULT_MAX_RATIO)]
     pub max_ratio: u64,
 
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+
     /// File with the passwords of encrypted archives, one a line, as the lake was made with
     #[arg(long, value_name = "FILE")]
     pub archive_password_file: Option<PathBuf>,
@@ -90,6 +95,16 @@ impl From<Duplicates> for DuplicateRule {
     }
 }
 
+impl From<Unwrap> for Wrappers {
+    fn from(unwrap: Unwrap) -> Self {
+        match unwrap {
+            Unwrap::Off => Self::Off,
+            Unwrap::Known => Self::Known,
+            Unwrap::Any => Self::Any,
+        }
+    }
+}
+
 pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
     let PlaceArgs { sources, lake, aws } = args.places.clone();
     let (sources, _pipes) = keep_pipes(sources, &lake)?;
@@ -108,6 +123,9 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
         duplicates: args.duplicates.into(),
         max_object_size: args.max_object_size.0,
         max_ratio: args.max_ratio,
+        reads_hidden: args.reading.hidden,
+        unwrap: args.reading.unwrap.into(),
+        assume_utc: args.reading.assume_utc,
         passwords: passwords.iter().map(str::to_owned).collect(),
         quarantined: quarantined
             .into_iter()

@@ -4,6 +4,7 @@
 use super::fixture::Fixture;
 use crate::verify::contract::{Family, Folder};
 use crate::verify::cut::Place;
+use crate::verify::expected::Rules;
 use crate::verify::files::DataFile;
 use crate::verify::row::Row;
 use crate::verify::{data_files, expected};
@@ -60,7 +61,8 @@ fn a_map_in_the_file_reads_as_the_pairs_of_the_source() {
     let text = r#"{"eventID":"a","userIdentity":{"sessionContext":{"webIdFederationData":
         {"attributes":{"b:x": "2", "a": 1.50, "n": null}}}}}"#;
     let mut row = Row::default();
-    expected::expect(text.as_bytes(), Place::Enveloped, Folder::Silent, &mut row);
+    let rules = Rules { folder: Folder::Silent, is_utc: false };
+    expected::expect(text.as_bytes(), Place::Enveloped, rules, &mut row);
     let expected = row.column_hashes()[1];
     let pairs =
         df!("key" => ["a", "b:x", "n"], "value" => [Some("1.50"), Some("2"), None]).unwrap();

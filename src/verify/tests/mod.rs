@@ -180,7 +180,7 @@ fn records_the_converter_must_quarantine_are_not_expected() {
         r#"{"eventName":"N"}"#,
         r#"{"eventName":"N","eventTime":"yesterday"}"#,
         "7",
-        r#"{"eventTime":"2024-05-01T12:00:00Z","awsRegion":"../x"}"#,
+        r#"{"eventTime":"2024-05-01T12:00:00","awsRegion":"r"}"#,
         r#"{"eventTime":"2024-05-01T12:00:00Z","a":"\ud800"}"#,
         &format!(
             r#"{{"eventTime":"2024-05-01T12:00:00Z","a":{}{}}}"#,
