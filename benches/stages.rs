@@ -18,7 +18,7 @@ use trailmill::decode::{Caps, Compression, Decoded, Decoder};
 use trailmill::engine::Progress;
 use trailmill::operations::convert;
 use trailmill::parquet::{DEFAULT_COMPRESSION, Encoder, Order, TableWriter, WriteOptions, arrange};
-use trailmill::parse::{Chunks, Container, Parser, detect};
+use trailmill::parse::{Chunks, Container, Parser, RecordSpans, detect};
 use trailmill::partition::{DEFAULT_PARTITION_BY, PartitionBy};
 use trailmill::rows::{ObjectFacts, Scratch, TableRows, Taking, Texts};
 use trailmill::sample::{SampleOptions, generate};
@@ -189,7 +189,47 @@ fn stages(c: &mut Criterion) {
         });
     }
     group.finish();
+    forms(c, &source, &objects, folder.path());
     whole(c, &logs, folder.path());
+}
+
+/// The same records in CloudTrail's envelope, one a line, and as text in LookupEvents' answers.
+fn forms(c: &mut Criterion, source: &[u8], objects: &[usize], folder: &Path) {
+    let mut texts = [Vec::new(), Vec::new(), Vec::new()];
+    for_each_chunk(source, objects, |range| {
+        for (span, _) in RecordSpans::new(source, range) {
+            let record = std::str::from_utf8(&source[span]).unwrap();
+            let item =
+                serde_json::json!({"EventId": "x", "Username": "u", "CloudTrailEvent": record});
+            texts[0].extend_from_slice(if texts[0].is_empty() { b"{\"Records\":[" } else { b"," });
+            texts[0].extend_from_slice(record.as_bytes());
+            texts[1].extend_from_slice(record.as_bytes());
+            texts[1].push(b'\n');
+            texts[2].extend_from_slice(item.to_string().as_bytes());
+            texts[2].push(b'\n');
+        }
+    });
+    texts[0].extend_from_slice(b"]}");
+    let mut group = c.benchmark_group("form");
+    group.sample_size(10);
+    for (name, text) in ["envelope", "lines", "wrapped"].into_iter().zip(texts) {
+        let logs = folder.join(name);
+        std::fs::create_dir(&logs).unwrap();
+        std::fs::write(logs.join("a.json"), &text).unwrap();
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        let mut run = 0;
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                run += 1;
+                let lake = folder.join(format!("lake-{name}-{run}"));
+                let options = conversion(&logs, &lake, false, 1);
+                let report = convert(&options, &Progress::default(), &AtomicBool::new(false));
+                std::fs::remove_dir_all(&lake).unwrap();
+                report.unwrap()
+            });
+        });
+    }
+    group.finish();
 }
 
 fn whole(c: &mut Criterion, logs: &Path, folder: &Path) {

@@ -107,7 +107,7 @@ impl FromStr for PartitionBy {
             let Some((key, _)) = ALL.iter().find(|(_, known)| *known == name) else {
                 let known: Vec<_> = ALL.iter().map(|(_, name)| *name).collect();
                 return Err(Error::config(format!(
-                    "unknown partition key `{name}`: expected {}",
+                    "unknown partition key `{name}`: expected auto alone, or {}",
                     known.join(", ")
                 )));
             };

@@ -141,7 +141,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "doctor",
-        &["error", "location", "aws", "storage"],
+        &["error", "units", "location", "aws", "storage"],
         &["aws_sdk_s3", "aws_sdk_glue", "aws_sdk_sts", "rustix", "walkdir"],
     ),
     ("sample", &["error", "units"], &["libdeflater", "rayon", "aws_lc_rs"]),

@@ -1,8 +1,8 @@
 //! Array jobs: one plan, children that are killed, late and doubled, one end.
 
 use crate::support::{
-    Run, World, assert_same, copy_folder, files, fill_with_everything, hive_at, key, program,
-    record, record_with, records, run, signal, until, wait,
+    Run, World, assert_same, copy_folder, files, fill_with_everything, hive_at, key, layout_beside,
+    program, record, record_with, records, run, signal, until, wait,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -17,7 +17,8 @@ const REPORT: [&str; 3] = ["--quiet", "--report", "json"];
 
 pub(crate) fn plan(world: &World, more: &[&str]) -> Run {
     let places = [world.logs.to_str().unwrap(), world.lake.to_str().unwrap()];
-    run(["plan", places[0], places[1]].iter().chain(&REPORT).chain(more))
+    let layout = layout_beside(more);
+    run(["plan", places[0], places[1]].iter().chain(&REPORT).chain(layout).chain(more))
 }
 
 /// Makes a plan of many small units.

@@ -2,7 +2,7 @@
 
 use crate::support::{
     FOLDER, World, aggregated_record, assert_same, envelope, fill_with_everything, gunzip, gzip,
-    insight_record, key, record, records, run, tar, zip,
+    insight_record, key, layout_beside, program, record, records, run, tar, zip,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -87,7 +87,8 @@ fn a_lake_does_not_depend_on_how_it_is_named() {
     let want = world.snapshot();
     world.remove_lake();
 
-    let mut command = crate::support::program(["convert", "logs", "./lake/", "--quiet"]);
+    let args = ["convert", "logs", "./lake/", "--quiet"];
+    let mut command = program(args.iter().chain(layout_beside(&[])));
     let status = command.current_dir(&world.root).status().unwrap();
 
     assert!(status.success());
@@ -449,6 +450,55 @@ fn hidden_names_are_no_sources() {
     let report = world.convert(&[]).exits(0).report();
 
     assert_eq!(report.records_written, 3);
+}
+
+#[test]
+fn a_new_lake_gets_partitions_that_fit_its_volume_and_keeps_them() {
+    let world = World::new();
+    let put = |accounts: std::ops::Range<u64>| {
+        for account in accounts {
+            for region in 0..6 {
+                let object = format!(
+                    "AWSLogs/{account:012}/CloudTrail/xx-made-{region}/2024/05/01/x.json.gz"
+                );
+                world.put_records(&object, &[record(account * 10 + region)]);
+            }
+        }
+    };
+    put(0..20);
+    let places = [world.logs.to_str().unwrap(), world.lake.to_str().unwrap()];
+    let args = |command| [command, places[0], places[1], "--report", "json"];
+    let fine = ["--partition-by", "account,region,event_date"];
+    let estimate = run(args("plan")).exits(0).json();
+    assert_eq!(estimate["partition_by"], "event_date");
+    assert_eq!(estimate["warnings"], json!([]));
+    let warned = run(args("plan").iter().chain(&fine)).exits(0).json();
+    let warning = warned["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("120 partitions") && warning.contains("event_date"), "{warning}");
+
+    let run_of_all = run(args("convert")).exits(0);
+
+    assert!(run_of_all.stderr.contains("partitioned by event_date"), "{}", run_of_all.stderr);
+    let report = run_of_all.report();
+    let chosen = report.partitions_chosen.unwrap();
+    let counts: Vec<u64> = chosen.candidates.iter().map(|candidate| candidate.partitions).collect();
+    assert_eq!(
+        (chosen.partition_by.to_string(), counts),
+        ("event_date".to_owned(), vec![1, 20, 120])
+    );
+    // Three days of events, in two tables.
+    assert_eq!((report.files, report.partitions), (6, 6));
+    let first = world.data_files();
+    assert!(first.iter().all(|file| file.contains("/event_date=") && !file.contains("region=")));
+    let columns = world.catalog_columns("cloudtrail");
+    let last: Vec<_> = columns.iter().rev().take(2).map(|(name, _)| &name[..]).collect();
+    assert_eq!(last, ["region", "account"]);
+    put(20..22);
+    let report = run(args("convert")).exits(0).report();
+    assert_eq!((report.partitions_chosen, report.records_written), (None, 12));
+    world.is_proved(&[]);
+    let refused = run(args("convert").iter().chain(&fine)).exits(2);
+    assert!(refused.stderr.contains("partitioned by event_date"), "{}", refused.stderr);
 }
 
 #[test]

@@ -206,11 +206,12 @@ impl World {
         self.put(key, if key.ends_with(".gz") { gzip(&bytes) } else { bytes })
     }
 
-    /// The arguments of a conversion of the logs into the lake.
+    /// The arguments of a conversion of the logs into the lake, in many partitions unless told others.
     pub(crate) fn convert_args(&self, more: &[&str]) -> Vec<String> {
         let places = [self.logs.to_str().unwrap(), self.lake.to_str().unwrap()];
         let fixed = ["convert", places[0], places[1], "--quiet", "--report", "json"];
-        fixed.iter().chain(more).map(|arg| (*arg).to_owned()).collect()
+        let layout = layout_beside(more);
+        fixed.iter().chain(layout).chain(more).map(|arg| (*arg).to_owned()).collect()
     }
 
     pub(crate) fn convert(&self, more: &[&str]) -> Run {
@@ -309,6 +310,14 @@ impl World {
     /// The document that has the key of the lake's fingerprints.
     pub(crate) fn copy_key(&self) -> PathBuf {
         self.lake.join("_trailmill/copies/key.json")
+    }
+}
+
+/// The partition keys that most tests are about, unless other ones are given.
+pub(crate) fn layout_beside<'a>(more: &[&'a str]) -> &'a [&'static str] {
+    match more.contains(&"--partition-by") {
+        true => &[],
+        false => &["--partition-by", "account,region,event_date"],
     }
 }
 

@@ -20,7 +20,9 @@ mod input;
 mod local_catalog;
 mod parameters;
 mod projection;
+mod renamed_views;
 pub mod show;
+mod view;
 pub mod views;
 
 pub use ddl::Dialect;
@@ -38,7 +40,7 @@ pub use input::{
 pub use local_catalog::LocalCatalog;
 pub use parameters::LAKE;
 pub use projection::{MAX_ENUM_VALUES, projection_parameters};
-pub use views::View;
+pub use view::View;
 
 use crate::error::Result;
 

@@ -7,18 +7,9 @@
 //! prunes as it does on the table. Views are made only of a table that has the columns they need:
 //! the insight table has no `useridentity`.
 
+use super::renamed_views::renamed;
+use super::view::View;
 use super::{Dialect, TableInput};
-
-/// A view of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
-    /// The view's name: the table's, and a suffix.
-    pub name: String,
-    /// What it shows, in one line.
-    pub description: &'static str,
-    /// The `CREATE OR REPLACE VIEW` statement.
-    pub sql: String,
-}
 
 /// The columns of a view, before they are written in a dialect. A column without an expression is
 /// the table's own; `{name}` stands for a shared expression.
@@ -244,13 +235,15 @@ const SHAPES: [Shape; 6] = [
     },
 ];
 
-/// Returns the views of a table; none if it does not have the columns of CloudTrail events.
+/// Returns the views of a table; none if it does not have columns of CloudTrail events.
 pub fn views(dialect: Dialect, database: &str, table: &TableInput) -> Vec<View> {
     let has = |name: &&str| table.columns().iter().any(|c| c.name == **name);
+    let renamed = renamed(dialect, database, table);
     if !NEEDED.iter().all(has) {
-        return Vec::new();
+        return renamed;
     }
-    SHAPES.iter().map(|shape| view(dialect, database, table, shape)).collect()
+    let shaped = SHAPES.iter().map(|shape| view(dialect, database, table, shape));
+    shaped.chain(renamed).collect()
 }
 
 fn view(dialect: Dialect, database: &str, table: &TableInput, shape: &Shape) -> View {
@@ -346,7 +339,7 @@ mod tests {
         for dialect in DIALECTS {
             let views = views(dialect, "lake", &definition().table_input());
 
-            assert_eq!(views.len(), 6);
+            assert_eq!(views.len(), 8);
             for view in views {
                 assert!(!view.sql.contains(['{', '}']), "{}", view.sql);
                 let last = format!("{}\nFROM ", dialect.quote("event_date"));

@@ -161,6 +161,9 @@ fn outputs(out: &mut String, report: &Report) {
     );
     let partitions = counted(report.partitions, "partition");
     line(out, "files", format_args!("{} in {partitions}", grouped(report.files)));
+    if let Some(choice) = &report.partitions_chosen {
+        line(out, "layout", choice);
+    }
     for (i, (table, rows)) in sort_counts(&report.rows_by_table).into_iter().enumerate() {
         let name = if i == 0 { "tables" } else { "" };
         line(out, name, format_args!("{} {}", clean(table), counted(rows, "row")));

@@ -140,7 +140,12 @@ impl Doctor<'_> {
         let below = below.strip_prefix(&bucket.address("")).unwrap_or("").to_owned();
         let tried = "listed the lake";
         match self.list(&bucket, &below).await {
-            Ok(_) => self.ok("s3:ListBucket", &storage.address(), tried),
+            Ok(listed) => {
+                self.ok("s3:ListBucket", &storage.address(), tried);
+                if !listed.is_empty() {
+                    self.partitions_of_bucket(&bucket, &below, &storage.address()).await;
+                }
+            }
             Err(refusal) => {
                 let arn = vec![bucket_arn(bucket.region(), name)];
                 let place = storage.address();
@@ -396,7 +401,7 @@ impl Doctor<'_> {
         Ok(listed.contents.unwrap_or_default())
     }
 
-    fn payer(&self) -> Option<RequestPayer> {
+    pub(super) fn payer(&self) -> Option<RequestPayer> {
         self.options.request_payer.then_some(RequestPayer::Requester)
     }
 

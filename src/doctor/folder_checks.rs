@@ -131,6 +131,9 @@ impl Doctor<'_> {
             let _ = std::fs::remove_dir(&own);
         }
         self.space(&there, &place);
+        if is_lake {
+            self.partitions_of_folder(path, &place);
+        }
     }
 
     /// Checks that the file system supports what commits and the lease depend on.

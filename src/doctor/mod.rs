@@ -14,6 +14,7 @@ mod folder_checks;
 mod glue_checks;
 mod identity_checks;
 mod integrity_checks;
+mod partitions;
 mod policy;
 mod refusal;
 

@@ -24,6 +24,7 @@ mod segment;
 pub(crate) mod tasks;
 pub(crate) mod unit;
 pub(crate) mod unreadable;
+mod volume;
 
 pub use crate::lake::{
     DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, OutputSettings,
@@ -38,3 +39,4 @@ pub use report::{
     ChildReport, Progress, Refreshed, Report, RestoreReport, UnitSummary, WithoutRecords,
 };
 pub use runtime::runtime;
+pub use volume::{Candidate, PartitionChoice, Volume};

@@ -110,6 +110,9 @@ pub struct ConvertOptions {
     pub strict: bool,
     /// What changes the bytes that are written, and is part of every unit's identity.
     pub output: OutputSettings,
+    /// Whether a new lake's partition keys are chosen by the volume of the sources, and a lake keeps its
+    /// own; else those of `output` are wanted.
+    pub is_layout_chosen: bool,
     /// Quarantined or ignored input to try again.
     pub retry: Retry,
     /// What is tried on archives that are encrypted; [`OutputSettings::passwords`] tells them apart.
@@ -134,6 +137,7 @@ impl Default for ConvertOptions {
             memory: MEMORY_PER_THREAD,
             strict: false,
             output: OutputSettings::default(),
+            is_layout_chosen: false,
             retry: Retry::default(),
             passwords: Passwords::default(),
             catalog: CatalogOptions::new(DEFAULT_TABLE),

@@ -1,5 +1,6 @@
 //! What a run did, and what it is doing.
 
+use crate::engine::volume::PartitionChoice;
 use crate::lake::{Manifest, ObjectOutcome, Tally};
 use crate::source::ListingReport;
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,9 @@ pub struct Report {
     /// What was listed, and what was left out.
     #[serde(default)]
     pub listing: ListingReport,
+    /// The partition keys that were chosen for a new lake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions_chosen: Option<PartitionChoice>,
     /// Rows by table.
     pub rows_by_table: BTreeMap<String, u64>,
     /// Ignored objects by what they are.

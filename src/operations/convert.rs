@@ -16,6 +16,7 @@ use crate::lake::{
 };
 use crate::operations::look_back::{is_listed, note_listings, sources, today};
 use crate::operations::options_check::{check_lake, check_names, check_places};
+use crate::operations::partitioning::settle;
 use crate::operations::preflight::{note_unrecognized, refuse_empty, refuse_nothing};
 use crate::operations::recover::{Recovery, end_unfinished, recover};
 use crate::operations::register::{
@@ -53,6 +54,12 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
     let lease = handle.block_on(Lease::take(&storage))?;
     let storage = lease.storage();
+    let settled = settle(options, storage, handle);
+    let (options, chosen) = match settled {
+        Ok(settled) => settled,
+        Err(err) => return handle.block_on(lease.conclude(Err(err))),
+    };
+    let options = &options;
     let broken = Arc::new(Broken::default());
     let (today, broken) = (today(), &broken);
     let conversion =
@@ -61,6 +68,7 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     let mut outcome = handle.block_on(lease.conclude(outcome));
     if let Ok(report) = &mut outcome {
         report.warnings.splice(0..0, empty);
+        report.partitions_chosen = chosen;
     }
     // What is still on its way belongs to a run that has failed.
     runtime.shutdown_background();

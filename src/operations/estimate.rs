@@ -2,10 +2,11 @@
 
 use crate::engine::feed::{Feed, FeedOptions, Resumed};
 use crate::engine::unreadable::{Broken, Unreadable};
-use crate::engine::{ConvertOptions, runtime};
+use crate::engine::{Candidate, ConvertOptions, PartitionChoice, Volume, runtime};
 use crate::error::{Error, Result};
 use crate::lake::{CompleteListing, Intent, Known, Unavailable};
 use crate::operations::look_back::{sources, today};
+use crate::operations::options_check::adopt;
 use crate::operations::preflight::{refuse_empty, refuse_nothing};
 use crate::operations::recover::recover;
 use crate::source::{ListingReport, Object};
@@ -37,6 +38,14 @@ pub struct Estimate {
     pub units_resumed: u64,
     /// What was listed, and what was left out.
     pub listing: ListingReport,
+    /// The partition keys of the lake, or those that a new one would have.
+    pub partition_by: String,
+    /// The partitions that would get files, about; none where the keys of objects do not say.
+    pub partitions: Option<Candidate>,
+    /// Why a new lake would have these partition keys, if no option says.
+    pub partitions_chosen: Option<PartitionChoice>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
     /// Objects by account, region and delivery date, as far as the keys say.
     pub by_delivery: BTreeMap<String, u64>,
 }
@@ -49,13 +58,18 @@ pub fn estimate(options: &ConvertOptions) -> Result<Estimate> {
     let runtime = runtime()?;
     runtime.block_on(refuse_empty(options))?;
     let unreadable = Arc::new(Unreadable::default());
+    let mut options = options.clone();
     let (mut feed, known) = runtime.block_on(async {
         let is_absent = options.lake.local().is_some_and(|folder| !folder.is_dir());
         if is_absent {
-            return Ok((new_feed(options, &unreadable).await?, Known::default()));
+            return Ok((new_feed(&options, &unreadable).await?, Known::default()));
         }
         let storage = Storage::open(&options.lake, &options.s3).await?;
         let known = Known::read(&storage).await?;
+        if let Some(last) = known.snapshot.last() {
+            adopt(&mut options, last.settings.clone());
+        }
+        let options = &options;
         let intents = Intent::read_all(&storage).await?;
         let resumed =
             recover(options, &storage, &known, intents, &Broken::default()).await?.resumed;
@@ -67,12 +81,16 @@ pub fn estimate(options: &ConvertOptions) -> Result<Estimate> {
         let feed = FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable };
         Ok::<_, Error>((Feed::open(feed).await?, known))
     })?;
-    let mut report = Estimate::default();
+    let (mut report, mut volume) = (Estimate::default(), Volume::default());
     while let Some(unit) = feed.next(runtime.handle())? {
         report.units += 1;
         report.units_resumed += u64::from(unit.is_resumed);
-        unit.objects.iter().for_each(|object| report.add(object));
+        for object in &unit.objects {
+            report.add(object);
+            volume.add(&object.layout, object.json_estimate);
+        }
     }
+    report.add_partitions(&volume, &options, &known);
     let seen = feed.seen();
     report.objects_ignored = seen.report.objects_ignored;
     report.objects_known = seen.known;
@@ -100,6 +118,16 @@ pub(super) async fn new_feed(
 }
 
 impl Estimate {
+    fn add_partitions(&mut self, volume: &Volume, options: &ConvertOptions, known: &Known) {
+        let is_chosen = known.snapshot.last().is_none() && options.is_layout_chosen;
+        self.partitions_chosen = is_chosen.then(|| volume.choose());
+        let chosen = self.partitions_chosen.as_ref().map(|choice| &choice.partition_by);
+        let by = chosen.unwrap_or(&options.output.partition_by).clone();
+        self.partition_by = by.to_string();
+        self.partitions = volume.candidate(&by);
+        self.warnings.extend(volume.warning(&by));
+    }
+
     fn add(&mut self, object: &Object) {
         self.objects += 1;
         self.bytes += object.size;

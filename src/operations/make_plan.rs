@@ -4,15 +4,17 @@ use crate::engine::feed::{Feed, FeedOptions, Resumed, Seen};
 use crate::engine::fetch::fetch_all;
 use crate::engine::unit::Unit;
 use crate::engine::unreadable::Unreadable;
-use crate::engine::{ConvertOptions, DEFAULT_SPEED, SchemaMode, runtime};
+use crate::engine::{ConvertOptions, DEFAULT_SPEED, SchemaMode, Volume, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
     CompleteListing, CopyKey, Intent, Known, PlanTotals, PlannedObject, PlannedUnit, Unavailable,
     WorkPlan, read_lock, write_lock,
 };
+use crate::notice::tell;
 use crate::operations::infer::observe;
 use crate::operations::look_back::{is_listed, sources, today};
 use crate::operations::options_check::{check_lake, check_names, check_places};
+use crate::operations::partitioning::settle;
 use crate::operations::preflight::{refuse_empty, refuse_nothing};
 use crate::operations::recover::end_all;
 use crate::operations::register::{open_catalog, refuse_others_tables};
@@ -97,6 +99,11 @@ pub fn make_plan(
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
     let lease = handle.block_on(Lease::take(&storage))?;
     let storage = lease.storage();
+    let (options, _) = match settle(options, storage, handle) {
+        Ok(settled) => settled,
+        Err(err) => return handle.block_on(lease.conclude(Err(err))),
+    };
+    let options = &options;
     let making = Making { options, children, most_sampled, handle, storage, today: today() };
     let made = making.make();
     let made = handle.block_on(lease.conclude(made));
@@ -243,8 +250,12 @@ fn write_parts(
     handle: &Handle,
 ) -> Result<Sample> {
     let (mut part, mut objects) = (Vec::new(), 0);
+    let mut volume = Volume::default();
     while let Some(unit) = feed.next(handle)? {
-        unit.objects.iter().for_each(|object| sample.see(object));
+        for object in &unit.objects {
+            sample.see(object);
+            volume.add(&object.layout, object.json_estimate);
+        }
         if objects + unit.objects.len() > PART_OBJECTS && !part.is_empty() {
             handle.block_on(plan.add_part(storage, &part))?;
             part.clear();
@@ -255,6 +266,9 @@ fn write_parts(
     }
     if !part.is_empty() {
         handle.block_on(plan.add_part(storage, &part))?;
+    }
+    if let Some(warning) = volume.warning(&plan.settings.partition_by) {
+        tell(&format!("warning: {warning}"));
     }
     Ok(sample)
 }

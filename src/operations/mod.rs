@@ -16,6 +16,7 @@ mod make_plan;
 mod open_lake;
 mod open_plan;
 mod options_check;
+mod partitioning;
 mod preflight;
 mod recover;
 mod register;

@@ -3,7 +3,7 @@
 use crate::catalog::is_name;
 use crate::engine::{CatalogOptions, ConvertOptions, DEFAULT_DATABASE};
 use crate::error::{Error, Result};
-use crate::lake::Snapshot;
+use crate::lake::{OutputSettings, Snapshot};
 use crate::location::Location;
 use crate::schema::{TYPED_SUFFIX, tables};
 
@@ -69,6 +69,14 @@ pub(super) fn check_names(options: &ConvertOptions) -> Result<()> {
     Ok(())
 }
 
+/// Takes over what a lake keeps.
+pub(super) fn adopt(options: &mut ConvertOptions, last: OutputSettings) {
+    if options.is_layout_chosen {
+        options.output.partition_by = last.partition_by;
+    }
+    options.output.typed &= last.typed;
+}
+
 /// A lake keeps the partition keys, the tables and their base name that it began with.
 pub(super) fn check_lake(options: &ConvertOptions, lake: &Snapshot) -> Result<()> {
     let Some(last) = lake.last() else { return Ok(()) };
@@ -78,11 +86,8 @@ pub(super) fn check_lake(options: &ConvertOptions, lake: &Snapshot) -> Result<()
             last.settings.partition_by
         )));
     }
-    if last.settings.typed != options.output.typed {
-        let message = match last.settings.typed {
-            true => "the lake has typed tables; leave out `--no-typed`, or give another lake",
-            false => "the lake has no typed tables; give `--no-typed` or another lake",
-        };
+    if last.settings.typed && !options.output.typed {
+        let message = "the lake has typed tables; leave out `--no-typed`, or give another lake";
         return Err(Error::config(message));
     }
     let base = &options.output.table;

@@ -11,11 +11,15 @@ const MAX_STATISTICS_BYTES: usize = 64;
 pub(crate) struct Bounds {
     pub min: Vec<u8>,
     pub max: Vec<u8>,
+    /// Whether they are values themselves, and not cut.
+    pub is_min_exact: bool,
+    pub is_max_exact: bool,
 }
 
 impl Bounds {
     pub(super) fn new<const N: usize>(min: [u8; N], max: [u8; N]) -> Self {
-        Self { min: min.to_vec(), max: max.to_vec() }
+        let (min, max) = (min.to_vec(), max.to_vec());
+        Self { min, max, is_min_exact: true, is_max_exact: true }
     }
 
     /// The bounds of texts.
@@ -29,7 +33,9 @@ impl Bounds {
                 max = value;
             }
         }
-        Some(Bounds { min: lower(min), max: upper(max) })
+        let (is_min_exact, is_max_exact) =
+            (min.len() <= MAX_STATISTICS_BYTES, max.len() <= MAX_STATISTICS_BYTES);
+        Some(Bounds { min: lower(min), max: upper(max), is_min_exact, is_max_exact })
     }
 
     /// The bounds of all pages of a leaf together.
@@ -43,12 +49,17 @@ impl Bounds {
             _ => x < y,
         };
         let mut all = pages.next()?.clone();
-        for Self { min, max } in pages {
+        for Self { min, max, is_min_exact, is_max_exact } in pages {
+            // Of a cut bound and an equal value, the value is the bound.
             if is_less(min, &all.min) {
-                all.min.clone_from(min);
+                (all.min, all.is_min_exact) = (min.clone(), *is_min_exact);
+            } else if *min == all.min {
+                all.is_min_exact |= is_min_exact;
             }
             if is_less(&all.max, max) {
-                all.max.clone_from(max);
+                (all.max, all.is_max_exact) = (max.clone(), *is_max_exact);
+            } else if *max == all.max {
+                all.is_max_exact |= is_max_exact;
             }
         }
         Some(all)

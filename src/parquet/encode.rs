@@ -1,6 +1,7 @@
 //! Leaves to Parquet pages: levels, dictionaries, plain values, statistics, compression.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::parquet::bloom::filter;
 use crate::parquet::bounds::Bounds;
 use crate::parquet::dictionary::Dictionary;
 use crate::parquet::hybrid;
@@ -11,18 +12,18 @@ use polars_parquet::parquet::compression::{CompressionOptions, compress};
 use polars_parquet::parquet::metadata::ColumnDescriptor;
 use polars_parquet_format::thrift::protocol::TCompactOutputProtocol;
 use polars_parquet_format::{
-    ColumnMetaData, DataPageHeader, DictionaryPageHeader, Encoding, PageHeader, PageLocation,
-    PageType, Statistics,
+    ColumnMetaData, DataPageHeader, DictionaryPageHeader, Encoding, PageEncodingStats, PageHeader,
+    PageLocation, PageType, Statistics,
 };
 use std::ops::Range;
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::compress_bound;
 
-/// Rows of a data page of a column without lists.
-const PAGE_ROWS: usize = 20_000;
+/// The most values of a data page: few enough that a page index says something, of a file of 10,000 rows.
+const PAGE_VALUES: usize = 4_000;
 
 /// The size at which a page of texts ends.
-const PAGE_BYTES: usize = 1 << 20;
+const PAGE_BYTES: usize = 256 << 10;
 
 /// Column chunks smaller than this are not worth compressing; small partitions have hundreds of
 /// them.
@@ -42,12 +43,15 @@ pub(crate) struct DataPage {
 pub(crate) struct Chunk {
     pub metadata: ColumnMetaData,
     pub pages: Vec<DataPage>,
+    /// Its Bloom filter, with a header.
+    pub bloom: Option<Vec<u8>>,
 }
 
 impl Chunk {
-    /// Appends its pages, which are in `from`, to another file.
+    /// Appends its pages, which are in `from`, to another file. That has no Bloom filter: one table with
+    /// them is enough to find an id.
     pub(super) fn copy(&self, from: &[u8], file: &mut Vec<u8>) -> Self {
-        let Self { metadata, pages } = self;
+        let Self { metadata, pages, .. } = self;
         let start = metadata.dictionary_page_offset.unwrap_or(metadata.data_page_offset);
         let moved = file.len() as i64 - start;
         let end = start + metadata.total_compressed_size;
@@ -62,7 +66,7 @@ impl Chunk {
                 PageLocation { offset: page.location.offset + moved, ..page.location.clone() };
             DataPage { location, ..page.clone() }
         };
-        Self { metadata, pages: pages.iter().map(page).collect() }
+        Self { metadata, pages: pages.iter().map(page).collect(), bloom: None }
     }
 }
 
@@ -127,8 +131,53 @@ impl Encoder {
                 self.page(dictionary_bytes, PageKind::Dictionary(header), compression, file)?;
         }
         let data_start = file.len();
+        let (size, pages) = self.put_pages(raw_pages, compression, file)?;
+        uncompressed += size;
+        let metadata = ColumnMetaData {
+            codec: compression.into(),
+            num_values: levels.def.len() as i64,
+            total_uncompressed_size: uncompressed as i64,
+            total_compressed_size: (file.len() - start) as i64,
+            data_page_offset: data_start as i64,
+            dictionary_page_offset: has_dictionary.then_some(start as i64),
+            statistics: Some(self.statistics(leaf, &pages, has_dictionary)),
+            encoding_stats: Some(encoding_stats(pages.len(), has_dictionary)),
+            ..metadata(column, has_dictionary)
+        };
+        let physical = column.descriptor.primitive_type.physical_type;
+        let bloom = match has_dictionary {
+            true => None,
+            false => filter(&column.path_in_schema, physical, leaf).map_err(bug)?,
+        };
+        Ok(Chunk { metadata, pages, bloom })
+    }
+
+    fn statistics(&self, leaf: &Leaf<'_>, pages: &[DataPage], has_dictionary: bool) -> Statistics {
+        let bounds = Bounds::of_pages(leaf, pages.iter().filter_map(|page| page.bounds.as_ref()));
+        let (is_min_value_exact, is_max_value_exact) =
+            bounds.as_ref().map(|bounds| (bounds.is_min_exact, bounds.is_max_exact)).unzip();
+        let (min_value, max_value) = bounds.map(|bounds| (bounds.min, bounds.max)).unzip();
+        Statistics {
+            null_count: Some(pages.iter().map(|page| page.nulls).sum()),
+            distinct_count: has_dictionary.then_some(self.dictionary.firsts.len() as i64),
+            min_value,
+            max_value,
+            min: None,
+            max: None,
+            is_max_value_exact,
+            is_min_value_exact,
+        }
+    }
+
+    /// Appends data pages to the file; returns their size without compression, and where they are.
+    fn put_pages(
+        &mut self,
+        raw_pages: Vec<RawPage>,
+        compression: CompressionOptions,
+        file: &mut Vec<u8>,
+    ) -> Result<(usize, Vec<DataPage>)> {
         let mut pages = Vec::with_capacity(raw_pages.len());
-        let mut first_row_index = 0;
+        let (mut uncompressed, mut first_row_index) = (0, 0);
         for RawPage { bytes, header, rows, nulls, bounds } in raw_pages {
             let offset = file.len();
             uncompressed += self.page(bytes, PageKind::Data(header), compression, file)?;
@@ -138,17 +187,7 @@ impl Encoder {
             pages.push(DataPage { location, nulls: nulls as i64, bounds });
             first_row_index += rows as i64;
         }
-        let metadata = ColumnMetaData {
-            codec: compression.into(),
-            num_values: levels.def.len() as i64,
-            total_uncompressed_size: uncompressed as i64,
-            total_compressed_size: (file.len() - start) as i64,
-            data_page_offset: data_start as i64,
-            dictionary_page_offset: has_dictionary.then_some(start as i64),
-            statistics: Some(statistics(leaf, &pages)),
-            ..metadata(column, has_dictionary)
-        };
-        Ok(Chunk { metadata, pages })
+        Ok((uncompressed, pages))
     }
 
     /// Appends all data pages to the raw bytes; there is one at least.
@@ -298,18 +337,17 @@ fn metadata(column: &ColumnDescriptor, has_dictionary: bool) -> ColumnMetaData {
     }
 }
 
-fn statistics(leaf: &Leaf<'_>, pages: &[DataPage]) -> Statistics {
-    let bounds = Bounds::of_pages(leaf, pages.iter().filter_map(|page| page.bounds.as_ref()));
-    let (min_value, max_value) = bounds.map(|Bounds { min, max }| (min, max)).unzip();
-    Statistics {
-        null_count: Some(pages.iter().map(|page| page.nulls).sum()),
-        distinct_count: None,
-        min_value,
-        max_value,
-        min: None,
-        max: None,
-        is_max_value_exact: None,
-        is_min_value_exact: None,
+/// How many pages have which encoding: readers prune by a dictionary only where this says that every page
+/// has it.
+fn encoding_stats(pages: usize, has_dictionary: bool) -> Vec<PageEncodingStats> {
+    let stats = |page_type, encoding, count| PageEncodingStats { page_type, encoding, count };
+    let data = |encoding| stats(PageType::DATA_PAGE, encoding, pages as i32);
+    match has_dictionary {
+        true => vec![
+            stats(PageType::DICTIONARY_PAGE, Encoding::PLAIN, 1),
+            data(Encoding::RLE_DICTIONARY),
+        ],
+        false => vec![data(Encoding::PLAIN)],
     }
 }
 
@@ -317,7 +355,8 @@ pub(crate) fn bug(err: impl std::error::Error + Send + Sync + 'static) -> Error 
     Error::new(ErrorKind::Bug, "cannot encode Parquet").because(err)
 }
 
-/// How many entries and values the page that starts at `entry`, `value` takes.
+/// How many entries and values the page that starts at `entry`, `value` takes. Nulls take no room, so that a
+/// column with few values has few pages; a page begins with a row.
 fn page_extent(
     leaf: &Leaf<'_>,
     levels: Levels<'_>,
@@ -325,23 +364,24 @@ fn page_extent(
     value: usize,
     has_dictionary: bool,
 ) -> (usize, usize) {
-    if levels.max_rep > 0 {
-        return (levels.def.len() - entry, leaf.len() - value);
-    }
-    let end = (entry + PAGE_ROWS).min(levels.def.len());
     let (mut values, mut bytes) = (0, 0);
-    for (n, def) in levels.def[entry..end].iter().enumerate() {
+    // Where the last row began, if a page may end there.
+    let mut row = (0, 0);
+    for (n, def) in levels.def[entry..].iter().enumerate() {
+        if n > 0 && (levels.max_rep == 0 || levels.rep[entry + n] == 0) {
+            row = (n, values);
+        }
         if *def == levels.max_def {
             if leaf.is_text() && !has_dictionary {
                 bytes += leaf.text(value + values).len() + 4;
-                if bytes > PAGE_BYTES && n > 0 {
-                    return (n, values);
-                }
+            }
+            if (bytes > PAGE_BYTES || values >= PAGE_VALUES) && row.0 > 0 {
+                return row;
             }
             values += 1;
         }
     }
-    (end - entry, values)
+    (levels.def.len() - entry, values)
 }
 
 /// Levels of a version 1 page: a length, then the run-length hybrid.

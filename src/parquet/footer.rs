@@ -93,7 +93,12 @@ impl Footer<'_> {
 }
 
 fn column(chunk: Chunk, has_index: bool, out: &mut Vec<u8>) -> Result<ColumnChunk> {
-    let Chunk { metadata, pages } = chunk;
+    let Chunk { mut metadata, pages, bloom } = chunk;
+    if let Some(bloom) = bloom {
+        metadata.bloom_filter_offset = Some(out.len() as i64);
+        metadata.bloom_filter_length = Some(bloom.len() as i32);
+        out.extend_from_slice(&bloom);
+    }
     let mut column = ColumnChunk {
         file_path: None,
         // Where a copy of the metadata is; there is none.
@@ -114,7 +119,7 @@ fn column(chunk: Chunk, has_index: bool, out: &mut Vec<u8>) -> Result<ColumnChun
     for page in pages {
         null_pages.push(page.bounds.is_none());
         null_counts.push(page.nulls);
-        let Bounds { min, max } = page.bounds.unwrap_or_default();
+        let Bounds { min, max, .. } = page.bounds.unwrap_or_default();
         min_values.push(min);
         max_values.push(max);
         page_locations.push(page.location);

@@ -5,6 +5,7 @@
 //! columns are nearly all null. Costs here follow the values present.
 
 mod arrange;
+mod bloom;
 mod bounds;
 mod dictionary;
 mod encode;

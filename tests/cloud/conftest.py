@@ -131,9 +131,20 @@ class Started:
         return Run(self.args, code, *texts, time.monotonic() - self.began)
 
 
+LAYOUT = ["--partition-by", "account,region,event_date"]
+
+
+def with_layout(args):
+    """The arguments, with the partition keys that most tests are about unless they give others."""
+    args = [str(arg) for arg in args]
+    begins = args[0] == "convert" or args[0] == "plan" and args[1] not in ("show", "discard")
+    is_given = "--partition-by" in args or "--plan" in args
+    return args + LAYOUT if begins and not is_given else args
+
+
 def start_trailmill(*args, endpoint=None, env=None):
     """Starts the program, and does not wait for its end."""
-    return Started(args, environment(endpoint, **(env or {})))
+    return Started(with_layout(args), environment(endpoint, **(env or {})))
 
 
 def run_trailmill(*args, endpoint=None, env=None, codes=(0,), seconds=120):

@@ -62,6 +62,7 @@ class World:
     def __init__(self, folder, url, glue=None, typed=False):
         self.logs, self.lake, self.url, self.glue = folder / "logs", folder / "lake", url, glue
         self.tables = [] if typed else ["--no-typed"]
+        self.layout = ["--partition-by", "account,region,event_date"]
         self.logs.mkdir(parents=True)
 
     def put(self, name, records):
@@ -71,6 +72,8 @@ class World:
     def run(self, *args, code=0, without=("nothing",)):
         """Runs the program, without some variables; returns (stdout, stderr)."""
         variables = {k: v for k, v in environment().items() if not k.startswith(tuple(without))}
+        if args[0] in ("convert", "plan") and not {"--partition-by", "--plan", "discard"} & set(args):
+            args = (*args, *self.layout)
         done = subprocess.run(
             [str(BINARY), *map(str, args)],
             capture_output=True,

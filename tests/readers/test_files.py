@@ -73,7 +73,7 @@ def test_footers_say_who_wrote_them_and_how_to_prune(lake):
                 if chunk.statistics.num_values and "." not in chunk.path_in_schema:
                     assert chunk.statistics.has_min_max, (file, chunk.path_in_schema)
                 # The index of a single page says no more than the chunk's own statistics.
-                if chunk.total_uncompressed_size > 4 << 20:
+                if chunk.total_uncompressed_size > 1 << 20:
                     assert chunk.has_column_index and chunk.has_offset_index, chunk.path_in_schema
     # Chunks of a few bytes are stored as they are.
     assert codecs == {"ZSTD", "UNCOMPRESSED"}

@@ -14,9 +14,9 @@ from contract import EVENT_COLUMNS, PLACES
 NAMES = {name for name, _, _ in EVENT_COLUMNS} | set(PLACES)
 
 
-@pytest.fixture(scope="module")
-def table(sample):
-    return str(sample.path / "cloudtrail")
+@pytest.fixture(scope="module", params=["default", "sample"])
+def table(request):
+    return str(request.getfixturevalue(request.param).path / "cloudtrail")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Every record of the source against every row of the lake, value by value."""
 
 import collections
+import re
 
 import pytest
 from contract import MAIN, TABLES, twin
@@ -57,7 +58,9 @@ def test_partition_paths_are_the_rows_own_values(lake):
         day = values["event_timestamp"].strftime("%Y-%m-%d")
         assert partition["event_date"] == day
         assert set(partition) == {"account", "region", "event_date"}
-        assert partition["region"] == (values["awsregion"] or partition["region"])
+        region = (values["awsregion"] or partition["region"]).strip()
+        is_region = re.fullmatch("[A-Za-z0-9][A-Za-z0-9-]*", region)
+        assert partition["region"] == (region if is_region else "unknown")
         account = values.get("recipientaccountid") or values.get("accountid")
         if not account:
             paths = "".join(record.path for record in by_text[values["eventid"]])
@@ -67,7 +70,8 @@ def test_partition_paths_are_the_rows_own_values(lake):
                 "unknown",
             )
         else:
-            assert partition["account"] == account
+            is_account = re.fullmatch("[0-9]{12}", account.strip())
+            assert partition["account"] == (account.strip() if is_account else "unknown")
 
 
 def test_typed_rows_are_the_main_rows_again(lake):
@@ -89,6 +93,20 @@ def test_inferred_columns_say_what_the_text_says(lake):
             checked += 1
 
     assert checked > len(lake.rows) / 2
+
+
+def test_account_region_and_day_are_columns_where_they_are_no_partition_keys(default, sample):
+    def places(lake):
+        rows = [(table, {**row, **part}) for table, part, row in lake.rows]
+        return collections.Counter(
+            (table, row["eventid"], row["account"], row["region"], row["event_date"]) for table, row in rows
+        )
+
+    assert default.keys == ["event_date"] and default.report["partitions_chosen"]["candidates"]
+    assert places(default) == places(sample)
+    assert len(default.files) < len(sample.files) / 4
+    for typed, (_, _, main) in zip(default.typed_rows, default.rows):
+        assert (typed["account"], typed["region"]) == (main["account"], main["region"])
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ use crate::lake::{
 };
 use crate::location::Location;
 use crate::parquet::{Compression, DEFAULT_COMPRESSION};
-use crate::partition::{DEFAULT_PARTITION_BY, PartitionBy};
+use crate::partition::PartitionBy;
 use crate::units::ByteCount;
 use clap::Args as Group;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// How a conversion works.
 #[derive(Debug, Group)]
@@ -35,12 +36,37 @@ pub(in crate::cli) struct ConversionArgs {
     pub catalog: CatalogPlaceArgs,
 }
 
+/// Partition keys, or the wish that they are chosen.
+#[derive(Clone, Debug)]
+pub(in crate::cli) enum PartitionArg {
+    Auto,
+    By(PartitionBy),
+}
+
+impl PartitionArg {
+    fn keys(&self) -> PartitionBy {
+        match self {
+            Self::Auto => PartitionBy::default(),
+            Self::By(keys) => keys.clone(),
+        }
+    }
+}
+
+impl FromStr for PartitionArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "auto" { Ok(Self::Auto) } else { text.parse().map(Self::By) }
+    }
+}
+
 #[derive(Debug, Group)]
 pub(in crate::cli) struct LakeArgs {
     /// Partition keys in order: account, region, event_date, year, month, day, hour, event_source,
-    /// organization; fixed once the lake exists
-    #[arg(long, value_name = "KEYS", default_value = DEFAULT_PARTITION_BY, help_heading = "Lake")]
-    pub partition_by: PartitionBy,
+    /// organization; fixed once the lake exists. auto: event_date, account,event_date or
+    /// account,region,event_date, as fits the volume of a new lake's sources; else what the lake has
+    #[arg(long, value_name = "KEYS", default_value = "auto", help_heading = "Lake")]
+    pub partition_by: PartitionArg,
 
     /// Write no typed tables, which have the JSON texts as nested columns
     #[arg(long, help_heading = "Lake")]
@@ -138,8 +164,9 @@ impl ConversionArgs {
             into_existing: self.lake.into_existing,
             threads,
             memory: memory(self.work.memory, threads),
+            is_layout_chosen: matches!(self.lake.partition_by, PartitionArg::Auto),
             output: OutputSettings {
-                partition_by: self.lake.partition_by.clone(),
+                partition_by: self.lake.partition_by.keys(),
                 typed: !self.lake.no_typed,
                 schema: self.lake.schema,
                 duplicates: self.input.duplicates,

@@ -147,6 +147,18 @@ fn estimate_text(report: &Estimate) -> String {
         grouped(report.objects_ignored),
         counted(report.units_resumed, "unit"),
     );
+    match (&report.partitions_chosen, &report.partitions) {
+        (Some(choice), _) => {
+            let _ = writeln!(out, "  a new lake would be partitioned by {choice}");
+        }
+        (None, Some(partitions)) => {
+            let _ = writeln!(out, "  partitioned by {}: {partitions}", report.partition_by);
+        }
+        (None, None) => {}
+    }
+    for warning in &report.warnings {
+        let _ = writeln!(out, "  warning: {warning}");
+    }
     out.push_str(&listing("  ", &report.listing));
     out.push_str(&unread("  ", &report.unavailable_by_reason));
     if !report.by_delivery.is_empty() {

@@ -1,0 +1,158 @@
+//! Views with other names for the same columns, for queries that were written for other tables.
+//!
+//! `<table>_bootstrap` has the partition names of AWS's security-analytics-bootstrap, `<table>_by_day` the
+//! year, month and day of AWS's examples. Both are made of `account`, `region` and `event_date`, which every
+//! layout has; engines that evaluate a filter on partition values before they read prune through them.
+//! `<table>_structs`, of a typed table, has its nested columns under the names of the texts, for queries that
+//! reach into `requestparameters.bucketname`.
+
+use super::view::View;
+use super::{Dialect, TableInput};
+
+/// A view: what its name ends with, what it shows, and its columns beside those that keep their names.
+struct Renaming {
+    suffix: &'static str,
+    description: &'static str,
+    /// A name and its expression.
+    columns: &'static [(&'static str, &'static str)],
+    /// Columns that have their new names alone.
+    replaced: &'static [&'static str],
+}
+
+const BOOTSTRAP: Renaming = Renaming {
+    suffix: "bootstrap",
+    description: "the partition names of AWS's security-analytics-bootstrap",
+    columns: &[
+        ("account_partition", "account"),
+        ("region_partition", "region"),
+        ("date_partition", "replace(event_date, '-', '/')"),
+    ],
+    replaced: &[],
+};
+
+const BY_DAY: Renaming = Renaming {
+    suffix: "by_day",
+    description: "the year, month and day of the event",
+    columns: &[
+        ("year", "substr(event_date, 1, 4)"),
+        ("month", "substr(event_date, 6, 2)"),
+        ("day", "substr(event_date, 9, 2)"),
+    ],
+    replaced: &["year", "month", "day"],
+};
+
+const STRUCTS: Renaming = Renaming {
+    suffix: "structs",
+    description: "nested columns under the names of the JSON texts",
+    columns: &[
+        ("requestparameters", "request"),
+        ("responseelements", "response"),
+        ("additionaleventdata", "additional"),
+        ("serviceeventdetails", "service_details"),
+    ],
+    replaced: &["request", "response", "additional", "service_details"],
+};
+
+/// Returns the views of a table with event columns; of a typed one, those of its nested columns.
+pub(super) fn renamed(dialect: Dialect, database: &str, table: &TableInput) -> Vec<View> {
+    let has = |name: &str| names(table).any(|own| own == name);
+    let renamings: &[Renaming] = match has("useridentity") {
+        false => &[],
+        true if has("requestparameters") => &[BOOTSTRAP, BY_DAY],
+        true => &[STRUCTS],
+    };
+    renamings.iter().map(|renaming| view(dialect, database, table, renaming)).collect()
+}
+
+/// All columns of a table, its partition columns last.
+fn names(table: &TableInput) -> impl Iterator<Item = &str> {
+    table.columns().iter().chain(&table.partition_keys).map(|column| &*column.name)
+}
+
+fn view(dialect: Dialect, database: &str, table: &TableInput, renaming: &Renaming) -> View {
+    let is_kept = |name: &&str| !renaming.replaced.contains(name);
+    // What a file's members are made of comes with the first of them.
+    let is_there = |(_, expression): &&(&str, &str)| {
+        expression.contains('(') || names(table).any(|name| name == *expression)
+    };
+    let is_key = |name: &&str| table.partition_keys.iter().any(|key| key.name == *name);
+    let kept = |wants_keys: bool| {
+        names(table).filter(is_kept).filter(move |name| is_key(name) == wants_keys)
+    };
+    let mut columns: Vec<String> = kept(false).map(|name| dialect.quote(name)).collect();
+    for (name, expression) in renaming.columns.iter().filter(is_there) {
+        columns.push(format!("{expression} AS {}", dialect.quote(name)));
+    }
+    columns.extend(kept(true).map(|name| dialect.quote(name)));
+    let name = format!("{}_{}", table.name, renaming.suffix);
+    let database = dialect.quote(database);
+    let sql = format!(
+        "CREATE OR REPLACE VIEW {database}.{} AS\nSELECT\n  {}\nFROM {database}.{}",
+        dialect.quote(&name),
+        columns.join(",\n  "),
+        dialect.quote(&table.name),
+    );
+    View { name, description: renaming.description, sql }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Column;
+    use crate::catalog::fixtures::definition;
+
+    fn sql(table: &TableInput) -> Vec<String> {
+        renamed(Dialect::Athena, "lake", table).into_iter().map(|view| view.sql).collect()
+    }
+
+    #[test]
+    fn partitions_have_the_names_of_the_bootstrap_and_of_dates() {
+        let views = sql(&definition().table_input());
+
+        assert_eq!(views.len(), 2);
+        assert!(
+            views[0].starts_with("CREATE OR REPLACE VIEW \"lake\".\"cloudtrail_bootstrap\" AS\n")
+        );
+        assert!(views[0].contains("replace(event_date, '-', '/') AS \"date_partition\",\n"));
+        assert!(views[1].contains("substr(event_date, 6, 2) AS \"month\",\n"));
+        for view in views {
+            assert!(view.ends_with("\"event_date\"\nFROM \"lake\".\"cloudtrail\""), "{view}");
+            assert!(view.contains("\"requestparameters\""));
+        }
+    }
+
+    #[test]
+    fn a_name_is_there_once_in_every_layout() {
+        let mut table = definition();
+        table.partition_keys = ["year", "month", "day"].map(String::from).into();
+        let places = ["account", "region", "event_date"].map(|name| Column::new(name, "string"));
+        table.columns.extend(places);
+
+        for view in sql(&table.table_input()) {
+            for name in ["account", "event_date", "year", "day"] {
+                assert!(view.matches(&format!("\"{name}\"")).count() <= 1, "{name}: {view}");
+            }
+        }
+    }
+
+    #[test]
+    fn nested_columns_have_the_names_of_the_texts() {
+        let mut typed = definition();
+        typed.name = "cloudtrail_typed".into();
+        let is_shared = |column: &Column| ["useridentity", "eventname"].contains(&&*column.name);
+        typed.columns.retain(is_shared);
+        typed.columns.push(Column::new("request", "struct<bucketname:string>"));
+
+        let [view] = &sql(&typed.table_input())[..] else { panic!() };
+
+        assert!(
+            view.contains("\"cloudtrail_typed_structs\"") && !view.contains("responseelements")
+        );
+        assert!(
+            view.contains("  request AS \"requestparameters\",\n") && !view.contains("\"request\"")
+        );
+        let mut insight = definition();
+        insight.columns.retain(|column| column.name != "useridentity");
+        assert!(sql(&insight.table_input()).is_empty());
+    }
+}
