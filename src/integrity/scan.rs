@@ -7,7 +7,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::integrity::content::{Problem, hash_content};
 use crate::integrity::digest::{Digest, Hash};
-use crate::integrity::digest_name::{DigestName, file_name};
+use crate::integrity::digest_name::{DigestName, is_digest};
 use crate::integrity::inventory::{FoundDigest, FoundLog, Inventory, Period, Unusable};
 use crate::integrity::signatures::Signatures;
 use crate::keys::Folder;
@@ -183,11 +183,6 @@ impl Scan {
         (self.on_progress)(size);
         found.map_err(|err| Error::new(ErrorKind::Bug, "a task panicked").because(err))
     }
-}
-
-/// Returns whether a key is that of a digest, whatever else its name says.
-fn is_digest(key: &str) -> bool {
-    key.contains("/CloudTrail-Digest/") || file_name(key).contains("_CloudTrail-Digest_")
 }
 
 enum Fetched {

@@ -150,6 +150,9 @@ pub struct OutputSettings {
     /// them by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passwords: Option<String>,
+    /// With `--integrity require`, a name of what digests list: what they do not list is not written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proofs: Option<String>,
 }
 
 impl Default for OutputSettings {
@@ -169,6 +172,7 @@ impl Default for OutputSettings {
             assume_utc: false,
             restores: false,
             passwords: None,
+            proofs: None,
         }
     }
 }
@@ -232,6 +236,7 @@ impl UnitBasis {
             assume_utc: _,
             restores: _,
             passwords: _,
+            proofs: _,
         } = &self.settings;
         let bug = |err| Error::new(ErrorKind::Bug, "cannot render the settings").because(err);
         serde_json::to_vec(self).map_err(bug)
@@ -294,6 +299,7 @@ mod tests {
             OutputSettings { unwrap: Unwrap::Any, ..same() },
             OutputSettings { assume_utc: true, ..same() },
             OutputSettings { restores: true, ..same() },
+            OutputSettings { proofs: Some("0".into()), ..same() },
         ] {
             let json = serde_json::to_string(&other).unwrap();
             assert_eq!(serde_json::from_str::<OutputSettings>(&json).unwrap(), other);

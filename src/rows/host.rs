@@ -1,10 +1,12 @@
 //! How a segment is parsed, and who has it parsed.
 
 use crate::error::Result;
+use crate::integrity::Proofs;
 use crate::lake::Unwrap;
 use crate::partition::PartitionBy;
 use crate::rows::fingerprint::Fingerprints;
 use crate::rows::parsed::Parsed;
+use std::sync::Arc;
 
 /// What decides how records become rows.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct RowOptions {
     pub fingerprints: Fingerprints,
     /// JSON bytes of a unit.
     pub unit_size: u64,
+    /// What objects are judged by, if they are.
+    pub proofs: Option<Arc<Proofs>>,
 }
 
 impl RowOptions {

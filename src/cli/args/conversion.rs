@@ -6,7 +6,7 @@ use crate::cli::args::input::{InputArgs, RetryName};
 use crate::cli::args::values::mebibytes;
 use crate::cli::machine::{memory, threads};
 use crate::decode::{Caps, Passwords};
-use crate::engine::{ConvertOptions, Retry};
+use crate::engine::{ConvertOptions, Integrity, Retry};
 use crate::error::{Error, Result};
 use crate::lake::{
     DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, OutputSettings, SchemaMode,
@@ -192,6 +192,7 @@ impl ConversionArgs {
                 quarantined: self.input.retry.contains(&RetryName::Quarantined),
                 ignored: self.input.retry.contains(&RetryName::Ignored),
             },
+            integrity: Integrity::default(),
             passwords,
         })
     }

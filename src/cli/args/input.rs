@@ -4,7 +4,7 @@ use crate::cli::args::values::{account, mebibytes};
 use crate::decode::{DEFAULT_MAX_OBJECT_BYTES, DEFAULT_MAX_RATIO};
 use crate::engine::{Duplicates, Unwrap};
 use crate::error::{Error, Result};
-use crate::source::Narrow;
+use crate::source::{DigestFolders, Narrow};
 use crate::units::{ByteCount, Day};
 use clap::{Args as Group, ValueEnum};
 
@@ -50,7 +50,7 @@ impl NarrowArgs {
             accounts: self.account.iter().cloned().collect(),
             regions: self.region.iter().cloned().collect(),
             organizations: self.organization.iter().cloned().collect(),
-            is_with_digests: false,
+            digests: DigestFolders::default(),
         })
     }
 }
