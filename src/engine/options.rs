@@ -185,6 +185,7 @@ impl ConvertOptions {
             keeps_copies: self.output.duplicates == Duplicates::Keep,
             unwrap: self.output.unwrap,
             assume_utc: self.output.assume_utc,
+            digests: self.output.digests,
             fingerprints,
             unit_size: self.output.unit_size.0,
             proofs: self.integrity.proofs.clone(),

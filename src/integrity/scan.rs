@@ -10,7 +10,6 @@ use crate::integrity::digest::{Digest, Hash};
 use crate::integrity::digest_name::{DigestName, is_digest};
 use crate::integrity::inventory::{FoundDigest, FoundLog, Inventory, Period, Unusable};
 use crate::integrity::signatures::Signatures;
-use crate::keys::Folder;
 use crate::source::{Listing, ListingReport, Object, Place};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -152,7 +151,7 @@ impl Scan {
         if is_digest(&object.key) {
             return true;
         }
-        if !matches!(object.layout.folder, Folder::Logs(_)) {
+        if !object.layout.holds_logs() {
             self.totals.objects_other.fetch_add(1, Ordering::Relaxed);
             return false;
         }

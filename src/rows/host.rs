@@ -19,6 +19,8 @@ pub(crate) struct RowOptions {
     pub unwrap: Unwrap,
     /// Whether a time without a zone is UTC.
     pub assume_utc: bool,
+    /// Whether digests are converted.
+    pub digests: bool,
     pub fingerprints: Fingerprints,
     /// JSON bytes of a unit.
     pub unit_size: u64,

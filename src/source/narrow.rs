@@ -41,14 +41,15 @@ pub enum DigestFolders {
 impl Narrow {
     /// Returns whether everything is wanted.
     pub fn is_everything(&self) -> bool {
-        *self == Self::default()
+        let digests = self.digests;
+        *self == Self { digests, ..Self::default() }
     }
 
     /// Returns whether objects of a folder are never wanted: digests or logs, as they are asked for, and
     /// other services' objects.
     pub fn ignores(&self, folder: &Folder) -> bool {
         match folder {
-            Folder::Digest => self.digests == DigestFolders::LeftOut,
+            Folder::Logs(_) if folder.is_digest() => self.digests == DigestFolders::LeftOut,
             Folder::Other => true,
             Folder::Logs(_) => self.digests == DigestFolders::Alone,
             Folder::Unknown => false,

@@ -112,6 +112,8 @@ pub struct VerifyOptions {
     pub max_ratio: u64,
     /// Whether names that begin with `.` or `_` are read, as the lake was made with.
     pub reads_hidden: bool,
+    /// Whether digests are left out, as the lake was made with.
+    pub without_digests: bool,
     /// Which wrappers records are taken out of, as the lake was made with.
     pub unwrap: Wrappers,
     /// Whether an event time without a zone is UTC, as the lake was made with.
@@ -145,6 +147,7 @@ impl VerifyOptions {
             max_object_size: DEFAULT_MAX_OBJECT_SIZE,
             max_ratio: DEFAULT_MAX_RATIO,
             reads_hidden: false,
+            without_digests: false,
             unwrap: Wrappers::default(),
             assume_utc: false,
             passwords: Vec::new(),

@@ -71,6 +71,10 @@ pub(in crate::cli) struct ReadingArgs {
     #[arg(long, help_heading = "Input")]
     pub hidden: bool,
 
+    /// Leave digests out: no table of them, and their folders are not listed
+    #[arg(long, help_heading = "Input")]
+    pub no_digests: bool,
+
     /// Wrappers that records are taken out of: off, known (LookupEvents, EventBridge, CloudWatch Logs, Splunk,
     /// Elasticsearch and many more) or any
     #[arg(long, value_name = "WHICH", default_value = "known", help_heading = "Input")]

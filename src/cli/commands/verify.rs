@@ -136,6 +136,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
         max_object_size: args.max_object_size.0,
         max_ratio: args.max_ratio,
         reads_hidden: args.reading.hidden,
+        without_digests: args.reading.no_digests,
         unwrap: args.reading.unwrap.into(),
         assume_utc: args.reading.assume_utc,
         passwords: passwords.iter().map(str::to_owned).collect(),
