@@ -16,10 +16,15 @@ pub enum Folder {
     Unknown,
     /// Log objects of a family.
     Logs(Family),
-    /// Digest files.
-    Digest,
     /// Objects of another service that is known.
     Other,
+}
+
+impl Folder {
+    /// Returns whether it is one of digests.
+    pub fn is_digest(&self) -> bool {
+        *self == Self::Logs(Family::Digest)
+    }
 }
 
 /// What a key says; empty where it does not. The texts are shared: a million objects of one region
@@ -42,6 +47,11 @@ impl Layout {
     /// Returns the delivery date, if the key has one that exists.
     pub fn day(&self) -> Option<Day> {
         Day::from_key(&self.date)
+    }
+
+    /// Returns whether the key says that there are records of events in the object.
+    pub fn holds_logs(&self) -> bool {
+        matches!(self.folder, Folder::Logs(_)) && !self.folder.is_digest()
     }
 
     /// Returns a number that objects of one account and region have in common: what the ledger is cut
@@ -130,7 +140,7 @@ pub fn parse(key: &str) -> Layout {
     layout.folder = folder_of(folder);
     if layout.folder == Folder::Unknown {
         // A folder that somebody made does not hide what lies in it.
-        let is_logs = |part: &&str| matches!(folder_of(part), Folder::Logs(_) | Folder::Digest);
+        let is_logs = |part: &&str| matches!(folder_of(part), Folder::Logs(_));
         match rest.clone().position(|part| is_logs(&part)) {
             Some(at) => layout.folder = rest.nth(at).map(folder_of).unwrap_or_default(),
             None => from_file_name(file, &mut layout),
@@ -157,7 +167,6 @@ pub(super) fn is_root(name: &str) -> bool {
 pub(super) fn folder_of(name: &str) -> Folder {
     match Family::of_folder(name) {
         Some(family) => Folder::Logs(family),
-        None if name.eq_ignore_ascii_case("CloudTrail-Digest") => Folder::Digest,
         None if SERVICES.contains(&&*name.to_ascii_lowercase()) => Folder::Other,
         None => Folder::Unknown,
     }
@@ -167,7 +176,7 @@ pub(super) fn folder_of(name: &str) -> Folder {
 fn from_file_name(file: &str, layout: &mut Layout) {
     let parts: Vec<&str> = file.split('_').collect();
     let is_name = |at: &usize| {
-        let is_folder = matches!(folder_of(parts[at + 1]), Folder::Logs(_) | Folder::Digest);
+        let is_folder = matches!(folder_of(parts[at + 1]), Folder::Logs(_));
         is_account(parts[*at]) && is_folder
     };
     let Some(at) = (0..parts.len().saturating_sub(2)).rev().find(is_name) else { return };
@@ -230,7 +239,7 @@ mod tests {
             ("CloudTrail-Insight", Folder::Logs(Family::Insight)),
             ("CloudTrail-NetworkActivity", Folder::Logs(Family::NetworkActivity)),
             ("CloudTrail-Aggregated", Folder::Logs(Family::Aggregated)),
-            ("CloudTrail-Digest", Folder::Digest),
+            ("CloudTrail-Digest", Folder::Logs(Family::Digest)),
             ("cloudtrail", Folder::Logs(Family::Events)),
             ("Config", Folder::Other),
             ("waflogs", Folder::Other),

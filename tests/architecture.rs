@@ -48,13 +48,14 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "integrity",
-        &["error", "units", "location", "aws", "keys", "storage", "source"],
+        &["error", "units", "text", "location", "aws", "keys", "storage", "source"],
         &["aws_lc_rs", "flate2", "futures", "tokio"],
     ),
     (
         "lake",
         &[
             "error",
+            "integrity",
             "units",
             "notice",
             "decode",
@@ -71,6 +72,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         "rows",
         &[
             "error",
+            "integrity",
             "units",
             "decode",
             "family",
@@ -99,6 +101,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         "engine",
         &[
             "error",
+            "integrity",
             "units",
             "location",
             "decode",
@@ -118,6 +121,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         "operations",
         &[
             "error",
+            "integrity",
             "units",
             "notice",
             "location",
@@ -158,6 +162,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "tar",
             "zip",
             "sevenz_rust2",
+            "sha2",
             "walkdir",
             "rayon",
             "siphasher",

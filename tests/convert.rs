@@ -1,8 +1,8 @@
 //! What is read, where it goes, and that neither threads nor the order of sources matter.
 
 use crate::support::{
-    FOLDER, World, aggregated_record, assert_same, envelope, fill_with_everything, gunzip, gzip,
-    insight_record, key, layout_beside, program, record, records, run, tar, zip,
+    FOLDER, World, aggregated_record, assert_same, digest, envelope, fill_with_everything, gunzip,
+    gzip, insight_record, key, layout_beside, program, record, records, run, tar, zip,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -257,9 +257,9 @@ fn zip_is_read() {
 
 #[test]
 fn members_that_are_no_logs_are_passed_over_and_counted() {
-    let digest = "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2024/05/01/d.json.gz";
+    let config = "AWSLogs/111122223333/Config/us-east-1/2024/05/01/d.json.gz";
     let log = key("a.json.gz");
-    let members = tar(&[(digest, gzip(b"{}")), (&log, gzip(&envelope(&records(0..10))))]);
+    let members = tar(&[(config, gzip(b"{}")), (&log, gzip(&envelope(&records(0..10))))]);
     let world = World::new();
     world.put("logs.tar", members);
 
@@ -407,10 +407,36 @@ fn a_bare_list_of_aggregated_events_is_read() {
 }
 
 #[test]
-fn digests_and_other_services_objects_are_ignored_and_counted() {
+fn a_digest_is_a_row_with_its_log_files() {
+    let (world, without) = (World::new(), World::new());
+    let folder = "AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2024/05/01";
+    for world in [&world, &without] {
+        world.put(&format!("{folder}/a.json.gz"), gzip(digest(1).to_string().as_bytes()));
+        world.put(&format!("{folder}/b.json.gz"), gzip(digest(2).to_string().as_bytes()));
+        world.put("copy.json", serde_json::to_vec_pretty(&digest(1)).unwrap());
+        world.put_records(&key("a.json.gz"), &records(0..3));
+    }
+
+    let report = world.convert(&[]).exits(0).report();
+    assert_eq!((report.rows_by_table["cloudtrail_digest"], report.records_duplicate), (2, 1));
+    let part = "cloudtrail_digest/account=111122223333/region=eu-west-1/event_date=2024-05-01/";
+    assert!(world.data_files().iter().any(|name| name.starts_with(part)));
+    let columns = world.catalog_columns("cloudtrail_digest");
+    let (_, hive) = columns.iter().find(|(name, _)| name == "logfiles").unwrap();
+    assert!(hive.starts_with("array<struct<s3bucket:string,s3object:string,hashvalue:string"));
+    world.is_proved(&[]);
+
+    let report = without.convert(&["--no-digests"]).exits(0).report();
+    assert_eq!((report.rows_by_table.len(), report.records_filtered), (2, 1));
+    assert_eq!((report.objects_ignored, report.records_written), (2, 3));
+    without.is_proved(&["--no-digests"]);
+}
+
+#[test]
+fn other_services_objects_are_ignored_and_counted() {
     let world = World::new();
     world.put_records(&key("a.json.gz"), &records(0..3));
-    for folder in ["CloudTrail-Digest", "Config", "elasticloadbalancing", "vpcflowlogs"] {
+    for folder in ["WAFLogs", "Config", "elasticloadbalancing", "vpcflowlogs"] {
         let name = format!("AWSLogs/111122223333/{folder}/us-east-1/2024/05/01/x.json.gz");
         world.put(&name, gzip(b"anything at all"));
     }

@@ -1,6 +1,6 @@
 //! Chains of digests, made as CloudTrail makes them, in every layout and with every change.
 
-use crate::support::{gunzip, gzip, run};
+use crate::support::{Run, gunzip, gzip, run};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -581,6 +581,18 @@ fn no_single_change_leaves_everything_proven() {
     assert_proven(&world.validate());
 }
 
+/// The certificate names what is missing, as a page and as JSON.
+fn certificates_say(args: &[&str], signatures: &str, folder: &Path) {
+    for name in ["page.txt", "page.json"] {
+        let file = folder.join(name);
+        let more = [signatures, "--quiet", "--certificate", file.to_str().unwrap()];
+        run(args.iter().copied().chain(more)).exits(1);
+        let page = std::fs::read_to_string(&file).unwrap();
+        assert!(page.contains("NOT PROVEN") && page.contains("missing"), "{page}");
+        assert!(name.ends_with("txt") || serde_json::from_str::<Value>(&page).is_ok());
+    }
+}
+
 #[test]
 fn a_sample_shows_what_each_change_looks_like() {
     let folder = tempfile::tempdir().unwrap();
@@ -613,5 +625,135 @@ fn a_sample_shows_what_each_change_looks_like() {
 
         let text = done.exits(i32::from(kind.is_some())).text();
         assert!(text.contains(verdict), "{kind:?}: {text}");
+        if kind == Some("delete-log") {
+            certificates_say(&args, &evidence("signatures"), folder.path());
+        }
     }
+}
+
+/// A small archive with digests, of one account and day; `more` are further options of `sample`.
+fn sample(folder: &Path, more: &[&str]) -> [String; 4] {
+    let logs = folder.to_str().unwrap();
+    let size = if more.is_empty() { "300kB" } else { "2MB" };
+    let mut args = strings(&["sample", logs, "--size", size, "--accounts", "1"]);
+    args.extend(strings(&["--days", "1", "--digests", "--quiet"]));
+    args.extend(strings(more));
+    run(args).exits(0);
+    let evidence = |name: &str| format!("{logs}/_evidence/{name}.json");
+    ["--keys".to_owned(), evidence("keys"), "--signatures".to_owned(), evidence("signatures")]
+}
+
+/// Converts with `--integrity` and insists on an exit code.
+fn convert(logs: &Path, lake: &Path, mode: &str, evidence: &[String], code: i32) -> Run {
+    let (logs, lake) = (logs.to_str().unwrap(), lake.to_str().unwrap());
+    let args = ["convert", logs, lake, "--integrity", mode, "--report", "json", "--quiet"];
+    run(args.iter().map(|arg| (*arg).to_owned()).chain(evidence.iter().cloned())).exits(code)
+}
+
+/// Whether a partition is of a main table: typed tables have the same rows once more.
+fn is_main(partition: &Value) -> bool {
+    !partition["table"].as_str().unwrap().ends_with("_typed")
+}
+
+/// Rows of a lake's main tables: proven, unproven, not checked.
+fn rows_by_proof(lake: &Path) -> [u64; 3] {
+    let args = ["catalog", "show", lake.to_str().unwrap(), "--integrity", "--report", "json"];
+    let partitions = run(args).exits(0).json();
+    let partitions = partitions.as_array().unwrap().iter();
+    ["rows_proven", "rows_unproven", "rows_unchecked"].map(|name| {
+        partitions.clone().filter(|one| is_main(one)).map(|one| one[name].as_u64().unwrap()).sum()
+    })
+}
+
+#[test]
+fn a_conversion_records_what_digests_prove() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    let evidence = sample(&logs, &[]);
+
+    let report = convert(&logs, &lake, "record", &evidence, 0).report();
+
+    let totals = report.integrity.unwrap();
+    assert_eq!(totals.objects.keys().collect::<Vec<_>>(), [&Verdict::VerifiedRelocated]);
+    assert_eq!(totals.records[&Verdict::VerifiedRelocated], report.records_written);
+    assert!(totals.digests > 0 && totals.digests == totals.digests_verified);
+    assert_eq!(rows_by_proof(&lake), [report.records_written, 0, 0]);
+    let plain = folder.path().join("plain");
+    let (logs, plain_path) = (logs.to_str().unwrap(), plain.to_str().unwrap());
+    run(["convert", logs, plain_path, "--quiet"]).exits(0);
+    assert_eq!(rows_by_proof(&plain), [0, 0, report.records_written]);
+
+    let verify = |lake: &str, code| {
+        let args = ["verify", logs, lake, "--integrity", "--report", "json", "--quiet"];
+        run(args).exits(code).json()
+    };
+    let proven = verify(lake.to_str().unwrap(), 0);
+    let objects = totals.objects[&Verdict::VerifiedRelocated];
+    let want = json!({"objects_proven": objects, "objects_unproven": 0, "objects_changed": 0});
+    assert_eq!(proven["integrity"], want);
+    let of_proven = proven["partitions"].as_array().unwrap().iter().filter(|one| is_main(one));
+    let rows: u64 = of_proven.map(|one| one["rows_proven"].as_u64().unwrap()).sum();
+    assert_eq!(rows, report.records_written);
+    assert_eq!(verify(plain_path, 1)["integrity"]["objects_unproven"], objects);
+}
+
+#[test]
+fn what_is_not_what_was_delivered_is_told_or_quarantined() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder.path().join("logs");
+    let evidence = sample(&logs, &["--tamper", "edit-log"]);
+    let (recorded, required) = (folder.path().join("recorded"), folder.path().join("required"));
+
+    let record = convert(&logs, &recorded, "record", &evidence, 1).report();
+    let require = convert(&logs, &required, "require", &evidence, 1).report();
+
+    assert_eq!(record.integrity.unwrap().objects[&Verdict::HashMismatch], 1);
+    assert_eq!((record.objects_quarantined, require.objects_quarantined), (0, 1));
+    assert!(rows_by_proof(&recorded)[1] > 0);
+    assert_eq!(rows_by_proof(&required), [require.records_written, 0, 0]);
+    let reasons: Vec<_> = require.quarantined_by_reason.keys().collect();
+    assert!(reasons[0].contains("hash mismatch"), "{reasons:?}");
+}
+
+#[test]
+fn what_no_digest_lists_waits_where_proof_is_required() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    let evidence = sample(&logs, &["--tamper", "forge-log"]);
+
+    let report = convert(&logs, &lake, "require", &evidence, 1).report();
+
+    assert_eq!((report.objects_unavailable, report.objects_quarantined), (1, 0));
+    let reasons: Vec<_> = report.unavailable_by_reason.keys().collect();
+    assert!(reasons[0].contains("no verified digest lists it"), "{reasons:?}");
+    let none = folder.path().join("none");
+    std::fs::create_dir(&none).unwrap();
+    std::fs::write(none.join("a.json"), "{\"Records\":[]}").unwrap();
+    let refused = convert(&none, &folder.path().join("new"), "require", &evidence, 2);
+    assert!(refused.stderr.contains("no verified digests"), "{}", refused.stderr);
+}
+
+#[test]
+fn digests_that_come_later_prove_what_was_converted_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    let evidence = sample(&logs, &[]);
+    let account = logs.join("AWSLogs/o-a1b2c3d4e5/111122223333");
+    let (digests, away) = (account.join("CloudTrail-Digest"), folder.path().join("away"));
+    std::fs::rename(&digests, &away).unwrap();
+    let before = convert(&logs, &lake, "record", &evidence, 0).report();
+    let objects = before.integrity.unwrap().objects;
+    assert_eq!(objects.keys().collect::<Vec<_>>(), [&Verdict::InNoDigest]);
+    assert_eq!(rows_by_proof(&lake), [0, before.records_written, 0]);
+
+    std::fs::rename(&away, &digests).unwrap();
+    // What is converted is not read again.
+    std::fs::remove_dir_all(account.join("CloudTrail")).unwrap();
+    let after = convert(&logs, &lake, "record", &evidence, 0).report();
+
+    let upgraded = after.integrity.unwrap().objects_upgraded;
+    assert_eq!((after.units, upgraded), (0, objects[&Verdict::InNoDigest]));
+    assert_eq!(rows_by_proof(&lake), [before.records_written, 0, 0]);
+    let again = convert(&logs, &lake, "record", &evidence, 0).report();
+    assert_eq!(again.integrity.unwrap().objects_upgraded, 0);
 }

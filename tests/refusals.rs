@@ -76,7 +76,7 @@ fn a_first_run_that_finds_nothing_at_all_exits_2_and_makes_nothing() {
 #[test]
 fn a_first_run_that_recognizes_nothing_is_no_success() {
     let world = World::new();
-    world.put(&key("d.json.gz").replace("/CloudTrail/", "/CloudTrail-Digest/"), gzip(b"{}"));
+    world.put(&key("d.json.gz").replace("/CloudTrail/", "/Config/"), gzip(b"{}"));
     let said = world.convert(&[]).exits(2).stderr;
     assert!(said.contains("no CloudTrail log"), "{said}");
 

@@ -100,6 +100,7 @@ fn a_year_is_subtracted_from_its_own_ledger_in_bounded_memory() {
             bytes: 1,
             outcome: ObjectOutcome::Converted,
             tally: Tally::default(),
+            integrity: None,
         });
         if unit.len() == OBJECTS_PER_UNIT {
             commit(&mut known, &mut unit);

@@ -416,7 +416,7 @@ pub(crate) fn fill_with_everything(world: &World) {
     let insight: Vec<Value> = (0..20).map(insight_record).collect();
     world.put_records(&other("CloudTrail-Insight", "insight"), &insight);
     world.put_records(&other("CloudTrail-NetworkActivity", "network"), &records(7000..7020));
-    world.put(&other("CloudTrail-Digest", "digest"), gzip(b"{}"));
+    world.put(&other("CloudTrail-Digest", "digest"), gzip(digest(1).to_string().as_bytes()));
     world.put("archive.tar", tar(&[("a.json", envelope(&records(8000..8040)))]));
 }
 
@@ -430,6 +430,26 @@ pub(crate) fn insight_record(n: u64) -> Value {
             "eventName": "DoThing", "insightType": "ApiCallRateInsight",
             "insightContext": {"statistics": {"baseline": {"average": 0.5}, "insight": {"average": n}}}},
         "eventCategory": "Insight"
+    })
+}
+
+/// A digest of two log files.
+pub(crate) fn digest(n: u64) -> Value {
+    let file = |name: &str| {
+        json!({
+            "s3Bucket": "logs", "s3Object": key(name), "hashValue": "ab", "hashAlgorithm": "SHA-256",
+            "newestEventTime": "2024-05-01T02:59:00Z", "oldestEventTime": "2024-05-01T02:01:00Z"
+        })
+    };
+    json!({
+        "awsAccountId": "111122223333", "digestStartTime": "2024-05-01T02:00:00Z",
+        "digestEndTime": "2024-05-01T03:00:00Z", "digestS3Bucket": "logs",
+        "digestS3Object": format!("AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2024/05/01/{n}.json.gz"),
+        "digestPublicKeyFingerprint": "f", "digestSignatureAlgorithm": "SHA256withRSA",
+        "newestEventTime": "2024-05-01T02:59:00Z", "oldestEventTime": "2024-05-01T02:01:00Z",
+        "previousDigestS3Bucket": Value::Null, "previousDigestS3Object": Value::Null,
+        "previousDigestHashValue": Value::Null, "previousDigestHashAlgorithm": Value::Null,
+        "previousDigestSignature": Value::Null, "logFiles": [file("a.json.gz"), file("b.json.gz")]
     })
 }
 

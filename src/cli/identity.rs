@@ -6,6 +6,7 @@ use crate::cli::args::AwsArgs;
 use crate::cli::progress::{event, on_terminal, say};
 use crate::engine::{CatalogKind, ConvertOptions, runtime};
 use crate::error::{Error, ErrorKind, Result};
+use crate::integrity::IntegrityMode;
 use crate::location::Location;
 use crate::storage::S3;
 use serde_json::json;
@@ -31,7 +32,9 @@ impl Reach {
     /// Returns the reach of a conversion with these options.
     pub(super) fn of_conversion(options: &ConvertOptions) -> Self {
         let places = options.sources.iter().chain([&options.lake]);
-        Self::of(places, options.catalog.kind == Some(CatalogKind::Glue))
+        let asks_for_keys =
+            options.integrity.mode != IntegrityMode::Off && options.integrity.keys.is_none();
+        Self::of(places, asks_for_keys || options.catalog.kind == Some(CatalogKind::Glue))
     }
 }
 

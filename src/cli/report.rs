@@ -1,6 +1,7 @@
 //! Writing to stdout, and the parts that several reports have in common.
 
 use crate::error::{Error, Result};
+use crate::operations::PartitionProof;
 use crate::source::ListingReport;
 use crate::text::clean;
 use crate::units::{counted, counted_as, grouped};
@@ -67,6 +68,34 @@ pub(super) fn listing(indent: &str, listing: &ListingReport) -> String {
             out,
             "{indent}{source}: listed from delivery date {since} on; --full lists everything."
         );
+    }
+    out
+}
+
+/// Proven rows, for people: a line for each table, and one for each partition that is not all proven.
+pub(super) fn proven_text(partitions: &[PartitionProof]) -> String {
+    let rows = |proof: &PartitionProof| {
+        format!(
+            "{} proven, {} unproven, {} not checked",
+            counted(proof.rows_proven, "row"),
+            grouped(proof.rows_unproven),
+            grouped(proof.rows_unchecked),
+        )
+    };
+    let mut tables: BTreeMap<&str, PartitionProof> = BTreeMap::new();
+    for proof in partitions {
+        let table = tables.entry(&proof.table).or_default();
+        table.rows_proven += proof.rows_proven;
+        table.rows_unproven += proof.rows_unproven;
+        table.rows_unchecked += proof.rows_unchecked;
+    }
+    let mut out = String::new();
+    for (name, table) in &tables {
+        let _ = writeln!(out, "{}: {}", clean(name), rows(table));
+        let of_table = partitions.iter().filter(|proof| proof.table == *name);
+        for proof in of_table.filter(|proof| proof.rows_unproven + proof.rows_unchecked > 0) {
+            let _ = writeln!(out, "  {}: {}", clean(&proof.partition), rows(proof));
+        }
     }
     out
 }

@@ -4,7 +4,7 @@ use crate::cli::args::Format;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK, EXIT_TRY_LATER};
 use crate::cli::progress::say;
 use crate::cli::report::{listing, print, print_json, sort_counts, unavailable};
-use crate::engine::{Report, RestoreReport};
+use crate::engine::{IntegrityTotals, Report, RestoreReport};
 use crate::error::Result;
 use crate::text::clean;
 use crate::units::{ByteCount, counted, grouped};
@@ -29,6 +29,7 @@ pub(super) fn conclude(
         EXIT_TRY_LATER
     } else if report.nothing_recognized
         || report.restored.as_ref().is_some_and(|restored| restored.files_left > 0)
+        || report.integrity.as_ref().is_some_and(IntegrityTotals::has_failed)
         || report.has_quarantine() && !allows_quarantine
     {
         EXIT_INCOMPLETE
@@ -178,11 +179,30 @@ fn outputs(out: &mut String, report: &Report) {
             counted(report.nested_values_unfit, "nested value"),
         ),
     );
+    if let Some(totals) = &report.integrity {
+        line(out, "integrity", integrity(totals));
+    }
     line(out, "catalog", catalog_changes(report));
     if report.units_resumed > 0 {
         let units = counted(report.units_resumed, "unit");
         line(out, "resumed", format_args!("{units} of an earlier run"));
     }
+}
+
+/// What digests say, for people.
+pub(super) fn integrity(totals: &IntegrityTotals) -> String {
+    let mut parts: Vec<String> = totals
+        .objects
+        .iter()
+        .map(|(verdict, count)| format!("{}: {}", counted(*count, "object"), verdict.words()))
+        .collect();
+    if totals.objects_upgraded > 0 {
+        let upgraded = counted(totals.objects_upgraded, "object");
+        parts.push(format!("{upgraded} of earlier runs: proven by now"));
+    }
+    let (verified, digests) = (grouped(totals.digests_verified), counted(totals.digests, "digest"));
+    parts.push(format!("{verified} of {digests} verified"));
+    parts.join("; ")
 }
 
 /// Restored files, for people.

@@ -58,6 +58,7 @@ pub(crate) fn hand_out_archive(
         bytes: object.size,
         outcome: ObjectOutcome::Archive,
         tally: Tally::default(),
+        integrity: None,
     };
     Ok((Some(record), beside))
 }

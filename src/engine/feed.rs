@@ -9,6 +9,7 @@ use crate::engine::unit::Unit;
 use crate::engine::unreadable::{Unreadable, try_all};
 use crate::engine::{ConvertOptions, Retry};
 use crate::error::{Error, ErrorKind, Result};
+use crate::integrity::Proofs;
 use crate::lake::{
     Entry, Known, Ledger, UnitBasis, UnitId, WithoutRows, entry, entry_without_rows, month,
 };
@@ -148,6 +149,7 @@ impl Feed {
             unreadable,
             retry: options.retry,
             judge: options.output.judge(),
+            proofs: options.integrity.proofs.clone(),
         };
         tokio::spawn(subtract.run(sender));
         Ok(Self {
@@ -315,6 +317,8 @@ struct Subtract {
     retry: Retry,
     /// What decides whether an object is quarantined.
     judge: String,
+    /// What digests say, if they were asked.
+    proofs: Option<Arc<Proofs>>,
 }
 
 impl Subtract {
@@ -386,6 +390,16 @@ impl Subtract {
         Ok(false)
     }
 
+    /// Why an object is not converted now, if it is not.
+    fn blocked<'o>(&self, object: &'o Object) -> Option<&'o str> {
+        let unproven = || match &self.proofs {
+            // Members have digests of their own.
+            Some(proofs) if !object.is_archive => proofs.blocks(&object.key),
+            _ => None,
+        };
+        object.blocked.as_deref().or_else(unproven)
+    }
+
     async fn page(&mut self) -> Result<Option<Vec<Object>>> {
         let page = self.listing.next().await?;
         let is_end = page.is_none();
@@ -400,7 +414,7 @@ impl Subtract {
             if is_known {
                 known += 1;
                 self.unreadable.is_well(&object.key);
-            } else if let Some(reason) = &object.blocked {
+            } else if let Some(reason) = self.blocked(&object) {
                 self.unreadable.leave_out_blocked(&object, reason)?;
             } else if !self.unreadable.is_broken(&object)? {
                 if matches!(object.place, Place::File) && !self.unreadable.is_doubted(&object) {

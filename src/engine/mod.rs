@@ -32,11 +32,12 @@ pub use crate::lake::{
 };
 pub use options::{
     CatalogKind, CatalogOptions, ConvertOptions, DEFAULT_DATABASE, DEFAULT_SAMPLED, DEFAULT_SPEED,
-    MEMORY_PER_THREAD, Retry,
+    Integrity, MEMORY_PER_THREAD, Retry,
 };
 pub(crate) use report::Done;
 pub use report::{
-    ChildReport, Progress, Refreshed, Report, RestoreReport, UnitSummary, WithoutRecords,
+    ChildReport, IntegrityTotals, Progress, Refreshed, Report, RestoreReport, UnitSummary,
+    WithoutRecords,
 };
 pub use runtime::runtime;
 pub use volume::{Candidate, PartitionChoice, Volume};

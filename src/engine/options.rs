@@ -2,6 +2,7 @@
 
 use crate::catalog::GlueOptions;
 use crate::decode::{Decoder, Passwords};
+use crate::integrity::{IntegrityMode, KeyRing, Proofs, Signatures};
 use crate::lake::{DEFAULT_TABLE, Duplicates, OutputSettings, Snapshot};
 use crate::location::Location;
 use crate::rows::{Fingerprints, RowOptions};
@@ -10,6 +11,7 @@ use crate::storage::S3;
 use crate::units::ByteCount;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Memory per thread when no option says otherwise; 512 MiB at least.
 pub const MEMORY_PER_THREAD: ByteCount = ByteCount::mib(256);
@@ -119,6 +121,23 @@ pub struct ConvertOptions {
     pub passwords: Passwords,
     /// The catalog and the names in it.
     pub catalog: CatalogOptions,
+    /// What is done about the integrity of logs.
+    pub integrity: Integrity,
+}
+
+/// What is done about the integrity of logs, and with what.
+#[derive(Clone, Debug, Default)]
+pub struct Integrity {
+    /// Whether logs are judged, and whether only proven ones are converted.
+    pub mode: IntegrityMode,
+    /// The public keys; none: CloudTrail is asked.
+    pub keys: Option<KeyRing>,
+    /// Signatures of digests whose metadata is lost.
+    pub signatures: Signatures,
+    /// How long a question to CloudTrail is repeated.
+    pub patience: Duration,
+    /// What the digests of the sources say; read by [`convert`](crate::operations::convert).
+    pub proofs: Option<Arc<Proofs>>,
 }
 
 impl Default for ConvertOptions {
@@ -141,6 +160,7 @@ impl Default for ConvertOptions {
             retry: Retry::default(),
             passwords: Passwords::default(),
             catalog: CatalogOptions::new(DEFAULT_TABLE),
+            integrity: Integrity::default(),
         }
     }
 }
@@ -165,8 +185,10 @@ impl ConvertOptions {
             keeps_copies: self.output.duplicates == Duplicates::Keep,
             unwrap: self.output.unwrap,
             assume_utc: self.output.assume_utc,
+            digests: self.output.digests,
             fingerprints,
             unit_size: self.output.unit_size.0,
+            proofs: self.integrity.proofs.clone(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a run did, and what it is doing.
 
 use crate::engine::volume::PartitionChoice;
+use crate::integrity::Verdict;
 use crate::lake::{Manifest, ObjectOutcome, Tally};
 use crate::source::ListingReport;
 use serde::{Deserialize, Serialize};
@@ -99,6 +100,9 @@ pub struct Report {
     /// What was brought back of data files that are gone, if that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<RestoreReport>,
+    /// What digests say of the objects, if they were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrity: Option<IntegrityTotals>,
     /// What a person should know; nothing was done about it.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -133,6 +137,37 @@ pub struct RestoreReport {
     pub objects_gone: u64,
     /// Some of those objects.
     pub objects: Vec<String>,
+}
+
+/// What digests say of the objects of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntegrityTotals {
+    /// Digests of the sources that were read.
+    pub digests: u64,
+    /// Of them, those that are verified.
+    pub digests_verified: u64,
+    /// Objects by verdict.
+    pub objects: BTreeMap<Verdict, u64>,
+    /// Records that were written of them, by verdict.
+    pub records: BTreeMap<Verdict, u64>,
+    /// Objects of earlier runs that were in no digest and are proven by now.
+    pub objects_upgraded: u64,
+}
+
+impl IntegrityTotals {
+    fn add(&mut self, other: Self) {
+        for (counts, more) in
+            [(&mut self.objects, other.objects), (&mut self.records, other.records)]
+        {
+            more.into_iter().for_each(|(name, count)| *counts.entry(name).or_default() += count);
+        }
+    }
+
+    /// Returns whether an object is not what was delivered; one that no digest lists yet may be.
+    pub fn has_failed(&self) -> bool {
+        let is_bad = |verdict: &Verdict| !verdict.proves() && *verdict != Verdict::InNoDigest;
+        self.objects.keys().any(is_bad)
+    }
 }
 
 /// What a child of an array job had to do.
@@ -189,6 +224,9 @@ impl Report {
         ] {
             *count += more;
         }
+        if let Some(more) = earlier.integrity {
+            self.integrity.get_or_insert_default().add(more);
+        }
         for (counts, more) in [
             (&mut self.rows_by_table, earlier.rows_by_table),
             (&mut self.ignored_by_kind, earlier.ignored_by_kind),
@@ -241,6 +279,11 @@ impl Done {
         report.records_unread += manifest.records_unread;
         for object in &manifest.objects {
             report.objects_read += u64::from(object.outcome != ObjectOutcome::Archive);
+            if let Some(proof) = &object.integrity {
+                let totals = report.integrity.get_or_insert_default();
+                *totals.objects.entry(proof.verdict).or_default() += 1;
+                *totals.records.entry(proof.verdict).or_default() += object.tally.written;
+            }
             if let Some(reason) = manifest.why_without_records(object) {
                 let all = report.without_records.entry(reason.to_owned()).or_default();
                 all.objects += 1;

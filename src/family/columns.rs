@@ -331,7 +331,39 @@ pub(super) const AGGREGATED: &[ColumnSpec] = &[
     plain("extra_fields", Role::Extra, "JSON object of fields that no other column holds"),
 ];
 
+const LOG_FILES: Documented = Documented::List(&Documented::Struct(&[
+    string("s3bucket"),
+    string("s3object"),
+    string("hashvalue"),
+    string("hashalgorithm"),
+    string("newesteventtime"),
+    string("oldesteventtime"),
+]));
+
+pub(super) const DIGEST: &[ColumnSpec] = &[
+    text("awsaccountid", "awsAccountId"),
+    text("digeststarttime", "digestStartTime"),
+    text("digestendtime", "digestEndTime"),
+    text("digests3bucket", "digestS3Bucket"),
+    id("digests3object", "digestS3Object"),
+    text("digestpublickeyfingerprint", "digestPublicKeyFingerprint"),
+    text("digestsignaturealgorithm", "digestSignatureAlgorithm"),
+    text("newesteventtime", "newestEventTime"),
+    text("oldesteventtime", "oldestEventTime"),
+    text("previousdigests3bucket", "previousDigestS3Bucket"),
+    id("previousdigests3object", "previousDigestS3Object"),
+    id("previousdigesthashvalue", "previousDigestHashValue"),
+    text("previousdigesthashalgorithm", "previousDigestHashAlgorithm"),
+    id("previousdigestsignature", "previousDigestSignature"),
+    typed("logfiles", "logFiles", LOG_FILES),
+    plain("event_timestamp", Role::Timestamp, "digestendtime as a UTC timestamp"),
+    plain("extra_fields", Role::Extra, "JSON object of fields that no other column holds"),
+];
+
 pub(super) const AGGREGATED_TYPED: TypedColumns = TypedColumns {
     shared: &["eventid", "accountid", "awsregion", "eventtype", "timewindow", "event_timestamp"],
     inferred: &[plain("aggregate", Role::Nested("summary"), "inferred from summary")],
 };
+
+/// Digests have nothing to infer, and no typed table.
+pub(super) const DIGEST_TYPED: TypedColumns = TypedColumns { shared: &[], inferred: &[] };

@@ -41,6 +41,8 @@ pub enum Family {
     Insight,
     /// Aggregated events, folder `CloudTrail-Aggregated`.
     Aggregated,
+    /// Digests of log files, folder `CloudTrail-Digest`: an object is one record.
+    Digest,
 }
 
 /// Facts about a family.
@@ -95,8 +97,15 @@ pub const TYPED_SUFFIX: &str = "_typed";
 
 /// Returns the names of all tables that a lake may have, for a base name.
 pub fn tables(base: &str) -> Vec<String> {
-    let both = |family: &Family| Form::ALL.map(|form| family.table_of(form, base));
-    Family::ALL.iter().flat_map(both).collect()
+    let forms = |family: &Family| if family.has_typed_table() { 2 } else { 1 };
+    let all = |family: &Family| {
+        Form::ALL
+            .into_iter()
+            .take(forms(family))
+            .map(|form| family.table_of(form, base))
+            .collect::<Vec<_>>()
+    };
+    Family::ALL.iter().flat_map(all).collect()
 }
 
 /// Returns the main table beside a typed one; of a main table, itself.
@@ -119,7 +128,7 @@ pub enum EventTime {
 }
 
 /// All families, in the order of their tables.
-pub const FAMILIES: [FamilySpec; 4] = [
+pub const FAMILIES: [FamilySpec; 5] = [
     FamilySpec {
         family: Family::Events,
         folder: "CloudTrail",
@@ -195,7 +204,25 @@ pub const FAMILIES: [FamilySpec; 4] = [
         typed: columns::AGGREGATED_TYPED,
         seed: include_str!("../../schemas/cloudtrail_aggregated.json"),
     },
+    FamilySpec {
+        family: Family::Digest,
+        folder: "CloudTrail-Digest",
+        suffix: "_digest",
+        description: "CloudTrail digests: which log files were delivered, with their hashes",
+        categories: &[],
+        time: EventTime::At("digestEndTime"),
+        account: "awsAccountId",
+        event_id: "digestS3Object",
+        marks: &["digestStartTime", "digestEndTime", "digestS3Bucket", "digestS3Object"],
+        weak_marks: &["awsAccountId"],
+        columns: columns::DIGEST,
+        typed: columns::DIGEST_TYPED,
+        seed: include_str!("../../schemas/cloudtrail_digest.json"),
+    },
 ];
+
+/// A key that only digests have.
+const DIGEST_KEY: &str = "digestEndTime";
 
 impl Family {
     /// All families, in the order of their tables.
@@ -257,6 +284,11 @@ impl Family {
         columns.iter().filter(is_in).chain(inferred)
     }
 
+    /// Returns whether it has a typed table: whether anything of its records is inferred.
+    pub fn has_typed_table(self) -> bool {
+        !self.spec().typed.inferred.is_empty()
+    }
+
     /// Returns the position in [`Family::ALL`].
     pub const fn index(self) -> usize {
         self as usize
@@ -271,6 +303,11 @@ impl Family {
 /// Returns whether the value of a key may tell the family: see [`Family::of_category`].
 pub fn is_category_key(key: &str) -> bool {
     matches!(key, "eventCategory" | "eventType")
+}
+
+/// Returns the family of records with this key, if no other family has it: digests have no category.
+pub fn family_of_key(key: &str) -> Option<Family> {
+    (key == DIGEST_KEY).then_some(Family::Digest)
 }
 
 /// Returns whether a record of some family has a key that hardly any other JSON has.

@@ -86,6 +86,11 @@ fn is_region(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
+/// Returns whether a key is that of a digest, whatever else its name says.
+pub(super) fn is_digest(key: &str) -> bool {
+    key.contains("/CloudTrail-Digest/") || file_name(key).contains("_CloudTrail-Digest_")
+}
+
 /// Returns the last part of a key, without `.gz`: a copy may be unpacked.
 pub(super) fn file_name(key: &str) -> &str {
     let file = key.rsplit('/').next().unwrap_or(key);

@@ -7,6 +7,7 @@
 //!
 //! `scan` reads, `chain` walks, `join` compares logs with what digests list, `validate` adds it up.
 
+mod certificate;
 mod chain;
 mod content;
 mod digest;
@@ -16,16 +17,21 @@ mod join;
 mod key_ring;
 mod key_source;
 mod outcome;
+mod proofs;
+mod read_proofs;
 mod scan;
 mod signature;
 mod signatures;
 mod validate;
 mod verdict;
 
+pub use certificate::{certificate_json, certificate_text};
 pub use digest_name::ChainId;
 pub use key_ring::{KeyRing, PublicKey};
 pub use key_source::KeySource;
 pub use outcome::{ChainReport, IntegrityReport, KeysReport, MOST_FINDINGS, Outcome};
+pub use proofs::{IntegrityMode, ObjectProof, Proofs};
+pub use read_proofs::{ProofOptions, read_proofs};
 pub use signatures::{Signature, Signatures};
 pub use validate::{IntegrityOptions, Validation, validate};
 pub use verdict::{Finding, Subject, Verdict};

@@ -38,6 +38,8 @@ pub struct ChainReport {
     pub logs_listed: u64,
     /// The times of delivery that verified digests cover without a hole, as start and end.
     pub windows: Vec<[String; 2]>,
+    /// Key and SHA-256 of the newest verified digest, which commits to those before it.
+    pub newest: Option<[String; 2]>,
     #[serde(skip)]
     pub(super) last: EpochMillis,
 }

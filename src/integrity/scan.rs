@@ -7,10 +7,9 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::integrity::content::{Problem, hash_content};
 use crate::integrity::digest::{Digest, Hash};
-use crate::integrity::digest_name::{DigestName, file_name};
+use crate::integrity::digest_name::{DigestName, is_digest};
 use crate::integrity::inventory::{FoundDigest, FoundLog, Inventory, Period, Unusable};
 use crate::integrity::signatures::Signatures;
-use crate::keys::Folder;
 use crate::source::{Listing, ListingReport, Object, Place};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -152,7 +151,7 @@ impl Scan {
         if is_digest(&object.key) {
             return true;
         }
-        if !matches!(object.layout.folder, Folder::Logs(_)) {
+        if !object.layout.holds_logs() {
             self.totals.objects_other.fetch_add(1, Ordering::Relaxed);
             return false;
         }
@@ -183,11 +182,6 @@ impl Scan {
         (self.on_progress)(size);
         found.map_err(|err| Error::new(ErrorKind::Bug, "a task panicked").because(err))
     }
-}
-
-/// Returns whether a key is that of a digest, whatever else its name says.
-fn is_digest(key: &str) -> bool {
-    key.contains("/CloudTrail-Digest/") || file_name(key).contains("_CloudTrail-Digest_")
 }
 
 enum Fetched {

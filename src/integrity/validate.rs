@@ -13,7 +13,7 @@ use crate::integrity::signatures::{Signature, Signatures};
 use crate::integrity::verdict::{Finding, Subject, Verdict, show_time};
 use crate::keys::parse as parse_layout;
 use crate::location::Location;
-use crate::source::{Listing, Narrow, Source, Window};
+use crate::source::{DigestFolders, Listing, Narrow, Source, Window};
 use crate::storage::S3;
 use crate::units::{Day, EpochMillis};
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ pub async fn validate(
     let wanted = Narrow {
         // The digests of a day's last logs are in the folder of the next one.
         to: narrow.to.map(|day| day.plus(1)),
-        is_with_digests: true,
+        digests: DigestFolders::Included,
         ..narrow.clone()
     };
     let window = Window { narrow: wanted, ..Window::default() };
@@ -164,6 +164,7 @@ impl Run {
             digests_empty: 0,
             logs_listed: 0,
             windows: Vec::new(),
+            newest: None,
             last: chain.last,
         };
         let mut windows = Vec::new();
@@ -179,6 +180,9 @@ impl Run {
                 report.digests_empty += u64::from(digest.logs.is_empty());
                 report.logs_listed += digest.logs.len() as u64;
                 windows.push((digest.start, digest.end));
+                if let (None, Ok((_, hash))) = (&report.newest, &judged.found.content) {
+                    report.newest = Some([digest.key.clone(), hex::encode(hash)]);
+                }
             }
             if let Some(signature) = judged.found.signature.clone().filter(|_| !judged.is_repeated)
             {

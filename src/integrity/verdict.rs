@@ -1,10 +1,10 @@
 //! What can be said of a digest, a log or a stretch of time, and who it is said of.
 
 use crate::units::{EpochMillis, civil};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Signed by CloudTrail, at the place that it was delivered to.

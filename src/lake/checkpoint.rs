@@ -504,6 +504,7 @@ mod tests {
                     bytes: 1,
                     outcome: ObjectOutcome::Converted,
                     tally,
+                    integrity: None,
                 })
                 .collect(),
             files: vec![DataFile {

@@ -34,6 +34,7 @@ mod settings;
 mod snapshot;
 mod unavailable;
 mod unit;
+mod upgrades;
 mod whole;
 mod work_plan;
 
@@ -65,5 +66,6 @@ pub use settings::{
 pub use snapshot::{Action, LastUnit, PartitionTotals, Snapshot, read_lock};
 pub use unavailable::{Unavailable, UnavailableObject};
 pub use unit::{DayCopies, UnitId, UnitsOfDay};
+pub use upgrades::Upgrades;
 pub use whole::{refuse_forgotten, refuse_missing};
 pub use work_plan::{PlanEnd, PlanPart, PlanTotals, PlannedObject, PlannedUnit, WorkPlan};

@@ -22,6 +22,8 @@ pub enum Folder {
     Copies,
     /// Data files that are gone.
     Gone,
+    /// Objects that were proven after they were converted.
+    Integrity,
     /// Intents.
     Intents,
     /// Parts of the ledger, and sums.
@@ -54,6 +56,7 @@ impl Folder {
             Self::Checkpoints => "checkpoints",
             Self::Copies => "copies",
             Self::Gone => "gone",
+            Self::Integrity => "integrity",
             Self::Intents => "intents",
             Self::Ledger => "ledger",
             Self::Listings => "listings",

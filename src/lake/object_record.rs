@@ -1,5 +1,6 @@
 //! An object's line in a manifest: how it ended, and its records.
 
+use crate::integrity::ObjectProof;
 use serde::{Deserialize, Serialize};
 
 /// Counts that balance: read = written + duplicate + filtered + quarantined.
@@ -61,4 +62,7 @@ pub struct ObjectRecord {
     pub outcome: ObjectOutcome,
     /// Its records.
     pub tally: Tally,
+    /// The hash of its content and its verdict, if it was converted with `--integrity`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrity: Option<ObjectProof>,
 }

@@ -144,12 +144,17 @@ pub struct OutputSettings {
     pub unwrap: Unwrap,
     /// Whether an event time without a zone is UTC.
     pub assume_utc: bool,
+    /// Whether digests are converted.
+    pub digests: bool,
     /// Whether rows of missing data files are written again, from their sources.
     pub restores: bool,
     /// What tells the passwords of encrypted archives from others, if there are any: too little to find
     /// them by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passwords: Option<String>,
+    /// With `--integrity require`, a name of what digests list: what they do not list is not written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proofs: Option<String>,
 }
 
 impl Default for OutputSettings {
@@ -167,8 +172,10 @@ impl Default for OutputSettings {
             table: DEFAULT_TABLE.to_owned(),
             unwrap: Unwrap::Known,
             assume_utc: false,
+            digests: true,
             restores: false,
             passwords: None,
+            proofs: None,
         }
     }
 }
@@ -177,12 +184,12 @@ impl OutputSettings {
     /// Returns what decides whether an object is quarantined or ignored: the program's version, the
     /// limits, how input is read, and the passwords.
     pub fn judge(&self) -> String {
-        let Self { program, unit_size, caps, unwrap, assume_utc, .. } = self;
+        let Self { program, unit_size, caps, unwrap, assume_utc, digests, .. } = self;
         let Caps { max_object_bytes, max_ratio } = caps;
         let passwords = self.passwords.as_ref().map(|check| format!(" passwords={check}"));
         format!(
             "trailmill {program} unit={} max_object={max_object_bytes} max_ratio={max_ratio} \
-             unwrap={unwrap} assume_utc={assume_utc}{}",
+             unwrap={unwrap} assume_utc={assume_utc} digests={digests}{}",
             unit_size.0,
             passwords.unwrap_or_default()
         )
@@ -230,8 +237,10 @@ impl UnitBasis {
             table: _,
             unwrap: _,
             assume_utc: _,
+            digests: _,
             restores: _,
             passwords: _,
+            proofs: _,
         } = &self.settings;
         let bug = |err| Error::new(ErrorKind::Bug, "cannot render the settings").because(err);
         serde_json::to_vec(self).map_err(bug)
@@ -293,7 +302,9 @@ mod tests {
             OutputSettings { unwrap: Unwrap::Off, ..same() },
             OutputSettings { unwrap: Unwrap::Any, ..same() },
             OutputSettings { assume_utc: true, ..same() },
+            OutputSettings { digests: false, ..same() },
             OutputSettings { restores: true, ..same() },
+            OutputSettings { proofs: Some("0".into()), ..same() },
         ] {
             let json = serde_json::to_string(&other).unwrap();
             assert_eq!(serde_json::from_str::<OutputSettings>(&json).unwrap(), other);

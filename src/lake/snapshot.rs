@@ -290,6 +290,7 @@ mod tests {
             bytes: 1,
             outcome: ObjectOutcome::Converted,
             tally: Tally::default(),
+            integrity: None,
         };
         Manifest {
             objects: vec![object],

@@ -18,6 +18,7 @@ use crate::operations::look_back::{is_listed, note_listings, sources, today};
 use crate::operations::options_check::{check_lake, check_names, check_places};
 use crate::operations::partitioning::settle;
 use crate::operations::preflight::{note_unrecognized, refuse_empty, refuse_nothing};
+use crate::operations::prove::{upgrade, with_proofs};
 use crate::operations::recover::{Recovery, end_unfinished, recover};
 use crate::operations::register::{
     after_commit, open_catalog, refresh_catalog, refuse_others_tables,
@@ -62,9 +63,12 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     let options = &options;
     let broken = Arc::new(Broken::default());
     let (today, broken) = (today(), &broken);
-    let conversion =
-        Conversion { options, progress, stop, handle, storage, started, today, broken };
-    let outcome = conversion.convert_readable();
+    let outcome = handle.block_on(with_proofs(options, storage)).and_then(|options| {
+        let options = &options;
+        let conversion =
+            Conversion { options, progress, stop, handle, storage, started, today, broken };
+        conversion.convert_readable()
+    });
     let mut outcome = handle.block_on(lease.conclude(outcome));
     if let Ok(report) = &mut outcome {
         report.warnings.splice(0..0, empty);
@@ -276,7 +280,7 @@ impl<'a> Conversion<'a> {
             if report.units == 0 && unreadable.count() == 0 {
                 refuse_nothing(&known, &seen.report)?;
             }
-            handle.block_on(self.note_complete(&mut known, lake, &seen))?;
+            handle.block_on(self.note_complete(&mut known, lake, &seen, &mut report))?;
             if let Some(restore) = restore {
                 let (gone, restored) =
                     handle.block_on(restore.end(storage)).map_err(after_commit)?;
@@ -324,8 +328,14 @@ impl<'a> Conversion<'a> {
         if is_all { written } else { Ok(()) }
     }
 
-    /// Notes that everything that was listed is in the lake.
-    async fn note_complete(&self, known: &mut Known, lake: &Lake, seen: &Seen) -> Result<()> {
+    /// Notes that everything that was listed is in the lake, and what digests prove of it by now.
+    async fn note_complete(
+        &self,
+        known: &mut Known,
+        lake: &Lake,
+        seen: &Seen,
+        report: &mut Report,
+    ) -> Result<()> {
         let Self { options, storage, today, .. } = *self;
         if known.has_recent() {
             known.write_checkpoint(storage).await?;
@@ -335,7 +345,7 @@ impl<'a> Conversion<'a> {
             let objects = seen.report.objects_listed;
             note_listings(&options.sources, storage, &lake.listed, today, objects).await?;
         }
-        Ok(())
+        upgrade(options, storage, &mut report.integrity).await
     }
 
     /// What a person should know about the lake.

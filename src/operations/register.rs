@@ -68,7 +68,8 @@ fn tables(
 
 /// All tables that a lake may have.
 fn all_tables() -> impl Iterator<Item = (Family, Form)> {
-    Family::ALL.into_iter().flat_map(|family| Form::ALL.map(|form| (family, form)))
+    let both = Family::ALL.into_iter().flat_map(|family| Form::ALL.map(|form| (family, form)));
+    both.filter(|(family, form)| *form == Form::Main || family.has_typed_table())
 }
 
 /// Returns a table without what lies in it.

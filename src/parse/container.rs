@@ -35,8 +35,6 @@ pub enum Container {
 /// Kinds of objects that are left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Foreign {
-    /// A CloudTrail digest file.
-    Digest,
     /// An event notification of S3, SNS or SQS; its top key is also `Records`.
     Notification,
     /// An EventBridge event with the record under `detail`.
@@ -57,7 +55,6 @@ impl Foreign {
     /// Returns the words for the report.
     pub fn describe(self) -> &'static str {
         match self {
-            Self::Digest => "CloudTrail digest",
             Self::Notification => "event notification (S3, SNS or SQS)",
             Self::EventBridge => "EventBridge event",
             Self::Subscription => "CloudWatch Logs subscription message",
@@ -115,9 +112,6 @@ fn object(bytes: &[u8], start: usize) -> Container {
                 foreign = foreign.or(Some(Foreign::Subscription));
             }
             b"CloudTrailEvent" => foreign = foreign.or(Some(Foreign::LookupEvents)),
-            b"digestStartTime" | b"digestS3Bucket" | b"digestEndTime" => {
-                foreign = foreign.or(Some(Foreign::Digest));
-            }
             // Two are enough: a line of JSON has some twenty.
             key if fields < 2 => fields += usize::from(is_mark_or_weak(key)),
             _ => {}
@@ -230,7 +224,6 @@ mod tests {
             ),
             (r#"{"messageType":"DATA_MESSAGE","logEvents":[]}"#, Foreign::Subscription),
             (r#"{"EventId":"x","CloudTrailEvent":"{}"}"#, Foreign::LookupEvents),
-            (r#"{"awsAccountId":"1","digestStartTime":"x"}"#, Foreign::Digest),
             (r#"{"configurationItems":[]}"#, Foreign::OtherJson),
             ("2 1234 eni-1 10.0.0.1", Foreign::NotJson),
         ] {

@@ -1,10 +1,12 @@
 //! How a segment is parsed, and who has it parsed.
 
 use crate::error::Result;
+use crate::integrity::Proofs;
 use crate::lake::Unwrap;
 use crate::partition::PartitionBy;
 use crate::rows::fingerprint::Fingerprints;
 use crate::rows::parsed::Parsed;
+use std::sync::Arc;
 
 /// What decides how records become rows.
 #[derive(Clone, Debug)]
@@ -17,9 +19,13 @@ pub(crate) struct RowOptions {
     pub unwrap: Unwrap,
     /// Whether a time without a zone is UTC.
     pub assume_utc: bool,
+    /// Whether digests are converted.
+    pub digests: bool,
     pub fingerprints: Fingerprints,
     /// JSON bytes of a unit.
     pub unit_size: u64,
+    /// What objects are judged by, if they are.
+    pub proofs: Option<Arc<Proofs>>,
 }
 
 impl RowOptions {

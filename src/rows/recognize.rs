@@ -1,6 +1,6 @@
 //! What a record is by its own fields, where its object's key does not say.
 
-use crate::family::{Family, is_category_key, is_mark};
+use crate::family::{Family, family_of_key, is_category_key, is_mark};
 use crate::parse::Cursor;
 
 /// The family a record belongs to by its own fields, for objects whose key does not say.
@@ -10,6 +10,9 @@ pub fn family_of(record: &Cursor<'_>) -> Family {
     cursor.enter(len);
     for _ in 0..len {
         let key = cursor.key();
+        if let Some(family) = family_of_key(key.text) {
+            return family;
+        }
         let is_scalar = || cursor.object_len().or(cursor.array_len()).is_none();
         if is_category_key(key.text) && is_scalar() {
             if let Some(family) = Family::of_category(cursor.scalar().text) {

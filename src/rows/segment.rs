@@ -199,6 +199,7 @@ fn parse_bytes(
         bytes: bytes.len() as u64,
         outcome: ObjectOutcome::Converted,
         tally: Tally::default(),
+        integrity: None,
     };
     let text = match text {
         Ok(text) => {
@@ -234,7 +235,8 @@ impl Opened<'_> {
         parsed: &mut Parsed,
         host: &mut dyn Host,
     ) -> Result<()> {
-        let Self { record, layout, stored, text, earlier } = self;
+        let Self { mut record, layout, stored, text, earlier } = self;
+        let text = text.and_then(|text| prove(&mut record, text, options));
         let key: Arc<str> = record.key.as_str().into();
         parsed.histories.push(options.fingerprints.object(&key, earlier));
         let SegmentParser { decoder, parser, scratch, unwrapping, .. } = worker;
@@ -270,6 +272,14 @@ impl Opened<'_> {
         parsed.objects.push(record);
         Ok(())
     }
+}
+
+/// Judges an object by its text, if objects are judged; refuses one that must be proven and is not.
+fn prove<'t>(record: &mut ObjectRecord, text: Text<'t>, options: &RowOptions) -> Result<Text<'t>> {
+    let Some(proofs) = &options.proofs else { return Ok(text) };
+    record.integrity = proofs.judge(&record.key, text.bytes, text.padding > 0);
+    record.integrity.as_ref().map_or(Ok(()), |proof| proofs.check(proof))?;
+    Ok(text)
 }
 
 /// Whether what is no text by its kind may be a part of a split file.

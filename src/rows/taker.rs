@@ -1,5 +1,6 @@
 //! The records of a parsed chunk become rows, or are quarantined.
 
+use crate::family::Family;
 use crate::keys::{Folder, Layout};
 use crate::lake::{ObjectRecord, QuarantinedObject, Raw};
 use crate::parse::Cursor;
@@ -44,6 +45,13 @@ impl Taker<'_> {
             Folder::Logs(family) => family,
             _ => family_of(cursor),
         };
+        if family == Family::Digest && !self.options.digests {
+            cursor.skip();
+            cursor.end_entry();
+            self.record.tally.read += 1;
+            self.record.tally.filtered += 1;
+            return;
+        }
         let before = cursor.clone();
         let table = self.parsed.table(family, *typed, partition_by);
         let with = Taking {

@@ -127,7 +127,7 @@ pub(super) fn write_aggregated(
 
 /// Appends a digest that lists objects of one account and region.
 ///
-/// Hashes and signatures have the right shape but prove nothing: digests are never converted.
+/// Hashes and signatures have the right shape but prove nothing.
 pub(super) fn write_digest(
     out: &mut Vec<u8>,
     accounts: &[Account],

@@ -118,7 +118,7 @@ pub struct SampleReport {
     pub network_records: u64,
     /// Records of `CloudTrail-Aggregated` objects.
     pub aggregated_records: u64,
-    /// Digests: no records in them, never converted.
+    /// Digests: rows of a table of their own, and not counted among the records.
     pub digest_objects: u64,
     /// Keys of the objects that were tampered with.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_is_listed_without_digests_and_hidden_names() {
+    async fn a_folder_is_listed_without_hidden_names_and_digests_only_if_asked_for() {
         let root = tempfile::tempdir().unwrap();
         for path in [
             "AWSLogs/111122223333/CloudTrail/us-east-1/2024/05/02/b.json.gz",
@@ -237,6 +237,12 @@ mod tests {
         assert_eq!(names, ["loose.json", "a.json.gz", "b.json.gz"]);
         assert_eq!((report.objects_ignored, report.objects_listed), (2, 4));
         assert_eq!(report.names_hidden, 1, "a lake's own are not counted");
+        let narrow =
+            Narrow { digests: crate::source::DigestFolders::Included, ..Narrow::default() };
+        let window = Window { narrow, ..Window::default() };
+        let with = Source { location: Location::from(root.path().to_owned()), window };
+        let (objects, report) = list(vec![with]).await.unwrap();
+        assert_eq!((objects.len(), report.objects_ignored), (4, 1));
         let absent = Location::from(root.path().join("absent"));
         assert!(list(vec![absent.into()]).await.is_err());
         let to = Narrow { to: "2024-05-01".parse().ok(), ..Narrow::default() };

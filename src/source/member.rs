@@ -179,9 +179,9 @@ pub(super) fn damaged(err: impl std::error::Error + Send + Sync + 'static) -> Er
     Error::bad_input("archive is damaged or truncated").because(err)
 }
 
-/// Returns whether a member is hidden, a digest or another service's object.
+/// Returns whether a member is hidden, or another service's object.
 pub(super) fn is_passed_over(name: &str) -> bool {
     let is_hidden =
         name.split('/').any(|part| part.starts_with(['_', '.']) && !matches!(part, "." | ".."));
-    is_hidden || matches!(parse(name).folder, Folder::Digest | Folder::Other)
+    is_hidden || parse(name).folder == Folder::Other
 }

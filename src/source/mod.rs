@@ -31,7 +31,7 @@ pub use find::{find, known_object};
 pub use listing::Listing;
 pub use listing_report::ListingReport;
 pub use member::{Member, MemberSink};
-pub use narrow::{Narrow, Window};
+pub use narrow::{DigestFolders, Narrow, Window};
 pub use pipe::{KeptPipe, is_pipe, keep_pipes};
 pub use reader::ReadSeek;
 pub use split::split_part;

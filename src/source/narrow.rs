@@ -22,23 +22,37 @@ pub struct Narrow {
     pub regions: BTreeSet<String>,
     /// Organizations, `o-…`; empty for all.
     pub organizations: BTreeSet<String>,
-    /// Whether digests are listed too, for who validates logs with them.
-    pub is_with_digests: bool,
+    /// Whether digests are listed.
+    pub digests: DigestFolders,
+}
+
+/// What becomes of the folders of digests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DigestFolders {
+    /// They are ignored.
+    #[default]
+    LeftOut,
+    /// They are listed like logs.
+    Included,
+    /// They are listed, and logs are not.
+    Alone,
 }
 
 impl Narrow {
     /// Returns whether everything is wanted.
     pub fn is_everything(&self) -> bool {
-        *self == Self::default()
+        let digests = self.digests;
+        *self == Self { digests, ..Self::default() }
     }
 
-    /// Returns whether objects of a folder are never wanted: digests, unless they are asked for, and other
-    /// services' objects.
+    /// Returns whether objects of a folder are never wanted: digests or logs, as they are asked for, and
+    /// other services' objects.
     pub fn ignores(&self, folder: &Folder) -> bool {
         match folder {
-            Folder::Digest => !self.is_with_digests,
+            Folder::Logs(_) if folder.is_digest() => self.digests == DigestFolders::LeftOut,
             Folder::Other => true,
-            Folder::Unknown | Folder::Logs(_) => false,
+            Folder::Logs(_) => self.digests == DigestFolders::Alone,
+            Folder::Unknown => false,
         }
     }
 

@@ -10,11 +10,12 @@ pub(super) enum Family {
     NetworkActivity,
     Insight,
     Aggregated,
+    Digest,
 }
 
 impl Family {
-    pub(super) const ALL: [Self; 4] =
-        [Self::Events, Self::NetworkActivity, Self::Insight, Self::Aggregated];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Events, Self::NetworkActivity, Self::Insight, Self::Aggregated, Self::Digest];
 
     /// Returns the name of the family's table, given the base name.
     pub(super) fn table(self, base: &str) -> String {
@@ -23,6 +24,7 @@ impl Family {
             Self::NetworkActivity => format!("{base}_network_activity"),
             Self::Insight => format!("{base}_insight"),
             Self::Aggregated => format!("{base}_aggregated"),
+            Self::Digest => format!("{base}_digest"),
         }
     }
 
@@ -37,6 +39,7 @@ impl Family {
             Self::Events | Self::NetworkActivity => EVENTS_TYPED,
             Self::Insight => INSIGHT_TYPED,
             Self::Aggregated => AGGREGATED_TYPED,
+            Self::Digest => &[],
         }
     }
 
@@ -46,6 +49,7 @@ impl Family {
             Self::Events | Self::NetworkActivity => EVENTS,
             Self::Insight => INSIGHT,
             Self::Aggregated => AGGREGATED,
+            Self::Digest => DIGEST,
         }
     }
 }
@@ -232,8 +236,42 @@ const AGGREGATED: &[Column] = &[
     column("extra_fields", "", Extra),
 ];
 
+const LOG_FILE: &[Member] = &[
+    text("s3bucket"),
+    text("s3object"),
+    text("hashvalue"),
+    text("hashalgorithm"),
+    text("newesteventtime"),
+    text("oldesteventtime"),
+];
+
+const DIGEST: &[Column] = &[
+    column("awsaccountid", "awsAccountId", Text),
+    column("digeststarttime", "digestStartTime", Text),
+    column("digestendtime", "digestEndTime", Text),
+    column("digests3bucket", "digestS3Bucket", Text),
+    column("digests3object", "digestS3Object", Text),
+    column("digestpublickeyfingerprint", "digestPublicKeyFingerprint", Text),
+    column("digestsignaturealgorithm", "digestSignatureAlgorithm", Text),
+    column("newesteventtime", "newestEventTime", Text),
+    column("oldesteventtime", "oldestEventTime", Text),
+    column("previousdigests3bucket", "previousDigestS3Bucket", Text),
+    column("previousdigests3object", "previousDigestS3Object", Text),
+    column("previousdigesthashvalue", "previousDigestHashValue", Text),
+    column("previousdigesthashalgorithm", "previousDigestHashAlgorithm", Text),
+    column("previousdigestsignature", "previousDigestSignature", Text),
+    column("logfiles", "logFiles", List(LOG_FILE)),
+    column("event_timestamp", "", Instant),
+    column("extra_fields", "", Extra),
+];
+
 /// The keys that make a CloudTrail record.
-pub(super) const FIELDS: [&str; 16] = [
+pub(super) const FIELDS: [&str; 21] = [
+    "awsAccountId",
+    "digestEndTime",
+    "digestS3Bucket",
+    "digestS3Object",
+    "digestStartTime",
     "eventVersion",
     "eventTime",
     "eventName",
@@ -291,7 +329,7 @@ const AGGREGATED_TYPED: &[&str] =
 pub(super) enum Folder {
     /// The name says the family.
     Of(Family),
-    /// Another service's log, or digests: never converted.
+    /// Another service's log: never converted.
     Ignored,
     /// Nothing; each record says what it is.
     Silent,
@@ -342,7 +380,7 @@ fn by_name(folder: &str) -> Option<Folder> {
         "cloudtrail-networkactivity" => Folder::Of(Family::NetworkActivity),
         "cloudtrail-insight" => Folder::Of(Family::Insight),
         "cloudtrail-aggregated" => Folder::Of(Family::Aggregated),
-        "cloudtrail-digest" => Folder::Ignored,
+        "cloudtrail-digest" => Folder::Of(Family::Digest),
         _ => return None,
     })
 }
@@ -354,7 +392,7 @@ mod tests {
     #[test]
     fn the_contract_is_the_first_29_columns() {
         assert_eq!(EVENTS[CONTRACT_COLUMNS - 1].name, "tlsdetails");
-        for column in EVENTS.iter().chain(INSIGHT).chain(AGGREGATED) {
+        for column in EVENTS.iter().chain(INSIGHT).chain(AGGREGATED).chain(DIGEST) {
             assert!(column.key.is_empty() || column.key.to_ascii_lowercase() == column.name);
         }
     }
@@ -364,7 +402,7 @@ mod tests {
         for (name, expected) in [
             ("AWSLogs/123456789012/CloudTrail/r/x.gz", Folder::Of(Family::Events)),
             ("p/AWSLogs/o-a/123456789012/CloudTrail-Insight/x", Folder::Of(Family::Insight)),
-            ("AWSLogs/123456789012/CloudTrail-Digest/x.gz", Folder::Ignored),
+            ("AWSLogs/123456789012/CloudTrail-Digest/x.gz", Folder::Of(Family::Digest)),
             ("AWSLogs/123456789012/Config/x.gz", Folder::Ignored),
             ("awslogs/123456789012/case/cloudtrail/x.gz", Folder::Of(Family::Events)),
             ("AWSLogs/123456789012/case/x.gz", Folder::Silent),
@@ -375,7 +413,7 @@ mod tests {
             ("AWSLogs/1/CloudTrail-Digest/x.gz", Folder::Silent),
             ("CloudTrail-Aggregated/x", Folder::Silent),
             ("x/123456789012_CloudTrail_r_1.gz", Folder::Of(Family::Events)),
-            ("123456789012_CloudTrail-Digest_r_1.gz", Folder::Ignored),
+            ("123456789012_CloudTrail-Digest_r_1.gz", Folder::Of(Family::Digest)),
             ("123456789012_Config_r_1.gz", Folder::Silent),
             ("CloudTrail", Folder::Silent),
             ("AWSLogs/x.json", Folder::Silent),

@@ -42,6 +42,8 @@ pub(super) struct Rules {
     pub(super) folder: Folder,
     /// Whether an event time without a zone is UTC.
     pub(super) is_utc: bool,
+    /// Whether digests are left out.
+    pub(super) without_digests: bool,
 }
 
 /// Fills in the row that a record must have become.
@@ -58,6 +60,9 @@ pub(super) fn expect(text: &[u8], place: Place, rules: Rules, row: &mut Row) -> 
         Folder::Of(family) => family,
         Folder::Ignored | Folder::Silent => family_by_shape(&members),
     };
+    if rules.without_digests && family == Family::Digest {
+        return Outcome::Foreign;
+    }
     let instant = event_time(family, &members, rules.is_utc);
     if instant.is_none() && (is_foreign || place == Place::Doubtful) {
         return Outcome::Foreign;
@@ -79,8 +84,8 @@ pub(super) fn is_valid(text: &[u8]) -> bool {
     json::is_valid(text)
 }
 
-/// Whether an object has fewer than two of the keys that make a CloudTrail record. Digests,
-/// EventBridge events, CloudWatch subscriptions and LookupEvents answers have none or one.
+/// Whether an object has fewer than two of the keys that make a CloudTrail record. EventBridge events,
+/// CloudWatch subscriptions and LookupEvents answers have none or one.
 fn is_foreign(members: &[Entry<'_>]) -> bool {
     members.iter().filter(|member| FIELDS.contains(&member.key.as_ref())).nth(1).is_none()
 }
@@ -95,8 +100,11 @@ fn pick<'a>(members: &[Entry<'a>], key: &str) -> Option<&'a [u8]> {
 
 /// The first key that decides, decides.
 fn family_by_shape(members: &[Entry<'_>]) -> Family {
-    let is_deciding = |member: &&Entry<'_>| matches!(&*member.key, "eventCategory" | "eventType");
+    let is_deciding = |member: &&Entry<'_>| {
+        matches!(&*member.key, "eventCategory" | "eventType" | "digestEndTime")
+    };
     let family = |member: &Entry<'_>| match json::content(member.value)?.as_ref() {
+        _ if member.key == "digestEndTime" => Some(Family::Digest),
         "Insight" | "AwsCloudTrailInsight" => Some(Family::Insight),
         "NetworkActivity" | "AwsVpceEvents" => Some(Family::NetworkActivity),
         "Aggregated" | "AwsAggregatedEvent" => Some(Family::Aggregated),
@@ -109,6 +117,8 @@ fn event_time(family: Family, members: &[Entry<'_>], is_utc: bool) -> Option<i64
     let value = if family == Family::Aggregated {
         let window = json::entries(pick(members, "timeWindow")?)?;
         pick_member(&window, "windowstart")
+    } else if family == Family::Digest {
+        pick(members, "digestEndTime")
     } else {
         pick(members, "eventTime")
     };
@@ -132,7 +142,11 @@ fn pick_member<'a>(members: &[Entry<'a>], name: &str) -> Option<&'a [u8]> {
 }
 
 fn event_id(family: Family, members: &[Entry<'_>]) -> Option<String> {
-    let key = if family == Family::Aggregated { "eventId" } else { "eventID" };
+    let key = match family {
+        Family::Aggregated => "eventId",
+        Family::Digest => "digestS3Object",
+        _ => "eventID",
+    };
     let id = json::content(pick(members, key)?)?;
     (!id.is_empty()).then(|| id.into_owned())
 }

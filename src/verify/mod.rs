@@ -31,6 +31,7 @@ mod methods;
 mod naming;
 mod objects;
 mod partial;
+mod proven_objects;
 mod row;
 mod source_files;
 mod streams;
@@ -52,6 +53,7 @@ use files::{Opening, Placed};
 use objects::Object;
 use partial::Rest;
 pub use partial::{ConvertedObject, ConvertedUnit, Partial, Wants};
+pub use proven_objects::{ProvenCounts, ProvenObjects};
 use row::{Fingerprint, Row};
 use serde::Serialize;
 use source_files::SourceFile;
@@ -110,6 +112,8 @@ pub struct VerifyOptions {
     pub max_ratio: u64,
     /// Whether names that begin with `.` or `_` are read, as the lake was made with.
     pub reads_hidden: bool,
+    /// Whether digests are left out, as the lake was made with.
+    pub without_digests: bool,
     /// Which wrappers records are taken out of, as the lake was made with.
     pub unwrap: Wrappers,
     /// Whether an event time without a zone is UTC, as the lake was made with.
@@ -124,6 +128,8 @@ pub struct VerifyOptions {
     pub quarantined: HashSet<(String, u64)>,
     /// The part of the sources to compare; none: all of them.
     pub partial: Option<Partial>,
+    /// Hashes of proven objects, to compare the sources with.
+    pub proven: Option<Arc<ProvenObjects>>,
 }
 
 impl VerifyOptions {
@@ -141,11 +147,13 @@ impl VerifyOptions {
             max_object_size: DEFAULT_MAX_OBJECT_SIZE,
             max_ratio: DEFAULT_MAX_RATIO,
             reads_hidden: false,
+            without_digests: false,
             unwrap: Wrappers::default(),
             assume_utc: false,
             passwords: Vec::new(),
             quarantined: HashSet::new(),
             partial: None,
+            proven: None,
         }
     }
 }
@@ -193,6 +201,9 @@ pub struct VerifyReport {
     /// Rows that units with such objects should have by the ledger, and that are missing from their
     /// files; may be counted as missing, too.
     pub rows_lost: u64,
+    /// Which objects are proven, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integrity: Option<ProvenCounts>,
     /// Some of the differences, those that say most first.
     pub differences: Vec<Difference>,
 }
@@ -346,6 +357,7 @@ impl<'a> Comparison<'a> {
             self.each(&self.sources, |file, opening| self.book(file, opening, &ledger))?;
         let tally = tallies.into_iter().fold(Tally::default(), |a, b| a + b);
         let mut report = VerifyReport {
+            integrity: self.options.proven.as_ref().map(|proven| proven.close()),
             objects_read: tally.objects_read,
             objects_quarantined: tally.objects_quarantined,
             objects_not_read: tally.not_read + self.folders_not_read,
@@ -466,6 +478,9 @@ impl<'a> Comparison<'a> {
                 tally.objects_read += 1;
                 let folder = contract::folder(&name[own..]);
                 if folder != Folder::Ignored {
+                    if let Some(proven) = &self.options.proven {
+                        proven.look(&name, &text);
+                    }
                     let object = Object { name: &name, folder };
                     let (bad, has_records) = self.object(object, &text, &mut row, each);
                     tally.quarantined += bad;

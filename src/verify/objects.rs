@@ -78,8 +78,12 @@ impl Reading<'_, '_> {
         // Damage is counted where it begins.
         let costs = u64::from(piece.place != Place::Doubtful);
         let may_wrap = matches!(piece.place, Place::Loose | Place::Recovered);
-        let rules =
-            Rules { folder: self.object.folder, is_utc: self.comparison.options.assume_utc };
+        let options = self.comparison.options;
+        let rules = Rules {
+            folder: self.object.folder,
+            is_utc: options.assume_utc,
+            without_digests: options.without_digests,
+        };
         match expected::expect(text, piece.place, rules, self.row) {
             Outcome::Foreign if may_wrap && self.wrapper(text, start) => Verdict::Wrapper,
             Outcome::NoObject if may_wrap && self.wrapper(text, start) => Verdict::Wrapper,
@@ -130,9 +134,11 @@ impl Reading<'_, '_> {
             Limits { max_object_size: options.max_object_size, max_ratio: options.max_ratio };
         let gunzip = |bytes: &[u8]| limits.text(MultiGzDecoder::new(bytes), || bytes.len() as u64);
         let (folder, assume_utc) = (self.object.folder, options.assume_utc);
+        let without_digests = options.without_digests;
         let mut take = |text: &[u8], is_utc: bool| {
             self.counts.pieces += 1;
-            let rules = Rules { folder, is_utc: is_utc || assume_utc };
+            let is_utc = is_utc || assume_utc;
+            let rules = Rules { folder, is_utc, without_digests };
             match expected::expect(text, Place::Enveloped, rules, self.row) {
                 outcome @ Outcome::Row { .. } => self.book(text, start, outcome),
                 _ => self.counts.quarantined += 1,

@@ -264,7 +264,11 @@ impl Unpacker<'_> {
 
 /// Whether an object is a CloudTrail record where much else could be.
 fn is_record(members: &[Entry<'_>]) -> bool {
-    const FIELDS: [&str; 10] = [
+    const FIELDS: [&str; 14] = [
+        "digestStartTime",
+        "digestEndTime",
+        "digestS3Bucket",
+        "digestS3Object",
         "eventVersion",
         "userIdentity",
         "eventTime",

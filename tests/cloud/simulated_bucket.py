@@ -361,7 +361,8 @@ class Measured(typing.NamedTuple):
 
 def measured_plan(program, bucket, environ, *options):
     """Plans the whole bucket."""
-    command = [str(program), "plan", f"s3://{BUCKET}/", "s3://lake/x", "--catalog", "none", "--children", "auto"]
+    command = [str(program), "plan", f"s3://{BUCKET}/", "s3://lake/x", "--catalog", "none", "--no-digests"]
+    command += ["--children", "auto"]
     command += ["--sample-objects", "0", "--report", "json", "-q", *options]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         # Workers are not waited for until the bucket ends: what is added is the program's.

@@ -387,7 +387,7 @@ def test_an_array_makes_a_lake_that_verify_and_the_catalog_agree_with(played, wh
 def test_an_array_and_one_process_give_the_catalog_the_same_tables_and_partitions(played, whole, name):
     found, wanted = in_catalog(played(name)), in_catalog(whole)
 
-    assert len(wanted) == 4 and found.keys() == wanted.keys()
+    assert len(wanted) == 8 and found.keys() == wanted.keys()
     for table in wanted:
         for name, value in wanted[table][0].items():
             assert found[table][0][name] == value, (table, name)

@@ -82,30 +82,27 @@ def cloudtrail():
 class Chain:
     """Six hours of digests and logs in a bucket."""
 
-    def __init__(self, s3, bucket, root="AWSLogs/"):
-        self.s3, self.bucket, self.digests, self.logs = s3, bucket, [], []
+    def __init__(self, s3, bucket, root="AWSLogs/", logs_per_hour=1, records=None):
+        self.s3, self.bucket, self.digests, self.logs, self.bytes = s3, bucket, [], [], 0
+        records = records or (lambda hour, _number, start: [record(hour, eventTime=start.strftime(STAMP))])
         previous = None
         for hour in range(6):
             start, end = FIRST + timedelta(hours=hour), FIRST + timedelta(hours=hour + 1)
             day = f"{REGION}/{end:%Y/%m/%d}"
-            body = log_object([record(hour, eventTime=start.strftime(STAMP))])
-            log = (
-                f"{root}{ACCOUNT}/CloudTrail/{day}/{ACCOUNT}_CloudTrail_{REGION}_"
-                f"{start + timedelta(minutes=50):%Y%m%dT%H%MZ}_aaaaaaaaaaaaaaa{hour}.json.gz"
-            )
-            s3.put_object(Bucket=bucket, Key=log, Body=body)
+            listed = []
+            for number in range(logs_per_hour):
+                body = log_object(records(hour, number, start))
+                log = (
+                    f"{root}{ACCOUNT}/CloudTrail/{day}/{ACCOUNT}_CloudTrail_{REGION}_"
+                    f"{start + timedelta(minutes=50):%Y%m%dT%H%MZ}_aaaaaaaaaaa{number:04}{hour}.json.gz"
+                )
+                s3.put_object(Bucket=bucket, Key=log, Body=body)
+                listed.append(self.line(log, gzip.decompress(body), start))
+                self.logs.append(log)
             digest = (
                 f"{root}{ACCOUNT}/CloudTrail-Digest/{day}/{ACCOUNT}_CloudTrail-Digest_{REGION}_{TRAIL}_"
                 f"{REGION}_{end:%Y%m%dT%H%M%SZ}.json.gz"
             )
-            listed = {
-                "s3Bucket": bucket,
-                "s3Object": log,
-                "hashValue": hashlib.sha256(gzip.decompress(body)).hexdigest(),
-                "hashAlgorithm": "SHA-256",
-                "newestEventTime": start.strftime(STAMP),
-                "oldestEventTime": start.strftime(STAMP),
-            }
             content = {
                 "awsAccountId": ACCOUNT,
                 "digestStartTime": start.strftime(STAMP),
@@ -121,7 +118,7 @@ class Chain:
                 "previousDigestHashValue": previous and previous[1],
                 "previousDigestHashAlgorithm": previous and "SHA-256",
                 "previousDigestSignature": previous and previous[2],
-                "logFiles": [listed],
+                "logFiles": listed,
             }
             raw = json.dumps(content).encode()
             hashed = hashlib.sha256(raw).hexdigest()
@@ -129,8 +126,19 @@ class Chain:
             signature = KEY.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()).hex()
             self.put_digest(digest, gzip.compress(raw), signature)
             self.digests.append(digest)
-            self.logs.append(log)
             previous = (digest, hashed, signature)
+
+    def line(self, log, content, start):
+        """A log's line in a digest."""
+        self.bytes += len(content)
+        return {
+            "s3Bucket": self.bucket,
+            "s3Object": log,
+            "hashValue": hashlib.sha256(content).hexdigest(),
+            "hashAlgorithm": "SHA-256",
+            "newestEventTime": start.strftime(STAMP),
+            "oldestEventTime": start.strftime(STAMP),
+        }
 
     def put_digest(self, key, body, signature):
         metadata = {"signature": signature, "signature-algorithm": "SHA256withRSA"}
@@ -169,7 +177,7 @@ def delete_log(chain):
 
 
 def forge_log(chain):
-    chain.put(chain.logs[0].replace("aaa0.", "bbb0."), log_object([record(99)]))
+    chain.put(chain.logs[0].replace("a00000.", "b00000."), log_object([record(99)]))
 
 
 def edit_log(chain):
@@ -323,3 +331,21 @@ def test_keys_are_asked_for_once_a_month_and_region_and_a_refusal_is_named(s3, n
     finally:
         ListPublicKeys.is_denied = False
     assert "permission missing: cloudtrail:ListPublicKeys" in denied.stderr
+
+
+def test_a_conversion_converts_what_digests_prove(s3, new_bucket, lake, endpoint, cloudtrail):
+    chain = Chain(s3, new_bucket("trail"))
+    forge_log(chain)
+    edit_log(chain)
+    env = {"AWS_ENDPOINT_URL_CLOUDTRAIL": cloudtrail, "AWS_ENDPOINT_URL_S3": endpoint}
+    args = ["convert", f"s3://{chain.bucket}/", lake.url, "--catalog", "none", "--integrity", "require"]
+
+    report = run_trailmill(*args, "--report", "json", "-q", env=env, codes=(1,)).report
+
+    assert report["integrity"]["objects"] == {"verified": 5, "hash_mismatch": 1}
+    assert report["integrity"]["digests_verified"] == report["integrity"]["digests"] == 6
+    assert (report["records_written"], report["objects_quarantined"], report["objects_unavailable"]) == (5, 1, 1)
+    shown = run_trailmill("catalog", "show", lake.url, "--integrity", "--report", "json", env=env).report
+    main = [partition for partition in shown if partition["table"] == "cloudtrail"]
+    assert sum(partition["rows_proven"] for partition in main) == 5
+    assert sum(partition["rows_unproven"] + partition["rows_unchecked"] for partition in main) == 0

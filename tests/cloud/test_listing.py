@@ -65,7 +65,7 @@ def lists(proxy, bucket):
 
 
 def plan(source, lake, *options, endpoint=None, codes=(0,)):
-    args = ["plan", source, lake, "--report", "json", "-q", *options]
+    args = ["plan", source, lake, "--no-digests", "--report", "json", "-q", *options]
     done = run_trailmill(*args, endpoint=endpoint, codes=codes)
     return done.report if done.code == 0 else None
 

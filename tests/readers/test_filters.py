@@ -140,36 +140,6 @@ def test_duckdb(wide, wide_cases, nested_cases, table):
         assert found == wanted, where[:300]
 
 
-@pytest.mark.parametrize("column", ["eventid", "requestid", "s3_key", "sourceipaddress"])
-def test_bloom_filters_have_all_that_is_there_and_little_else(wide, column):
-    connection = duckdb.connect()
-    probed = excluded = 0
-
-    def excludes(file, value):
-        query = "SELECT bloom_filter_excludes FROM parquet_bloom_probe(?, ?, ?)"
-        return [found for (found,) in connection.execute(query, [file, column, value]).fetchall()]
-
-    for file in wide.files_of("cloudtrail"):
-        data = pq.ParquetFile(file)
-        if not has_filter(data, column):
-            continue
-        values = {value for value in data.read(columns=[column])[column].to_pylist() if value is not None}
-        for value in sorted(values)[:: max(1, len(values) // 50)]:
-            assert not any(excludes(file, value)), (file, value)
-        for number in range(50):
-            probed += 1
-            excluded += all(excludes(file, f"not there {number}"))
-
-    assert probed or column not in ("eventid", "requestid")
-    assert excluded >= probed * 0.9
-
-
-def has_filter(data, column):
-    groups = range(data.metadata.num_row_groups)
-    place = data.schema_arrow.names and [c.path for c in data.schema].index(column)
-    return all(data.metadata.row_group(g).column(place).bloom_filter_offset for g in groups)
-
-
 def expression(path, test, value):
     field = pc.field(*path.split("."))
     if test == "is null":

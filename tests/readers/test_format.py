@@ -105,7 +105,13 @@ def test_schema_locks_are_where_manifests_say(lake, manifests):
         lock = document(lake / f"_trailmill/schema/v{version:08}-{hashed}.json")
 
         assert lock["version"] == version
-        assert set(lock["tables"]) == {"events", "network_activity", "insight", "aggregated"}
+        assert set(lock["tables"]) == {
+            "events",
+            "network_activity",
+            "insight",
+            "aggregated",
+            "digest",
+        }
 
 
 def test_fingerprints_are_sorted_under_the_key_of_the_lake(lake, manifests):

@@ -6,7 +6,7 @@ use crate::cli::args::input::{InputArgs, RetryName};
 use crate::cli::args::values::mebibytes;
 use crate::cli::machine::{memory, threads};
 use crate::decode::{Caps, Passwords};
-use crate::engine::{ConvertOptions, Retry};
+use crate::engine::{ConvertOptions, Integrity, Retry};
 use crate::error::{Error, Result};
 use crate::lake::{
     DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, OutputSettings, SchemaMode,
@@ -14,6 +14,7 @@ use crate::lake::{
 use crate::location::Location;
 use crate::parquet::{Compression, DEFAULT_COMPRESSION};
 use crate::partition::PartitionBy;
+use crate::source::{DigestFolders, Narrow};
 use crate::units::ByteCount;
 use clap::Args as Group;
 use std::path::{Path, PathBuf};
@@ -93,7 +94,7 @@ pub(in crate::cli) struct LakeArgs {
     #[arg(long, help_heading = "Lake")]
     pub into_existing: bool,
 
-    /// Base name of the tables; families add _insight, _network_activity, _aggregated
+    /// Base name of the tables; families add _insight, _network_activity, _aggregated, _digest
     #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE, help_heading = "Catalog")]
     pub table: String,
 }
@@ -180,10 +181,17 @@ impl ConversionArgs {
                 table: self.lake.table.clone(),
                 unwrap: self.input.reading.unwrap,
                 assume_utc: self.input.reading.assume_utc,
+                digests: !self.input.reading.no_digests,
                 passwords: passwords.check(),
                 ..OutputSettings::default()
             },
-            narrow: self.input.narrow.narrow()?,
+            narrow: Narrow {
+                digests: match self.input.reading.no_digests {
+                    true => DigestFolders::LeftOut,
+                    false => DigestFolders::Included,
+                },
+                ..self.input.narrow.narrow()?
+            },
             reads_hidden: self.input.reading.hidden,
             look_back_days: self.input.look_back,
             full: self.input.full,
@@ -192,6 +200,7 @@ impl ConversionArgs {
                 quarantined: self.input.retry.contains(&RetryName::Quarantined),
                 ignored: self.input.retry.contains(&RetryName::Ignored),
             },
+            integrity: Integrity::default(),
             passwords,
         })
     }

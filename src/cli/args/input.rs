@@ -4,7 +4,7 @@ use crate::cli::args::values::{account, mebibytes};
 use crate::decode::{DEFAULT_MAX_OBJECT_BYTES, DEFAULT_MAX_RATIO};
 use crate::engine::{Duplicates, Unwrap};
 use crate::error::{Error, Result};
-use crate::source::Narrow;
+use crate::source::{DigestFolders, Narrow};
 use crate::units::{ByteCount, Day};
 use clap::{Args as Group, ValueEnum};
 
@@ -50,7 +50,7 @@ impl NarrowArgs {
             accounts: self.account.iter().cloned().collect(),
             regions: self.region.iter().cloned().collect(),
             organizations: self.organization.iter().cloned().collect(),
-            is_with_digests: false,
+            digests: DigestFolders::default(),
         })
     }
 }
@@ -70,6 +70,10 @@ pub(in crate::cli) struct ReadingArgs {
     /// Read files and folders whose names begin with `.` or `_`, too; never a lake's `_trailmill`
     #[arg(long, help_heading = "Input")]
     pub hidden: bool,
+
+    /// Leave digests out: no table of them, and their folders are not listed
+    #[arg(long, help_heading = "Input")]
+    pub no_digests: bool,
 
     /// Wrappers that records are taken out of: off, known (LookupEvents, EventBridge, CloudWatch Logs, Splunk,
     /// Elasticsearch and many more) or any

@@ -4,6 +4,7 @@
 mod aws;
 mod catalog;
 mod conversion;
+mod evidence;
 mod input;
 mod output;
 mod places;
@@ -13,6 +14,7 @@ mod values;
 pub(super) use aws::{AwsArgs, EncryptionArgs};
 pub(super) use catalog::{CatalogLakeArgs, CatalogName, CatalogPlaceArgs, PublicationArgs};
 pub(super) use conversion::{ConversionArgs, passwords};
+pub(super) use evidence::{EvidenceArgs, show_path};
 pub(super) use input::{NarrowArgs, ReadingArgs};
 pub(super) use output::{EndingArgs, Format, MetricsFormat, OutputArgs};
 pub(super) use places::{LakePlace, PlaceArgs, sources_and_lake};

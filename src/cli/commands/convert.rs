@@ -1,23 +1,26 @@
 //! `trailmill convert`.
 
 use crate::cli::args::{
-    ConversionArgs, EndingArgs, OutputArgs, PublicationArgs, location, sources_and_lake,
+    ConversionArgs, EndingArgs, EvidenceArgs, OutputArgs, PublicationArgs, location,
+    sources_and_lake,
 };
 use crate::cli::commands::child::{self, ChildArgs};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::metrics::{unit_progress, write_run_metrics};
 use crate::cli::progress::{say_begin, with_progress};
 use crate::cli::report::{listing, unavailable};
-use crate::cli::run_report::{catalog_changes, conclude, details, restored_text};
+use crate::cli::run_report::{catalog_changes, conclude, details, integrity, restored_text};
 use crate::cli::signals::stop_on_signal;
-use crate::engine::Report;
+use crate::engine::{Integrity, Report};
 use crate::error::{Error, Result};
+use crate::integrity::IntegrityMode;
 use crate::location::Location;
 use crate::operations;
 use crate::source::keep_pipes;
 use crate::units::{ByteCount, are, counted, grouped};
-use clap::Args as Group;
+use clap::{Args as Group, ValueEnum};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// Convert new objects of the sources into the lake, or a part of a plan.
 ///
@@ -49,6 +52,20 @@ pub(super) struct ConvertArgs {
     #[arg(long, conflicts_with = "plan", help_heading = "Input")]
     pub restore: bool,
 
+    /// Log file integrity: record hashes every log and records whether CloudTrail's digests prove it;
+    /// require converts only what is proven, and quarantines what is not what was delivered
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "off",
+        conflicts_with = "plan",
+        help_heading = "Evidence"
+    )]
+    pub integrity: IntegrityName,
+
+    #[command(flatten)]
+    pub evidence: EvidenceArgs,
+
     #[command(flatten)]
     pub conversion: ConversionArgs,
     #[command(flatten)]
@@ -57,6 +74,40 @@ pub(super) struct ConvertArgs {
     pub ending: EndingArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// What is done about the integrity of logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum IntegrityName {
+    /// Nothing
+    Off,
+    /// Hash every log, and record what digests say of it
+    Record,
+    /// Convert only what digests prove
+    Require,
+}
+
+impl ConvertArgs {
+    /// Returns what is done about the integrity of logs.
+    fn integrity(&self) -> Result<Integrity> {
+        let mode = match self.integrity {
+            IntegrityName::Off => IntegrityMode::Off,
+            IntegrityName::Record => IntegrityMode::Record,
+            IntegrityName::Require => IntegrityMode::Require,
+        };
+        let has_files = self.evidence.keys.is_some() || self.evidence.signatures.is_some();
+        if mode == IntegrityMode::Off && has_files {
+            let message = "`--keys` and `--signatures` require `--integrity record` or `require`";
+            return Err(Error::config(message));
+        }
+        Ok(Integrity {
+            mode,
+            keys: self.evidence.key_ring()?,
+            signatures: self.evidence.signatures()?,
+            patience: Duration::from_secs(self.conversion.aws.retry_timeout),
+            proofs: None,
+        })
+    }
 }
 
 pub(super) fn run(args: &ConvertArgs) -> Result<u8> {
@@ -72,6 +123,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<u8> {
     let (sources, _pipes) = keep_pipes(sources, &lake)?;
     let mut options = args.conversion.options(&args.publication, sources, lake)?;
     options.output.restores = args.restore;
+    options.integrity = args.integrity()?;
     let (quiet, metrics, lake) = (args.output.quiet, args.ending.metrics, options.lake.to_string());
     let stop = stop_on_signal(quiet)?;
     say_identity(&args.conversion.aws, &options.s3, Reach::of_conversion(&options), quiet)?;
@@ -100,6 +152,9 @@ fn text(report: &Report, lake: &str) -> String {
         out.push_str(&listing("", &report.listing));
         out.push_str(&unavailable("", &report.unavailable_by_reason));
         out.push_str(&restored_text("", report.restored.as_ref()));
+        if let Some(totals) = report.integrity.as_ref().filter(|all| all.objects_upgraded > 0) {
+            let _ = writeln!(out, "Integrity: {}.", integrity(totals));
+        }
         if report.catalog_changes > 0 {
             let _ = writeln!(out, "Catalog: {} made.", catalog_changes(report));
         }

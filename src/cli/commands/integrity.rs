@@ -1,6 +1,9 @@
 //! `trailmill integrity`.
 
-use crate::cli::args::{AwsArgs, Format, NarrowArgs, OutputArgs, location, mebibytes};
+use crate::cli::args::{
+    AwsArgs, EvidenceArgs, Format, NarrowArgs, OutputArgs, location, mebibytes, show_path,
+};
+use crate::cli::commands::LONG_VERSION;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::machine::threads;
@@ -10,8 +13,8 @@ use crate::decode::DEFAULT_MAX_OBJECT_BYTES;
 use crate::engine::{Progress, runtime};
 use crate::error::{Error, Result};
 use crate::integrity::{
-    Finding, IntegrityOptions, IntegrityReport, KeyRing, KeySource, Outcome, Signatures, Subject,
-    Validation, Verdict, validate,
+    Finding, IntegrityOptions, IntegrityReport, KeySource, Outcome, Subject, Validation, Verdict,
+    certificate_json, certificate_text, validate,
 };
 use crate::location::Location;
 use crate::text::clean;
@@ -49,19 +52,18 @@ pub(super) struct IntegrityArgs {
     #[arg(long, value_name = "NAME", help_heading = "Input")]
     pub trail: Option<String>,
 
-    /// File with public keys, as `aws cloudtrail list-public-keys` prints them or --save-evidence
-    /// writes them [default: CloudTrail is asked, which takes cloudtrail:ListPublicKeys]
-    #[arg(long, value_name = "FILE", help_heading = "Evidence")]
-    pub keys: Option<PathBuf>,
-
-    /// File with signatures of digests, as --save-evidence writes it
-    #[arg(long, value_name = "FILE", help_heading = "Evidence")]
-    pub signatures: Option<PathBuf>,
+    #[command(flatten)]
+    pub evidence: EvidenceArgs,
 
     /// Write keys.json, signatures.json and integrity.json into this folder: with them a copy of the
     /// sources can be validated years later, without AWS
     #[arg(long, value_name = "FOLDER", help_heading = "Evidence")]
     pub save_evidence: Option<PathBuf>,
+
+    /// Write a page to file: what was validated, with which keys, what is proven and what is not;
+    /// JSON with the whole report if the name ends in .json
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub certificate: Option<PathBuf>,
 
     /// Largest decoded log
     #[arg(long, value_name = "BYTES", default_value = mebibytes(ByteCount(DEFAULT_MAX_OBJECT_BYTES)), help_heading = "Input")]
@@ -81,17 +83,15 @@ pub(super) struct IntegrityArgs {
 pub(super) fn run(args: &IntegrityArgs) -> Result<u8> {
     let runtime = runtime()?;
     let s3 = args.aws.s3(None)?;
-    let reach = Reach::of(&args.sources, args.keys.is_none());
+    let reach = Reach::of(&args.sources, args.evidence.keys.is_none());
     say_identity(&args.aws, &s3, reach, args.output.quiet)?;
-    let signatures = match &args.signatures {
-        Some(path) => Signatures::parse(&read(path)?).map_err(|err| err.at("path", show(path)))?,
-        None => Signatures::default(),
+    let signatures = args.evidence.signatures()?;
+    let keys = args.evidence.key_ring()?;
+    let keys_from = match &args.evidence.keys {
+        Some(path) => format!("the file {}", show_path(path)),
+        None => "CloudTrail, by cloudtrail:ListPublicKeys".to_owned(),
     };
-    let (keys, keys_from) = match &args.keys {
-        Some(path) => (read_keys(path)?, format!("the file {}", show(path))),
-        None => (KeyRing::default(), "CloudTrail, by cloudtrail:ListPublicKeys".to_owned()),
-    };
-    let key_source = args.keys.is_none().then(|| {
+    let key_source = keys.is_none().then(|| {
         let aws = Arc::clone(runtime.block_on(s3.aws()));
         KeySource::new(aws, Duration::from_secs(args.aws.retry_timeout))
     });
@@ -100,7 +100,7 @@ pub(super) fn run(args: &IntegrityArgs) -> Result<u8> {
         s3,
         narrow: args.narrow.narrow()?,
         trail: args.trail.clone(),
-        keys,
+        keys: keys.unwrap_or_default(),
         keys_from,
         key_source,
         signatures,
@@ -117,14 +117,18 @@ pub(super) fn run(args: &IntegrityArgs) -> Result<u8> {
     let mut validation = with_progress(args.output.quiet, &progress, || {
         runtime.block_on(validate(options, Arc::new(on_progress)))
     })?;
-    if let Some(path) = args.keys.as_deref().filter(|path| is_within(path, &args.sources)) {
+    if let Some(path) = args.evidence.keys.as_deref().filter(|path| is_within(path, &args.sources))
+    {
         validation.report.keys.warnings.insert(format!(
             "{} lies in the source: keys that came with an archive prove nothing against its maker",
-            show(path)
+            show_path(path)
         ));
     }
     if let Some(folder) = &args.save_evidence {
         save(folder, &validation)?;
+    }
+    if let Some(file) = &args.certificate {
+        certify(file, &validation.report)?;
     }
     match args.output.report {
         Format::Json => print_json(&validation.report)?,
@@ -138,14 +142,6 @@ fn now() -> EpochMillis {
     since.map_or(0, |since| since.as_millis() as EpochMillis)
 }
 
-fn show(path: &Path) -> String {
-    clean(&path.display().to_string())
-}
-
-fn read_keys(path: &Path) -> Result<KeyRing> {
-    KeyRing::parse(&read(path)?).map_err(|err| err.at("path", show(path)))
-}
-
 /// Returns whether a file lies in one of the sources.
 fn is_within(path: &Path, sources: &[Location]) -> bool {
     let real = |path: &Path| path.canonicalize().ok();
@@ -154,9 +150,21 @@ fn is_within(path: &Path, sources: &[Location]) -> bool {
     folders.into_iter().any(|folder| path.starts_with(folder))
 }
 
+/// Writes the certificate, as its name says.
+fn certify(file: &Path, report: &IntegrityReport) -> Result<()> {
+    let program = format!("trailmill {LONG_VERSION}");
+    let is_json = file.extension().is_some_and(|extension| extension == "json");
+    let page = match is_json {
+        true => format!("{:#}\n", certificate_json(report, &program)),
+        false => certificate_text(report, &program),
+    };
+    let failed = |err| Error::io("cannot write the certificate", err).at("path", show_path(file));
+    std::fs::write(file, page).map_err(failed)
+}
+
 /// Writes what validates a copy later.
 fn save(folder: &Path, validation: &Validation) -> Result<()> {
-    let failed = |err| Error::io("cannot write evidence", err).at("path", show(folder));
+    let failed = |err| Error::io("cannot write evidence", err).at("path", show_path(folder));
     std::fs::create_dir_all(folder).map_err(failed)?;
     let report = serde_json::to_vec_pretty(&validation.report)
         .map_err(|err| Error::io("cannot render the report", err))?;
@@ -168,11 +176,6 @@ fn save(folder: &Path, validation: &Validation) -> Result<()> {
         std::fs::write(folder.join(name), bytes).map_err(failed)?;
     }
     Ok(())
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let failed = |err| Error::config("cannot read the file").at("path", show(path)).because(err);
-    std::fs::read(path).map_err(failed)
 }
 
 /// A validation, for people.

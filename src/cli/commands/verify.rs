@@ -8,23 +8,25 @@ use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::machine::threads;
 use crate::cli::progress::with_progress;
-use crate::cli::report::{print, print_json};
+use crate::cli::report::{print, print_json, proven_text};
 use crate::decode::{DEFAULT_MAX_OBJECT_BYTES, DEFAULT_MAX_RATIO};
 use crate::engine::{DEFAULT_TABLE, Duplicates, Progress, Unwrap, runtime};
 use crate::error::Result;
+use crate::integrity::Verdict;
 use crate::keys::parse as parse_layout;
-use crate::lake::{DataFile, Loss, Manifest, ObjectRecord, read_gone, read_quarantine};
-use crate::operations::open_lake;
+use crate::lake::{DataFile, Loss, Manifest, ObjectRecord, Upgrades, read_gone, read_quarantine};
+use crate::operations::{PartitionProof, open_lake, proven_rows};
 use crate::source::keep_pipes;
 use crate::storage::Storage;
 use crate::text::clean;
 use crate::units::{ByteCount, are, counted, counted_as, grouped};
 use crate::verify::{
     ConvertedObject, ConvertedUnit, DEFAULT_MAX_DIFFERENCES, Difference, DuplicateRule, Partial,
-    VerifyOptions, VerifyReport, Wants, Wrappers, verify,
+    ProvenObjects, VerifyOptions, VerifyReport, Wants, Wrappers, verify,
 };
 use clap::Args as Group;
-use std::collections::HashSet;
+use serde::Serialize;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,6 +52,11 @@ pub(super) struct VerifyArgs {
     /// rule: the existing ones are compared, the others counted
     #[arg(long, help_heading = "Input")]
     pub source_may_be_partial: bool,
+
+    /// Compare objects of the sources with the hashes that the lake keeps of those that CloudTrail's
+    /// digests prove, and show which rows come from them; exit code 1 unless all do
+    #[arg(long)]
+    pub integrity: bool,
 
     /// Base name of the tables
     #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE)]
@@ -115,8 +122,13 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
     let storage = runtime.block_on(open_lake(&lake, &s3))?;
     let passwords = passwords(args.archive_password_file.as_deref())?;
     let quarantined = runtime.block_on(read_quarantine(&storage))?;
+    let (proven, partitions) = match args.integrity {
+        true => runtime.block_on(proven(&storage))?,
+        false => (None, Vec::new()),
+    };
     let options = VerifyOptions {
         partial: runtime.block_on(partial(args, &storage))?,
+        proven: proven.clone(),
         table: args.table.clone(),
         threads: threads(args.threads),
         max_differences: args.max_differences,
@@ -124,6 +136,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
         max_object_size: args.max_object_size.0,
         max_ratio: args.max_ratio,
         reads_hidden: args.reading.hidden,
+        without_digests: args.reading.no_digests,
         unwrap: args.reading.unwrap.into(),
         assume_utc: args.reading.assume_utc,
         passwords: passwords.iter().map(str::to_owned).collect(),
@@ -143,10 +156,48 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
         })
     })?;
     match args.output.report {
+        Format::Json if args.integrity => {
+            print_json(&WithPartitions { report: &report, partitions: &partitions })?;
+        }
         Format::Json => print_json(&report)?,
-        Format::Text => print(&text(&report))?,
+        Format::Text => {
+            let rows = if args.integrity { proven_text(&partitions) } else { String::new() };
+            print(&format!("{}{rows}", text(&report)))?;
+        }
     }
-    Ok(if report.proves() { EXIT_OK } else { EXIT_INCOMPLETE })
+    let is_proven = !args.integrity || is_proven(&report, &partitions);
+    Ok(if report.proves() && is_proven { EXIT_OK } else { EXIT_INCOMPLETE })
+}
+
+/// A report with the rows of each partition.
+#[derive(Serialize)]
+struct WithPartitions<'a> {
+    #[serde(flatten)]
+    report: &'a VerifyReport,
+    partitions: &'a [PartitionProof],
+}
+
+/// Returns whether all rows come from proven objects that are in the sources as they were.
+fn is_proven(report: &VerifyReport, partitions: &[PartitionProof]) -> bool {
+    let counts = report.integrity.unwrap_or_default();
+    let is_row_proven = |proof: &PartitionProof| proof.rows_unproven + proof.rows_unchecked == 0;
+    counts.objects_unproven + counts.objects_changed == 0 && partitions.iter().all(is_row_proven)
+}
+
+/// Returns the hashes of proven objects, and the rows of each partition that come from them.
+async fn proven(storage: &Storage) -> Result<(Option<Arc<ProvenObjects>>, Vec<PartitionProof>)> {
+    let upgrades = Upgrades::read(storage).await?;
+    let mut hashes = HashMap::new();
+    for manifest in Manifest::read_all(storage).await? {
+        for object in &manifest.objects {
+            let is_proven = upgrades.verdict(&manifest.unit, object).is_some_and(Verdict::proves);
+            if let Some(proof) = object.integrity.as_ref().filter(|_| is_proven) {
+                hashes.insert(object.key.clone(), proof.sha256.clone());
+            }
+        }
+    }
+    let proven = Arc::new(ProvenObjects::new(hashes));
+    Ok((Some(proven), proven_rows(storage).await?))
 }
 
 /// Returns the part of the sources to compare, with the ledger's counts for the rest; none for all
@@ -176,6 +227,17 @@ async fn partial(args: &VerifyArgs, storage: &Storage) -> Result<Option<Partial>
     let units = Manifest::read_all(storage).await?.into_iter().map(unit).collect();
     let wants = Wants::new(move |name| narrow.wants(&parse_layout(name)));
     Ok(Some(Partial { wants, may_be_gone, units }))
+}
+
+/// How many objects are proven, for people.
+fn proven_objects(report: &VerifyReport) -> String {
+    let Some(counts) = &report.integrity else { return String::new() };
+    format!(
+        "  {} proven, {} not proven, {} changed since\n",
+        counted(counts.objects_proven, "object"),
+        grouped(counts.objects_unproven),
+        grouped(counts.objects_changed),
+    )
 }
 
 /// A comparison, for people.
@@ -220,6 +282,7 @@ fn text(report: &VerifyReport) -> String {
             counted(report.rows_lost, "row"),
         );
     }
+    out.push_str(&proven_objects(report));
     if report.objects_not_read > 0 {
         let (one, many) = ("object or folder", "objects or folders");
         let count = counted_as(report.objects_not_read, one, many);

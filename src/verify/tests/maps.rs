@@ -61,7 +61,7 @@ fn a_map_in_the_file_reads_as_the_pairs_of_the_source() {
     let text = r#"{"eventID":"a","userIdentity":{"sessionContext":{"webIdFederationData":
         {"attributes":{"b:x": "2", "a": 1.50, "n": null}}}}}"#;
     let mut row = Row::default();
-    let rules = Rules { folder: Folder::Silent, is_utc: false };
+    let rules = Rules { folder: Folder::Silent, is_utc: false, without_digests: false };
     expected::expect(text.as_bytes(), Place::Enveloped, rules, &mut row);
     let expected = row.column_hashes()[1];
     let pairs =

@@ -3,9 +3,9 @@
 use crate::catalog::show::{DEFAULT_DEPTH, TableSummary, table, tables};
 use crate::cli::args::{CatalogLakeArgs, Format, OutputArgs};
 use crate::cli::exit::EXIT_OK;
-use crate::cli::report::{print, print_json};
+use crate::cli::report::{print, print_json, proven_text};
 use crate::error::{Error, Result};
-use crate::operations::{LakeCatalog, RegisteredTable, open_lake};
+use crate::operations::{LakeCatalog, RegisteredTable, open_lake, proven_rows};
 use crate::storage::S3;
 use clap::Args as Group;
 
@@ -19,12 +19,24 @@ pub(super) struct ShowArgs {
     /// Depth to which nested types are shown
     #[arg(long, default_value_t = DEFAULT_DEPTH)]
     depth: usize,
+    /// Show which rows of each partition come from objects that CloudTrail's digests prove; reads every
+    /// manifest
+    #[arg(long, conflicts_with = "table")]
+    integrity: bool,
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
 pub(super) async fn run(args: &ShowArgs, s3: &S3) -> Result<u8> {
     let storage = open_lake(&args.lake.place.lake, s3).await?;
+    if args.integrity {
+        let partitions = proven_rows(&storage).await?;
+        match args.output.report {
+            Format::Json => print_json(&partitions)?,
+            Format::Text => print(&proven_text(&partitions))?,
+        }
+        return Ok(EXIT_OK);
+    }
     let found = LakeCatalog::open(&storage, &args.lake.options(), s3).await?.tables().await?;
     match &args.table {
         Some(name) => {
