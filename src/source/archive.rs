@@ -428,7 +428,7 @@ mod tests {
         let caps = Caps { max_object_bytes: 5, ..Caps::default() };
         let logs = [
             ("AWSLogs/111122223333/CloudTrail/us-east-1/2024/05/01/a.json", &b"{}"[..]),
-            ("AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2024/05/01/d.json", b"{}"),
+            ("AWSLogs/111122223333/Config/us-east-1/2024/05/01/d.json", b"{}"),
             ("./big.json", b"0123456789"),
         ];
         for bytes in [

@@ -141,13 +141,14 @@ fn text(report: &Report, lake: &str) -> String {
     let mut out = String::new();
     let seconds = report.seconds.max(0.001);
     if report.units == 0 && !report.interrupted {
+        let ignored = report.objects_ignored;
+        let others = format!(", {} {} of other kinds", grouped(ignored), are(ignored));
         let _ = writeln!(
             out,
-            "Nothing new: {} {} in the lake already, {} {} of other kinds.",
+            "Nothing new: {} {} in the lake already{}.",
             counted(report.objects_known, "object"),
             are(report.objects_known),
-            grouped(report.objects_ignored),
-            are(report.objects_ignored),
+            if ignored > 0 { others.as_str() } else { "" },
         );
         out.push_str(&listing("", &report.listing));
         out.push_str(&unavailable("", &report.unavailable_by_reason));
