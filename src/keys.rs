@@ -68,7 +68,8 @@ impl Layout {
         (self.family(), &self.organization, &self.account, &self.region)
     }
 
-    fn family(&self) -> Option<Family> {
+    /// Returns the family that the key names.
+    pub fn family(&self) -> Option<Family> {
         match self.folder {
             Folder::Logs(family) => Some(family),
             _ => None,

@@ -1,10 +1,13 @@
 //! Which rows of each partition come from proven objects.
 //!
 //! A manifest counts rows by file and by object, so that a unit is what can be told apart: rows of a unit count
-//! as proven when all objects that wrote rows in it are. `verify --integrity` tells rows apart.
+//! as proven when all objects that wrote rows in it are. `verify --integrity` tells rows apart. Digests prove
+//! logs and have no verdict of their own: their table is left out.
 
 use crate::error::Result;
+use crate::family::Family;
 use crate::integrity::Verdict;
+use crate::keys::parse as parse_layout;
 use crate::lake::{Manifest, Upgrades};
 use crate::storage::Storage;
 use serde::Serialize;
@@ -33,12 +36,15 @@ pub async fn proven_rows(storage: &Storage) -> Result<Vec<PartitionProof>> {
     let upgrades = Upgrades::read(storage).await?;
     let mut found: BTreeMap<(String, String), PartitionProof> = BTreeMap::new();
     for manifest in Manifest::read_all(storage).await? {
+        let is_log = |key: &str| parse_layout(key).family() != Some(Family::Digest);
         let with_rows = manifest.objects.iter().filter(|object| object.tally.written > 0);
+        let with_rows = with_rows.filter(|object| is_log(&object.key));
         let verdicts: Vec<_> =
             with_rows.map(|object| upgrades.verdict(&manifest.unit, object)).collect();
         let is_unchecked = verdicts.iter().all(Option::is_none);
         let is_proven = verdicts.iter().all(|verdict| verdict.is_some_and(Verdict::proves));
-        for file in &manifest.files {
+        let is_digest = |table: &str| table.ends_with(Family::Digest.suffix());
+        for file in manifest.files.iter().filter(|file| !is_digest(&file.table)) {
             let place = (file.table.clone(), file.partition.clone());
             let proof = found.entry(place).or_insert_with(|| PartitionProof {
                 table: file.table.clone(),

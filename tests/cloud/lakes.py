@@ -122,18 +122,23 @@ def _pruned(value):
     return value
 
 
+def is_typed(table):
+    """Whether a table holds the rows of another once more, with inferred columns."""
+    return table.endswith("_typed")
+
+
 def without_nested(tables):
-    """Rows without the inferred columns, which depend on what was converted together."""
-    inferred = {"request", "response", "additional", "service_details", "insight", "aggregate"}
-    out = {}
-    for table, found in tables.items():
-        kept = []
-        for text in found:
-            partition, row = json.loads(text)
-            row = {name: value for name, value in row.items() if name not in inferred}
-            kept.append(json.dumps([partition, row], sort_keys=True))
-        out[table] = sorted(kept)
-    return out
+    """The tables without the typed ones, whose columns depend on what was converted together."""
+    return {table: found for table, found in tables.items() if not is_typed(table)}
+
+
+def without_partitions(tables):
+    """Rows without what they are partitioned by in one layout or another."""
+    def plain(text):
+        row = json.loads(text)[1]
+        return json.dumps({name: row[name] for name in row if name not in ("account", "region", "event_date")})
+
+    return {table: sorted(map(plain, found)) for table, found in tables.items()}
 
 
 def assert_same_rows(wanted, got, what=""):

@@ -44,6 +44,9 @@ from strict_glue import StrictGlue
 # Units of an array job small enough that there are more of them than children.
 PLANNED = ["--unit-size", "200kB", "--sample-objects", "60"]
 INFERRED = ["request", "response", "additional", "service_details", "insight", "aggregate"]
+EVENTS = ["cloudtrail", *(f"cloudtrail_{name}" for name in ("network_activity", "insight", "aggregated"))]
+# Digests have no typed table.
+TABLES = {*EVENTS, *(f"{name}_typed" for name in EVENTS), "cloudtrail_digest"}
 
 
 class Job:
@@ -120,7 +123,10 @@ def write_awkward(folder):
         file.write_bytes(body if isinstance(body, bytes) else log_object(body))
 
     # Whole objects again, in another prefix; parts of objects in folders of other accounts and regions.
-    for file in sorted(main.rglob("*/CloudTrail/*/*.gz"))[::5] + sorted(main.rglob("CloudTrail/**/*.gz"))[::5]:
+    digests = sorted(main.rglob("CloudTrail-Digest/**/*.gz"))
+    assert digests
+    logs = sorted(main.rglob("*/CloudTrail/*/*.gz"))[::5] + sorted(main.rglob("CloudTrail/**/*.gz"))[::5]
+    for file in logs + digests[::5]:
         again = copied / file.relative_to(main)
         again.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, again)
@@ -144,7 +150,7 @@ def write_awkward(folder):
     # Of no account and in two folders: either partition is as good.
     put(main, accounts[0], regions[0], "either.json.gz", EITHER)
     put(main, accounts[1], regions[0], "either.json.gz", EITHER)
-    bad = [record(2300), without(record(2301), "eventTime"), record(2302, awsRegion="../x")]
+    bad = [record(2300), without(record(2301), "eventTime"), OUTSIDE, record(2303, eventTime="yesterday")]
     put(main, accounts[0], regions[1], "bad-records.json.gz", [*bad, *shared[:5]])
     put(main, accounts[0], regions[1], "cut.json.gz", log_object(shared)[:-40])
     put(main, accounts[1], regions[1], "no-gzip.json.gz", b"this is no gzip")
@@ -162,6 +168,8 @@ def without(found, name):
     return {key: value for key, value in found.items() if key != name}
 
 
+# Of a region that cannot be a part of a path.
+OUTSIDE = record(2302, awsRegion="../x")
 EITHER = [without(record(2200 + n), "recipientAccountId") for n in range(10)]
 EITHER_IDS = [found["eventID"] for found in EITHER]
 EITHER_PARTITIONS = {
@@ -260,6 +268,7 @@ class Rows:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(lake.read(key))
         for table in sorted(self.of(a).keys() | self.of(b).keys()):
+            event = "digests3object" if table.endswith("_digest") else "eventid"
             db.execute(
                 "CREATE OR REPLACE TEMP TABLE found AS SELECT * FROM read_parquet(?, hive_partitioning = true, "
                 "hive_types_autocast = false, union_by_name = true, filename = true)",
@@ -267,7 +276,7 @@ class Rows:
             )
             side = (
                 "SELECT CAST(to_json(r) AS VARCHAR) FROM (SELECT * EXCLUDE (filename) FROM found "
-                "WHERE starts_with(filename, ?) AND NOT coalesce(list_contains(?, eventid), false)) r"
+                f"WHERE starts_with(filename, ?) AND NOT coalesce(list_contains(?, {event}), false)) r"
             )
             given = [[f"{folder}/", list(but)] for folder in folders]
             for first, second in [given, given[::-1]]:
@@ -355,7 +364,7 @@ def played(new_job):
 def test_an_array_makes_the_lake_of_one_process_row_for_row(played, whole, rows, name):
     job = played(name)
 
-    assert len(rows.of(job.lake)) == 8
+    assert rows.of(job.lake).keys() == TABLES
     assert rows.differences(whole.lake, job.lake, but=EITHER_IDS) == {}
     assert rows.differences(whole.lake, job.lake, without=["account"], only=EITHER_IDS) == {}
     # The run's own account of it, too.
@@ -387,7 +396,7 @@ def test_an_array_makes_a_lake_that_verify_and_the_catalog_agree_with(played, wh
 def test_an_array_and_one_process_give_the_catalog_the_same_tables_and_partitions(played, whole, name):
     found, wanted = in_catalog(played(name)), in_catalog(whole)
 
-    assert len(wanted) == 8 and found.keys() == wanted.keys()
+    assert found.keys() == wanted.keys() == TABLES
     for table in wanted:
         for name, value in wanted[table][0].items():
             assert found[table][0][name] == value, (table, name)
@@ -407,6 +416,12 @@ def test_records_of_no_account_in_two_folders_are_in_one_of_them(played, whole, 
     for lake in [whole.lake, *(played(name).lake for name in ARRAYS)]:
         ids = [json.loads(row)[1]["eventid"] for row in rows.of(lake)["cloudtrail"]]
         assert sorted(found for found in ids if found in EITHER_IDS) == EITHER_IDS
+
+
+def test_a_record_of_a_region_that_leads_out_of_the_lake_is_in_an_unknown_one(played, whole, rows):
+    for lake in [whole.lake, *(played(name).lake for name in ARRAYS)]:
+        found = [json.loads(row) for row in rows.of(lake)["cloudtrail"] if OUTSIDE["eventID"] in row]
+        assert [(partition["region"], row["awsregion"]) for partition, row in found] == [("unknown", "../x")]
 
 
 def test_a_conversion_without_a_plan_makes_the_same_documented_columns_and_texts(new_job, whole, rows):

@@ -26,7 +26,7 @@ from conftest import (
     record,
 )
 from faulty_proxy import EVERY, FaultyProxy
-from lakes import BucketLake
+from lakes import BucketLake, without_nested
 from strict_glue import StrictGlue
 
 # With the variable every request is dropped and also comes late, and no command makes do with half of them.
@@ -194,7 +194,8 @@ class World:
         if ALL:
             self.run("verify")
         # Every record has its eventid, so that the count and the ids are the whole proof.
-        ids = [json.loads(row)[1]["eventid"] for found in self.lake.rows().values() for row in found]
+        rows = without_nested(self.lake.rows()).values()
+        ids = [json.loads(row)[1]["eventid"] for found in rows for row in found]
         assert len(ids) == 8 * self.objects, f"{len(ids)} rows of {8 * self.objects} records"
         assert len(set(ids)) == len(ids), "doubled rows"
         assert self.lake.intents() == []

@@ -17,7 +17,7 @@ def test_a_lake_in_a_bucket_answers_as_one_in_a_folder(local_lake, reference, en
     for filters in ([], ["--write"], ["--region", "eu-*"], ["--error", "*"]):
         options = [*filters, "--limit", "all", "--output", "jsonl"]
 
-        local = history(local_lake, *options, codes=(0, 1))
+        local = history(local_lake.url, *options, codes=(0, 1))
         remote = history(reference.url, *options, endpoint=endpoint, codes=(0, 1))
 
         assert events(remote) == events(local)
