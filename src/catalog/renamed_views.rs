@@ -86,11 +86,24 @@ fn view(dialect: Dialect, database: &str, table: &TableInput, renaming: &Renamin
     columns.extend(kept(true).map(|name| dialect.quote(name)));
     let name = format!("{}_{}", table.name, renaming.suffix);
     let database = dialect.quote(database);
+    let table = format!("{database}.{}", dialect.quote(&table.name));
+    // DuckDB knows a nested column by the files that have it, and there may be none.
+    let nested = renaming.columns.iter().filter(is_there).map(|(_, expression)| *expression);
+    let nulls: Vec<String> = nested
+        .filter(|_| dialect == Dialect::DuckDb && renaming.suffix == STRUCTS.suffix)
+        .map(|column| format!("NULL AS {}", dialect.quote(column)))
+        .collect();
+    let table = match nulls.is_empty() {
+        true => table,
+        false => format!(
+            "(SELECT * FROM {table} UNION ALL BY NAME SELECT {} WHERE false)",
+            nulls.join(", ")
+        ),
+    };
     let sql = format!(
-        "CREATE OR REPLACE VIEW {database}.{} AS\nSELECT\n  {}\nFROM {database}.{}",
+        "CREATE OR REPLACE VIEW {database}.{} AS\nSELECT\n  {}\nFROM {table}",
         dialect.quote(&name),
         columns.join(",\n  "),
-        dialect.quote(&table.name),
     );
     View { name, description: renaming.description, sql }
 }

@@ -34,7 +34,7 @@ from conftest import (  # noqa: E402, F401
     s3,
     upload,
 )
-from lakes import BucketLake, FolderLake, assert_same_rows  # noqa: E402
+from lakes import BucketLake, FolderLake, assert_same_rows, is_typed, without_nested  # noqa: E402
 from sandbox import PROGRAM, USER, Contained, dropped, run, works  # noqa: E402
 
 DOCUMENTS = "usr/share/doc/trailmill"
@@ -281,7 +281,8 @@ def test_a_folder_is_converted_and_proved_with_nothing_else_to_write_to(root, mo
     outside = folder / "lake-outside"
     subprocess.run([BINARY, *CONVERT, "-q", logs, outside], check=True, stdout=subprocess.DEVNULL)
     assert_same_rows(FolderLake(outside).rows(), FolderLake(lake).rows())
-    rows = duckdb.sql(f"SELECT count(*) FROM read_parquet('{lake}/cloudtrail*/**/*.parquet')").fetchall()
+    main = [str(lake / key) for key in FolderLake(lake).data_files() if not is_typed(key.split("/")[0])]
+    rows = duckdb.sql(f"SELECT count(*) FROM read_parquet({main}, union_by_name = true)").fetchall()
     assert rows == [(done.report["records_written"],)]
 
 
@@ -318,7 +319,7 @@ def test_a_bucket_becomes_a_bucket_with_no_folder_to_write_to(root, buckets, end
     done = run(root, *CONVERT, source, target.url, network=True, env=env)
     run(root, "verify", source, target.url, network=True, env=env)
 
-    assert done.report["records_written"] == sum(map(len, target.rows().values())) > 1000
+    assert done.report["records_written"] == sum(map(len, without_nested(target.rows()).values())) > 1000
 
 
 def test_sigterm_ends_process_1_with_75_and_the_next_run_completes_the_lake(root, buckets, proxy):  # noqa: F811
@@ -367,4 +368,6 @@ def test_who_is_trusted_is_in_the_images_file_of_certificates(root, tls, logs, m
     done = run(root, *lines, mounts=trusted, network=True, env=env)
 
     assert "ertificate" in strangers.stderr or "UnknownIssuer" in strangers.stderr
-    assert done.report["records_written"] == sum(map(len, BucketLake(s3, "lake", "lake").rows().values()))
+    assert done.report["records_written"] == sum(
+        map(len, without_nested(BucketLake(s3, "lake", "lake").rows()).values())
+    )

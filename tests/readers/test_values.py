@@ -104,7 +104,7 @@ def test_account_region_and_day_are_columns_where_they_are_no_partition_keys(def
 
     assert default.keys == ["event_date"] and default.report["partitions_chosen"]["candidates"]
     assert places(default) == places(sample)
-    assert len(default.files) < len(sample.files) / 4
+    assert len(default.files) < len(sample.files) / 2
     for typed, (_, _, main) in zip(default.typed_rows, default.rows):
         assert (typed["account"], typed["region"]) == (main["account"], main["region"])
 
