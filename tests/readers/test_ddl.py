@@ -160,7 +160,7 @@ def test_a_second_run_changes_nothing(sample):
 
     assert report["records_written"] == report["files"] == report["catalog_changes"] == 0
     assert before == {file: file.stat().st_mtime_ns for file in sample.path.rglob("*.parquet")}
-    assert trailmill("verify", sample.logs, sample.path).startswith("Equal")
+    assert trailmill("verify", sample.logs, sample.path, "--no-digests").startswith("Equal")
 
 
 # Folders with names that a pattern, a literal or a reader of partitions takes for more than a name.
