@@ -20,6 +20,7 @@ use crate::lake::manifest::Manifest;
 use crate::lake::names::{self, Folder};
 use crate::lake::part::{Cut, Part, damaged};
 use crate::lake::rebuild::read_part;
+use crate::lake::settings::OutputSettings;
 use crate::lake::snapshot::{Action, LastUnit, PartitionTotals, Snapshot};
 use crate::lake::unit::UnitsOfDay;
 use crate::lake::whole;
@@ -140,6 +141,20 @@ impl Known {
             }
         }
         Ok(UnitsOfDay::new())
+    }
+
+    /// Returns the settings of the last unit that the newest checkpoint covers: enough for what all units
+    /// of a lake have in common. None where there is no checkpoint, or it is damaged.
+    ///
+    /// # Errors
+    /// `Config` for a checkpoint of a later version; `Unavailable`, `Denied`, `Io`.
+    pub async fn read_settings(storage: &Storage) -> Result<Option<OutputSettings>> {
+        let Some(key) = newest_checkpoint(storage).await? else { return Ok(None) };
+        match read_base_document(storage, &key).await {
+            Ok(document) => Ok(Some(document.last.settings)),
+            Err(err) if err.kind() == ErrorKind::Damaged => Ok(None),
+            Err(err) => Err(err),
+        }
     }
 
     async fn read_days(storage: &Storage, key: &str) -> Result<UnitsOfDay> {

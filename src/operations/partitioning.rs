@@ -3,7 +3,7 @@
 use crate::engine::unreadable::Unreadable;
 use crate::engine::{ConvertOptions, PartitionChoice, Volume};
 use crate::error::Result;
-use crate::lake::{Intent, Manifest, OutputSettings};
+use crate::lake::{Intent, Known, Manifest, OutputSettings};
 use crate::notice::tell;
 use crate::operations::estimate::new_feed;
 use crate::operations::options_check::adopt;
@@ -58,9 +58,12 @@ fn survey(options: &ConvertOptions, handle: &Handle) -> Result<Volume> {
     Ok(volume)
 }
 
-/// Returns the settings of the last unit, or of one that was announced in a lake without any: a run that was
-/// killed is finished with the layout that it began with.
+/// Returns the settings of a unit, or of one that was announced in a lake without any: a run that was
+/// killed is finished with the layout that it began with. Manifests are read where no checkpoint says it.
 async fn last_settings(storage: &Storage) -> Result<Option<OutputSettings>> {
+    if let Some(settings) = Known::read_settings(storage).await? {
+        return Ok(Some(settings));
+    }
     let found = std::cell::RefCell::new(None);
     Manifest::any_newest_first(storage, |manifest| {
         found.borrow_mut().clone_from(&manifest.settings);
