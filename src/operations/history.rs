@@ -14,7 +14,7 @@ use crate::operations::repair::base_table;
 use crate::scan::{DataBytes, LiveFile, OpenFile, live_files};
 use crate::storage::Storage;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use tokio::task::JoinSet;
 
@@ -91,9 +91,8 @@ pub async fn history(
 /// Returns the live files of the tables that have events.
 async fn event_files(storage: &Storage) -> Result<Vec<LiveFile>> {
     let mut files = live_files(storage).await?;
-    let tables: BTreeMap<String, ()> =
-        files.iter().map(|live| (live.file.table.clone(), ())).collect();
-    let base = base_table(tables.keys());
+    let tables: BTreeSet<&String> = files.iter().map(|live| &live.file.table).collect();
+    let base = base_table(tables);
     let wanted = [Family::Events, Family::NetworkActivity].map(|family| family.table(&base));
     files.retain(|live| wanted.contains(&live.file.table));
     Ok(files)

@@ -331,7 +331,7 @@ impl Archive<'_> {
         parsed.histories.push(options.fingerprints.object(&key, earlier));
         parsed.objects.push(record);
         let held = text.len() as u64;
-        let mut taking = Taking {
+        let mut taking = MemberTaker {
             key: &key,
             earlier,
             names: HashMap::new(),
@@ -371,7 +371,7 @@ impl Archive<'_> {
 }
 
 /// Takes the members of an archive that came out of an object.
-struct Taking<'a> {
+struct MemberTaker<'a> {
     key: &'a str,
     earlier: u32,
     /// How many members of each name there were.
@@ -384,7 +384,7 @@ struct Taking<'a> {
     host: &'a mut dyn Host,
 }
 
-impl MemberSink for Taking<'_> {
+impl MemberSink for MemberTaker<'_> {
     fn make_room(&mut self, bytes: u64) -> Result<()> {
         let held = self.held.saturating_add(bytes);
         self.host.make_room(self.parsed.bytes_json.saturating_add(held), held)
