@@ -26,6 +26,7 @@
 //! | [`scan`] | a lake's rows: live files, row groups, columns, through polars |
 //! | [`history`] | event history: filters, records, CSV |
 //! | [`catalog`] | tables and partitions as Glue's documents, DDL, views |
+//! | [`query`] | SQL over the tables: Athena's text and functions, polars' engine |
 //! | [`engine`] | the machine: fetch, parse, resolve, encode, commit; threads, order, byte budget |
 //! | [`operations`] | what the product does, a verb a file |
 //! | [`sample`] | made-up archives in the real layout |
@@ -84,6 +85,7 @@ pub mod operations;
 pub mod parquet;
 pub mod parse;
 pub mod partition;
+pub mod query;
 pub mod rows;
 pub mod sample;
 pub mod scan;

@@ -24,6 +24,21 @@ fn escaped(text: &str, has_lines: bool) -> String {
     out
 }
 
+/// Keeps a spreadsheet from taking a value for a formula: user agents and names are written by whoever made
+/// the call.
+pub fn safe_in_sheet(value: String) -> String {
+    if value.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{value}") } else { value }
+}
+
+/// Pads a value to a width, or cuts it.
+pub fn fitted(value: &str, width: usize) -> String {
+    let length = value.chars().count();
+    if length <= width {
+        return format!("{value}{}", " ".repeat(width - length));
+    }
+    value.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
 /// Separators of lines, and what turns the direction of a text or hides in it.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

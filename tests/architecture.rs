@@ -98,6 +98,11 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         &["aws_sdk_glue", "tokio", "futures"],
     ),
     (
+        "query",
+        &["error", "units", "text", "parse", "scan", "catalog"],
+        &["polars", "polars_plan", "sqlparser"],
+    ),
+    (
         "engine",
         &[
             "error",
@@ -139,6 +144,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "scan",
             "history",
             "catalog",
+            "query",
             "engine",
         ],
         &["tokio", "jiff"],
@@ -187,6 +193,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "parquet",
             "history",
             "catalog",
+            "query",
             "engine",
             "operations",
             "integrity",
@@ -203,6 +210,8 @@ const HEAVY: &[&str] = &[
     "polars",
     "polars_parquet",
     "polars_parquet_format",
+    "polars_plan",
+    "sqlparser",
     "zstd",
     "simd_json",
     "libdeflater",

@@ -36,6 +36,7 @@ mod integrity;
 mod packing;
 mod piped;
 mod protocol;
+mod query;
 mod real_data;
 mod refusals;
 mod restore;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::history::console;
 use crate::history::event::Event;
-use crate::text::clean;
+use crate::text::{clean, fitted, safe_in_sheet as safe};
 use std::io::Write;
 
 /// How an answer is written.
@@ -213,21 +213,6 @@ fn values(event: &Event) -> [String; HEADER.len()] {
         own(&event.request_id),
         own(&event.id),
     ]
-}
-
-/// Keeps a spreadsheet from taking a value for a formula: user agents and names are written by whoever
-/// made the call.
-fn safe(value: String) -> String {
-    if value.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{value}") } else { value }
-}
-
-/// Pads a value to a width, or cuts it.
-fn fitted(value: &str, width: usize) -> String {
-    let length = value.chars().count();
-    if length <= width {
-        return format!("{value}{}", " ".repeat(width - length));
-    }
-    value.chars().take(width - 1).chain(['…']).collect()
 }
 
 #[cfg(test)]

@@ -66,6 +66,25 @@ fn tables(
     out
 }
 
+/// Returns the tables that a lake has or may have, without what lies in them: the main ones all, the typed
+/// ones that have files.
+pub(super) fn lake_tables(
+    storage: &Storage,
+    lake: &Snapshot,
+    lock: &Lock,
+    options: &CatalogOptions,
+) -> Vec<TableDefinition> {
+    let keys = lake.last().map(|last| last.settings.partition_by.names()).unwrap_or_default();
+    let has_files = |table: &TableDefinition| lake.partitions(&table.name).is_some();
+    all_tables()
+        .map(|(family, form)| {
+            (form, definition(storage, lake, lock, options, (family, form), &keys))
+        })
+        .filter(|(form, table)| *form == Form::Main || has_files(table))
+        .map(|(_, table)| table)
+        .collect()
+}
+
 /// All tables that a lake may have.
 fn all_tables() -> impl Iterator<Item = (Family, Form)> {
     let both = Family::ALL.into_iter().flat_map(|family| Form::ALL.map(|form| (family, form)));

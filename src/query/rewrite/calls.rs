@@ -1,0 +1,301 @@
+//! Calls of functions, and literals, that polars-sql spells in another way.
+
+use crate::query::functions::timestamp;
+use crate::units::{Day, EpochMillis, read_instant};
+use sqlparser::ast::{
+    BinaryOperator, CastKind, DataType, DateTimeField, DuplicateTreatment, Expr, ExtractSyntax,
+    Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
+    FunctionArguments, Ident, Interval, ObjectName, TimezoneInfo, TypedString, Value,
+    ValueWithSpan,
+};
+
+/// Functions that differ by their names only.
+const RENAMED: [(&str, &str); 17] = [
+    ("any_value", "first"),
+    ("arbitrary", "first"),
+    ("array_distinct", "array_unique"),
+    ("array_join", "array_to_string"),
+    ("bool_and", "min"),
+    ("bool_or", "max"),
+    ("cardinality", "array_length"),
+    ("contains", "array_contains"),
+    ("every", "min"),
+    ("get_json_object", "json_extract_scalar"),
+    ("len", "length"),
+    ("list", "array_agg"),
+    ("nvl", "coalesce"),
+    ("regexp_matches", "regexp_like"),
+    ("split", "string_to_array"),
+    ("stddev_samp", "stddev"),
+    ("var_samp", "variance"),
+];
+
+/// Functions of Trino that do nothing here: JSON is its text, and what cannot be computed is null.
+const TRANSPARENT: [&str; 5] = ["json_format", "json_parse", "map_entries", "try", "at_utc"];
+
+/// Parts of an instant, by the functions that return them.
+const PARTS: [(&str, DateTimeField); 13] = [
+    ("year", DateTimeField::Year),
+    ("quarter", DateTimeField::Quarter),
+    ("month", DateTimeField::Month),
+    ("week", DateTimeField::IsoWeek),
+    ("day", DateTimeField::Day),
+    ("day_of_month", DateTimeField::Day),
+    ("day_of_week", DateTimeField::Isodow),
+    ("dow", DateTimeField::Isodow),
+    ("day_of_year", DateTimeField::DayOfYear),
+    ("doy", DateTimeField::DayOfYear),
+    ("hour", DateTimeField::Hour),
+    ("minute", DateTimeField::Minute),
+    ("second", DateTimeField::Second),
+];
+
+/// Makes a call.
+pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let argument = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
+    let args = arguments.into_iter().map(argument).collect();
+    let list = FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() };
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(list),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// Returns the arguments of a call, if all are expressions without a name.
+pub(super) fn arguments(function: &Function) -> Option<Vec<Expr>> {
+    match &function.args {
+        FunctionArguments::None => Some(Vec::new()),
+        FunctionArguments::Subquery(_) => None,
+        FunctionArguments::List(list) => {
+            let expr = |argument: &FunctionArg| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                _ => None,
+            };
+            list.args.iter().map(expr).collect()
+        }
+    }
+}
+
+/// Returns what a call becomes; nothing where it stays.
+pub(super) fn rewritten(function: &Function, now: EpochMillis) -> Result<Option<Expr>, String> {
+    let name = function.name.to_string();
+    let name = name.trim_matches('"');
+    let given = arguments(function).unwrap_or_default();
+    if let Some(part) = PARTS.iter().find(|(part, _)| *part == name).map(|(_, part)| part.clone()) {
+        let [of] =
+            <[Expr; 1]>::try_from(given).map_err(|_| format!("{name} takes one argument"))?;
+        let expr = Box::new(of);
+        return Ok(Some(Expr::Extract { field: part, syntax: ExtractSyntax::From, expr }));
+    }
+    Ok(Some(match (name, &given[..]) {
+        ("current_date", []) => typed(DataType::Date, Day::of(now).to_string()),
+        ("current_timestamp" | "now" | "localtimestamp", []) => instant(now),
+        (name, [only]) if TRANSPARENT.contains(&name) => only.clone(),
+        ("date", [of]) => Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(of.clone()),
+            data_type: DataType::Date,
+            array: false,
+            format: None,
+        },
+        ("approx_distinct", [of, ..]) => distinct("count", of.clone()),
+        ("count_if", [condition]) => counted(condition.clone()),
+        ("if", [condition, then]) => {
+            call("if", vec![condition.clone(), then.clone(), Expr::value(Value::Null)])
+        }
+        ("replace", [text, old]) => {
+            call("replace", vec![text.clone(), old.clone(), quoted(String::new())])
+        }
+        ("element_at", [of, Expr::Value(at)])
+            if matches!(at.value, Value::SingleQuotedString(_)) =>
+        {
+            call("map_value", vec![of.clone(), Expr::Value(at.clone())])
+        }
+        ("element_at", [of, at]) => call("array_get", vec![of.clone(), at.clone()]),
+        ("contains", [Expr::Value(block), address]) if matches!(&block.value, Value::SingleQuotedString(it) if it.contains('/')) => {
+            call("contains_address", vec![Expr::Value(block.clone()), address.clone()])
+        }
+        ("listagg" | "string_agg", _) if !function.within_group.is_empty() => {
+            ordered_within(function)
+        }
+        _ => return Ok(renamed(function, name)),
+    }))
+}
+
+fn renamed(function: &Function, name: &str) -> Option<Expr> {
+    let (_, new) = RENAMED.iter().find(|(old, _)| *old == name)?;
+    let mut function = function.clone();
+    function.name = ObjectName::from(vec![Ident::new(*new)]);
+    Some(Expr::Function(function))
+}
+
+fn distinct(name: &str, of: Expr) -> Expr {
+    let mut made = call(name, vec![of]);
+    if let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = &mut made {
+        list.duplicate_treatment = Some(DuplicateTreatment::Distinct);
+    }
+    made
+}
+
+/// Counts rows that meet a condition.
+fn counted(condition: Expr) -> Expr {
+    let mut made = call("count", Vec::new());
+    if let Expr::Function(function) = &mut made {
+        if let FunctionArguments::List(list) = &mut function.args {
+            list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
+        }
+        function.filter = Some(Box::new(condition));
+    }
+    made
+}
+
+/// Moves the order of `listagg(x, ',') WITHIN GROUP (ORDER BY y)` into the call.
+fn ordered_within(function: &Function) -> Expr {
+    let mut function = function.clone();
+    let order = std::mem::take(&mut function.within_group);
+    if let FunctionArguments::List(list) = &mut function.args {
+        list.clauses.push(FunctionArgumentClause::OrderBy(order));
+    }
+    Expr::Function(function)
+}
+
+fn quoted(text: String) -> Expr {
+    Expr::value(Value::SingleQuotedString(text))
+}
+
+fn typed(data_type: DataType, text: String) -> Expr {
+    let value = ValueWithSpan::from(Value::SingleQuotedString(text));
+    Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false })
+}
+
+fn instant(at: EpochMillis) -> Expr {
+    typed(DataType::Timestamp(None, TimezoneInfo::None), timestamp(at))
+}
+
+/// Returns what a literal or an operator becomes that polars-sql does not take; nothing where it stays.
+pub(super) fn rewritten_literal(expr: &Expr) -> Result<Option<Expr>, String> {
+    Ok(match expr {
+        Expr::TypedString(TypedString { data_type: DataType::Timestamp(..), value, .. }) => {
+            let Value::SingleQuotedString(text) = &value.value else { return Ok(None) };
+            let whole =
+                if text.trim().len() == 10 { format!("{text} 00:00:00") } else { text.clone() };
+            let at = read_instant(whole.trim().as_bytes(), true).ok_or_else(|| {
+                format!("invalid timestamp `{text}`: expected 2026-10-01 02:03:04")
+            })?;
+            Some(instant(at))
+        }
+        Expr::Interval(interval) => whole_interval(interval),
+        Expr::Like { negated, expr, pattern, escape_char: Some(escape), .. } => {
+            Some(escaped_like(*negated, expr, pattern, escape)?)
+        }
+        Expr::InList { expr, list, negated } if !list.iter().all(is_plain) => {
+            let equal = |value: &Expr| Expr::BinaryOp {
+                left: expr.clone(),
+                op: BinaryOperator::Eq,
+                right: Box::new(value.clone()),
+            };
+            let any = list.iter().map(equal).reduce(|left, right| Expr::BinaryOp {
+                left: Box::new(left),
+                op: BinaryOperator::Or,
+                right: Box::new(right),
+            });
+            let any = any.map(|any| Expr::Nested(Box::new(any)));
+            let not = |any| Expr::UnaryOp { op: sqlparser::ast::UnaryOperator::Not, expr: any };
+            any.map(|any| if *negated { not(Box::new(any)) } else { any })
+        }
+        _ => None,
+    })
+}
+
+/// Whether polars-sql takes an expression as an element of a list.
+fn is_plain(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(_) | Expr::TypedString(_) => true,
+        Expr::UnaryOp { expr, .. } => matches!(**expr, Expr::Value(_)),
+        _ => false,
+    }
+}
+
+/// Writes `INTERVAL '30' DAY` as `INTERVAL '30 day'`.
+fn whole_interval(interval: &Interval) -> Option<Expr> {
+    let unit = interval.leading_field.as_ref()?;
+    let count = match &*interval.value {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::Number(text, _) => text.clone(),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(Expr::Interval(Interval {
+        value: Box::new(quoted(format!("{} {}", count.trim(), unit.to_string().to_lowercase()))),
+        leading_field: None,
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    }))
+}
+
+/// Writes `x + INTERVAL '-7 day'` as `x - INTERVAL '7 day'`.
+pub(super) fn without_negative_interval(expr: &Expr) -> Option<Expr> {
+    let Expr::BinaryOp { left, op, right } = expr else { return None };
+    let Expr::Interval(interval) = &**right else { return None };
+    let Expr::Value(value) = &*interval.value else { return None };
+    let Value::SingleQuotedString(text) = &value.value else { return None };
+    let positive = text.trim().strip_prefix('-')?;
+    let op = match op {
+        BinaryOperator::Plus => BinaryOperator::Minus,
+        BinaryOperator::Minus => BinaryOperator::Plus,
+        _ => return None,
+    };
+    let value = Box::new(quoted(positive.to_owned()));
+    let right = Box::new(Expr::Interval(Interval { value, ..interval.clone() }));
+    Some(Expr::BinaryOp { left: left.clone(), op, right })
+}
+
+/// Writes LIKE with an escape as a regular expression.
+fn escaped_like(
+    negated: bool,
+    expr: &Expr,
+    pattern: &Expr,
+    escape: &ValueWithSpan,
+) -> Result<Expr, String> {
+    let text = |value: &Value| match value {
+        Value::SingleQuotedString(text) => Some(text.clone()),
+        _ => None,
+    };
+    let pattern = match pattern {
+        Expr::Value(value) => text(&value.value),
+        _ => None,
+    };
+    let escape = text(&escape.value).and_then(|text| text.chars().next());
+    let (Some(pattern), Some(escape)) = (pattern, escape) else {
+        return Err("LIKE … ESCAPE takes a literal pattern and one character".to_owned());
+    };
+    let mut regex = String::from("(?s)^");
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            c if c == escape => push_literal(&mut regex, chars.next().unwrap_or(escape)),
+            '%' => regex.push_str(".*"),
+            '_' => regex.push('.'),
+            c => push_literal(&mut regex, c),
+        }
+    }
+    regex.push('$');
+    let matches = call("regexp_like", vec![expr.clone(), quoted(regex)]);
+    let not = |expr| Expr::UnaryOp { op: sqlparser::ast::UnaryOperator::Not, expr };
+    Ok(if negated { not(Box::new(matches)) } else { matches })
+}
+
+fn push_literal(regex: &mut String, c: char) {
+    if c.is_ascii_punctuation() {
+        regex.push('\\');
+    }
+    regex.push(c);
+}
