@@ -20,7 +20,7 @@ use std::io::Read;
 
 /// The largest decoded object, unless an option says otherwise: 1 GiB. CloudTrail writes at most
 /// 50 MB today; before 2024 the limit was 50 MB after compression (docs/aws-facts.md A2).
-pub const DEFAULT_MAX_OBJECT_BYTES: u64 = 1 << 30;
+pub const DEFAULT_MAX_OBJECT_BYTES: u64 = 1_000_000_000;
 
 /// The largest ratio of decoded to compressed bytes, unless an option says otherwise. Logs reach
 /// 10 to 60; a deflate bomb 1,030.

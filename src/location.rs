@@ -41,6 +41,7 @@ impl Location {
     pub fn parse(text: &OsStr) -> Result<Self> {
         let Some(address) = text.to_str() else { return Ok(Self::Local(text.into())) };
         let Some((scheme, rest)) = address.split_once("://") else {
+            refuse_mistyped(address)?;
             return Ok(Self::Local(text.into()));
         };
         match scheme {
@@ -61,6 +62,17 @@ impl Location {
         }
         Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
     }
+}
+
+/// Refuses addresses that would pass for paths.
+fn refuse_mistyped(address: &str) -> Result<()> {
+    let message = match address.get(..4).map(str::to_ascii_lowercase).as_deref() {
+        Some("arn:") => "an ARN is not an address",
+        Some("s3:/") => "a slash is missing",
+        _ if address.eq_ignore_ascii_case("s3:") => "a slash is missing",
+        _ => return Ok(()),
+    };
+    Err(Error::config(format!("{message} in `{address}`: expected a path or `s3://bucket/prefix`")))
 }
 
 impl FromStr for Location {
@@ -105,7 +117,15 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Location>().unwrap(), want, "{text}");
         }
-        for wrong in ["s3://", "s3:///x", "s3://a b/x", "https://logs.s3.amazonaws.com/x"] {
+        for wrong in [
+            "s3://",
+            "s3:///x",
+            "s3:/logs/x",
+            "s3:",
+            "s3://a b/x",
+            "arn:aws:s3:::logs/x",
+            "https://logs.s3.amazonaws.com/x",
+        ] {
             assert!(wrong.parse::<Location>().is_err(), "{wrong}");
         }
     }

@@ -9,16 +9,21 @@ mod instant;
 
 pub use instant::read_instant;
 
-/// A number of bytes; written `128MiB`, `500MB`, `64k` or plain `1048576`.
+/// A number of bytes; written `500MB`, `64k`, `128MiB` or plain `1000000`.
 ///
-/// `KB`, `MB`, `GB`, `TB` are powers of 1000; `KiB`, `MiB`, `GiB`, `TiB` and a bare `k`, `m`, `g`,
-/// `t` are powers of 1024.
+/// `k`, `M`, `G`, `T`, with or without a `B`, are powers of 1000; `KiB`, `MiB`, `GiB`, `TiB` are powers of
+/// 1024. Written in powers of 1000.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub struct ByteCount(pub u64);
 
 impl ByteCount {
+    /// Returns `count` times 1,000,000 bytes.
+    pub const fn mb(count: u64) -> Self {
+        Self(count * 1_000_000)
+    }
+
     /// Returns `count` times 1,048,576 bytes.
     pub const fn mib(count: u64) -> Self {
         Self(count << 20)
@@ -32,17 +37,17 @@ impl FromStr for ByteCount {
         let text = text.trim();
         let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = text.split_at(split);
-        let wrong = || Error::config(format!("`{text}` is not a byte count such as `128MiB`"));
+        let wrong = || Error::config(format!("`{text}` is not a byte count such as `128MB`"));
         let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
             "" | "b" => 1,
-            "kb" => 1_000,
-            "mb" => 1_000_000,
-            "gb" => 1_000_000_000,
-            "tb" => 1_000_000_000_000,
-            "k" | "kib" => 1 << 10,
-            "m" | "mib" => 1 << 20,
-            "g" | "gib" => 1 << 30,
-            "t" | "tib" => 1 << 40,
+            "k" | "kb" => 1_000,
+            "m" | "mb" => 1_000_000,
+            "g" | "gb" => 1_000_000_000,
+            "t" | "tb" => 1_000_000_000_000,
+            "kib" => 1 << 10,
+            "mib" => 1 << 20,
+            "gib" => 1 << 30,
+            "tib" => 1 << 40,
             _ => return Err(wrong()),
         };
         if let Ok(whole) = number.parse::<u64>() {
@@ -297,7 +302,7 @@ mod tests {
         for (text, bytes) in [
             ("500MB", 500_000_000),
             ("128MiB", 128 << 20),
-            ("1.5k", 1536),
+            ("1.5k", 1500),
             ("7", 7),
             ("2 GB", 2_000_000_000),
         ] {

@@ -519,7 +519,8 @@ fn every_unit_is_a_line_of_the_log_and_a_metric_if_wanted() {
     planned(&world);
     let lake = world.lake.to_str().unwrap();
 
-    let job = run(["convert", "--plan", lake, "--metrics", "emf", "--report", "json"]).exits(0);
+    let args = ["--metrics", "emf", "--report", "json", "--log-format", "json"];
+    let job = run(["convert", "--plan", lake].iter().chain(&args)).exits(0);
 
     let units = job.report().units as usize;
     let lines: Vec<Value> =

@@ -292,10 +292,11 @@ fn quiet_says_nothing_to_people() {
 }
 
 #[test]
-fn what_is_said_is_json_lines_where_nobody_looks() {
+fn messages_are_json_lines_when_asked_for() {
     let world = World::new();
     let lake = world.lake.to_str().unwrap();
-    let run = run(["convert", "/nonexistent/source", lake, "--threads", "3"]).exits(2);
+    let args = ["convert", "/nonexistent/source", lake, "--threads", "3", "--log-format", "json"];
+    let run = run(args).exits(2);
 
     let lines: Vec<Value> =
         run.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -349,4 +350,141 @@ fn an_entry_that_the_quarantine_lacks_exits_2() {
     world.on_lake(&["quarantine"], &["--raw", "0"]).exits(2);
     let text = world.on_lake(&["quarantine"], &[]).exits(0).text();
     assert_eq!(text, "The quarantine is empty.\n");
+}
+
+#[test]
+fn values_that_cannot_be_meant_are_refused() {
+    let world = World::new();
+    world.put_records(&key("a.json.gz"), &records(0..3));
+    let (logs, lake) = (world.logs.to_str().unwrap(), world.lake.to_str().unwrap());
+    for (options, named) in [
+        (&["--memory", "12"][..], "at least 1.00 kB"),
+        (&["--unit-size", "0"], "at least 1 B"),
+        (&["--target-file-size", "0"], "at least 1 B"),
+        (&["--max-object-size", "0"], "at least 1 B"),
+        (&["--max-ratio", "0"], "max-ratio"),
+        (&["--region", "mars-1"], "invalid region `mars-1`"),
+        (&["--aws-region", "us-east-1a"], "invalid region `us-east-1a`"),
+        (&["--sse", "aws:kms"], "the lake is a folder"),
+        (&["--catalog", "none", "--partition-index"], "no effect with `--catalog none`"),
+        (&["--full", "--look-back", "3"], "cannot be used with"),
+        (&["--restore", "--dry-run"], "cannot be used with"),
+        (&["--plan", "lake"], "a plan has its sources and its lake"),
+    ] {
+        let run = run(["convert", logs, lake].iter().chain(options)).exits(2);
+
+        assert!(run.stderr.contains(named), "{options:?}: {}", run.stderr);
+        assert!(!world.lake.join("_trailmill").exists(), "{options:?}");
+    }
+    for place in ["s3:/logs/x", "arn:aws:s3:::logs/x"] {
+        for places in [[logs, place], [place, lake]] {
+            let run = run(["convert"].iter().chain(&places)).exits(2);
+
+            assert!(run.stderr.contains("expected a path or `s3://"), "{places:?}: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_converted_and_writes_nothing() {
+    let world = World::new();
+    world.put_records(&key("a.json.gz"), &records(0..3));
+    let (logs, lake) = (world.logs.to_str().unwrap(), world.lake.to_str().unwrap());
+
+    let dry = run(["convert", logs, lake, "--dry-run"]).exits(0).text();
+    let plan = run(["plan", logs, lake]).exits(0).text();
+    let listed = run(["plan", logs, lake, "--by-delivery"]).exits(0).text();
+
+    assert_eq!(dry, plan);
+    assert!(dry.contains("1 object to read"), "{dry}");
+    assert!(listed.starts_with(&dry) && listed.contains("delivered"), "{listed}");
+    assert!(!world.lake.exists() || files(&world.lake).is_empty());
+}
+
+#[test]
+fn usage_errors_are_json_lines_when_asked_for() {
+    for args in
+        [&["convert", "--log-format", "json", "--nosuch"][..], &["--log-format=json", "nosuch"]]
+    {
+        let run = run(args.iter()).exits(2);
+
+        let line: Value = serde_json::from_str(run.stderr.trim_end()).unwrap();
+        assert_eq!(line["event"], "error");
+        assert!(line["message"].as_str().unwrap().contains("nosuch"), "{line}");
+    }
+}
+
+#[test]
+fn messages_are_json_lines_in_aws_batch_unless_text_is_asked_for() {
+    let lines = |args: &[&str], variables: &[(&str, &str)]| {
+        let mut program = program(args.iter());
+        let run = crate::support::wait(program.envs(variables.iter().copied()).spawn().unwrap());
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        run.stderr.starts_with('{')
+    };
+    let batch = ("AWS_BATCH_JOB_ID", "job");
+
+    assert!(!lines(&["verify", "/nosuch", "/nosuch"], &[]));
+    assert!(lines(&["verify", "/nosuch", "/nosuch"], &[batch]));
+    assert!(!lines(&["verify", "/nosuch", "/nosuch", "--log-format", "text"], &[batch]));
+    assert!(lines(&["verify", "/nosuch", "/nosuch"], &[("TRAILMILL_LOG_FORMAT", "json")]));
+}
+
+#[test]
+fn colors_are_written_when_asked_for_and_not_into_a_file() {
+    let stderr =
+        |color: &[&str]| run(["verify", "/nosuch", "/nosuch"].iter().chain(color)).exits(2).stderr;
+
+    assert!(stderr(&["--color", "always"]).contains('\u{1b}'));
+    assert!(!stderr(&["--color", "never"]).contains('\u{1b}'));
+    assert!(!stderr(&[]).contains('\u{1b}'));
+}
+
+#[test]
+fn what_is_done_is_logged_without_what_is_in_records() {
+    let world = World::new();
+    let texts: Vec<Vec<u8>> =
+        secrets().iter().map(|record| record.to_string().into_bytes()).collect();
+    let texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+    world.put(&key("a.json"), envelope_of_texts(&texts));
+    let (logs, lake) = (world.logs.to_str().unwrap(), world.lake.to_str().unwrap());
+
+    let run = run(["convert", logs, lake, "-vv", "-q"]).exits(1);
+
+    assert!(run.stderr.contains("committed") && run.stderr.contains("listed"), "{}", run.stderr);
+    assert!(!run.stderr.contains(SECRET), "{}", run.stderr);
+}
+
+#[test]
+fn a_configuration_file_has_defaults_which_variables_and_options_override() {
+    let world = World::new();
+    world.put_records(&key("a.json.gz"), &records(0..3));
+    let (logs, lake) = (world.logs.to_str().unwrap(), world.lake.to_str().unwrap());
+    let file = world.root.join("trailmill.toml");
+    fs::write(
+        &file,
+        format!("quiet = true\n[convert]\nreport = 'json'\n[lake.'{lake}']\nno-typed = true\n"),
+    )
+    .unwrap();
+    let config = file.to_str().unwrap();
+    let command = |args: &[&str], variables: &[(&str, &str)]| {
+        let mut program = program(args.iter());
+        program.env("TRAILMILL_CONFIG", config).envs(variables.iter().copied());
+        crate::support::wait(program.spawn().unwrap())
+    };
+
+    let first = command(&["convert", logs, lake], &[]).exits(0);
+    let tables = &first.json()["rows_by_table"];
+    let text = command(&["convert", logs, lake, "--report", "text"], &[]).exits(0).text();
+    let variable =
+        command(&["convert", logs, lake], &[("TRAILMILL_REPORT", "text")]).exits(0).text();
+    let wrong = command(&["convert", logs, lake], &[("TRAILMILL_UNIT_SIZE", "much")]).exits(2);
+    fs::write(&file, "[convert]\nunit_size = '1MB'\n").unwrap();
+    let unknown = command(&["convert", logs, lake], &[]).exits(2);
+
+    assert!(tables.get("cloudtrail").is_some() && tables.get("cloudtrail_typed").is_none());
+    assert!(text.starts_with("Nothing new") && variable.starts_with("Nothing new"));
+    assert!(wrong.stderr.contains("TRAILMILL_UNIT_SIZE"), "{}", wrong.stderr);
+    assert!(unknown.stderr.contains("unknown option `convert.unit_size`"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains(config), "{}", unknown.stderr);
 }

@@ -39,6 +39,7 @@ mod protocol;
 mod query;
 mod real_data;
 mod refusals;
+mod report_schema;
 mod restore;
 mod retry;
 mod scale;

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{HiveType, Parameters, PartitionInput, StructField, TableInput};
 use crate::text::clean;
-use crate::units::grouped;
+use crate::units::{ByteCount, grouped};
 
 /// How deep nested types are drawn by default.
 pub const DEFAULT_DEPTH: usize = 2;
@@ -69,7 +69,7 @@ pub fn tables(summaries: &[TableSummary]) -> String {
             s.columns.to_string(),
             grouped(s.partitions as u64),
             grouped(s.rows),
-            size(s.bytes),
+            ByteCount(s.bytes).to_string(),
             grouped(s.files),
             clean(&s.location),
         ]
@@ -112,7 +112,7 @@ pub fn table(
     line("partitioned", &keys.join(", "));
     line("partitions", &grouped(summary.partitions as u64));
     line("rows", &grouped(summary.rows));
-    line("size", &size(summary.bytes));
+    line("size", &ByteCount(summary.bytes).to_string());
     line("files", &grouped(summary.files));
     line("columns", &summary.columns.to_string());
     let mut tree = Tree { lines: Vec::new(), depth };
@@ -172,31 +172,15 @@ fn count(parameters: &Parameters, name: &str) -> u64 {
     parameters.get(name).and_then(|value| value.parse().ok()).unwrap_or_default()
 }
 
-/// Bytes with one decimal in the largest binary unit: `1.5 GiB`.
-fn size(bytes: u64) -> String {
-    let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let Some(power) = bytes.checked_ilog2().map(|log| log / 10).filter(|power| *power > 0) else {
-        return format!("{bytes} B");
-    };
-    let unit = 1_u128 << (10 * power);
-    let tenths = u128::from(bytes) * 10 / unit;
-    let name = units.get(power as usize - 1).copied().unwrap_or_default();
-    format!("{}.{} {name}", tenths / 10, tenths % 10)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{TableSummary, grouped, size, table, tables};
+    use super::{TableSummary, grouped, table, tables};
     use crate::catalog::fixtures::{definition, partition};
     use crate::catalog::{Column, PartitionInput};
 
     #[test]
     fn numbers_read_as_people_write_them() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!(
-            [0, 1_023, 1_024, 1_610_612_736, u64::MAX].map(size),
-            ["0 B", "1023 B", "1.0 KiB", "1.5 GiB", "15.9 EiB"]
-        );
     }
 
     #[test]
@@ -213,10 +197,10 @@ mod tests {
 
         assert_eq!(
             text,
-            "TABLE             COLUMNS  PARTITIONS   ROWS      SIZE  FILES  LOCATION\n\
-             lake.cloudtrail        35           2     20   1.9 KiB      2  \
+            "TABLE             COLUMNS  PARTITIONS   ROWS     SIZE  FILES  LOCATION\n\
+             lake.cloudtrail        35           2     20  2.00 kB      2  \
              s3://bucket/lake/cloudtrail/\n\
-             lake2.cloudtrail       35           0  1,000  48.8 KiB      3  \
+             lake2.cloudtrail       35           0  1,000  50.0 kB      3  \
              s3://bucket/lake/cloudtrail/\n"
         );
     }

@@ -3,7 +3,7 @@
 
 use crate::aws::Caller;
 use crate::cli::args::AwsArgs;
-use crate::cli::progress::{event, on_terminal, say};
+use crate::cli::console::{event, is_json, say};
 use crate::engine::{CatalogKind, ConvertOptions, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::integrity::IntegrityMode;
@@ -91,10 +91,10 @@ fn say_caller(quiet: bool, caller: &Caller) {
     if quiet {
         return;
     }
-    if on_terminal() {
-        say(quiet, &format!("acting as {arn}, account {account}"));
-    } else {
+    if is_json() {
         event(&json!({ "event": "identity", "account": account, "arn": arn }));
+    } else {
+        say(quiet, &format!("acting as {arn}, account {account}"));
     }
 }
 

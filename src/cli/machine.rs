@@ -97,8 +97,8 @@ mod tests {
 
     #[test]
     fn memory_stays_below_every_limit() {
-        assert_eq!(memory_of(2, None, None).0, 512 << 20);
-        assert_eq!(memory_of(4, Some(u64::MAX), None).0, 1024 << 20);
+        assert_eq!(memory_of(2, None, None).0, 512_000_000);
+        assert_eq!(memory_of(4, Some(u64::MAX), None).0, 1_024_000_000);
         let small = memory_of(2, Some(4 << 30), Some(512 << 20)).0;
         assert!(small + BESIDE <= 512 << 20, "{small}");
         assert_eq!(memory_of(1, Some(128 << 20), None).0, LEAST_MEMORY);

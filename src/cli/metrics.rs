@@ -5,7 +5,7 @@
 //! the report, and need no permission and no request.
 
 use crate::cli::args::MetricsFormat;
-use crate::cli::progress::{event, on_terminal};
+use crate::cli::console::{event, is_json};
 use crate::engine::{Progress, Report, UnitSummary};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,10 +13,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The namespace of the metrics.
 const NAMESPACE: &str = "trailmill";
 
-/// Returns the counters of a run. Every unit is reported: in a line of the log if stderr is not a
-/// terminal, and as metrics if they are requested.
+/// Returns the counters of a run. Every unit is reported: in an event if stderr is for programs, and as
+/// metrics if they are requested.
 pub(super) fn unit_progress(quiet: bool, metrics: Option<MetricsFormat>, lake: &str) -> Progress {
-    let (tells_units, lake) = (!quiet && !on_terminal(), lake.to_owned());
+    let (tells_units, lake) = (!quiet && is_json(), lake.to_owned());
     let is_silent = !tells_units && metrics.is_none();
     let tell = move |unit: &UnitSummary| {
         if tells_units {
@@ -26,7 +26,11 @@ pub(super) fn unit_progress(quiet: bool, metrics: Option<MetricsFormat>, lake: &
             event(&of_unit(unit, &lake, now()));
         }
     };
-    Progress { on_unit: if is_silent { None } else { Some(Box::new(tell)) }, ..Progress::default() }
+    let mut progress = Progress::default();
+    if !is_silent {
+        progress.on_unit = Some(Box::new(tell));
+    }
+    progress
 }
 
 /// Writes the metrics of a run that has ended.

@@ -6,39 +6,54 @@
 mod args;
 mod buckets;
 mod commands;
+mod config_file;
+mod console;
 mod exit;
 mod identity;
 mod machine;
 mod metrics;
-mod progress;
+mod progress_display;
 mod report;
 mod run_report;
 mod signals;
+mod time_left;
 
 pub use exit::{EXIT_INCOMPLETE, EXIT_OK, EXIT_STOPPED, EXIT_TRY_LATER, EXIT_USAGE};
 
 use crate::error::Error;
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use commands::Args;
 use std::error::Error as _;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let color = console::open_console(&arguments);
+    let command = match config_file::configure(Args::command().color(color), &arguments) {
+        Ok(command) => command,
+        Err(err) => {
+            console::say_error(&err);
+            return ExitCode::from(exit::exit_code(&err));
+        }
+    };
+    let parsed = command.try_get_matches_from(arguments);
+    let args = match parsed.and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => args,
         Err(err) => {
             let code = if err.use_stderr() { EXIT_USAGE } else { EXIT_OK };
-            let _ = err.print();
+            console::say_usage(&err);
             return ExitCode::from(code);
         }
     };
-    crate::notice::tell_with(|message| progress::say(false, message));
+    console::open_log(args.console.verbose);
+    crate::notice::tell_with(|message| console::say(false, message));
     match commands::run(args) {
         Ok(code) => ExitCode::from(code),
         Err(err) if is_broken_pipe(&err) => ExitCode::from(EXIT_OK),
         Err(err) => {
-            progress::say_error(&err);
+            console::say_error(&err);
             ExitCode::from(exit::exit_code(&err))
         }
     }

@@ -1,8 +1,8 @@
 //! Report and exit code of a run: shared by `convert` and `finish`.
 
 use crate::cli::args::Format;
+use crate::cli::console::say;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK, EXIT_TRY_LATER};
-use crate::cli::progress::say;
 use crate::cli::report::{listing, print, print_json, sort_counts, unavailable};
 use crate::engine::{IntegrityTotals, Report, RestoreReport};
 use crate::error::Result;

@@ -1,7 +1,7 @@
 //! SIGTERM and Ctrl-C: every command ends with 75, within the grace period of Batch, ECS and Spot.
 
+use crate::cli::console::say;
 use crate::cli::exit::EXIT_TRY_LATER;
-use crate::cli::progress::say;
 use crate::error::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

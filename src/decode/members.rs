@@ -98,8 +98,8 @@ impl<R: BufRead> Members<R> {
             ErrorKind::UnexpectedEof => format!("{name} stream is truncated"),
             ErrorKind::Interrupted => return err,
             _ if is_too_large(&err) => {
-                let most = crate::decode::MAX_WINDOW_BYTES >> 20;
-                format!("{name} stream needs more than {most} MiB to decode: compress it again")
+                let most = crate::decode::MAX_WINDOW_BYTES / 1_000_000;
+                format!("{name} stream needs more than {most} MB to decode: compress it again")
             }
             _ => format!("{name} stream is damaged"),
         };

@@ -2,6 +2,7 @@
 
 use super::{Doctor, Outcome, random_name};
 use crate::storage::OWN;
+use crate::units::ByteCount;
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -212,7 +213,7 @@ impl Doctor<'_> {
         match rustix::fs::statvfs(folder) {
             Ok(found) => {
                 let free = found.f_bavail.saturating_mul(found.f_frsize);
-                let detail = format!("{} MiB free", free >> 20);
+                let detail = format!("{} free", ByteCount(free));
                 if free >= LITTLE_SPACE {
                     return self.ok("disk space", place, detail);
                 }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tracing::debug;
 
 /// A unit all of whose segments are staged.
 struct StagedUnit {
@@ -156,6 +157,13 @@ impl Committer<'_, '_> {
             let reasons = unit.reasons();
             self.done.add_reasons(reasons.iter().map(|(reason, count)| (reason, *count)));
             self.done.add(&unit.manifest, unit.is_resumed);
+            debug!(
+                unit = unit.manifest.unit.number,
+                objects = unit.manifest.objects.len(),
+                records = unit.manifest.tally.read,
+                files = unit.manifest.files.len(),
+                "committed"
+            );
             self.progress.add_unit(&unit.manifest);
         }
         Ok(())

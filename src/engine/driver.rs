@@ -18,7 +18,7 @@ use crate::engine::run::Run;
 use crate::engine::segment::Arrival;
 use crate::engine::unit::Unit;
 use crate::engine::unreadable::try_all;
-use crate::engine::{Done, Progress, Report};
+use crate::engine::{Done, Report, Stage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::WorkPlan;
 use crate::rows::SegmentObject;
@@ -177,10 +177,8 @@ impl<'p, 's, 'a> Driver<'p, 's, 'a> {
 
     /// Hands out a unit, or starts to fetch it.
     fn take(&mut self, unit: Unit) -> Flow {
-        let progress = self.pool.run.inputs.progress;
+        self.pool.run.inputs.progress.begin(Stage::Converting);
         let bytes: u64 = unit.objects.iter().map(|object| object.size).sum();
-        Progress::add(&progress.bytes_total, bytes);
-        Progress::add(&progress.objects_total, unit.objects.len() as u64);
         let is_remote = |object: &Object| matches!(object.place, Place::Bucket(_));
         let is_archive = unit.objects.iter().any(|object| object.is_archive);
         if !is_archive && unit.objects.iter().any(is_remote) {

@@ -2,12 +2,13 @@
 //!
 //! A task lists the sources and subtracts the ledger; pages of what is new wait in a short queue. The
 //! driver cuts units from them as it can use them. Units that an earlier run began come first.
+use tracing::debug;
 
 use crate::engine::cancel::{Cancel, Flow, Halt};
 use crate::engine::tasks::all;
 use crate::engine::unit::Unit;
 use crate::engine::unreadable::{Unreadable, try_all};
-use crate::engine::{ConvertOptions, Retry};
+use crate::engine::{ConvertOptions, Retry, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::integrity::Proofs;
 use crate::lake::{
@@ -114,6 +115,8 @@ pub(crate) struct FeedOptions<'a> {
     pub plan: Option<&'a str>,
     /// What becomes of objects that cannot be read.
     pub unreadable: Arc<Unreadable>,
+    /// What there is to do, for those who watch.
+    pub work: Arc<Work>,
 }
 
 impl Feed {
@@ -122,7 +125,8 @@ impl Feed {
     /// # Errors
     /// `Config` for a source that does not exist, `Io`, `Denied` and `Unavailable` from the walk.
     pub(crate) async fn open(feed: FeedOptions<'_>) -> Result<Self> {
-        let FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable } = feed;
+        let FeedOptions { options, sources, today, lake, resumed, only, plan, .. } = feed;
+        let (unreadable, work) = (feed.unreadable, feed.work);
         let barrier = lake.and_then(|(_, known)| known.snapshot.barrier());
         let basis = match plan {
             Some(id) => UnitBasis::of_plan(options.output.clone(), id),
@@ -137,6 +141,9 @@ impl Feed {
             ledger
         });
         let listing = Listing::open(sources, &options.s3, today).await?;
+        for unit in &resumed.units {
+            add_work(&work, &unit.objects);
+        }
         let (sender, pages) = channel(PAGES_WAITING);
         let seen = Arc::new(Mutex::new(Seen::default()));
         let (taken, shared) = (resumed.taken, Arc::clone(&seen));
@@ -147,6 +154,7 @@ impl Feed {
             only,
             seen: shared,
             unreadable,
+            work,
             retry: options.retry,
             judge: options.output.judge(),
             proofs: options.integrity.proofs.clone(),
@@ -306,6 +314,10 @@ pub(crate) fn cut(
     Ok(units.into())
 }
 
+fn add_work(work: &Work, objects: &[Object]) {
+    work.add(objects.iter().map(|object| object.size).sum(), objects.len() as u64);
+}
+
 /// Lists, and leaves out what is known.
 struct Subtract {
     listing: Listing,
@@ -314,6 +326,7 @@ struct Subtract {
     only: Option<HashSet<Entry>>,
     seen: Arc<Mutex<Seen>>,
     unreadable: Arc<Unreadable>,
+    work: Arc<Work>,
     retry: Retry,
     /// What decides whether an object is quarantined.
     judge: String,
@@ -425,8 +438,11 @@ impl Subtract {
             }
         }
         let new = self.readable(new).await?;
+        debug!(new = new.len(), known, is_end, "listed");
+        add_work(&self.work, &new);
         if is_end {
             self.unreadable.folders(&self.listing.report())?;
+            self.work.end();
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.known += known;

@@ -15,6 +15,7 @@ pub(crate) mod lost_rows;
 mod options;
 mod order;
 mod parse;
+mod progress;
 mod report;
 pub(crate) mod resolve;
 pub(crate) mod run;
@@ -34,9 +35,10 @@ pub use options::{
     CatalogKind, CatalogOptions, ConvertOptions, DEFAULT_DATABASE, DEFAULT_SAMPLED, DEFAULT_SPEED,
     Integrity, MEMORY_PER_THREAD, Retry,
 };
+pub use progress::{Progress, Stage, Work};
 pub(crate) use report::Done;
 pub use report::{
-    ChildReport, IntegrityTotals, Progress, Refreshed, Report, RestoreReport, UnitSummary,
+    About, ChildReport, IntegrityTotals, Refreshed, Report, RestoreReport, UnitSummary,
     WithoutRecords,
 };
 pub use runtime::runtime;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Memory per thread when no option says otherwise; 512 MiB at least.
-pub const MEMORY_PER_THREAD: ByteCount = ByteCount::mib(256);
+pub const MEMORY_PER_THREAD: ByteCount = ByteCount::mb(256);
 
 /// Objects that a plan's schema is inferred from, unless an option says otherwise.
 pub const DEFAULT_SAMPLED: usize = 256;

@@ -6,11 +6,28 @@ use crate::lake::{Manifest, ObjectOutcome, Tally};
 use crate::source::ListingReport;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a run was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// Version of these fields, as in `schemas/report.json`.
+    pub report_format: u32,
+    /// Version of the program.
+    pub version: String,
+    /// A name of the run that no other has.
+    pub run: String,
+    /// The lake.
+    pub lake: String,
+    /// What was read.
+    pub sources: Vec<String>,
+}
 
 /// The result of a conversion; its fields are part of the public interface.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
+    /// What the run was.
+    #[serde(flatten)]
+    pub about: About,
     /// Objects opened: logs, foreign ones and bad ones; members of archives each count.
     pub objects_read: u64,
     /// Objects without CloudTrail log records: digests, notifications, other services' objects.
@@ -346,7 +363,7 @@ pub struct UnitSummary {
 }
 
 impl UnitSummary {
-    fn new(manifest: &Manifest) -> Self {
+    pub(super) fn new(manifest: &Manifest) -> Self {
         let is_quarantined =
             |outcome: &ObjectOutcome| matches!(outcome, ObjectOutcome::Quarantined(_));
         let quarantined = manifest.objects.iter().filter(|object| is_quarantined(&object.outcome));
@@ -361,47 +378,6 @@ impl UnitSummary {
             bytes_json: manifest.bytes_json,
             bytes_parquet: manifest.files.iter().map(|file| file.bytes).sum(),
             files: manifest.files.len() as u64,
-        }
-    }
-}
-
-/// Callback invoked after each commit.
-type OnUnit = Box<dyn Fn(&UnitSummary) + Send + Sync>;
-
-/// Counters that a progress display reads while a run goes on.
-#[derive(Default)]
-pub struct Progress {
-    /// Is told of every unit that is committed.
-    pub on_unit: Option<OnUnit>,
-    /// Bytes to read, as far as the sources are listed.
-    pub bytes_total: AtomicU64,
-    /// Objects to read.
-    pub objects_total: AtomicU64,
-    /// Bytes whose rows are written.
-    pub bytes: AtomicU64,
-    /// Objects whose rows are written.
-    pub objects: AtomicU64,
-    /// Records read.
-    pub records: AtomicU64,
-    /// Units committed.
-    pub units: AtomicU64,
-}
-
-impl std::fmt::Debug for Progress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Progress").field("units", &self.units).finish_non_exhaustive()
-    }
-}
-
-impl Progress {
-    pub(crate) fn add(counter: &AtomicU64, count: u64) {
-        counter.fetch_add(count, Ordering::Relaxed);
-    }
-
-    pub(crate) fn add_unit(&self, manifest: &Manifest) {
-        Self::add(&self.units, 1);
-        if let Some(tell) = &self.on_unit {
-            tell(&UnitSummary::new(manifest));
         }
     }
 }

@@ -12,10 +12,10 @@ use std::str::FromStr;
 
 /// JSON bytes that are converted as one unit, unless an option says otherwise. A unit becomes one
 /// file per partition; CloudTrail Parquet takes 5 to 10 % of its JSON.
-pub const DEFAULT_UNIT_SIZE: ByteCount = ByteCount::mib(64);
+pub const DEFAULT_UNIT_SIZE: ByteCount = ByteCount::mb(64);
 
 /// The size at which a data file ends, unless an option says otherwise.
-pub const DEFAULT_TARGET_FILE_SIZE: ByteCount = ByteCount::mib(128);
+pub const DEFAULT_TARGET_FILE_SIZE: ByteCount = ByteCount::mb(128);
 
 /// The base name of the tables, unless an option says otherwise.
 pub const DEFAULT_TABLE: &str = "cloudtrail";

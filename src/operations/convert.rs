@@ -8,7 +8,7 @@ use crate::engine::lost_rows::LostRows;
 use crate::engine::resolve::Resolver;
 use crate::engine::run::{Run, RunInputs};
 use crate::engine::unreadable::{Broken, Unreadable};
-use crate::engine::{ConvertOptions, Progress, Report, runtime};
+use crate::engine::{About, ConvertOptions, Progress, Report, Stage, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
     CompleteListing, CopyKey, Intent, Known, LockName, Snapshot, Unavailable, UnitBasis, WorkPlan,
@@ -24,7 +24,7 @@ use crate::operations::register::{
     after_commit, open_catalog, refresh_catalog, refuse_others_tables,
 };
 use crate::operations::restore::Restore;
-use crate::operations::run_log::{loss_warning, warnings, write_run_log};
+use crate::operations::run_log::{about_run, loss_warning, warnings, write_run_log};
 use crate::operations::strict::refuse_quarantine;
 use crate::operations::sweep::{clean_up, sweep_discarded};
 use crate::operations::target::{check_known, check_target};
@@ -63,10 +63,12 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     let options = &options;
     let broken = Arc::new(Broken::default());
     let (today, broken) = (today(), &broken);
+    let about = about_run(&options.lake, options.sources.iter().map(ToString::to_string).collect());
+    let about = &about;
     let outcome = handle.block_on(with_proofs(options, storage)).and_then(|options| {
         let options = &options;
         let conversion =
-            Conversion { options, progress, stop, handle, storage, started, today, broken };
+            Conversion { options, progress, stop, handle, storage, about, started, today, broken };
         conversion.convert_readable()
     });
     let mut outcome = handle.block_on(lease.conclude(outcome));
@@ -86,6 +88,7 @@ struct Conversion<'a> {
     stop: &'a AtomicBool,
     handle: &'a Handle,
     storage: &'a Storage,
+    about: &'a About,
     started: Instant,
     today: Day,
     /// Objects whose reading broke off in this run.
@@ -201,8 +204,10 @@ impl<'a> Conversion<'a> {
                 only,
                 plan: None,
                 unreadable: Arc::clone(unreadable),
+                work: Arc::clone(&self.progress.work),
             }))
         };
+        self.progress.begin_listing();
         if !options.strict {
             return open(resumed, None, unreadable);
         }
@@ -210,6 +215,7 @@ impl<'a> Conversion<'a> {
         let looking = Arc::new(Unreadable::new(lake.before.clone(), is_new_lake));
         let mut feed = open(resumed.clone(), None, &looking)?;
         let looked_at = refuse_quarantine(options, &mut feed, &looking, handle)?;
+        self.progress.begin_listing();
         open(resumed, Some(looked_at), unreadable)
     }
 
@@ -248,6 +254,7 @@ impl<'a> Conversion<'a> {
         let committed = resolver.committed();
         let target = Target::Lake { known: Box::new(known), lock, committed };
         let converted = convert_units(&run, resolver, feed, target)?;
+        progress.begin(Stage::Registering);
         Ok(Outcome { converted, seen: feed.seen(), unreadable, is_key_restored })
     }
 
@@ -295,22 +302,28 @@ impl<'a> Conversion<'a> {
             report.add_catalog(handle.block_on(refresh).map_err(after_commit)?);
         }
         report.warnings = self.warnings(snapshot);
-        report.objects_known = seen.known;
         note_unrecognized(&mut report, snapshot.tables().len() > 0);
         if is_key_restored {
             let restored =
                 "the key of the lake's fingerprints was missing or damaged and has been restored";
             report.warnings.push(restored.to_owned());
         }
-        report.objects_ignored += seen.report.objects_ignored;
-        report.listing = seen.report;
         report.schema_version = lock.version;
         report.interrupted = self.stop.load(Ordering::Relaxed) && !is_through;
-        report.seconds = self.started.elapsed().as_secs_f64();
+        self.describe(&mut report, seen);
         if report.units > 0 {
             handle.block_on(write_run_log(storage, &report, snapshot))?;
         }
         Ok(report)
+    }
+
+    /// Notes what the run was and what it listed.
+    fn describe(&self, report: &mut Report, seen: Seen) {
+        report.about = self.about.clone();
+        report.objects_known = seen.known;
+        report.objects_ignored += seen.report.objects_ignored;
+        report.listing = seen.report;
+        report.seconds = self.started.elapsed().as_secs_f64();
     }
 
     /// Writes the list of what could not be read, also after a failure.

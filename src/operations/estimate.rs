@@ -78,7 +78,9 @@ pub fn estimate(options: &ConvertOptions) -> Result<Estimate> {
         let before = Unavailable::read(&storage).await?;
         let (sources, today) = (sources(options, &listed, &before), today());
         let (only, plan, unreadable) = (None, None, Arc::clone(&unreadable));
-        let feed = FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable };
+        let work = Arc::default();
+        let feed =
+            FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable, work };
         Ok::<_, Error>((Feed::open(feed).await?, known))
     })?;
     let (mut report, mut volume) = (Estimate::default(), Volume::default());
@@ -114,7 +116,9 @@ pub(super) async fn new_feed(
     let sources = sources(options, &[], &Unavailable::default());
     let (today, resumed) = (today(), Resumed::default());
     let (lake, only, plan, unreadable) = (None, None, None, Arc::clone(unreadable));
-    Feed::open(FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable }).await
+    let work = Arc::default();
+    let feed = FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable, work };
+    Feed::open(feed).await
 }
 
 impl Estimate {

@@ -8,7 +8,7 @@
 use crate::catalog::Catalog;
 use crate::engine::tasks::all;
 use crate::engine::unreadable::Unreadable;
-use crate::engine::{CatalogOptions, Done, Progress, Report, runtime};
+use crate::engine::{CatalogOptions, Done, Progress, Report, Stage, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
     CompleteListing, Known, LockName, PlanEnd, Unavailable, UnitDone, WorkPlan, read_lock_version,
@@ -21,7 +21,7 @@ use crate::operations::register::{
     after_commit, open_catalog, refresh_catalog, refuse_others_tables,
 };
 use crate::operations::run_child::child_of;
-use crate::operations::run_log::{warnings, write_run_log};
+use crate::operations::run_log::{about_run, warnings, write_run_log};
 use crate::schema::Lock;
 use crate::storage::{Lease, S3, Storage};
 use serde::Serialize;
@@ -181,6 +181,9 @@ impl Finish<'_> {
             }
             None => Known::read(storage).await?,
         };
+        self.progress.work.add(plan.totals.bytes, plan.totals.objects);
+        self.progress.work.end();
+        self.progress.begin(Stage::Converting);
         let mut done = Done::default();
         let unreadable = Unreadable::new(Unavailable::read(storage).await?, false);
         let mut lock = read_lock_version(storage, &plan.schema).await?;
@@ -207,6 +210,7 @@ impl Finish<'_> {
                 done.add_reasons(quarantined_by_reason.iter().map(|(why, count)| (why, *count)));
                 done.add(&manifest, false);
                 Progress::add(&self.progress.units, 1);
+                Progress::add(&self.progress.bytes, bytes_compressed);
                 Progress::add(&self.progress.objects, manifest.objects.len() as u64);
                 Progress::add(&self.progress.records, manifest.tally.read);
                 for news in news {
@@ -317,6 +321,7 @@ impl Finish<'_> {
         report.objects_known = plan.objects_known;
         report.listing = plan.listing.clone();
         report.seconds = self.started.elapsed().as_secs_f64();
+        report.about = about_run(storage.address(), plan.sources.clone());
         write_run_log(storage, &report, &known.snapshot).await?;
         plan.end(storage, PlanEnd::Finished).await?;
         plan.remove_work(storage).await?;

@@ -4,7 +4,7 @@ use crate::engine::feed::{Feed, FeedOptions, Resumed, Seen};
 use crate::engine::fetch::fetch_all;
 use crate::engine::unit::Unit;
 use crate::engine::unreadable::Unreadable;
-use crate::engine::{ConvertOptions, DEFAULT_SPEED, SchemaMode, Volume, runtime};
+use crate::engine::{ConvertOptions, DEFAULT_SPEED, Progress, SchemaMode, Volume, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
     CompleteListing, CopyKey, Intent, Known, PlanTotals, PlannedObject, PlannedUnit, Unavailable,
@@ -84,6 +84,7 @@ pub fn make_plan(
     options: &ConvertOptions,
     children: Children,
     most_sampled: usize,
+    progress: &Progress,
 ) -> Result<Planned> {
     check_places(options)?;
     check_names(options)?;
@@ -104,7 +105,8 @@ pub fn make_plan(
         Err(err) => return handle.block_on(lease.conclude(Err(err))),
     };
     let options = &options;
-    let making = Making { options, children, most_sampled, handle, storage, today: today() };
+    let today = today();
+    let making = Making { options, children, most_sampled, progress, handle, storage, today };
     let made = making.make();
     let made = handle.block_on(lease.conclude(made));
     runtime.shutdown_background();
@@ -116,6 +118,7 @@ struct Making<'a> {
     options: &'a ConvertOptions,
     children: Children,
     most_sampled: usize,
+    progress: &'a Progress,
     handle: &'a Handle,
     storage: &'a Storage,
     today: Day,
@@ -175,6 +178,7 @@ impl Making<'_> {
             only: None,
             plan: Some(&plan.id.clone()),
             unreadable: Arc::clone(&unreadable),
+            work: Arc::clone(&self.progress.work),
         }))?;
         let is_inferred = options.output.typed && options.output.schema == SchemaMode::Evolve;
         let sample = Sample::new(if is_inferred { self.most_sampled } else { 0 });

@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{CopyKey, Known, PlanEnd, PlannedUnit, UnitBasis, WorkPlan, read_lock_version};
 use crate::location::Location;
 use crate::operations::open_plan::{catalog_of, find_plan};
+use crate::operations::run_log::about_run;
 use crate::source::known_object;
 use crate::storage::{S3, Storage};
 use crate::units::ByteCount;
@@ -119,8 +120,14 @@ pub fn convert_plan(
     let runtime = runtime()?;
     let outcome = runtime.handle().block_on(find_plan(&options.plan, &options.s3)).and_then(
         |(storage, plan)| match plan {
-            Some(plan) => convert_part(options, &plan, &storage, runtime.handle(), progress, stop),
-            None => Ok(Report::default()),
+            Some(plan) => {
+                let done = convert_part(options, &plan, &storage, runtime.handle(), progress, stop);
+                let about = about_run(storage.address(), plan.sources.clone());
+                done.map(|report| Report { about, ..report })
+            }
+            None => {
+                Ok(Report { about: about_run(storage.address(), Vec::new()), ..Report::default() })
+            }
         },
     );
     // What is still on its way belongs to a run that has failed.

@@ -1,10 +1,27 @@
 //! What is told at the end of a run, and what is kept of it in the lake.
 
-use crate::engine::Report;
+use crate::engine::{About, Report};
 use crate::error::Result;
 use crate::lake::{Snapshot, names, to_json};
+use crate::operations::sweep::salt;
 use crate::storage::Storage;
 use crate::units::{are, counted};
+use std::fmt::Display;
+
+/// Version of the report's fields: it grows when one changes its meaning or is removed.
+const REPORT_FORMAT: u32 = 1;
+
+/// Describes a run that begins now, and gives it a name.
+pub(super) fn about_run(lake: impl Display, sources: Vec<String>) -> About {
+    let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    About {
+        report_format: REPORT_FORMAT,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        run: format!("{time}-{:016x}", salt()),
+        lake: lake.to_string(),
+        sources,
+    }
+}
 
 /// What a person should know about where the lake is.
 pub(super) async fn warnings(storage: &Storage) -> Vec<String> {

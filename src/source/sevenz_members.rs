@@ -3,6 +3,7 @@
 use crate::decode::{Counting, MAX_WINDOW_BYTES, Passwords};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::member::{Entry, Gauge, Scale, Visit, damaged};
+use crate::units::ByteCount;
 use sevenz_rust2::{ArchiveEntry, ArchiveReader, EntryDecision, Password};
 use std::io::{BufReader, Read, Seek};
 
@@ -107,8 +108,8 @@ fn described(err: sevenz_rust2::Error) -> Error {
             "archive is compressed with {name}, which is not supported: unpack it"
         )),
         Of7z::MaxMemLimited { .. } => Error::bad_input(format!(
-            "archive needs more than {} MiB to decode: pack it with a smaller dictionary",
-            MAX_WINDOW_BYTES >> 20
+            "archive needs more than {} to decode: pack it with a smaller dictionary",
+            ByteCount(MAX_WINDOW_BYTES as u64)
         )),
         Of7z::Io(err, _) => damaged(err),
         err => Error::new(ErrorKind::BadInput, "archive is damaged or truncated").because(err),

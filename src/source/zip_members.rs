@@ -3,6 +3,7 @@
 use crate::decode::{Compression, MAX_WINDOW_BYTES, Members, Passwords, lzma_of_zip};
 use crate::error::{Error, Result};
 use crate::source::member::{Entry, Gauge, Scale, Visit, damaged};
+use crate::units::ByteCount;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use zip::read::ZipFile;
 use zip::result::ZipError;
@@ -111,8 +112,8 @@ fn open_lzma<'a>(
     raw.read_exact(&mut head).map_err(damaged)?;
     let window = u32::from_le_bytes([head[5], head[6], head[7], head[8]]);
     if window as usize > MAX_WINDOW_BYTES {
-        let most = MAX_WINDOW_BYTES >> 20;
-        let message = format!("needs more than {most} MiB to decode: pack it again");
+        let most = ByteCount(MAX_WINDOW_BYTES as u64);
+        let message = format!("needs more than {most} to decode: pack it again");
         return Err(Error::bad_input(message));
     }
     let (size, crc) = (raw.size(), raw.crc32());

@@ -21,8 +21,9 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersi
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tracing::{debug, trace};
 
 /// How often a body that is not the object's is asked for.
 const TRIES_OF_A_BODY: u32 = 4;
@@ -461,11 +462,18 @@ where
 {
     let mut patience = Patience::new(options.retry_timeout);
     loop {
-        let err = match call().await {
+        let started = Instant::now();
+        let outcome = call().await;
+        let millis = started.elapsed().as_millis();
+        let err = match outcome {
             // A changed object does not change back.
             Err(err) if err.kind() == ErrorKind::Unavailable && !err.is_changed() => err,
-            outcome => return outcome,
+            outcome => {
+                trace!(action, what, millis, failed = outcome.is_err(), "request");
+                return outcome;
+            }
         };
+        debug!(action, what, millis, attempt = patience.attempts(), %err, "request failed; retrying");
         if let Some(aws) = aws.filter(|_| err.cause() == Some(Cause::ExpiredCredentials)) {
             aws.forget_credentials().await;
         }

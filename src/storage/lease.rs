@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
+use tracing::debug;
 
 /// The limit for releasing a lease; after it the next run waits until the lease is old.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,6 +38,7 @@ impl Lease {
     /// `Busy` when another run holds it; the message names the holder. `Config` when the bucket ignores
     /// the conditions of puts.
     pub async fn take(storage: &Storage) -> Result<Self> {
+        debug!(lake = storage.address(), "taking the lease");
         match &storage.0 {
             Kind::Folder(folder) => {
                 let locked = take_folder(&folder.root)?;

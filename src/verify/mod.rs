@@ -257,15 +257,29 @@ pub struct Difference {
     pub column: Option<String>,
 }
 
+/// A step of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Both sides are listed: these are the files to read.
+    Listed(u64),
+    /// A file was read.
+    File,
+    /// Source records or lake rows were dealt with.
+    Records(u64),
+}
+
 /// Compares sources and lake.
 ///
-/// `on_progress` is called from many threads with the number of source records or lake rows dealt
-/// with since its last call. Cost: each side is read once, and once more if they differ.
+/// `on_progress` is called from many threads with what was done since its last call. Cost: each side is
+/// read once, and once more if they differ.
 ///
 /// # Errors
 /// `Config` if a source or the lake is not there or there is nothing to compare, `Io` if a source cannot be read, `Denied` and
 /// `Unavailable` from a bucket, `OverLimit` for a data file there that is too large to be held.
-pub fn verify(options: &VerifyOptions, on_progress: &(dyn Fn(u64) + Sync)) -> Result<VerifyReport> {
+pub fn verify(
+    options: &VerifyOptions,
+    on_progress: &(dyn Fn(Step) + Sync),
+) -> Result<VerifyReport> {
     if options.lake.local().is_some_and(|folder| !folder.is_dir()) {
         return Err(Error::config("cannot open lake").at("path", &options.lake));
     }
@@ -280,7 +294,7 @@ pub fn verify(options: &VerifyOptions, on_progress: &(dyn Fn(u64) + Sync)) -> Re
 
 struct Comparison<'a> {
     options: &'a VerifyOptions,
-    on_progress: &'a (dyn Fn(u64) + Sync),
+    on_progress: &'a (dyn Fn(Step) + Sync),
     sources: Vec<SourceFile>,
     folders_not_read: u64,
     lake: Vec<data_files::LakeFile>,
@@ -331,7 +345,7 @@ impl<'a> Comparison<'a> {
     /// Lists both sides; also returns the objects of the sources that are not compared.
     fn new(
         options: &'a VerifyOptions,
-        on_progress: &'a (dyn Fn(u64) + Sync),
+        on_progress: &'a (dyn Fn(Step) + Sync),
     ) -> Result<(Self, Rest)> {
         let buckets = options.buckets.as_deref();
         let (mut sources, folders_not_read) =
@@ -345,6 +359,7 @@ impl<'a> Comparison<'a> {
         }
         let list = |which| data_files::list(&options.lake, &options.table, which, buckets);
         let (lake, typed) = (list(Table::Main)?, list(Table::Typed)?);
+        on_progress(Step::Listed((sources.len() + lake.len()) as u64));
         Ok((
             Self { options, on_progress, sources, folders_not_read, lake, typed },
             rest.unwrap_or_default(),
@@ -435,6 +450,7 @@ impl<'a> Comparison<'a> {
                 Booked::Duplicate => tally.duplicate += 1,
             }
         })?;
+        (self.on_progress)(Step::File);
         Ok(tally + counted)
     }
 
@@ -449,7 +465,8 @@ impl<'a> Comparison<'a> {
                     shared.add(row, sums);
                 }
             });
-            (self.on_progress)(reading.rows.1);
+            (self.on_progress)(Step::Records(reading.rows.1));
+            (self.on_progress)(Step::File);
             Ok(reading)
         })
     }

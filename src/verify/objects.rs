@@ -7,7 +7,7 @@ use super::expected::{self, Outcome, Rules};
 use super::row::Row;
 use super::unpack::Limits;
 use super::wrapped::{self, Unpacker, Wrappers};
-use super::{Comparison, Record, tables};
+use super::{Comparison, Record, Step, tables};
 use flate2::read::MultiGzDecoder;
 use std::borrow::Cow;
 
@@ -176,7 +176,7 @@ impl Reading<'_, '_> {
     /// Returns how many pieces can have no row, and whether any has.
     fn end(self, damaged: u64, notifications: u64) -> (u64, bool) {
         let Counts { pieces, records, quarantined, foreign } = self.counts;
-        (self.comparison.on_progress)(pieces);
+        (self.comparison.on_progress)(Step::Records(pieces));
         let quarantined = quarantined + damaged;
         // A value that is not a record counts only beside records; alone it makes an object of
         // another kind.

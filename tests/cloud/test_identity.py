@@ -35,8 +35,8 @@ def profiles(tmp_path):
     return {"AWS_CONFIG_FILE": str(config), "AWS_SHARED_CREDENTIALS_FILE": str(credentials)}
 
 
-def lines(done):
-    return [json.loads(line) for line in done.stderr.splitlines()]
+def first_line(done):
+    return done.stderr.splitlines()[0]
 
 
 def signed_with(proxy):
@@ -74,7 +74,7 @@ def test_a_profile_may_assume_a_role(logs, lake, proxy, profiles):
     )
 
     assert "testing" not in signed_with(proxy) and "AKIAOFTHEPROFILE" in signed_with(proxy)
-    assert lines(done)[0]["arn"].startswith("arn:aws:sts::123456789012:assumed-role/r/")
+    assert first_line(done).startswith("acting as arn:aws:sts::123456789012:assumed-role/r/")
 
 
 def test_boto3_takes_the_same_keys(profiles, monkeypatch):
@@ -162,9 +162,11 @@ def test_an_account_is_twelve_digits(logs, lake, proxy):
 def test_the_first_line_says_who_acts(logs, lake, endpoint):
     sync = ["catalog", "sync", lake.url, "--database", "identity_lines"]
     for args in [convert(logs, lake), ["verify", logs.url, lake.url], sync]:
-        first = lines(run_trailmill(*args, endpoint=endpoint))[0]
+        first = first_line(run_trailmill(*args, endpoint=endpoint))
+        event = first_line(run_trailmill(*args, "--log-format", "json", endpoint=endpoint))
 
-        assert first == {"event": "identity", "account": ACCOUNT, "arn": ARN}
+        assert first == f"acting as {ARN}, account {ACCOUNT}"
+        assert json.loads(event) == {"event": "identity", "account": ACCOUNT, "arn": ARN}
     quiet = run_trailmill(*convert(logs, lake, "-q"), endpoint=endpoint)
     assert quiet.stderr == ""
     checks = run_trailmill("doctor", logs.url, lake.url, *NO_CATALOG, endpoint=endpoint).stdout
@@ -182,7 +184,7 @@ def test_a_service_that_does_not_say_who_acts_stops_only_who_expects_an_account(
     proxy.on("GetCallerIdentity", "", what, count=EVERY)
 
     done = run_trailmill(*convert(logs, lake), endpoint=proxy.url)
-    assert "identity: unknown" in lines(done)[0]["message"]
+    assert first_line(done).startswith("identity: unknown")
     assert done.report["records_written"] == 1
     expected = run_trailmill(
         *convert(logs, lake, "--expect-account", ACCOUNT), endpoint=proxy.url, codes=(2, 75)
@@ -213,7 +215,7 @@ def test_keys_of_another_make_of_store_are_not_shown_to_aws(logs, lake, proxy):
 
     done = run_trailmill(*convert(logs, lake), env=env)
 
-    assert "not checked" in lines(done)[0]["message"]
+    assert "not checked" in first_line(done)
     assert "GetCallerIdentity" not in {request.operation for request in proxy.log}
 
 

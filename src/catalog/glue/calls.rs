@@ -10,7 +10,9 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tracing::debug;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -191,7 +193,12 @@ impl Caller {
             }
             self.calls.fetch_add(1, Ordering::Relaxed);
             self.writes.fetch_add(u64::from(what.is_write), Ordering::Relaxed);
-            let err = match send().await {
+            let started = Instant::now();
+            let outcome = send().await;
+            let (action, resource) = (what.action, what.resource);
+            let millis = started.elapsed().as_millis();
+            debug!(action, resource, millis, failed = outcome.is_err(), "call");
+            let err = match outcome {
                 Ok(answer) => return Ok(answer),
                 Err(err) => err,
             };

@@ -1,8 +1,9 @@
 //! How AWS is reached, and how new objects are encrypted.
 
 use crate::aws::AwsOptions;
-use crate::cli::args::values::account;
+use crate::cli::args::values::{account, region};
 use crate::error::{Error, Result};
+use crate::location::Location;
 use crate::storage::{
     DEFAULT_LEASE, DEFAULT_REQUESTS, DEFAULT_RETRY_TIMEOUT, Encryption, S3, S3Options,
 };
@@ -24,7 +25,7 @@ pub(in crate::cli) struct AwsArgs {
     pub expect_account: Option<String>,
 
     /// Region of the catalog, and of buckets behind --endpoint-url
-    #[arg(long, value_name = "REGION", help_heading = "AWS")]
+    #[arg(long, value_name = "REGION", value_parser = region, help_heading = "AWS")]
     pub aws_region: Option<String>,
 
     /// Endpoint of every service, for S3-compatible stores and test servers
@@ -110,6 +111,18 @@ impl AwsArgs {
 }
 
 impl EncryptionArgs {
+    /// Refuses encryption by S3 for a lake in a folder.
+    ///
+    /// # Errors
+    /// `Config` then.
+    pub(in crate::cli) fn refuse_folder(&self, lake: &Location) -> Result<()> {
+        if self.sse.is_none() || lake.is_s3() {
+            return Ok(());
+        }
+        let message = "`--sse` is for lakes in S3, but the lake is a folder";
+        Err(Error::config(message).at("path", lake))
+    }
+
     /// Returns the encryption that is asked for.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use crate::catalog::GlueOptions;
 use crate::cli::args::places::LakePlace;
 use crate::engine::{CatalogKind, CatalogOptions, DEFAULT_TABLE};
+use crate::error::{Error, Result};
 use clap::{Args as Group, ValueEnum};
 use std::time::Duration;
 
@@ -20,9 +21,9 @@ pub(in crate::cli) enum CatalogName {
 /// Whether a thing is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Switch {
-    /// Yes
+    /// Parameters of the table say which partitions there are
     On,
-    /// No
+    /// Partitions are registered
     Off,
 }
 
@@ -80,6 +81,25 @@ pub(in crate::cli) struct CatalogLakeArgs {
 }
 
 impl CatalogPlaceArgs {
+    /// Refuses options of a catalog where there is none.
+    ///
+    /// # Errors
+    /// `Config` then.
+    pub(in crate::cli) fn refuse_none(&self, publication: &PublicationArgs) -> Result<()> {
+        let idle = [
+            ("--catalog-id", self.catalog_id.is_some()),
+            ("--no-create-database", self.no_create_database),
+            ("--partition-projection", publication.partition_projection.is_some()),
+            ("--partition-index", publication.partition_index),
+        ];
+        match idle.into_iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) if self.catalog == Some(CatalogName::None) => {
+                Err(Error::config(format!("`{option}` has no effect with `--catalog none`")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the options of the catalog, for tables of this base name.
     pub(in crate::cli) fn options(
         &self,

@@ -3,7 +3,7 @@
 use crate::cli::args::aws::{AwsArgs, EncryptionArgs};
 use crate::cli::args::catalog::{CatalogPlaceArgs, PublicationArgs};
 use crate::cli::args::input::{InputArgs, RetryName};
-use crate::cli::args::values::mebibytes;
+use crate::cli::args::values::{bytes, megabytes};
 use crate::cli::machine::{memory, threads};
 use crate::decode::{Caps, Passwords};
 use crate::engine::{ConvertOptions, Integrity, Retry};
@@ -20,21 +20,24 @@ use clap::Args as Group;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+/// The least bytes of `--memory`: what is below is a number without its unit.
+const LEAST_MEMORY: u64 = 1_000;
+
 /// How a conversion works.
 #[derive(Debug, Group)]
 pub(in crate::cli) struct ConversionArgs {
     #[command(flatten)]
-    pub aws: AwsArgs,
-    #[command(flatten)]
-    pub encryption: EncryptionArgs,
+    pub input: InputArgs,
     #[command(flatten)]
     pub lake: LakeArgs,
     #[command(flatten)]
-    pub input: InputArgs,
+    pub catalog: CatalogPlaceArgs,
     #[command(flatten)]
     pub work: WorkArgs,
     #[command(flatten)]
-    pub catalog: CatalogPlaceArgs,
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub encryption: EncryptionArgs,
 }
 
 /// Partition keys, or the wish that they are chosen.
@@ -82,12 +85,14 @@ pub(in crate::cli) struct LakeArgs {
     pub compression: Compression,
 
     /// Size at which a new data file is begun; reached only with a large --unit-size
-    #[arg(long, value_name = "BYTES", default_value = mebibytes(DEFAULT_TARGET_FILE_SIZE), help_heading = "Lake")]
+    #[arg(long, value_name = "BYTES", default_value = megabytes(DEFAULT_TARGET_FILE_SIZE.0),
+        value_parser = bytes(1), help_heading = "Lake")]
     pub target_file_size: ByteCount,
 
     /// JSON bytes converted as one unit, into one file per partition: larger units make fewer and
     /// larger files and take more memory
-    #[arg(long, value_name = "BYTES", default_value = mebibytes(DEFAULT_UNIT_SIZE), help_heading = "Lake")]
+    #[arg(long, value_name = "BYTES", default_value = megabytes(DEFAULT_UNIT_SIZE.0),
+        value_parser = bytes(1), help_heading = "Lake")]
     pub unit_size: ByteCount,
 
     /// Create the lake in a folder or prefix that has other files in it
@@ -105,8 +110,8 @@ pub(in crate::cli) struct WorkArgs {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Work")]
     pub threads: Option<u16>,
 
-    /// Memory for objects and rows in flight [default: 256MiB per thread, 512MiB at least]
-    #[arg(long, value_name = "BYTES", help_heading = "Work")]
+    /// Memory for objects and rows in flight [default: 256MB per thread, 512MB at least]
+    #[arg(long, value_name = "BYTES", value_parser = bytes(LEAST_MEMORY), help_heading = "Work")]
     pub memory: Option<ByteCount>,
 
     /// File with the passwords of encrypted zip and 7z archives, one a line, which are tried in turn;
@@ -154,6 +159,8 @@ impl ConversionArgs {
         sources: Vec<Location>,
         lake: Location,
     ) -> Result<ConvertOptions> {
+        self.encryption.refuse_folder(&lake)?;
+        self.catalog.refuse_none(publication)?;
         let threads = threads(self.work.threads);
         let passwords = self.work.passwords()?;
         let (table, retry) = (self.lake.table.clone(), self.aws.retry_timeout);

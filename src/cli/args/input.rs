@@ -1,6 +1,6 @@
 //! Which part of the sources is read, and what is made of odd input.
 
-use crate::cli::args::values::{account, mebibytes};
+use crate::cli::args::values::{account, bytes, megabytes, region};
 use crate::decode::{DEFAULT_MAX_OBJECT_BYTES, DEFAULT_MAX_RATIO};
 use crate::engine::{Duplicates, Unwrap};
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ pub(in crate::cli) struct NarrowArgs {
     pub account: Vec<String>,
 
     /// Only these regions, by the key; --aws-region sets the region of the AWS clients
-    #[arg(long, value_name = "REGION", value_delimiter = ',', help_heading = "Input")]
+    #[arg(long, value_name = "REGION", value_delimiter = ',', value_parser = region, help_heading = "Input")]
     pub region: Vec<String>,
 
     /// Only these organizations, by the key
@@ -92,7 +92,7 @@ pub(in crate::cli) struct InputArgs {
 
     /// Days to list again in a bucket, counted back from its last full listing [default: 35;
     /// everything the first time, and for up to 100,000 objects]
-    #[arg(long, value_name = "DAYS", help_heading = "Input")]
+    #[arg(long, value_name = "DAYS", conflicts_with = "full", help_heading = "Input")]
     pub look_back: Option<u32>,
 
     /// List everything, whatever its delivery date
@@ -118,11 +118,13 @@ pub(in crate::cli) struct InputArgs {
     pub duplicates: Duplicates,
 
     /// Largest decoded object; larger ones are quarantined
-    #[arg(long, value_name = "BYTES", default_value = mebibytes(ByteCount(DEFAULT_MAX_OBJECT_BYTES)), help_heading = "Input")]
+    #[arg(long, value_name = "BYTES", default_value = megabytes(DEFAULT_MAX_OBJECT_BYTES),
+        value_parser = bytes(1), help_heading = "Input")]
     pub max_object_size: ByteCount,
 
     /// Largest ratio of decoded to compressed bytes; objects above it are quarantined as
     /// decompression bombs
-    #[arg(long, value_name = "RATIO", default_value_t = DEFAULT_MAX_RATIO, help_heading = "Input")]
+    #[arg(long, value_name = "RATIO", default_value_t = DEFAULT_MAX_RATIO,
+        value_parser = clap::value_parser!(u64).range(1..), help_heading = "Input")]
     pub max_ratio: u64,
 }

@@ -16,7 +16,7 @@ pub(super) use catalog::{CatalogLakeArgs, CatalogName, CatalogPlaceArgs, Publica
 pub(super) use conversion::{ConversionArgs, passwords};
 pub(super) use evidence::{EvidenceArgs, show_path};
 pub(super) use input::{NarrowArgs, ReadingArgs};
-pub(super) use output::{EndingArgs, Format, MetricsFormat, OutputArgs};
+pub(super) use output::{ConsoleArgs, EndingArgs, Format, MetricsFormat, OutputArgs};
 pub(super) use places::{LakePlace, PlaceArgs, sources_and_lake};
 pub(super) use plan::PlanPlace;
-pub(super) use values::{location, mebibytes, megabytes};
+pub(super) use values::{bytes, location, megabytes};

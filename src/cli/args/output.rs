@@ -1,6 +1,8 @@
 //! What a command says, and how.
 
-use clap::{Args as Group, ValueEnum};
+use crate::cli::console::{Color, LogFormat};
+use clap::{ArgAction, Args as Group, ValueEnum};
+use std::path::PathBuf;
 
 /// Format of a report on stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -9,6 +11,41 @@ pub(in crate::cli) enum Format {
     Text,
     /// For programs
     Json,
+}
+
+/// How stderr is written; for every command. Formats are read before arguments are parsed, see
+/// [`crate::cli::console::open_console`].
+#[derive(Debug, Group)]
+pub(in crate::cli) struct ConsoleArgs {
+    /// Format of messages, progress and errors on stderr [default: text; json in AWS Batch]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "TRAILMILL_LOG_FORMAT",
+        hide_env_values = true,
+        help_heading = "Messages"
+    )]
+    pub log_format: Option<LogFormat>,
+
+    /// File with defaults of options [default: trailmill/trailmill.toml in the user's folder of
+    /// configuration]; TRAILMILL_ variables, such as TRAILMILL_MEMORY for --memory, are stronger
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Messages")]
+    pub config: Option<PathBuf>,
+
+    /// Colors in messages, help and errors
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = "Messages"
+    )]
+    pub color: Color,
+
+    /// Log units, files and catalog changes to stderr; -vv also logs each request
+    #[arg(long, short, global = true, action = ArgAction::Count, help_heading = "Messages")]
+    pub verbose: u8,
 }
 
 #[derive(Debug, Group)]

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::units::ByteCount;
-use clap::builder::{OsStr, OsStringValueParser, Resettable, TypedValueParser};
+use clap::builder::{OsStr, OsStringValueParser, Resettable, StringValueParser, TypedValueParser};
 
 /// Parses a path or an `s3://` address.
 pub(in crate::cli) fn location() -> impl TypedValueParser<Value = Location> {
@@ -20,12 +20,58 @@ pub(in crate::cli) fn account(text: &str) -> Result<String> {
     is_account.then(|| text.to_owned()).ok_or_else(wrong)
 }
 
-/// A default in MiB.
-pub(in crate::cli) fn mebibytes(count: ByteCount) -> Resettable<OsStr> {
-    Resettable::Value(format!("{}MiB", count.0 >> 20).into())
+/// Parses the name of an AWS region, whether it exists yet or not.
+///
+/// # Errors
+/// `Config` for anything else, such as the name of an availability zone.
+pub(in crate::cli) fn region(text: &str) -> Result<String> {
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    let is_number =
+        |part: &str| (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    let is_region = match parts.as_slice() {
+        [words @ .., number] => words.len() >= 2 && words.iter().all(is_word) && is_number(number),
+        [] => false,
+    };
+    let wrong =
+        || Error::config(format!("invalid region `{text}`: expected a name such as us-east-1"));
+    is_region.then(|| text.to_owned()).ok_or_else(wrong)
+}
+
+/// Parses a number of bytes of at least `least`.
+pub(in crate::cli) fn bytes(least: u64) -> impl TypedValueParser<Value = ByteCount> {
+    StringValueParser::new().try_map(move |text| {
+        let count: ByteCount = text.parse()?;
+        if count.0 >= least {
+            return Ok(count);
+        }
+        Err(Error::config(format!(
+            "expected at least {}, with a unit such as MB",
+            ByteCount(least)
+        )))
+    })
 }
 
 /// A default in MB.
 pub(in crate::cli) fn megabytes(count: u64) -> Resettable<OsStr> {
     Resettable::Value(format!("{}MB", count / 1_000_000).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_have_words_and_a_number() {
+        for name in
+            ["us-east-1", "us-gov-west-1", "ap-southeast-7", "eusc-de-east-1", "us-iso-east-1"]
+        {
+            assert_eq!(region(name).unwrap(), name);
+        }
+        for name in
+            ["", "mars-1", "us-east", "us-east-1a", "US-EAST-1", "us--1", "us-east-100", "eu"]
+        {
+            assert!(region(name).is_err(), "{name}");
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! `trailmill convert --plan`: a child of an array job.
 
 use crate::cli::args::{ConversionArgs, Format, MetricsFormat, OutputArgs, location};
+use crate::cli::console::say_begin;
 use crate::cli::exit::{EXIT_OK, EXIT_TRY_LATER};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::machine::{memory, threads};
 use crate::cli::metrics::{unit_progress, write_run_metrics};
-use crate::cli::progress::{say_begin, with_progress};
+use crate::cli::progress_display::with_progress;
 use crate::cli::report::{print, print_json};
 use crate::cli::signals::stop_on_signal;
 use crate::engine::Report;
@@ -24,7 +25,7 @@ pub(super) struct ChildArgs {
         long,
         value_name = "PLAN",
         value_parser = location(),
-        conflicts_with_all = ["places", "LakeArgs", "InputArgs", "NarrowArgs",
+        conflicts_with_all = ["LakeArgs", "InputArgs", "NarrowArgs", "ReadingArgs",
             "CatalogPlaceArgs", "PublicationArgs", "allow_quarantine"],
         help_heading = "Array job"
     )]

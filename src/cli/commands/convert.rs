@@ -5,9 +5,11 @@ use crate::cli::args::{
     sources_and_lake,
 };
 use crate::cli::commands::child::{self, ChildArgs};
+use crate::cli::commands::plan::estimate;
+use crate::cli::console::say_begin;
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::metrics::{unit_progress, write_run_metrics};
-use crate::cli::progress::{say_begin, with_progress};
+use crate::cli::progress_display::with_progress;
 use crate::cli::report::{listing, unavailable};
 use crate::cli::run_report::{catalog_changes, conclude, details, integrity, restored_text};
 use crate::cli::signals::stop_on_signal;
@@ -44,13 +46,19 @@ pub(super) struct ConvertArgs {
         value_parser = location())]
     pub places: Vec<Location>,
 
-    #[command(flatten)]
-    pub child: ChildArgs,
+    /// Report what would be converted, as `trailmill plan` does, and write nothing
+    #[arg(long, conflicts_with_all = ["plan", "restore"], help_heading = "Input")]
+    pub dry_run: bool,
 
     /// Restore the rows of missing data files, as listed by `catalog diff`: reads their sources
     /// again, even those that other options leave out, and writes exactly the lost rows
     #[arg(long, conflicts_with = "plan", help_heading = "Input")]
     pub restore: bool,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub ending: EndingArgs,
 
     /// Log file integrity: record hashes every log and records whether CloudTrail's digests prove it;
     /// require converts only what is proven, and quarantines what is not what was delivered
@@ -71,9 +79,7 @@ pub(super) struct ConvertArgs {
     #[command(flatten)]
     pub publication: PublicationArgs,
     #[command(flatten)]
-    pub ending: EndingArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
+    pub child: ChildArgs,
 }
 
 /// What is done about the integrity of logs.
@@ -111,7 +117,12 @@ impl ConvertArgs {
 }
 
 pub(super) fn run(args: &ConvertArgs) -> Result<u8> {
-    if args.child.plan.is_some() {
+    if let Some(plan) = &args.child.plan {
+        if !args.places.is_empty() {
+            let message =
+                "a plan has its sources and its lake: give `--plan` alone, or sources and a lake";
+            return Err(Error::config(message).at("plan", plan));
+        }
         return child::run(&args.child, &args.conversion, args.ending.metrics, &args.output);
     }
     let (sources, lake) = sources_and_lake(&args.places)?;
@@ -119,6 +130,10 @@ pub(super) fn run(args: &ConvertArgs) -> Result<u8> {
         let message = "an array index is set, but no plan is given: children of an array job take \
                        `--plan` and no sources";
         return Err(Error::config(message));
+    }
+    if args.dry_run {
+        let (conversion, output) = (&args.conversion, &args.output);
+        return estimate(conversion, &args.publication, (sources, lake), output, false);
     }
     let (sources, _pipes) = keep_pipes(sources, &lake)?;
     let mut options = args.conversion.options(&args.publication, sources, lake)?;

@@ -7,7 +7,7 @@ use crate::cli::args::{
 use crate::cli::exit::{EXIT_OK, EXIT_TRY_LATER};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::metrics::write_run_metrics;
-use crate::cli::progress::with_progress;
+use crate::cli::progress_display::with_progress;
 use crate::cli::report::{print, print_json};
 use crate::cli::run_report::{conclude, details};
 use crate::engine::{CatalogKind, DEFAULT_TABLE, Progress, Report};

@@ -1,10 +1,10 @@
 //! `trailmill history`.
 
 use crate::cli::args::LakePlace;
+use crate::cli::console::say;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::machine::threads;
-use crate::cli::progress::say;
 use crate::engine::runtime;
 use crate::error::{Error, Result};
 use crate::history::{Field, Filter, IpRange, Output, Pattern};

@@ -1,16 +1,16 @@
 //! `trailmill integrity`.
 
 use crate::cli::args::{
-    AwsArgs, EvidenceArgs, Format, NarrowArgs, OutputArgs, location, mebibytes, show_path,
+    AwsArgs, EvidenceArgs, Format, NarrowArgs, OutputArgs, bytes, location, megabytes, show_path,
 };
 use crate::cli::commands::LONG_VERSION;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::machine::threads;
-use crate::cli::progress::with_progress;
+use crate::cli::progress_display::{Shown, with_progress_of};
 use crate::cli::report::{print, print_json};
 use crate::decode::DEFAULT_MAX_OBJECT_BYTES;
-use crate::engine::{Progress, runtime};
+use crate::engine::{Progress, Stage, runtime};
 use crate::error::{Error, Result};
 use crate::integrity::{
     Finding, IntegrityOptions, IntegrityReport, KeySource, Outcome, Subject, Validation, Verdict,
@@ -66,7 +66,8 @@ pub(super) struct IntegrityArgs {
     pub certificate: Option<PathBuf>,
 
     /// Largest decoded log
-    #[arg(long, value_name = "BYTES", default_value = mebibytes(ByteCount(DEFAULT_MAX_OBJECT_BYTES)), help_heading = "Input")]
+    #[arg(long, value_name = "BYTES", default_value = megabytes(DEFAULT_MAX_OBJECT_BYTES),
+        value_parser = bytes(1), help_heading = "Input")]
     pub max_object_size: ByteCount,
 
     /// Worker threads [default: one per processor]
@@ -79,6 +80,8 @@ pub(super) struct IntegrityArgs {
     #[command(flatten)]
     pub output: OutputArgs,
 }
+
+const CHECKING: Shown = Shown { verb: "checking", noun: "object" };
 
 pub(super) fn run(args: &IntegrityArgs) -> Result<u8> {
     let runtime = runtime()?;
@@ -114,7 +117,8 @@ pub(super) fn run(args: &IntegrityArgs) -> Result<u8> {
         seen.objects.fetch_add(1, Ordering::Relaxed);
         seen.bytes.fetch_add(bytes, Ordering::Relaxed);
     };
-    let mut validation = with_progress(args.output.quiet, &progress, || {
+    progress.begin(Stage::Converting);
+    let mut validation = with_progress_of(CHECKING, args.output.quiet, &progress, || {
         runtime.block_on(validate(options, Arc::new(on_progress)))
     })?;
     if let Some(path) = args.evidence.keys.as_deref().filter(|path| is_within(path, &args.sources))

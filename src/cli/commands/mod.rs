@@ -17,6 +17,7 @@ mod sample;
 mod schema;
 mod verify;
 
+use crate::cli::args::ConsoleArgs;
 use crate::cli::signals::end_on_signal;
 use crate::error::Result;
 use catalog::CatalogArgs;
@@ -70,6 +71,8 @@ const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("TRAILMI
 #[command(name = "trailmill", version, long_version = LONG_VERSION)]
 #[command(max_term_width = 100, after_help = EXAMPLES)]
 pub(super) struct Args {
+    #[command(flatten)]
+    pub console: ConsoleArgs,
     #[command(subcommand)]
     command: Command,
 }

@@ -3,9 +3,9 @@
 use crate::cli::args::{Format, OutputArgs, megabytes};
 use crate::cli::exit::EXIT_OK;
 use crate::cli::machine::threads;
-use crate::cli::progress::with_progress;
+use crate::cli::progress_display::{Shown, with_progress_of};
 use crate::cli::report::{print, print_json};
-use crate::engine::Progress;
+use crate::engine::{Progress, Stage};
 use crate::error::Result;
 use crate::sample::{
     DEFAULT_ACCOUNTS, DEFAULT_DAYS, DEFAULT_SEED, DEFAULT_SIZE, EVIDENCE, SampleOptions,
@@ -66,6 +66,8 @@ pub(super) struct SampleArgs {
     pub output: OutputArgs,
 }
 
+const WRITING: Shown = Shown { verb: "writing", noun: "object" };
+
 pub(super) fn run(args: &SampleArgs) -> Result<u8> {
     let options = SampleOptions {
         size: args.size.0,
@@ -79,8 +81,10 @@ pub(super) fn run(args: &SampleArgs) -> Result<u8> {
         ..SampleOptions::new(&args.folder)
     };
     let progress = Progress::default();
-    progress.bytes_total.store(args.size.0, Ordering::Relaxed);
-    let report = with_progress(args.output.quiet, &progress, || {
+    progress.work.add(args.size.0, 0);
+    progress.work.end();
+    progress.begin(Stage::Converting);
+    let report = with_progress_of(WRITING, args.output.quiet, &progress, || {
         generate(&options, &|bytes| progress.bytes.store(bytes, Ordering::Relaxed))
     })?;
     match args.output.report {

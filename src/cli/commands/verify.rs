@@ -1,16 +1,16 @@
 //! `trailmill verify`.
 
 use crate::cli::args::{
-    Format, NarrowArgs, OutputArgs, PlaceArgs, ReadingArgs, mebibytes, passwords,
+    Format, NarrowArgs, OutputArgs, PlaceArgs, ReadingArgs, bytes, megabytes, passwords,
 };
 use crate::cli::buckets::Buckets;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::machine::threads;
-use crate::cli::progress::with_progress;
+use crate::cli::progress_display::{Shown, with_progress_of};
 use crate::cli::report::{print, print_json, proven_text};
 use crate::decode::{DEFAULT_MAX_OBJECT_BYTES, DEFAULT_MAX_RATIO};
-use crate::engine::{DEFAULT_TABLE, Duplicates, Progress, Unwrap, runtime};
+use crate::engine::{DEFAULT_TABLE, Duplicates, Progress, Stage, Unwrap, runtime};
 use crate::error::Result;
 use crate::integrity::Verdict;
 use crate::keys::parse as parse_layout;
@@ -22,7 +22,7 @@ use crate::text::clean;
 use crate::units::{ByteCount, are, counted, counted_as, grouped};
 use crate::verify::{
     ConvertedObject, ConvertedUnit, DEFAULT_MAX_DIFFERENCES, Difference, DuplicateRule, Partial,
-    ProvenObjects, VerifyOptions, VerifyReport, Wants, Wrappers, verify,
+    ProvenObjects, Step, VerifyOptions, VerifyReport, Wants, Wrappers, verify,
 };
 use clap::Args as Group;
 use serde::Serialize;
@@ -67,7 +67,8 @@ pub(super) struct VerifyArgs {
     pub duplicates: Duplicates,
 
     /// Largest decoded object, as the lake was made with
-    #[arg(long, value_name = "BYTES", default_value = mebibytes(ByteCount(DEFAULT_MAX_OBJECT_BYTES)))]
+    #[arg(long, value_name = "BYTES", default_value = megabytes(DEFAULT_MAX_OBJECT_BYTES),
+        value_parser = bytes(1))]
     pub max_object_size: ByteCount,
 
     /// Largest ratio of decoded to compressed bytes, as the lake was made with
@@ -93,6 +94,8 @@ pub(super) struct VerifyArgs {
     pub output: OutputArgs,
 }
 
+const COMPARING: Shown = Shown { verb: "comparing", noun: "file" };
+
 impl From<Duplicates> for DuplicateRule {
     fn from(rule: Duplicates) -> Self {
         match rule {
@@ -109,6 +112,18 @@ impl From<Unwrap> for Wrappers {
             Unwrap::Known => Self::Known,
             Unwrap::Any => Self::Any,
         }
+    }
+}
+
+fn note(progress: &Progress, step: Step) {
+    match step {
+        Step::Listed(files) => {
+            progress.work.add(0, files);
+            progress.work.end();
+            progress.begin(Stage::Converting);
+        }
+        Step::File => _ = progress.objects.fetch_add(1, Ordering::Relaxed),
+        Step::Records(count) => _ = progress.records.fetch_add(count, Ordering::Relaxed),
     }
 }
 
@@ -150,10 +165,8 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
         ..VerifyOptions::new(sources, lake)
     };
     let progress = Progress::default();
-    let report = with_progress(args.output.quiet, &progress, || {
-        verify(&options, &|count| {
-            progress.records.fetch_add(count, Ordering::Relaxed);
-        })
+    let report = with_progress_of(COMPARING, args.output.quiet, &progress, || {
+        verify(&options, &|step| note(&progress, step))
     })?;
     match args.output.report {
         Format::Json if args.integrity => {

@@ -3,8 +3,8 @@
 use crate::catalog::Usage;
 use crate::cli::args::{CatalogLakeArgs, EncryptionArgs, OutputArgs};
 use crate::cli::commands::catalog::diff::print_differences;
+use crate::cli::console::say;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
-use crate::cli::progress::say;
 use crate::error::Result;
 use crate::operations::{SyncOptions, open_lake, sync};
 use crate::storage::S3;

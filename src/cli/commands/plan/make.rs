@@ -1,22 +1,23 @@
 //! `trailmill plan`: estimate a conversion, or write the plan of an array job.
 
-use crate::cli::args::{ConversionArgs, Format, OutputArgs, location, sources_and_lake};
+use crate::cli::args::{
+    ConversionArgs, Format, OutputArgs, PublicationArgs, location, sources_and_lake,
+};
+use crate::cli::commands::plan::estimate::{estimate, refuse_pipes};
 use crate::cli::commands::plan::show::work_plan;
+use crate::cli::console::say;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
-use crate::cli::progress::{say, with_progress};
-use crate::cli::report::{listing, print, print_json, unavailable as unread};
+use crate::cli::progress_display::with_progress;
+use crate::cli::report::{print, print_json, unavailable as unread};
 use crate::engine::{ConvertOptions, DEFAULT_SAMPLED, Progress};
 use crate::error::{Error, Result};
 use crate::lake::WorkPlan;
 use crate::location::Location;
-use crate::operations::{self, Children, Estimate, Planned};
-use crate::source::is_pipe;
-use crate::text::clean;
-use crate::units::{ByteCount, are, counted, grouped};
+use crate::operations::{self, Children, Planned};
+use crate::units::{are, counted};
 use clap::Args as Group;
 use serde::Serialize;
-use std::fmt::Write as _;
 
 #[derive(Debug, Group)]
 pub(super) struct MakeArgs {
@@ -36,10 +37,14 @@ pub(super) struct MakeArgs {
         help_heading = "Array job")]
     pub sample_objects: usize,
 
-    #[command(flatten)]
-    pub conversion: ConversionArgs,
+    /// Also list the objects of each account, region and delivery date
+    #[arg(long, conflicts_with = "children", help_heading = "Output")]
+    pub by_delivery: bool,
+
     #[command(flatten)]
     pub output: OutputArgs,
+    #[command(flatten)]
+    pub conversion: ConversionArgs,
 }
 
 fn children(text: &str) -> Result<Children> {
@@ -54,40 +59,23 @@ fn children(text: &str) -> Result<Children> {
 
 pub(super) fn run(args: &MakeArgs) -> Result<u8> {
     let (sources, lake) = sources_and_lake(&args.places)?;
+    let Some(children) = args.children else {
+        let places = (sources, lake);
+        let publication = PublicationArgs::default();
+        return estimate(&args.conversion, &publication, places, &args.output, args.by_delivery);
+    };
     refuse_pipes(&sources)?;
-    let options = args.conversion.options(&Default::default(), sources, lake)?;
+    let options = args.conversion.options(&PublicationArgs::default(), sources, lake)?;
     let quiet = args.output.quiet;
     say_identity(&args.conversion.aws, &options.s3, Reach::of_conversion(&options), quiet)?;
-    match args.children {
-        None => estimate(&options, args.output.report),
-        Some(children) => make(args, &options, children),
-    }
-}
-
-/// Refuses pipes: the run that converts a plan cannot read them again.
-fn refuse_pipes(sources: &[Location]) -> Result<()> {
-    match sources.iter().find(|source| is_pipe(source)) {
-        None => Ok(()),
-        Some(source) => {
-            let message = "a pipe can be read once only: convert it, or write it to a file first";
-            Err(Error::config(message).at("source", source))
-        }
-    }
-}
-
-fn estimate(options: &ConvertOptions, format: Format) -> Result<u8> {
-    let report = operations::estimate(options)?;
-    match format {
-        Format::Json => print_json(&report)?,
-        Format::Text => print(&estimate_text(&report))?,
-    }
-    Ok(EXIT_OK)
+    make(args, &options, children)
 }
 
 fn make(args: &MakeArgs, options: &ConvertOptions, children: Children) -> Result<u8> {
     let quiet = args.output.quiet;
-    let made = with_progress(quiet, &Progress::default(), || {
-        operations::make_plan(options, children, args.sample_objects)
+    let progress = Progress::default();
+    let made = with_progress(quiet, &progress, || {
+        operations::make_plan(options, children, args.sample_objects, &progress)
     })?;
     let (plan, address, is_new) = match made {
         Planned::New(plan, address) => (plan, address, true),
@@ -127,48 +115,4 @@ struct PlanView<'a> {
     is_new: bool,
     #[serde(flatten)]
     document: &'a WorkPlan,
-}
-
-/// A plan, for people.
-fn estimate_text(report: &Estimate) -> String {
-    let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "{} to read, {} (about {} of JSON), in {}",
-        counted(report.objects, "object"),
-        ByteCount(report.bytes),
-        ByteCount(report.bytes_json_estimate),
-        counted(report.units, "unit"),
-    );
-    let _ = writeln!(
-        out,
-        "  {} in the lake already, {} of other kinds, {} begun by an earlier run",
-        grouped(report.objects_known),
-        grouped(report.objects_ignored),
-        counted(report.units_resumed, "unit"),
-    );
-    match (&report.partitions_chosen, &report.partitions) {
-        (Some(choice), _) => {
-            let _ = writeln!(out, "  a new lake would be partitioned by {choice}");
-        }
-        (None, Some(partitions)) => {
-            let _ = writeln!(out, "  partitioned by {}: {partitions}", report.partition_by);
-        }
-        (None, None) => {}
-    }
-    for warning in &report.warnings {
-        let _ = writeln!(out, "  warning: {warning}");
-    }
-    out.push_str(&listing("  ", &report.listing));
-    out.push_str(&unread("  ", &report.unavailable_by_reason));
-    if !report.by_delivery.is_empty() {
-        let _ = writeln!(out, "\n  account       region          delivered    objects");
-    }
-    for (key, count) in &report.by_delivery {
-        let mut parts = key.split(' ');
-        let mut part = || clean(parts.next().unwrap_or("?"));
-        let (account, region, date) = (part(), part(), part());
-        let _ = writeln!(out, "  {account:<13} {region:<15} {date:<12} {:>7}", grouped(*count));
-    }
-    out
 }

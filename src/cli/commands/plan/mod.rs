@@ -1,12 +1,14 @@
 //! `trailmill plan`: estimate a conversion; make, show and discard the plan of an array job.
 
 mod discard;
+mod estimate;
 mod make;
 mod show;
 
 use crate::error::Result;
 use clap::{Args as Group, Subcommand};
 use discard::DiscardArgs;
+pub(super) use estimate::estimate;
 use make::MakeArgs;
 use show::ShowArgs;
 
