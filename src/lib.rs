@@ -24,6 +24,7 @@
 //! | [`rows`] | objects to rows: texts by reference and sparse trees |
 //! | [`parquet`] | ordered rows to Parquet pages and files, through polars |
 //! | [`scan`] | a lake's rows: live files, row groups, columns, through polars |
+//! | [`merge`] | data files to fewer ones with the same rows, and the proof |
 //! | [`history`] | event history: filters, records, CSV |
 //! | [`catalog`] | tables and partitions as Glue's documents, DDL, views |
 //! | [`query`] | SQL over the tables: Athena's text and functions, polars' engine |
@@ -80,6 +81,7 @@ pub mod integrity;
 pub mod keys;
 pub mod lake;
 pub mod location;
+pub mod merge;
 pub mod notice;
 pub mod operations;
 pub mod parquet;

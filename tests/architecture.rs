@@ -91,6 +91,11 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         &["polars", "polars_parquet", "polars_parquet_format", "zstd"],
     ),
     ("scan", &["error", "storage", "lake"], &["polars", "polars_parquet"]),
+    (
+        "merge",
+        &["error", "schema", "parquet"],
+        &["polars_parquet", "polars_parquet_format", "rayon"],
+    ),
     ("history", &["error", "text", "family", "scan"], &[]),
     (
         "catalog",
@@ -142,12 +147,13 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "rows",
             "parquet",
             "scan",
+            "merge",
             "history",
             "catalog",
             "query",
             "engine",
         ],
-        &["tokio", "jiff"],
+        &["tokio", "jiff", "rayon"],
     ),
     (
         "doctor",

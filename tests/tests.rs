@@ -24,6 +24,8 @@ mod catalog;
 mod cli;
 mod commit;
 mod commit_in_memory;
+mod compact;
+mod compact_in_memory;
 mod contained;
 mod convert;
 mod copies;

@@ -7,7 +7,7 @@ use crate::engine::segment::{Arrived, Resolved, Segment, SegmentPart, Staged};
 use crate::engine::tasks::all;
 use crate::engine::{ConvertOptions, Progress};
 use crate::error::Result;
-use crate::lake::{Copies, DataFile, News, UnitId, names::data_file};
+use crate::lake::{Copies, DataFile, Homes, News, UnitId, names::data_file};
 use crate::parquet::{Encoder, Order, TableWriter, WriteOptions, arrange};
 use crate::rows::{Parsed, TableRows};
 use crate::schema::{Form, Lock};
@@ -110,7 +110,7 @@ impl Encoding {
         &self,
         task: usize,
         encoder: &mut Encoder,
-        storage: &Storage,
+        (storage, homes): (&Storage, &Homes),
         runtime: &Handle,
     ) -> Result<()> {
         let (table, partitions) = self.tasks[task].clone();
@@ -125,7 +125,8 @@ impl Encoding {
             unfit += written.unfit;
             for file in written.files {
                 let (table, number) = (&names[file.form as usize], first + file.number);
-                let key = data_file(table, &file.partition, unit, segment, number);
+                let folder = homes.folder(table, &file.partition);
+                let key = data_file(&folder, unit, segment, number);
                 files.push(DataFile {
                     key: key.clone(),
                     table: table.clone(),
@@ -254,7 +255,8 @@ impl<'s, 'a> Pool<'_, 's, 'a> {
         if !run.cancel.has_failed() {
             let mut worker = run.worker();
             let encoder = &mut worker.encoder;
-            let outcome = shared.encoding.run(task, encoder, inputs.storage, inputs.handle);
+            let place = (inputs.storage, inputs.homes);
+            let outcome = shared.encoding.run(task, encoder, place, inputs.handle);
             run.keep_worker(worker);
             if let Err(err) = outcome {
                 run.cancel.fail(err);

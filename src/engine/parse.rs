@@ -120,7 +120,7 @@ impl Parts<'_, '_> {
         let encoding = Encoding::new(resolved, unit, *part, inputs.options);
         let mut worker = run.worker();
         let outcome = (0..encoding.tasks()).try_for_each(|task| {
-            encoding.run(task, &mut worker.encoder, inputs.storage, inputs.handle)
+            encoding.run(task, &mut worker.encoder, (inputs.storage, inputs.homes), inputs.handle)
         });
         run.keep_worker(worker);
         outcome?;

@@ -7,7 +7,7 @@ use crate::engine::order::InOrder;
 use crate::engine::segment::Request;
 use crate::engine::unreadable::Unreadable;
 use crate::engine::{ConvertOptions, Progress};
-use crate::lake::{CopyKey, UnitBasis, WorkPlan};
+use crate::lake::{CopyKey, Homes, UnitBasis, WorkPlan};
 use crate::location::Location;
 use crate::parquet::Encoder;
 use crate::rows::{Fingerprints, MEMORY_PER_JSON_BYTE, Parsed, RowOptions, SegmentParser};
@@ -32,6 +32,8 @@ pub(crate) struct RunInputs<'a> {
     pub plan: Option<&'a WorkPlan>,
     /// What goes into the identities of units beside their objects.
     pub basis: UnitBasis,
+    /// Where the files of partitions are.
+    pub homes: &'a Homes,
     /// The lake's database in the catalog.
     pub database: String,
     /// Bytes of the run's memory that are somebody else's.

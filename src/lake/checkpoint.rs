@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::document::{pack, pack_named, unpack, unpack_named};
 use crate::lake::entry::{ENTRY, Entry, Month, group};
 use crate::lake::gone::read_gone;
+use crate::lake::homes::Homes;
 use crate::lake::ledger::Ledger;
 use crate::lake::manifest::Manifest;
 use crate::lake::names::{self, Folder};
@@ -59,6 +60,9 @@ struct Document {
     totals: Vec<String>,
     /// Keys of the files with the units of each day.
     days: Vec<String>,
+    /// Partitions that do not lie in their table's folder.
+    #[serde(default, skip_serializing_if = "Homes::is_empty")]
+    homes: Homes,
 }
 
 impl Document {
@@ -121,26 +125,27 @@ impl Known {
         Ok(known)
     }
 
-    /// Reads which units hold fingerprints of which day, as the newest checkpoint says: all that a
-    /// child of a plan needs of a lake, which was checkpointed when the plan was made.
+    /// Reads which units hold fingerprints of which day and where partitions are, as the newest checkpoint
+    /// says: all that a child of a plan needs of a lake, which was checkpointed when the plan was made.
     ///
     /// # Errors
     /// As [`Known::read`].
-    pub async fn read_units_of_day(storage: &Storage) -> Result<UnitsOfDay> {
+    pub async fn read_for_child(storage: &Storage) -> Result<(UnitsOfDay, Homes)> {
         let mut newest = newest_checkpoint(storage).await?;
         while let Some(key) = newest {
             let err = match Self::read_days(storage, &key).await {
-                Ok(days) => return Ok(days),
+                Ok(found) => return Ok(found),
                 Err(err) => err,
             };
             // The end of the plan may have replaced it meanwhile.
             newest = newest_checkpoint(storage).await?;
             if newest.as_ref() == Some(&key) {
                 tell_damaged(storage, &key, err).await?;
-                return Ok(Self::read(storage).await?.snapshot.units_of_day);
+                let Snapshot { units_of_day, homes, .. } = Self::read(storage).await?.snapshot;
+                return Ok((units_of_day, homes));
             }
         }
-        Ok(UnitsOfDay::new())
+        Ok(Default::default())
     }
 
     /// Returns the settings of the last unit that the newest checkpoint covers: enough for what all units
@@ -157,10 +162,10 @@ impl Known {
         }
     }
 
-    async fn read_days(storage: &Storage, key: &str) -> Result<UnitsOfDay> {
+    async fn read_days(storage: &Storage, key: &str) -> Result<(UnitsOfDay, Homes)> {
         let document = read_base_document(storage, key).await?;
         let days: Vec<DaysFile> = read_documents(storage, &document.days).await?;
-        Ok(days.into_iter().flatten().collect())
+        Ok((days.into_iter().flatten().collect(), document.homes))
     }
 
     async fn read_base(&mut self, storage: &Storage, key: &str) -> Result<()> {
@@ -177,6 +182,7 @@ impl Known {
         self.snapshot.last = Some(document.last.clone());
         self.snapshot.next = document.next_number;
         self.snapshot.barrier = document.barrier;
+        self.snapshot.homes = document.homes.clone();
         self.base = Some(document);
         Ok(())
     }
@@ -272,6 +278,7 @@ impl Known {
             parts,
             totals: self.write_files(storage, "totals", &totals).await?,
             days: self.write_files(storage, "days", &days).await?,
+            homes: self.snapshot.homes.clone(),
         };
         storage.sync()?;
         storage.put_over(&document.key(), pack(&document)?).await?;
@@ -688,7 +695,7 @@ mod tests {
 
                 let mut read = Known::read(&storage).await.unwrap();
                 assert_eq!(read.snapshot, known.snapshot);
-                let days = Known::read_units_of_day(&storage).await.unwrap();
+                let (days, _) = Known::read_for_child(&storage).await.unwrap();
                 assert_eq!(days, known.snapshot.units_of_day);
                 assert!(read.has_recent(), "so that it is written");
                 read.write_checkpoint(&storage).await.unwrap();

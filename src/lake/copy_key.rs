@@ -192,7 +192,7 @@ mod tests {
         let copies = Copies::from([(Scope { day: 1, place: 2 }, vec![3])]);
         lake.put_once(&names::copies(&unit(7)), encode_copies(&key, &copies)).await.unwrap();
         let units = UnitsOfDay::from([(1, vec![(unit(6), 1), (unit(7), 1)])]);
-        for damage in [None, Some(""), Some("{\"format\":5,\"key\":\"00\"}")] {
+        for damage in [None, Some(""), Some("{\"format\":6,\"key\":\"00\"}")] {
             lake.delete(&names::copy_key()).await.unwrap();
             if let Some(damage) = damage {
                 lake.put_once(&names::copy_key(), damage).await.unwrap();

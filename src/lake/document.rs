@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// The format that this program writes, and the only one that it reads; earlier ones were never released.
-pub(super) const FORMAT: u64 = 5;
+pub(super) const FORMAT: u64 = 6;
 
 /// What is read of a document before the rest.
 #[derive(Deserialize)]
@@ -209,7 +209,7 @@ mod tests {
     fn other_formats_are_refused_and_say_what_to_do() {
         let read = |text: &str| parse::<serde_json::Value>("k", text.as_bytes()).unwrap_err();
         for (text, says) in [
-            (r#"{"format":6,"new":{}}"#, "upgrade trailmill"),
+            (r#"{"format":7,"new":{}}"#, "upgrade trailmill"),
             (r#"{"new":1,"format":99}"#, "upgrade trailmill"),
             (r#"{"format":1}"#, "older"),
             (r#"{"unit":{}}"#, "no format version"),
@@ -218,7 +218,7 @@ mod tests {
             assert_eq!(err.kind(), ErrorKind::Config, "{text}");
             assert!(err.to_string().contains(says), "{err}");
         }
-        for text in ["", "{", "[]", r#"{"format":"x"}"#, "null", r#"{"format":5"#] {
+        for text in ["", "{", "[]", r#"{"format":"x"}"#, "null", r#"{"format":6"#] {
             assert_eq!(read(text).kind(), ErrorKind::Damaged, "{text}");
         }
     }

@@ -53,6 +53,9 @@ pub struct Manifest {
     /// Records in wrappers that are not known, which were not read.
     #[serde(default)]
     pub records_unread: u64,
+    /// Of a compaction, the files whose rows its files have in their place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<DataFile>,
     /// For a barrier, the units that it ends; see [`Manifest::barrier`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub barrier: Option<Vec<UnitId>>,
@@ -112,6 +115,7 @@ impl Manifest {
             objects_padded: 0,
             records_unwrapped: 0,
             records_unread: 0,
+            replaced: Vec::new(),
             barrier: None,
             recovered: Vec::new(),
         }
@@ -136,6 +140,12 @@ impl Manifest {
                 LockName::default(),
             )
         }
+    }
+
+    /// Returns the manifest of a compaction: files in the place of others with the same rows. It has no
+    /// objects, and says nothing of how the next unit is written.
+    pub fn compaction(unit: UnitId, replaced: Vec<DataFile>, files: Vec<DataFile>) -> Self {
+        Self { replaced, files, ..Self::empty(unit, None, String::new(), LockName::default()) }
     }
 
     /// Stages the manifest beside its unit's files in a folder, so that one sync serves all of them.

@@ -18,6 +18,7 @@ mod data_file;
 mod document;
 mod entry;
 mod gone;
+mod homes;
 mod intent;
 mod ledger;
 mod listings;
@@ -30,6 +31,7 @@ mod plan_progress;
 mod quarantine;
 mod rebuild;
 mod repair;
+mod replaced;
 mod settings;
 mod snapshot;
 mod unavailable;
@@ -47,6 +49,7 @@ pub use data_file::DataFile;
 pub(crate) use document::to_json;
 pub use entry::{Entry, Month, WithoutRows, entry, entry_without_rows, month};
 pub use gone::{GoneFile, Loss, read_gone, write_gone};
+pub use homes::Homes;
 pub use intent::Intent;
 pub use ledger::Ledger;
 pub use listings::CompleteListing;
@@ -59,6 +62,7 @@ pub use quarantine::{
     read_quarantine, write_quarantine,
 };
 pub use repair::{Remains, Wreck};
+pub use replaced::{ReplacedFiles, live_files, read_replaced, write_replaced};
 pub use settings::{
     DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, OutputSettings,
     SchemaMode, UnitBasis, Unwrap,

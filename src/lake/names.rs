@@ -18,6 +18,8 @@ pub enum Folder {
     Catalog,
     /// Documents of checkpoints.
     Checkpoints,
+    /// Files of compacted partitions: those of a bucket for good, those of a folder until they are exchanged.
+    Compacted,
     /// Fingerprints by unit, and the key they are made with.
     Copies,
     /// Data files that are gone.
@@ -38,6 +40,8 @@ pub enum Folder {
     Plans,
     /// Records and objects that were quarantined.
     Quarantine,
+    /// Files that compaction replaced and that are removed later.
+    Replaced,
     /// Reports of runs.
     Runs,
     /// Versions of the schema lock.
@@ -54,6 +58,7 @@ impl Folder {
             Self::Abandoned => "abandoned",
             Self::Catalog => "catalog",
             Self::Checkpoints => "checkpoints",
+            Self::Compacted => "compacted",
             Self::Copies => "copies",
             Self::Gone => "gone",
             Self::Integrity => "integrity",
@@ -64,6 +69,7 @@ impl Folder {
             Self::Planned => "planned",
             Self::Plans => "plans",
             Self::Quarantine => "quarantine",
+            Self::Replaced => "replaced",
             Self::Runs => "runs",
             Self::Schema => "schema",
             Self::Detached => "detached",
@@ -112,15 +118,27 @@ pub(super) fn parse_number(text: &str) -> Option<u64> {
     (format!("{number:08}") == text).then_some(number)
 }
 
-/// Returns the key of a data file: `part-<unit>-<segment>-<file>.parquet` in its table's partition.
-pub fn data_file(
-    table: &str,
-    partition: &str,
-    unit: &impl Display,
-    segment: u32,
-    file: usize,
-) -> String {
-    format!("{table}/{partition}/part-{unit}-{segment:04}-{file:02}.parquet")
+/// Returns the key of a data file: `part-<unit>-<segment>-<file>.parquet` in the folder of its partition.
+pub fn data_file(folder: &str, unit: &impl Display, segment: u32, file: usize) -> String {
+    format!("{folder}/part-{unit}-{segment:04}-{file:02}.parquet")
+}
+
+/// Returns the folder of a partition that was never moved.
+pub fn partition_folder(table: &str, partition: &str) -> String {
+    format!("{table}/{partition}")
+}
+
+/// Returns the folder that a compaction writes a partition's files to.
+pub fn generation(table: &str, partition: &str, unit: &UnitId) -> String {
+    Folder::Compacted.key(format_args!("{table}/{partition}/{unit}"))
+}
+
+/// Returns table, partition and unit of a file that lies in such a folder.
+pub fn generation_of(key: &str) -> Option<(&str, &str, UnitId)> {
+    let (folder, _) = Folder::Compacted.name_of(key)?.rsplit_once('/')?;
+    let (partition, unit) = folder.rsplit_once('/')?;
+    let (table, partition) = partition.split_once('/')?;
+    Some((table, partition, UnitId::parse(unit)?))
 }
 
 /// Returns the unit that a data file's name gives; nothing for a file that is not ours.
@@ -134,6 +152,9 @@ pub fn unit_of(key: &str) -> Option<UnitId> {
 
 /// Returns the partition's path that a data file lies in, below its table; empty for one that lies in none.
 pub fn partition_of<'k>(table: &str, key: &'k str) -> &'k str {
+    if let Some((_, partition, _)) = generation_of(key) {
+        return partition;
+    }
     let inside = key.strip_prefix(table).and_then(|rest| rest.strip_prefix('/'));
     inside.and_then(|path| path.rsplit_once('/')).map_or("", |(partition, _)| partition)
 }
@@ -330,9 +351,15 @@ mod tests {
     fn what_is_written_is_parsed() {
         for number in [0, 7, 99_999_999, 123_456_789] {
             let unit = unit(number);
-            let key = data_file("t", "account=1/day=2", &unit, 12_345, 100);
-            assert_eq!(unit_of(&key), Some(unit.clone()), "{key}");
-            assert_eq!(partition_of("t", &key), "account=1/day=2");
+            let moved = generation("t", "account=1/day=2", &unit);
+            for folder in ["t/account=1/day=2", &moved] {
+                let key = data_file(folder, &unit, 12_345, 100);
+                assert_eq!(unit_of(&key), Some(unit.clone()), "{key}");
+                assert_eq!(partition_of("t", &key), "account=1/day=2");
+                let moved = ("t", "account=1/day=2", unit.clone());
+                assert_eq!(generation_of(&key).is_some(), folder != "t/account=1/day=2");
+                assert!(generation_of(&key).is_none_or(|found| found == moved), "{key}");
+            }
             for (folder, key) in [
                 (Folder::Intents, intent(&unit)),
                 (Folder::Abandoned, abandoned(&unit)),

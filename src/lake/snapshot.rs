@@ -11,6 +11,7 @@ use crate::lake::entry::{
     Entry, Month, WithoutRows, entry, entry_without_rows, from_digits, month,
 };
 use crate::lake::gone::{GoneFile, Loss};
+use crate::lake::homes::Homes;
 use crate::lake::lock::{LockName, read_lock_version};
 use crate::lake::manifest::Manifest;
 use crate::lake::object_record::{ObjectOutcome, ObjectRecord};
@@ -34,6 +35,8 @@ pub enum Action<'m> {
     AddFile(&'m DataFile),
     /// A data file is gone.
     RemoveFile(&'m GoneFile),
+    /// Other files have the rows of a data file; it is not read any more.
+    ReplaceFile(&'m DataFile),
     /// A unit keeps fingerprints of an event day (since 1970), in scopes of these bits.
     AddCopies {
         /// The event day.
@@ -59,7 +62,8 @@ impl Manifest {
             unit: &self.unit,
             scopes: copies.scopes,
         });
-        [commit, Action::AddObjects(self)].into_iter().chain(files).chain(copies)
+        let replaced = self.replaced.iter().map(Action::ReplaceFile);
+        [commit, Action::AddObjects(self)].into_iter().chain(files).chain(replaced).chain(copies)
     }
 
     /// Returns how members of an archive ended that have no rows: then the archive is read again when they
@@ -136,6 +140,15 @@ pub struct PartitionTotals {
     pub files: u64,
 }
 
+impl PartitionTotals {
+    /// Leaves out a file.
+    fn remove(&mut self, file: &DataFile) {
+        self.rows = self.rows.saturating_sub(file.rows);
+        self.bytes = self.bytes.saturating_sub(file.bytes);
+        self.files = self.files.saturating_sub(1);
+    }
+}
+
 /// What a lake holds; see the module. Its objects are in the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
@@ -146,6 +159,8 @@ pub struct Snapshot {
     pub(super) tables: BTreeMap<String, BTreeMap<String, PartitionTotals>>,
     /// Files in those sums that are gone.
     gone: Vec<GoneFile>,
+    /// Where the files of partitions are that do not lie in their table's folder.
+    pub(super) homes: Homes,
     pub(super) units_of_day: UnitsOfDay,
 }
 
@@ -170,6 +185,7 @@ impl Snapshot {
             Action::AddObjects(_) => {}
             Action::AddFile(file) => self.add_file(file),
             Action::RemoveFile(file) => self.gone.push(file.clone()),
+            Action::ReplaceFile(file) => self.replace_file(file),
             Action::AddCopies { day, unit, scopes } => {
                 self.units_of_day.entry(day).or_default().push((unit.clone(), scopes));
             }
@@ -199,6 +215,14 @@ impl Snapshot {
         totals.rows += file.rows;
         totals.bytes += file.bytes;
         totals.files += 1;
+        self.homes.note(file);
+    }
+
+    fn replace_file(&mut self, file: &DataFile) {
+        let table = self.tables.get_mut(&file.table);
+        if let Some(totals) = table.and_then(|table| table.get_mut(&file.partition)) {
+            totals.remove(file);
+        }
     }
 
     /// Applies the list of files that are gone, in place of what an earlier one said.
@@ -238,12 +262,15 @@ impl Snapshot {
         let mut partitions = self.tables.get(table)?.clone();
         for file in self.gone.iter().map(|gone| &gone.file).filter(|file| file.table == table) {
             let Some(totals) = partitions.get_mut(&file.partition) else { continue };
-            totals.rows = totals.rows.saturating_sub(file.rows);
-            totals.bytes = totals.bytes.saturating_sub(file.bytes);
-            totals.files = totals.files.saturating_sub(1);
+            totals.remove(file);
         }
         partitions.retain(|_, totals| totals.files > 0);
         Some(partitions)
+    }
+
+    /// Returns where the files of partitions are.
+    pub fn homes(&self) -> &Homes {
+        &self.homes
     }
 
     /// Returns how many files are known to be lost, and how many records were in them.
@@ -312,6 +339,21 @@ mod tests {
         assert_eq!(lake.partitions("t").unwrap()["p=1"], totals);
         assert_eq!(lake.units_of_day()[&7].len(), 2);
         assert_eq!(manifests.each_ref().map(|manifest| manifest.entries().count()), [1, 0, 1]);
+    }
+
+    #[test]
+    fn files_that_are_replaced_leave_the_sums_and_say_where_the_others_are() {
+        let id = UnitId { number: 1, identity: "0123456789abcdef".into() };
+        let moved = file(&format!("{}/x", crate::lake::names::generation("t", "p=1", &id)), "p=1");
+        let compaction = Manifest::compaction(id, vec![file("a", "p=1")], vec![moved]);
+
+        let lake: Snapshot = [unit(0), compaction].iter().collect();
+
+        assert_eq!(lake.partitions("t"), [unit(0)].iter().collect::<Snapshot>().partitions("t"));
+        assert_eq!((lake.next_number(), lake.schema_version()), (2, 0));
+        let folder = "_trailmill/compacted/t/p=1/00000001-0123456789abcdef";
+        assert_eq!(lake.homes().folder("t", "p=1"), folder);
+        assert_eq!(lake.homes().folder("t", "p=2"), "t/p=2");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a unit is called, and what is known of it by its name alone.
 
+use crate::lake::data_file::DataFile;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -34,6 +35,13 @@ impl UnitId {
     pub(super) fn of_barrier(number: u64, salt: u64) -> Self {
         let identity = hash_identity(format!("barrier {salt:016x}").as_bytes(), []);
         Self { number, identity }
+    }
+
+    /// Returns what a compaction is called, by how and from which files, keys and sizes, it writes.
+    pub fn of_compaction(number: u64, how: &str, files: &[&DataFile]) -> Self {
+        let sizes: Vec<String> = files.iter().map(|file| file.bytes.to_string()).collect();
+        let files = files.iter().zip(&sizes).map(|(file, size)| (file.key.as_str(), size.as_str()));
+        Self { number, identity: hash_identity(format!("compaction {how}").as_bytes(), files) }
     }
 
     /// Returns what the manifest is called that ends a plan.

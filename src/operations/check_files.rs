@@ -6,8 +6,9 @@
 
 use crate::error::Result;
 use crate::lake::{
-    DataFile, GoneFile, Intent, Loss, Manifest, UnitId, WorkPlan, names::unit_of, read_gone,
-    write_gone,
+    DataFile, GoneFile, Intent, Loss, Manifest, UnitId, WorkPlan, live_files,
+    names::{self, Folder, unit_of},
+    read_gone, write_gone,
 };
 use crate::operations::sweep::{raise_barrier, remove_all};
 use crate::storage::{Listed, Storage};
@@ -98,7 +99,10 @@ pub(super) async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Re
         let planned = plan.as_ref().map(|plan| plan.first_number..plan.end_number());
         planned.is_some_and(|planned| planned.contains(&unit.number))
     };
-    let files = || manifests.iter().flat_map(|manifest| &manifest.files);
+    let files = || live_files(manifests);
+    // They wait to be removed, or are.
+    let replaced = manifests.iter().flat_map(|manifest| &manifest.replaced);
+    let replaced: HashSet<&str> = replaced.map(|file| file.key.as_str()).collect();
     let tables: BTreeSet<&str> = files().map(|file| file.table.as_str()).collect();
     let mut missing: HashSet<&str> = files().map(|file| file.key.as_str()).collect();
     let mut check = FileCheck {
@@ -106,16 +110,23 @@ pub(super) async fn check_files(storage: &Storage, manifests: &[Manifest]) -> Re
         is_planned: plan.is_some(),
         ..FileCheck::default()
     };
-    for table in tables {
-        for Listed { key, .. } in storage.list(table).await? {
-            if missing.remove(key.as_str()) || is_hidden(&key) {
-                continue;
-            }
-            match unit_of(&key) {
-                Some(unit) if unfinished.contains(&unit) || is_planned(&unit) => {}
-                Some(_) => check.orphaned.push(key),
-                None => check.foreign.push(key),
-            }
+    let compacted = storage.list(&Folder::Compacted.path()).await?;
+    let is_theirs = |listed: &Listed| {
+        names::generation_of(&listed.key).is_some_and(|(table, ..)| tables.contains(table))
+    };
+    let mut listed: Vec<Listed> = compacted.into_iter().filter(is_theirs).collect();
+    for table in &tables {
+        let of_table = storage.list(table).await?.into_iter();
+        listed.extend(of_table.filter(|listed| !is_hidden(&listed.key)));
+    }
+    for Listed { key, .. } in listed {
+        if missing.remove(key.as_str()) || replaced.contains(key.as_str()) {
+            continue;
+        }
+        match unit_of(&key) {
+            Some(unit) if unfinished.contains(&unit) || is_planned(&unit) => {}
+            Some(_) => check.orphaned.push(key),
+            None => check.foreign.push(key),
         }
     }
     let gone = files().filter(|file| missing.contains(file.key.as_str())).cloned().collect();

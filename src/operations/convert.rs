@@ -27,6 +27,7 @@ use crate::operations::restore::Restore;
 use crate::operations::run_log::{about_run, loss_warning, warnings, write_run_log};
 use crate::operations::strict::refuse_quarantine;
 use crate::operations::sweep::{clean_up, sweep_discarded};
+use crate::operations::switch::finish_exchanges;
 use crate::operations::target::{check_known, check_target};
 use crate::schema::Lock;
 use crate::storage::{Lease, Storage};
@@ -172,6 +173,7 @@ impl<'a> Conversion<'a> {
         }
         WorkPlan::remove_all_work(storage).await?;
         storage.clear_half_written()?;
+        finish_exchanges(storage).await?;
         sweep_discarded(storage, &known, &intents, &options.output.table).await?;
         Ok(Lake { known, lock, listed, catalog, intents, before: Unavailable::default() })
     }
@@ -231,6 +233,7 @@ impl<'a> Conversion<'a> {
         let Self { options, progress, stop, handle, storage, .. } = *self;
         let reserved = known.ledger_bytes().min(options.memory.0 / LEDGER_SHARE);
         let units_of_day = known.snapshot.units_of_day().clone();
+        let homes = known.snapshot.homes().clone();
         let (key, is_key_restored) =
             handle.block_on(CopyKey::read_or_make(storage, &units_of_day))?;
         let resolver =
@@ -246,6 +249,7 @@ impl<'a> Conversion<'a> {
             unreadable: &unreadable,
             plan: None,
             basis: UnitBasis::after_barrier(options.output.clone(), known.snapshot.barrier()),
+            homes: &homes,
             database: options.catalog.database_of(&known.snapshot),
             reserved,
         });

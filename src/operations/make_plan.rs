@@ -20,6 +20,7 @@ use crate::operations::recover::end_all;
 use crate::operations::register::{open_catalog, refuse_others_tables};
 use crate::operations::stratified_sample::Sample;
 use crate::operations::sweep::{salt, sweep_discarded};
+use crate::operations::switch::finish_exchanges;
 use crate::operations::target::{check_known, check_target};
 use crate::rows::{
     Fingerprints, Host, Parsed, SegmentObject, SegmentParser, Visiting, parse_segment,
@@ -231,6 +232,7 @@ async fn prepare(
     }
     WorkPlan::remove_all_work(storage).await?;
     storage.clear_half_written()?;
+    finish_exchanges(storage).await?;
     let intents = Intent::read_all(storage).await?;
     sweep_discarded(storage, &known, &intents, &options.output.table).await?;
     end_all(storage, &mut known, &options.output.table).await?;

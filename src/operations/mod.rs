@@ -2,6 +2,9 @@
 
 mod array_cost;
 mod check_files;
+mod choose_files;
+mod compact;
+mod compact_partition;
 mod convert;
 mod discard_plan;
 mod estimate;
@@ -29,12 +32,18 @@ mod run_child;
 mod run_log;
 mod stratified_sample;
 mod strict;
+mod successors;
 mod sweep;
+mod switch;
 mod sync;
 mod target;
 
 pub use array_cost::{ArrayCost, Prices};
 pub use check_files::FileCheck;
+pub use compact::{
+    CompactOptions, CompactReport, CompactedPartition, DEFAULT_COMPACTED_SIZE, SkippedPartition,
+    compact,
+};
 pub use convert::convert;
 pub use discard_plan::{DiscardOptions, discard_plan};
 pub use estimate::{Estimate, estimate};

@@ -35,7 +35,9 @@ pub struct PartitionProof {
 pub async fn proven_rows(storage: &Storage) -> Result<Vec<PartitionProof>> {
     let upgrades = Upgrades::read(storage).await?;
     let mut found: BTreeMap<(String, String), PartitionProof> = BTreeMap::new();
-    for manifest in Manifest::read_all(storage).await? {
+    // A compaction has no objects, and its rows count where they were written first.
+    let manifests = Manifest::read_all(storage).await?;
+    for manifest in manifests.into_iter().filter(|manifest| manifest.replaced.is_empty()) {
         let is_log = |key: &str| parse_layout(key).family() != Some(Family::Digest);
         let with_rows = manifest.objects.iter().filter(|object| object.tally.written > 0);
         let with_rows = with_rows.filter(|object| is_log(&object.key));

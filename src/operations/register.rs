@@ -51,7 +51,11 @@ fn tables(
             .iter()
             .map(|(partition, totals)| PartitionDefinition {
                 values: values_of(partition),
-                location: format!("{}{partition}/", table.location),
+                location: format!(
+                    "{}{}/",
+                    storage.address(),
+                    lake.homes().folder(&table.name, partition)
+                ),
                 rows: totals.rows,
                 bytes: totals.bytes,
                 files: totals.files,

@@ -12,6 +12,7 @@ use crate::lake::{
     CopyKey, DataFile, DayCopies, Remains, UnitId, WorkPlan, Wreck, decode_copies,
     names::{self, Folder},
 };
+use crate::operations::switch::finish_exchanges;
 use crate::parquet::FileFacts;
 use crate::schema::{Family, main_table, tables};
 use crate::storage::Storage;
@@ -70,6 +71,7 @@ pub(super) fn base_table<'a>(tables: impl IntoIterator<Item = &'a String>) -> St
 /// `Busy` while a plan is open; `Unavailable`, `Denied`, `Io`.
 pub async fn repair(storage: &Storage) -> Result<RepairReport> {
     WorkPlan::refuse_open(storage).await?;
+    finish_exchanges(storage).await?;
     let mut wreck = Wreck::find(storage).await?;
     let mut report = RepairReport::default();
     if wreck.lost.is_empty() {

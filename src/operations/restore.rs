@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::lake::{GoneFile, Loss, Manifest, ObjectOutcome, Snapshot, write_gone};
 use crate::operations::check_files::check_files;
 use crate::operations::recover::{Recovery, can_all_be_read};
+use crate::operations::successors::Successors;
 use crate::operations::sweep::remove_all;
 use crate::schema::main_table;
 use crate::source::{Object, find};
@@ -34,6 +35,8 @@ const OBJECTS_NAMED: usize = 5;
 pub(super) struct Restore {
     pub(super) lost: LostRows,
     units: Vec<LostUnit>,
+    /// Files with rows that cannot be known to be back, since nothing names their objects.
+    unknown: HashSet<String>,
     /// All files that are gone, or will be once what is left of them is removed.
     gone: Vec<GoneFile>,
     /// Files to remove.
@@ -85,30 +88,40 @@ impl Restore {
         let check = check_files(storage, &manifests).await?;
         let losses: HashMap<&str, Loss> =
             check.gone.iter().map(|gone| (gone.file.key.as_str(), gone.loss)).collect();
+        let successors = Successors::of(&manifests);
+        // A compaction has no rows of its own.
+        let units = || manifests.iter().filter(|manifest| manifest.replaced.is_empty());
         let is_lost = |manifest: &&Manifest| {
-            manifest.files.iter().any(|f| losses.get(f.key.as_str()) == Some(&Loss::Lost))
+            let mut files = successors.files(manifest).into_iter();
+            files.any(|file| losses.get(file.key.as_str()) == Some(&Loss::Lost))
         };
-        let damaged: Vec<&Manifest> = manifests.iter().filter(is_lost).collect();
+        let damaged: Vec<&Manifest> = units().filter(is_lost).collect();
         refuse_other_options(options, &damaged)?;
         let wanted: Vec<(String, String)> =
             damaged.iter().flat_map(|manifest| sources_of(manifest)).collect();
         let found = find(&options.sources, &options.s3, &wanted).await?;
         let mut restore = Self { gone: check.to_note(), ..Self::default() };
         let mut objects = Vec::new();
-        for manifest in &damaged {
+        let mut damaged_units = Vec::new();
+        for manifest in damaged {
             let (there, missing) = sources_found(manifest, &found);
+            let places = places(manifest, &successors, &losses);
             // What is left of a partition is not removed before all that is lost with it was read once.
-            let has_rest = places(manifest, &losses).values().any(Place::has_rest);
+            let has_rest = places.values().any(Place::has_rest);
             let is_whole = manifest.recovered.is_empty()
                 && missing.is_empty()
                 && (!has_rest || can_all_be_read(&there).await?);
             restore.objects_gone.extend(missing);
-            if restore.add_unit(manifest, &losses, is_whole) {
-                objects.extend(there);
+            damaged_units.push(Damaged { manifest, places, is_whole, there });
+        }
+        let needed = needed(&damaged_units);
+        for damaged in damaged_units {
+            if restore.add_unit(&damaged, &needed) {
+                objects.extend(damaged.there);
             }
         }
-        for manifest in &manifests {
-            restore.add_lost_rows(manifest, &losses);
+        for manifest in units() {
+            restore.add_lost_rows(manifest, &places(manifest, &successors, &losses));
         }
         let mut seen = HashSet::new();
         objects.retain(|object| seen.insert((object.key.clone(), object.etag.clone())));
@@ -120,24 +133,23 @@ impl Restore {
         Ok(restore)
     }
 
-    /// Says what can be brought back of a unit, and returns whether anything can; `is_whole` says whether
-    /// all of its objects are there.
-    fn add_unit(
-        &mut self,
-        manifest: &Manifest,
-        losses: &HashMap<&str, Loss>,
-        is_whole: bool,
-    ) -> bool {
+    /// Says what can be brought back of a unit, and returns whether anything can; files that are `needed`
+    /// stay.
+    fn add_unit(&mut self, damaged: &Damaged<'_>, needed: &HashSet<&str>) -> bool {
+        let Damaged { manifest, places, .. } = damaged;
         let mut unit = LostUnit::default();
-        for place in places(manifest, losses).into_values().filter(|place| place.is_lost) {
-            if !is_whole && place.has_rest() {
+        for place in places.values().filter(|place| place.is_lost) {
+            if place.left.iter().any(|file| needed.contains(file.key.as_str())) {
                 continue;
             }
             unit.files.extend(place.gone.iter().map(|key| (*key).to_owned()));
-            for file in place.left {
+            for file in &place.left {
                 unit.files.insert(file.key.clone());
-                self.left.push(file.key.clone());
-                self.gone.push(GoneFile { file: file.clone(), loss: Loss::Lost });
+                // A compacted file is of many units.
+                if !self.left.contains(&file.key) {
+                    self.left.push(file.key.clone());
+                    self.gone.push(GoneFile { file: (*file).clone(), loss: Loss::Lost });
+                }
             }
         }
         if unit.files.is_empty() {
@@ -147,15 +159,16 @@ impl Restore {
             let key = (object.key.clone(), object.etag.clone());
             *unit.objects.entry(key).or_default() += object.tally.written;
         }
-        if manifest.recovered.is_empty() {
-            self.units.push(unit);
+        match manifest.recovered.is_empty() {
+            true => self.units.push(unit),
+            false => self.unknown.extend(unit.files),
         }
         true
     }
 
     /// Notes the partitions in which a unit has no file, of either table, unless all that was lost there was accepted.
-    fn add_lost_rows(&mut self, manifest: &Manifest, losses: &HashMap<&str, Loss>) {
-        for ((table, partition), place) in places(manifest, losses) {
+    fn add_lost_rows(&mut self, manifest: &Manifest, places: &Places<'_>) {
+        for ((table, partition), place) in places {
             let is_removed = |file: &&crate::lake::DataFile| self.left.contains(&file.key);
             if !place.gone.is_empty() && !place.is_accepted && place.left.iter().all(is_removed) {
                 self.lost.add(&manifest.unit, table, partition);
@@ -180,7 +193,7 @@ impl Restore {
     /// # Errors
     /// `Damaged` for a manifest that cannot be read; `Unavailable`, `Denied`, `Io`.
     pub(super) async fn end(self, storage: &Storage) -> Result<(Vec<GoneFile>, RestoreReport)> {
-        let Self { units, mut gone, objects_gone, numbers, .. } = self;
+        let Self { units, unknown, mut gone, objects_gone, numbers, .. } = self;
         let read: RefCell<HashMap<(String, String), u64>> = RefCell::default();
         Manifest::any_newest_first(storage, |manifest| {
             let is_ours = numbers.contains(&manifest.unit.number);
@@ -197,8 +210,12 @@ impl Restore {
         let is_back = |unit: &&LostUnit| {
             unit.objects.iter().all(|(key, rows)| read.get(key).copied().unwrap_or(0) >= *rows)
         };
+        // A file is back when all units are that have rows in it.
+        let (back, away): (Vec<&LostUnit>, Vec<&LostUnit>) = units.iter().partition(is_back);
+        let away: HashSet<&String> =
+            away.iter().flat_map(|unit| &unit.files).chain(&unknown).collect();
         let back: HashSet<&String> =
-            units.iter().filter(is_back).flat_map(|unit| &unit.files).collect();
+            back.iter().flat_map(|unit| &unit.files).filter(|file| !away.contains(file)).collect();
         let mut report = RestoreReport {
             objects_gone: objects_gone.len() as u64,
             objects: objects_gone.into_iter().take(OBJECTS_NAMED).collect(),
@@ -221,14 +238,45 @@ impl Restore {
     }
 }
 
-/// A unit's files by main table and partition: what is lost of one table is written again with what the
-/// other has of the same rows.
+/// A unit with lost files, and what is there of its objects.
+struct Damaged<'m> {
+    manifest: &'m Manifest,
+    places: Places<'m>,
+    /// Whether all of its objects are there.
+    is_whole: bool,
+    there: Vec<Object>,
+}
+
+/// Returns the files that must stay: their rows could not be brought back with those that are lost.
+fn needed<'m>(units: &[Damaged<'m>]) -> HashSet<&'m str> {
+    let mut needed: HashSet<&str> = HashSet::new();
+    loop {
+        let before = needed.len();
+        for Damaged { places, is_whole, .. } in units {
+            for place in places.values().filter(|place| place.has_rest()) {
+                let keys = || place.left.iter().map(|file| file.key.as_str());
+                if !is_whole || keys().any(|key| needed.contains(key)) {
+                    needed.extend(keys());
+                }
+            }
+        }
+        if needed.len() == before {
+            return needed;
+        }
+    }
+}
+
+type Places<'m> = BTreeMap<(&'m str, &'m str), Place<'m>>;
+
+/// The files that have a unit's rows, by main table and partition: what is lost of one table is written again
+/// with what the other has of the same rows.
 fn places<'m>(
     manifest: &'m Manifest,
+    successors: &Successors<'m>,
     losses: &HashMap<&str, Loss>,
-) -> BTreeMap<(&'m str, &'m str), Place<'m>> {
-    let mut places: BTreeMap<_, Place<'m>> = BTreeMap::new();
-    for file in &manifest.files {
+) -> Places<'m> {
+    let mut places: Places<'m> = BTreeMap::new();
+    for file in successors.files(manifest) {
         let new = || Place { is_accepted: true, ..Place::default() };
         let place =
             places.entry((main_table(&file.table), file.partition.as_str())).or_insert_with(new);

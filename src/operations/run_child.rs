@@ -155,10 +155,10 @@ fn convert_part(
         return Ok(Report { child: Some(report), ..Report::default() });
     }
     let options = convert_options(options, plan)?;
-    let (units_of_day, lock, key) = handle.block_on(async {
-        let units_of_day = Known::read_units_of_day(storage).await?;
+    let ((units_of_day, homes), lock, key) = handle.block_on(async {
+        let known = Known::read_for_child(storage).await?;
         let lock = read_lock_version(storage, &plan.schema).await?;
-        Ok::<_, Error>((units_of_day, lock, CopyKey::read(storage).await?))
+        Ok::<_, Error>((known, lock, CopyKey::read(storage).await?))
     })?;
     let resolver = Resolver::new(lock, units_of_day, Some(plan), &options, storage, handle, &key);
     let unreadable = Arc::new(Unreadable::default());
@@ -172,6 +172,7 @@ fn convert_part(
         unreadable: &unreadable,
         plan: Some(plan),
         basis: UnitBasis::of_plan(options.output.clone(), &plan.id),
+        homes: &homes,
         database: plan.database.clone(),
         reserved: 0,
     });

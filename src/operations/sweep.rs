@@ -91,6 +91,11 @@ async fn remove_files(
         let files = storage.list(&table).await?.into_iter().map(|file| file.key);
         keys.extend(files.filter(|key| names::unit_of(key).is_some_and(|unit| is_one(&unit))));
     }
+    let files = storage.list(&Folder::Compacted.path()).await?.into_iter().map(|file| file.key);
+    // Of a local lake, the files of other units there are links of files that stay.
+    keys.extend(
+        files.filter(|key| names::generation_of(key).is_some_and(|(_, _, unit)| is_one(&unit))),
+    );
     for folder in [Folder::Quarantine, Folder::Copies] {
         let files = storage.list(&folder.path()).await?.into_iter().map(|file| file.key);
         keys.extend(files.filter(|key| folder.unit_of(key).is_some_and(|unit| is_one(&unit))));

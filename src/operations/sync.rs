@@ -7,6 +7,7 @@ use crate::lake::{Manifest, Snapshot, read_lock};
 use crate::operations::check_files::{FileCheck, check_files, repair_files};
 use crate::operations::lake_catalog::{options_of, require_catalog};
 use crate::operations::register::{after_commit, apply_diffs, catalog_diffs};
+use crate::operations::switch::finish_exchanges;
 use crate::storage::{Lease, S3, Storage};
 
 /// What a sync may do.
@@ -101,6 +102,7 @@ async fn sync_leased(
     s3: &S3,
     tell: impl Fn(&Differences) -> Result<()>,
 ) -> Result<Differences> {
+    finish_exchanges(storage).await?;
     let found = Differences::find(storage, options, s3).await?;
     tell(&found)?;
     found.resolve(how.accepts_loss).await?;

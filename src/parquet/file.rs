@@ -392,7 +392,7 @@ fn timestamp_type(name: &str) -> ParquetType {
 }
 
 impl Compression {
-    fn options(self) -> polars_parquet::parquet::compression::CompressionOptions {
+    pub(super) fn options(self) -> polars_parquet::parquet::compression::CompressionOptions {
         use polars_parquet::parquet::compression::{CompressionOptions as Options, ZstdLevel};
         match self {
             Self::Zstd(level) => Options::Zstd(ZstdLevel::try_new(level).ok()),

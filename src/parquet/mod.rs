@@ -15,6 +15,7 @@ mod footer;
 mod hybrid;
 mod leaf;
 mod levels;
+mod merged;
 mod plain;
 mod shape;
 
@@ -23,6 +24,7 @@ pub use arrange::{Order, arrange};
 pub use encode::Encoder;
 pub use facts::FileFacts;
 pub use file::{EncodedFile, ROW_GROUP_ROWS, TableWriter, Written};
+pub use merged::{LeafChunk, LeafValues, MergedFile};
 
 /// What decides a file's bytes besides its rows.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! The live data files of a lake.
 
 use crate::error::Result;
-use crate::lake::{DataFile, Manifest, read_gone};
+use crate::lake::{self, DataFile, Manifest, read_gone};
 use crate::storage::Storage;
 use std::collections::BTreeSet;
 
@@ -36,9 +36,8 @@ pub async fn live_files(storage: &Storage) -> Result<Vec<LiveFile>> {
     let gone: BTreeSet<String> =
         read_gone(storage).await?.into_iter().map(|gone| gone.file.key).collect();
     let manifests = Manifest::read_all(storage).await?;
-    let files = manifests.into_iter().flat_map(|manifest| manifest.files);
-    let mut files: Vec<LiveFile> =
-        files.filter(|file| !gone.contains(&file.key)).map(LiveFile::new).collect();
+    let files = lake::live_files(&manifests).filter(|file| !gone.contains(&file.key));
+    let mut files: Vec<LiveFile> = files.cloned().map(LiveFile::new).collect();
     files.sort_by(|a, b| {
         let order = b.file.max_instant.cmp(&a.file.max_instant);
         order.then_with(|| a.file.key.cmp(&b.file.key))

@@ -13,6 +13,7 @@ mod body;
 mod bucket;
 mod checksum;
 mod durable;
+mod exchange;
 mod fence;
 mod folder;
 mod guard;

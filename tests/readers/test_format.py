@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-FORMAT = 5
+FORMAT = 6
 
 
 @pytest.fixture(scope="module")

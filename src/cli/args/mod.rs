@@ -19,4 +19,4 @@ pub(super) use input::{NarrowArgs, ReadingArgs};
 pub(super) use output::{ConsoleArgs, EndingArgs, Format, MetricsFormat, OutputArgs};
 pub(super) use places::{LakePlace, PlaceArgs, sources_and_lake};
 pub(super) use plan::PlanPlace;
-pub(super) use values::{bytes, location, megabytes};
+pub(super) use values::{bytes, duration, location, megabytes};

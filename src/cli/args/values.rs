@@ -57,6 +57,25 @@ pub(in crate::cli) fn megabytes(count: u64) -> Resettable<OsStr> {
     Resettable::Value(format!("{}MB", count / 1_000_000).into())
 }
 
+/// Reads a length of time, as milliseconds.
+///
+/// # Errors
+/// `Config` for anything but a number and a unit.
+pub(in crate::cli) fn duration(text: &str) -> Result<i64> {
+    let wrong =
+        || Error::config(format!("invalid length of time `{text}`: expected 30m, 12h, 3d or 2w"));
+    let unit = match text.chars().last() {
+        Some('m') => 60_000,
+        Some('h') => 3_600_000,
+        Some('d') => 86_400_000,
+        Some('w') => 7 * 86_400_000,
+        _ => return Err(wrong()),
+    };
+    let count: i64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    let length = count.checked_mul(unit).filter(|length| *length >= 0);
+    length.ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! `trailmill history`.
 
-use crate::cli::args::LakePlace;
+use crate::cli::args::{LakePlace, duration};
 use crate::cli::console::say;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
@@ -152,22 +152,6 @@ fn field() -> impl clap::builder::TypedValueParser<Value = Field> {
     parser.map(|name| {
         Field::ALL.into_iter().find(|field| field.name() == name).unwrap_or(Field::User)
     })
-}
-
-/// Reads a length of time, as milliseconds.
-fn duration(text: &str) -> Result<i64> {
-    let wrong =
-        || Error::config(format!("invalid length of time `{text}`: expected 30m, 12h, 3d or 2w"));
-    let unit = match text.chars().last() {
-        Some('m') => 60_000,
-        Some('h') => 3_600_000,
-        Some('d') => 86_400_000,
-        Some('w') => 7 * 86_400_000,
-        _ => return Err(wrong()),
-    };
-    let count: i64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    let length = count.checked_mul(unit).filter(|length| *length >= 0);
-    length.ok_or_else(wrong)
 }
 
 /// Reads a time: a length of time ago, a date or an instant.

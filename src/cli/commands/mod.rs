@@ -2,6 +2,7 @@
 
 mod catalog;
 mod child;
+mod compact;
 mod completions;
 mod convert;
 mod doctor;
@@ -22,6 +23,7 @@ use crate::cli::signals::end_on_signal;
 use crate::error::Result;
 use catalog::CatalogArgs;
 use clap::{CommandFactory, Parser, Subcommand};
+use compact::CompactArgs;
 use completions::CompletionsArgs;
 use convert::ConvertArgs;
 use doctor::DoctorArgs;
@@ -83,6 +85,7 @@ enum Command {
     Plan(Box<PlanArgs>),
     Finish(Box<FinishArgs>),
     Catalog(CatalogArgs),
+    Compact(Box<CompactArgs>),
     Repair(Box<RepairArgs>),
     Schema(SchemaArgs),
     Verify(VerifyArgs),
@@ -110,6 +113,7 @@ pub(super) fn run(args: Args) -> Result<u8> {
         Command::Plan(args) => plan::run(&args),
         Command::Finish(args) => finish::run(&args),
         Command::Catalog(args) => catalog::run(&args),
+        Command::Compact(args) => compact::run(&args),
         Command::Repair(args) => repair::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Verify(args) => verify::run(&args),

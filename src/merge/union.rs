@@ -1,0 +1,167 @@
+//! The columns of files together: every member that any of them has, in the lock's order.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::merge::input::Input;
+use crate::merge::page::{Page, damaged};
+use crate::schema::{Family, Kind, Lock};
+use hashbrown::HashMap;
+use polars_parquet::parquet::metadata::{ColumnDescriptor, SchemaDescriptor};
+use polars_parquet::parquet::schema::Repetition;
+use polars_parquet::parquet::schema::types::ParquetType;
+use std::ops::Range;
+
+/// The schema of a file that takes the rows of others.
+#[derive(Debug)]
+pub struct Union {
+    types: Vec<ParquetType>,
+    descriptor: SchemaDescriptor,
+    paths: Vec<String>,
+    /// By path, the deepest definition and repetition level of each group.
+    groups: HashMap<String, (u8, u8)>,
+}
+
+impl Union {
+    /// Joins the columns of files.
+    ///
+    /// # Errors
+    /// `Damaged` when a member has two types: the lock never changes one.
+    pub fn of(inputs: &[Input], family: Family, lock: &Lock) -> Result<Self> {
+        let mut types: Vec<ParquetType> = Vec::new();
+        for input in inputs {
+            add_all(&mut types, input.types())?;
+        }
+        for column in &mut types {
+            if let Some(field) = lock.column(family, column.name()) {
+                sort(column, &field.kind);
+            }
+        }
+        let descriptor = SchemaDescriptor::new("trailmill".into(), types.clone());
+        let paths = descriptor.columns().iter().map(|column| column.path_in_schema.join("."));
+        let mut union = Self { paths: paths.collect(), types, descriptor, groups: HashMap::new() };
+        let mut groups = HashMap::new();
+        union.types.iter().for_each(|column| note_groups(column, "", (0, 0), &mut groups));
+        union.groups = groups;
+        Ok(union)
+    }
+
+    /// Returns the columns.
+    pub fn types(&self) -> &[ParquetType] {
+        &self.types
+    }
+
+    /// Returns the paths of the leaves, in order.
+    pub(super) fn paths(&self) -> &[String] {
+        &self.paths
+    }
+
+    /// Returns a leaf.
+    pub(super) fn leaf(&self, leaf: usize) -> Option<&ColumnDescriptor> {
+        self.descriptor.columns().get(leaf)
+    }
+
+    /// Reads the pages of a leaf of the union that have any of some rows of an input, which may not have it.
+    ///
+    /// # Errors
+    /// `Damaged` when they cannot be read.
+    pub(super) fn pages(&self, input: &Input, leaf: usize, rows: &Range<u64>) -> Result<Vec<Page>> {
+        let (Some(path), Some(column)) = (self.paths.get(leaf), self.leaf(leaf)) else {
+            return Err(damaged());
+        };
+        if let Some(there) = input.leaf(path) {
+            return input.pages(there, rows);
+        }
+        let repeats = column.descriptor.max_rep_level > 0;
+        let Some((group, beside)) = input.group_above(path) else {
+            return Ok(vec![Page::of_nothing(rows.clone(), repeats)]);
+        };
+        let levels = *self.groups.get(group).ok_or_else(damaged)?;
+        let pages = input.pages(beside, rows)?;
+        Ok(pages.iter().map(|page| page.of_group(levels, repeats)).collect())
+    }
+}
+
+/// Adds members that are not there yet, each after the one that it follows.
+fn add_all(into: &mut Vec<ParquetType>, from: &[ParquetType]) -> Result<()> {
+    let mut after = 0;
+    for new in from {
+        // Both have mostly the same order.
+        let is_it = |there: &ParquetType| there.name() == new.name();
+        let found = into[after..].iter().position(is_it).map(|at| after + at);
+        match found.or_else(|| into.iter().position(is_it)) {
+            Some(at) => {
+                add(&mut into[at], new)?;
+                after = at + 1;
+            }
+            None => {
+                into.insert(after, new.clone());
+                after += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add(into: &mut ParquetType, from: &ParquetType) -> Result<()> {
+    let different = || {
+        let message =
+            "a column has different types in files of one partition: run `trailmill verify`";
+        Error::new(ErrorKind::Damaged, message).at("column", from.name())
+    };
+    match (into, from) {
+        (
+            ParquetType::GroupType { field_info, logical_type, fields, .. },
+            ParquetType::GroupType {
+                field_info: other_info,
+                logical_type: other_type,
+                fields: others,
+                ..
+            },
+        ) if field_info == other_info && logical_type == other_type => add_all(fields, others),
+        (ParquetType::PrimitiveType(there), ParquetType::PrimitiveType(new)) if there == new => {
+            Ok(())
+        }
+        _ => Err(different()),
+    }
+}
+
+/// Puts members in the order of the lock; those that it does not know stay at the end.
+fn sort(column: &mut ParquetType, kind: &Kind) {
+    let ParquetType::GroupType { fields, .. } = column else { return };
+    match kind {
+        Kind::Struct(members) => {
+            let place: HashMap<&str, usize> =
+                members.iter().enumerate().map(|(at, field)| (field.name.as_str(), at)).collect();
+            fields.sort_by_key(|field| place.get(field.name()).copied().unwrap_or(usize::MAX));
+            for field in fields {
+                if let Some(at) = place.get(field.name()) {
+                    sort(field, &members[*at].kind);
+                }
+            }
+        }
+        Kind::List(element) => {
+            let Some(ParquetType::GroupType { fields, .. }) = fields.first_mut() else { return };
+            fields.iter_mut().for_each(|field| sort(field, element));
+        }
+        _ => {}
+    }
+}
+
+fn note_groups(
+    column: &ParquetType,
+    above: &str,
+    (def, rep): (u8, u8),
+    groups: &mut HashMap<String, (u8, u8)>,
+) {
+    let ParquetType::GroupType { field_info, fields, .. } = column else { return };
+    let path = match above {
+        "" => column.name().to_owned(),
+        above => format!("{above}.{}", column.name()),
+    };
+    let levels = match field_info.repetition {
+        Repetition::Required => (def, rep),
+        Repetition::Optional => (def + 1, rep),
+        Repetition::Repeated => (def + 1, rep + 1),
+    };
+    fields.iter().for_each(|field| note_groups(field, &path, levels, groups));
+    groups.insert(path, levels);
+}

@@ -1,0 +1,163 @@
+//! Compacted partitions in the place of what they replace: in a folder by an exchange, in a bucket by the
+//! catalog.
+//!
+//! The commit comes first. A run that is killed after it leaves a partition that is committed and not
+//! switched: of a folder, every later writer ends the exchange before it does anything else; of a bucket,
+//! the next catalog refresh tells the location. Files of a bucket that were replaced stay until a later
+//! compaction finds that the catalog has had the new location for long enough.
+
+use crate::catalog::{Catalog, Comparison, Reading};
+use crate::error::Result;
+use crate::lake::{
+    Manifest, ReplacedFiles, Snapshot, UnitId, live_files,
+    names::{self, Folder},
+    read_replaced, write_replaced,
+};
+use crate::operations::sweep::remove_all;
+use crate::storage::Storage;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Puts a committed generation of a local lake in the place of the partition's folder, and removes what was
+/// there.
+///
+/// # Errors
+/// `Busy` when another run has the lake; `Io`.
+pub(super) async fn exchange(
+    storage: &Storage,
+    (table, partition): (&str, &str),
+    unit: &UnitId,
+) -> Result<()> {
+    let generation = names::generation(table, partition, unit);
+    storage.exchange(&names::partition_folder(table, partition), &generation).await?;
+    storage.sync()?;
+    storage.delete_all(&generation).await
+}
+
+/// Ends the exchanges of folders that a killed compaction has left to be done.
+///
+/// # Errors
+/// `Damaged` for a manifest that cannot be read; `Busy` when another run has the lake; `Io`.
+pub(super) async fn finish_exchanges(storage: &Storage) -> Result<()> {
+    if storage.is_remote() {
+        return Ok(());
+    }
+    let folder = Folder::Compacted.path();
+    let listed = storage.list(&folder).await?;
+    // Whether the new files are still there, or the old ones are by now.
+    let mut generations: BTreeMap<(&str, &str, UnitId), bool> = BTreeMap::new();
+    for file in &listed {
+        let Some((table, partition, unit)) = names::generation_of(&file.key) else { continue };
+        let is_new = names::unit_of(&file.key).as_ref() == Some(&unit);
+        *generations.entry((table, partition, unit)).or_default() |= is_new;
+    }
+    for ((table, partition, unit), is_new) in generations {
+        if !Manifest::is_committed(storage, &unit).await? {
+            continue;
+        }
+        match is_new {
+            true => exchange(storage, (table, partition), &unit).await?,
+            false => storage.delete_all(&names::generation(table, partition, &unit)).await?,
+        }
+    }
+    if storage.list(&folder).await?.is_empty() {
+        storage.delete_all(&folder).await?;
+    }
+    Ok(())
+}
+
+/// What became of replaced files in a bucket.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Removed {
+    /// Files that were removed.
+    pub files: u64,
+    /// Files that are to be removed by a later run.
+    pub waiting: u64,
+}
+
+/// Removes files that the lake's catalog has not named for `grace` milliseconds, and begins the wait of those
+/// that it does not name since this run. The catalog, if there is one, has just been brought in line.
+///
+/// # Errors
+/// `Busy` when another run has the lake; `Damaged`, `Unavailable`, `Denied`.
+pub(super) async fn remove_replaced(
+    storage: &Storage,
+    manifests: &[Manifest],
+    lake: &Snapshot,
+    catalog: Option<(&Catalog, &str)>,
+    grace: i64,
+) -> Result<Removed> {
+    let mut removed = Removed::default();
+    let compactions = || manifests.iter().filter(|manifest| !manifest.replaced.is_empty());
+    if !storage.is_remote() || compactions().next().is_none() {
+        return Ok(removed);
+    }
+    let now = jiff::Timestamp::now().as_millisecond();
+    let mut known = read_replaced(storage).await?;
+    let before = known.clone();
+    let live: BTreeSet<&str> = live_files(manifests).map(|file| file.key.as_str()).collect();
+    let named = Named::read(storage, lake, catalog).await?;
+    for manifest in compactions() {
+        let files = manifest.replaced.iter().filter(|file| !live.contains(file.key.as_str()));
+        let keys: Vec<String> = files.map(|file| file.key.clone()).collect();
+        let found = known.iter_mut().find(|known| known.unit == manifest.unit);
+        if found.as_ref().is_some_and(|known| known.is_removed) {
+            continue;
+        }
+        let is_named = keys.iter().any(|key| named.has(storage, key));
+        match found {
+            _ if is_named => removed.waiting += keys.len() as u64,
+            Some(known) if now.saturating_sub(known.instant) >= grace => {
+                removed.files += keys.len() as u64;
+                remove_all(storage, keys).await?;
+                known.is_removed = true;
+            }
+            Some(_) => removed.waiting += keys.len() as u64,
+            None => {
+                removed.waiting += keys.len() as u64;
+                let unit = manifest.unit.clone();
+                known.push(ReplacedFiles { unit, instant: now, is_removed: false });
+            }
+        }
+    }
+    if known != before {
+        write_replaced(storage, &known).await?;
+    }
+    Ok(removed)
+}
+
+/// The locations that a catalog has for partitions.
+struct Named(BTreeSet<String>);
+
+impl Named {
+    async fn read(
+        storage: &Storage,
+        lake: &Snapshot,
+        catalog: Option<(&Catalog, &str)>,
+    ) -> Result<Self> {
+        let mut locations = BTreeSet::new();
+        let Some((catalog, database)) = catalog else { return Ok(Self(locations)) };
+        for name in lake.tables() {
+            let Some(table) = catalog.table(database, name).await? else { continue };
+            let partitions = catalog.partitions(database, &table).await?;
+            let of_lake =
+                partitions.into_iter().map(|partition| partition.storage_descriptor.location);
+            locations.extend(of_lake.filter(|location| location.starts_with(&storage.address())));
+        }
+        Ok(Self(locations))
+    }
+
+    fn has(&self, storage: &Storage, key: &str) -> bool {
+        let folder = key.rsplit_once('/').map_or("", |(folder, _)| folder);
+        self.0.contains(&format!("{}{folder}/", storage.address()))
+    }
+}
+
+/// Returns whether a table's partitions have their locations from a template.
+///
+/// # Errors
+/// `Denied` and `Unavailable` from Glue.
+pub(super) async fn is_projected(catalog: &Catalog, database: &str, table: &str) -> Result<bool> {
+    let reading =
+        Reading { comparison: Comparison::Fingerprints, partitions: 0, has_indexes: false };
+    Ok(catalog.existing(database, table, &reading).await?.is_projected())
+}
