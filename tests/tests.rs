@@ -30,6 +30,7 @@ mod contained;
 mod convert;
 mod copies;
 mod damage;
+mod documented;
 mod documents;
 mod failing_store;
 mod fuzzed;

@@ -149,12 +149,16 @@ fn counts(out: &mut String, report: &Report) {
 
 /// Bytes, files, tables, schema and catalog.
 fn outputs(out: &mut String, report: &Report) {
-    let share = 100.0 * report.bytes_parquet as f64 / (report.bytes_json as f64).max(1.0);
+    // Files have a size of their own, which of a few records says nothing.
+    let share = match report.bytes_json {
+        0..1_000_000 => String::new(),
+        json => format!(" ({:.1} %)", 100.0 * report.bytes_parquet as f64 / json as f64),
+    };
     line(
         out,
         "bytes",
         format_args!(
-            "{} compressed, {} of JSON, {} of Parquet ({share:.1} %)",
+            "{} compressed, {} of JSON, {} of Parquet{share}",
             ByteCount(report.bytes_compressed),
             ByteCount(report.bytes_json),
             ByteCount(report.bytes_parquet),
