@@ -107,6 +107,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         &["error", "units", "text", "parse", "scan", "catalog"],
         &["polars", "polars_plan", "sqlparser"],
     ),
+    ("report", &["error", "units", "text", "scan", "query"], &["polars", "sha2"]),
     (
         "engine",
         &[
@@ -151,6 +152,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "history",
             "catalog",
             "query",
+            "report",
             "engine",
         ],
         &["tokio", "jiff", "rayon"],
@@ -200,6 +202,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "history",
             "catalog",
             "query",
+            "report",
             "engine",
             "operations",
             "integrity",

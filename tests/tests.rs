@@ -11,6 +11,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod activity_report;
 mod allocation;
 mod architecture;
 mod array;

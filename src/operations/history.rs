@@ -223,7 +223,7 @@ impl Reader<'_> {
 }
 
 /// Returns the bytes of a data file: those in a bucket are fetched.
-async fn data_bytes(storage: &Storage, key: &str) -> Result<DataBytes> {
+pub(super) async fn data_bytes(storage: &Storage, key: &str) -> Result<DataBytes> {
     let gone = || {
         let message = "a data file is missing: `trailmill catalog sync` notes it as lost, and \
                        `trailmill convert --restore` writes its rows again";

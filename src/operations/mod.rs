@@ -1,5 +1,6 @@
 //! What the product does, a verb a file: each joins the rooms below it into one run.
 
+mod activity_report;
 mod array_cost;
 mod check_files;
 mod choose_files;
@@ -38,6 +39,7 @@ mod switch;
 mod sync;
 mod target;
 
+pub use activity_report::{MadeReport, ReportOptions, activity_report};
 pub use array_cost::{ArrayCost, Prices};
 pub use check_files::FileCheck;
 pub use compact::{

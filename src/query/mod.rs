@@ -4,6 +4,7 @@
 //! - `rewrite`: a statement in Athena's spelling becomes one that polars-sql understands.
 //! - `functions`: Athena's functions that polars-sql does not have.
 //! - [`Session`]: tables and views; a statement becomes a [`Plan`], which knows the files it reads.
+//! - [`FrameEngine`]: the same over rows in memory.
 //! - [`Grid`]: the answer, as a table for people, CSV or JSON.
 //!
 //! Files come from the lake's manifests. Which of them a statement needs is polars' own judgment of the
@@ -14,6 +15,7 @@
 
 mod explain;
 mod failure;
+mod frames;
 mod functions;
 mod grid;
 mod rewrite;
@@ -23,6 +25,7 @@ mod types;
 
 pub use explain::{Explained, Scan};
 pub use failure::on_own_thread;
+pub use frames::{FrameEngine, FrameStatement};
 pub use grid::{Grid, GridForm};
 pub use rewrite::split_statements;
 pub use session::{Plan, Session};

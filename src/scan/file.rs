@@ -67,9 +67,7 @@ impl OpenFile {
     /// # Errors
     /// `Damaged` when they cannot be read; `Bug` for a row group that the file has not.
     pub fn read(&self, group: usize, columns: &[&str]) -> Result<Vec<Option<Column>>> {
-        let metadata = self.groups.get(group).ok_or_else(|| {
-            Error::new(ErrorKind::Bug, "no such row group").at("file", &self.name)
-        })?;
+        let metadata = self.group(group)?;
         let there = columns.iter().filter(|name| self.columns.iter().any(|have| have == *name));
         let wanted: Vec<String> = there.map(|name| (*name).to_owned()).collect();
         if wanted.is_empty() {
@@ -82,6 +80,27 @@ impl OpenFile {
             series.map(|series| Column::new(&series))
         };
         guarded(&self.name, || Ok(columns.iter().map(column).collect()))
+    }
+
+    /// Reads columns of a row group as a frame of polars; those that the file has not are left out.
+    ///
+    /// # Errors
+    /// As for [`OpenFile::read`].
+    pub fn frame(&self, group: usize, columns: &[&str]) -> Result<DataFrame> {
+        let there = columns.iter().filter(|name| self.columns.iter().any(|have| have == *name));
+        let wanted: Vec<String> = there.map(|name| (*name).to_owned()).collect();
+        let metadata = self.group(group)?;
+        guarded(&self.name, || self.read_frame(metadata, wanted))
+    }
+
+    /// Returns how many rows a row group has.
+    pub fn rows(&self, group: usize) -> usize {
+        self.groups.get(group).map_or(0, |metadata| metadata.num_rows)
+    }
+
+    fn group(&self, group: usize) -> Result<&Arc<FileMetadata>> {
+        let missing = || Error::new(ErrorKind::Bug, "no such row group").at("file", &self.name);
+        self.groups.get(group).ok_or_else(missing)
     }
 
     fn read_frame(

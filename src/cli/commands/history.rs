@@ -1,6 +1,6 @@
 //! `trailmill history`.
 
-use crate::cli::args::{LakePlace, duration};
+use crate::cli::args::{LakePlace, duration, instant};
 use crate::cli::console::say;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
@@ -9,9 +9,8 @@ use crate::engine::runtime;
 use crate::error::{Error, Result};
 use crate::history::{Field, Filter, IpRange, Output, Pattern};
 use crate::operations::{HistoryOptions, HistoryReport, history, open_lake};
-use crate::units::{Day, EpochMillis, counted, grouped, parse_event_time};
+use crate::units::{EpochMillis, counted, grouped};
 use clap::{Args as Group, ValueEnum};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -154,21 +153,6 @@ fn field() -> impl clap::builder::TypedValueParser<Value = Field> {
     })
 }
 
-/// Reads a time: a length of time ago, a date or an instant.
-fn instant(text: &str) -> Result<EpochMillis> {
-    if let Ok(length) = duration(text) {
-        let now =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_millis() as i64);
-        return Ok(now.saturating_sub(length));
-    }
-    let day = || text.parse::<Day>().ok().map(|day| i64::from(day.0) * 86_400_000);
-    parse_event_time(text.as_bytes()).or_else(day).ok_or_else(|| {
-        Error::config(format!(
-            "invalid time `{text}`: expected 3d, 12h, 2026-10-01 or 2026-10-01T02:03:04Z"
-        ))
-    })
-}
-
 pub(super) fn run(args: &HistoryArgs) -> Result<u8> {
     let runtime = runtime()?;
     let LakePlace { lake, aws } = &args.place;
@@ -223,21 +207,5 @@ fn text(report: &HistoryReport, options: &HistoryOptions) -> String {
             format!("The newest {}; --limit all shows the rest; {read}.", counted(limit, "event"))
         }
         (events, _) => format!("{}; {read}.", counted(events, "event")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read_as_people_write_them() {
-        assert_eq!(instant("2026-10-01").unwrap(), 1_790_812_800_000);
-        assert_eq!(instant("2026-10-01T02:03:04Z").unwrap(), 1_790_820_184_000);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
-        assert!((now - 3 * 86_400_000 - instant("3d").unwrap()).abs() < 60_000);
-        for wrong in ["", "3", "d", "3x", "-1d", "99999999999999999999d", "2026-13-01", "é"] {
-            assert!(instant(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -14,6 +14,7 @@ mod man;
 mod plan;
 mod quarantine;
 mod repair;
+mod report;
 mod sample;
 mod schema;
 mod verify;
@@ -35,6 +36,7 @@ use man::ManArgs;
 use plan::PlanArgs;
 use quarantine::QuarantineArgs;
 use repair::RepairArgs;
+use report::ReportArgs;
 use sample::SampleArgs;
 use schema::SchemaArgs;
 use verify::VerifyArgs;
@@ -49,6 +51,7 @@ Examples:
   trailmill verify logs lake                prove that nothing is lost or doubled
   trailmill history lake --user alice --since 3d
                                             search events: who did what, from where, when
+  trailmill report lake -o report.html      one page with charts; open it in a browser
   trailmill integrity logs --keys keys.json prove with signed digests that logs are unchanged
 
 An array job of AWS Batch, where one machine is not enough:
@@ -90,6 +93,7 @@ enum Command {
     Schema(SchemaArgs),
     Verify(VerifyArgs),
     History(Box<HistoryArgs>),
+    Report(Box<ReportArgs>),
     Integrity(Box<IntegrityArgs>),
     Quarantine(QuarantineArgs),
     Ignored(IgnoredArgs),
@@ -118,6 +122,7 @@ pub(super) fn run(args: Args) -> Result<u8> {
         Command::Schema(args) => schema::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Ignored(args) => ignored::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -69,6 +69,13 @@ impl Made {
         let Self { name, arguments, returns, compute } = self;
         let run = move |columns: &mut [Column]| {
             let rows = common_length(columns);
+            if rows == 0 {
+                // Without a row there is no literal either.
+                let fields: Vec<Field> =
+                    columns.iter().map(|column| column.field().into_owned()).collect();
+                let name = fields.first().map_or_else(|| "".into(), |field| field.name().clone());
+                return Ok(Column::new_empty(name, &returns(&fields)?));
+            }
             let columns: Vec<Column> =
                 columns.iter().map(|column| stretched(column, rows)).collect();
             let found = compute(&columns)?;

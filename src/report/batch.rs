@@ -1,0 +1,134 @@
+//! Events of some files as frames that statements run over: the columns that panels name, and no others.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::panels::WITH_TEXTS;
+use crate::scan::{DataBytes, LiveFile, OpenFile};
+use polars::prelude::{
+    BooleanChunked, Column, DataFrame, DataType, IntoColumn, PlSmallStr, PolarsResult, Scalar,
+    TimeUnit,
+};
+
+/// The columns of every event that panels name.
+const COLUMNS: [&str; 15] = [
+    "event_timestamp",
+    "eventsource",
+    "eventname",
+    "eventtype",
+    "eventcategory",
+    "readonly",
+    "sourceipaddress",
+    "useragent",
+    "errorcode",
+    "errormessage",
+    "s3_bucket",
+    "s3_key",
+    "lambda_function",
+    "recipientaccountid",
+    "useridentity",
+];
+
+/// Columns that are partition keys in some lakes, and data in others.
+const KEYS: [&str; 3] = ["account", "region", "event_date"];
+
+/// Columns that are read of few events: they are most of a lake's bytes.
+const TEXTS: [&str; 3] = ["requestparameters", "responseelements", "additionaleventdata"];
+
+/// The type of instants: all of them are UTC, as in Athena.
+const INSTANT: DataType = DataType::Datetime(TimeUnit::Milliseconds, None);
+
+/// Some events.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    pub(super) events: DataFrame,
+    pub(super) with_texts: DataFrame,
+    /// The first and the last instant of the file they are from.
+    pub(super) times: (i64, i64),
+}
+
+impl Batch {
+    /// Returns how many events there are.
+    pub fn len(&self) -> usize {
+        self.events.height()
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds the events of another; gives it back if its columns are not the same.
+    pub fn join(&mut self, other: Self) -> Option<Self> {
+        let is_same = |one: &DataFrame, other: &DataFrame| {
+            one.height() == 0 || other.height() == 0 || one.schema() == other.schema()
+        };
+        if !is_same(&self.events, &other.events) || !is_same(&self.with_texts, &other.with_texts) {
+            return Some(other);
+        }
+        for (one, other) in
+            [(&mut self.events, &other.events), (&mut self.with_texts, &other.with_texts)]
+        {
+            if one.height() == 0 {
+                one.clone_from(other);
+            } else if other.height() > 0 && one.vstack_mut(other).is_err() {
+                // The same columns go together.
+                return None;
+            }
+        }
+        self.times = (self.times.0.min(other.times.0), self.times.1.max(other.times.1));
+        None
+    }
+
+    /// Reads the events of a file, a batch for each of its row groups.
+    ///
+    /// # Errors
+    /// `Damaged` when it cannot be read.
+    pub fn read(
+        live: &LiveFile,
+        bytes: DataBytes,
+        mut each: impl FnMut(Self) -> Result<()>,
+    ) -> Result<()> {
+        let file = OpenFile::open(&live.file.key, bytes)?;
+        let failed = |err| {
+            let message = "unexpected columns: run `trailmill verify` on the lake";
+            Error::new(ErrorKind::Damaged, message).at("file", &live.file.key).because(err)
+        };
+        for group in 0..file.groups() {
+            let events = file.frame(group, &[&COLUMNS[..], &KEYS[..]].concat())?;
+            let events = completed(events, live, file.rows(group)).map_err(failed)?;
+            let has_texts = has_texts(&events).map_err(failed)?;
+            let mut with_texts = events.filter(&has_texts).map_err(failed)?;
+            if with_texts.height() > 0 {
+                let texts = file.frame(group, &TEXTS)?.filter(&has_texts).map_err(failed)?;
+                with_texts.hstack_mut(texts.columns()).map_err(failed)?;
+            }
+            let times = (live.file.min_instant, live.file.max_instant);
+            each(Self { events, with_texts, times })?;
+        }
+        Ok(())
+    }
+}
+
+/// Adds partition keys from the path, and gives instants the type that statements expect.
+fn completed(mut frame: DataFrame, live: &LiveFile, rows: usize) -> PolarsResult<DataFrame> {
+    for name in COLUMNS.iter().chain(&KEYS) {
+        if frame.column(name).is_ok() {
+            continue;
+        }
+        let found = live.partition.iter().find(|(key, _)| key == name);
+        let scalar = match found {
+            Some((_, value)) => Scalar::from(PlSmallStr::from_str(value)),
+            None => Scalar::null(DataType::String),
+        };
+        frame.with_column(Column::new_scalar((*name).into(), scalar, rows))?;
+    }
+    let instants = frame.column("event_timestamp")?;
+    let instants = instants.datetime()?.physical().clone().into_column().cast(&INSTANT)?;
+    frame.with_column(instants)?;
+    Ok(frame)
+}
+
+fn has_texts(frame: &DataFrame) -> PolarsResult<BooleanChunked> {
+    let names = frame.column("eventname")?.str()?;
+    let has = |name: Option<&str>| Some(name.is_some_and(|name| WITH_TEXTS.contains(&name)));
+    Ok(names.iter().map(has).collect())
+}
