@@ -90,7 +90,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         &["error", "units", "family", "parse", "schema", "codec", "rows"],
         &["polars", "polars_parquet", "polars_parquet_format", "zstd"],
     ),
-    ("scan", &["error", "storage", "lake"], &["polars", "polars_parquet"]),
+    ("scan", &["error", "storage", "lake"], &["polars", "polars_parquet", "tokio"]),
     (
         "merge",
         &["error", "schema", "parquet"],
@@ -210,7 +210,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "verify",
             "doctor",
         ],
-        &["clap", "clap_complete", "clap_mangen", "indicatif", "tokio"],
+        &["clap", "clap_complete", "clap_mangen", "indicatif", "rustyline", "tokio"],
     ),
 ];
 
@@ -254,6 +254,7 @@ const HEAVY: &[&str] = &[
     "clap_complete",
     "clap_mangen",
     "indicatif",
+    "rustyline",
     "mimalloc",
 ];
 

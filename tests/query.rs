@@ -177,3 +177,138 @@ fn files_are_left_out_by_partition_and_by_time() {
         }
     }
 }
+
+#[test]
+fn an_answer_goes_to_stdout_in_every_form_and_is_harmless_there() {
+    let world = World::new();
+    world.put_records(
+        &key("a.json.gz"),
+        &[
+            record_with(1, "userAgent", json!("=cmd|' /C calc'!A0")),
+            record_with(2, "userAgent", json!("\u{1b}[2J\nx")),
+        ],
+    );
+    world.convert(&[]).exits(0);
+    let sql =
+        "SELECT useragent, count(*) - 2 AS n, resources FROM cloudtrail GROUP BY 1, 3 ORDER BY 1";
+
+    let csv = world.on_lake(&["query"], &[sql, "--output", "csv"]).exits(0).text();
+    let table = world.on_lake(&["query"], &[sql]).exits(0).text();
+    let json = world.on_lake(&["query"], &[sql, "--output", "json"]).exits(0).json();
+    let lines = world.on_lake(&["query"], &[sql, "--output", "jsonl"]).exits(0).text();
+
+    assert!(csv.starts_with("useragent,n,resources\n"), "{csv}");
+    assert!(csv.contains("'=cmd|' /C calc'!A0,-1,\n"), "{csv}");
+    assert!(!table.contains('\u{1b}') && table.lines().count() == 4, "{table}");
+    assert_eq!(json[1], json!({"useragent": "=cmd|' /C calc'!A0", "n": -1, "resources": null}));
+    assert_eq!(lines.lines().count(), 2);
+}
+
+#[test]
+fn statements_come_from_an_argument_a_file_or_stdin() {
+    use std::io::Write;
+
+    let (world, all) = world(&[]);
+    let file = world.root.join("two.sql");
+    std::fs::write(&file, "SELECT count(*) FROM cloudtrail; -- and\nSELECT 'a;b' AS t;\n").unwrap();
+    let count = format!("[\n{{\"_col0\":{}}}\n]\n", all.len());
+
+    let from_file =
+        world.on_lake(&["query"], &["--file", file.to_str().unwrap(), "--output", "json"]).exits(0);
+    let mut child =
+        crate::support::program(["query", world.lake.to_str().unwrap(), "--output", "json"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+    child.stdin.take().unwrap().write_all(b"select COUNT(*) from CLOUDTRAIL").unwrap();
+    let piped = crate::support::wait(child).exits(0);
+    let none = world.on_lake(&["query"], &["SELECT eventid FROM cloudtrail WHERE false"]).exits(1);
+    let threads = world.on_lake(&["query"], &["SELECT 1 AS one", "--threads", "1"]).exits(0);
+
+    assert_eq!(from_file.text(), count.clone() + "[\n{\"t\":\"a;b\"}\n]\n");
+    assert_eq!(piped.text(), count);
+    assert!(none.text().starts_with("eventid\n"));
+    assert!(threads.text().ends_with("  1\n"));
+}
+
+#[test]
+fn explain_shows_what_would_be_read_and_reads_nothing() {
+    let (world, _) = world(&["--partition-by", "event_date"]);
+    for file in world.data_files() {
+        std::fs::remove_file(world.lake.join(file)).unwrap();
+    }
+    let sql = "SELECT eventid FROM cloudtrail WHERE event_date = '2024-05-02'";
+
+    let shown = world.on_lake(&["query"], &[sql, "--explain"]).exits(0).text();
+    let run = world.on_lake(&["query"], &[sql]).exits(3);
+
+    let first = shown.lines().next().unwrap();
+    assert!(first.starts_with("cloudtrail: ") && first.contains(" files, "), "{shown}");
+    assert!(shown.contains("Parquet SCAN") && shown.contains("event_date=2024-05-02"), "{shown}");
+    assert!(!shown.contains("event_date=2024-05-01"), "{shown}");
+    assert!(run.stderr.contains("a data file is missing"), "{}", run.stderr);
+}
+
+#[test]
+fn what_is_wrong_with_a_statement_is_said_without_values() {
+    let (world, _) = world(&[]);
+    for (sql, wanted) in [
+        ("SELECT nosuch FROM cloudtrail", "column `nosuch` not found"),
+        ("SELECT useridentity.nosuch FROM cloudtrail", "member `nosuch` not found"),
+        ("SELECT * FROM nosuch", "table `nosuch` not found"),
+        ("SELECT nosuch(eventname) FROM cloudtrail", "unknown function `nosuch`"),
+        (
+            "SELECT CAST(eventname AS bigint) FROM cloudtrail",
+            "conversion from `str` to `i64` failed",
+        ),
+        ("SELECT 1 FROM cloudtrail WHERE EXISTS (SELECT 1)", "Exists is not supported"),
+        ("DROP TABLE cloudtrail", "DROP is not supported: a lake is only read"),
+        ("SELECT * FROM read_csv('/etc/passwd')", "table function `read_csv` is not supported"),
+        ("SELEC 1", "cannot read the SQL"),
+        ("SELECT 'a", "cannot read the SQL"),
+        (" ; -- nothing", "expected an SQL statement"),
+    ] {
+        let run = world.on_lake(&["query"], &[sql]).exits(2);
+
+        assert!(run.stderr.contains(wanted), "{sql}: {}", run.stderr);
+        assert!(!run.stderr.contains("DoThing") && run.stdout.is_empty(), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_damaged_file_ends_the_query_with_its_exit_code() {
+    let (world, _) = world(&[]);
+    let file = world.lake.join(&world.data_files()[0]);
+    let whole = std::fs::read(&file).unwrap();
+    let half = whole.len() / 2;
+    let mut changed = whole.clone();
+    changed[4..half].iter_mut().for_each(|byte| *byte ^= 0x5a);
+    for bytes in [&whole[..half], &[0; 100][..], &[][..], &changed] {
+        std::fs::write(&file, bytes).unwrap();
+
+        let run = world.on_lake(&["query"], &["SELECT * FROM cloudtrail"]).exits(3);
+
+        assert!(run.stderr.contains("trailmill verify"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn files_from_before_a_member_was_known_are_read_with_null() {
+    let world = World::new();
+    world.put_records(&key("a.json.gz"), &records(0..5));
+    world.convert(&[]).exits(0);
+    let mut newer = record(9);
+    newer["requestParameters"] = json!({"brandNew": {"inner": [{"x": 1}]}});
+    world.put_records(&key("b.json.gz"), &[newer]);
+    world.convert(&[]).exits(0);
+
+    let answer = ask(
+        &world,
+        "SELECT request.brandnew.inner[1].x, count(*) FROM cloudtrail_typed
+         WHERE request.brandnew.inner IS NOT NULL OR request.thingname = 'thing-3' GROUP BY 1 ORDER BY 1",
+    );
+
+    assert_eq!(json!(rows(&answer)), json!([[1, 1], [null, 1]]));
+}

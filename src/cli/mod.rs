@@ -13,6 +13,7 @@ mod identity;
 mod machine;
 mod metrics;
 mod progress_display;
+mod prompt;
 mod report;
 mod run_report;
 mod signals;

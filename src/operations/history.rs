@@ -11,7 +11,7 @@ use crate::history::{
     EVENT_COLUMNS, Event, Field, Filter, Output, Rows, Writer, record, record_columns,
 };
 use crate::operations::repair::base_table;
-use crate::scan::{DataBytes, LiveFile, OpenFile, live_files};
+use crate::scan::{DataBytes, LiveFile, MISSING_FILE, OpenFile, live_files};
 use crate::storage::Storage;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -224,11 +224,7 @@ impl Reader<'_> {
 
 /// Returns the bytes of a data file: those in a bucket are fetched.
 pub(super) async fn data_bytes(storage: &Storage, key: &str) -> Result<DataBytes> {
-    let gone = || {
-        let message = "a data file is missing: `trailmill catalog sync` notes it as lost, and \
-                       `trailmill convert --restore` writes its rows again";
-        Error::new(ErrorKind::Damaged, message).at("file", key)
-    };
+    let gone = || Error::new(ErrorKind::Damaged, MISSING_FILE).at("file", key);
     if let Some(root) = storage.root() {
         let path = root.join(key);
         return if path.is_file() { Ok(DataBytes::Path(path)) } else { Err(gone()) };

@@ -59,7 +59,7 @@ pub use make_plan::{Children, Planned, make_plan};
 pub use open_lake::{open_lake, read_lake_lock};
 pub use open_plan::{find_plan, lake_of_plan};
 pub use proven_rows::{PartitionProof, proven_rows};
-pub use query::{QueryAnswer, QueryEngine, QueryOptions};
+pub use query::{DEFAULT_CACHE, QueryAnswer, QueryEngine, QueryOptions};
 pub use repair::{RepairReport, RepairedUnit, repair};
 pub use run_child::{ArrayChild, ChildOptions, convert_plan};
 pub use sync::{Differences, SyncOptions, sync};

@@ -7,25 +7,54 @@ use crate::lake::{Known, read_lock};
 use crate::operations::lake_catalog::options_of;
 use crate::operations::register::lake_tables;
 use crate::query::{Explained, Grid, Session, Table, TableColumn, on_own_thread};
-use crate::scan::{LiveFile, live_files};
+use crate::scan::{FileCache, LiveFile, MISSING_FILE, live_files};
 use crate::storage::Storage;
 use crate::units::EpochMillis;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How questions are answered.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct QueryOptions {
     /// What `current_timestamp` returns; the time of opening without.
     pub now: Option<EpochMillis>,
+    /// Where files of a lake in a bucket are kept: by default, in the user's cache folder.
+    pub cache: Option<PathBuf>,
+    /// How many bytes of them, of all lakes together.
+    pub cache_bytes: u64,
+}
+
+/// Bytes that the cache holds unless told otherwise.
+pub const DEFAULT_CACHE: u64 = 10_000_000_000;
+
+impl Default for QueryOptions {
+    fn default() -> Self {
+        Self { now: None, cache: user_cache(), cache_bytes: DEFAULT_CACHE }
+    }
+}
+
+/// Where the user's caches are.
+fn user_cache() -> Option<PathBuf> {
+    let of_user = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let of_user = of_user.filter(|folder| folder.is_absolute());
+    let folder = of_user.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
+    Some(folder.join("trailmill"))
 }
 
 /// A lake that is asked questions: its tables and files, as they were when it was opened.
 pub struct QueryEngine {
     storage: Storage,
     session: Session,
-    root: PathBuf,
+    files: Files,
+}
+
+/// Where data files lie on this machine.
+enum Files {
+    /// In the lake's folder.
+    Folder(PathBuf),
+    /// In a cache.
+    Cache(FileCache),
 }
 
 /// An answer, and what was read for it.
@@ -39,6 +68,8 @@ pub struct QueryAnswer {
     pub files_kept: u64,
     /// Bytes of those.
     pub bytes: u64,
+    /// Bytes that were fetched from a bucket for it.
+    pub bytes_fetched: u64,
 }
 
 impl QueryEngine {
@@ -76,14 +107,7 @@ impl QueryEngine {
         let now =
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_millis() as i64);
         let session = Session::new(tables, all_views, options.now.unwrap_or(now));
-        let root = storage.root().map(PathBuf::from).unwrap_or_default();
-        let root = std::path::absolute(&root).unwrap_or(root);
-        if root.to_string_lossy().contains('=') {
-            let message = "cannot query a lake whose path has a `=` in it: make a symbolic link \
-                           without one, and query that";
-            return Err(Error::config(message).at("lake", root.display()));
-        }
-        Ok(Self { storage: storage.clone(), session, root })
+        Ok(Self { storage: storage.clone(), session, files: Files::of(storage, options)? })
     }
 
     /// Returns the tables, views and functions.
@@ -99,15 +123,19 @@ impl QueryEngine {
     pub async fn sql(&self, sql: &str) -> Result<QueryAnswer> {
         let path = |file: &LiveFile| self.path(file);
         let plan = on_own_thread(|| self.session.plan(sql, &path))?;
-        let kept: Vec<&LiveFile> = plan.scans.iter().flat_map(|scan| &scan.kept).collect();
-        for file in &kept {
-            self.require(file).await?;
-        }
+        let kept = plan.scans.iter().flat_map(|scan| scan.kept.iter().cloned());
+        let kept: Vec<LiveFile> = kept.collect();
+        let bytes_fetched = match &self.files {
+            Files::Folder(root) => {
+                kept.iter().try_for_each(|file| require(root, file))?;
+                0
+            }
+            Files::Cache(cache) => cache.fetch(&self.storage, &kept).await?,
+        };
         let files = plan.scans.iter().map(|scan| scan.files as u64).sum();
-        let files_kept = kept.len() as u64;
         let bytes = kept.iter().map(|file| file.file.bytes).sum();
         let grid = on_own_thread(|| plan.run().map(Grid::new))?;
-        Ok(QueryAnswer { grid, files, files_kept, bytes })
+        Ok(QueryAnswer { grid, files, files_kept: kept.len() as u64, bytes, bytes_fetched })
     }
 
     /// Says what a statement would read, and how; no file is opened.
@@ -120,18 +148,44 @@ impl QueryEngine {
     }
 
     fn path(&self, file: &LiveFile) -> String {
-        self.root.join(&file.file.key).to_string_lossy().into_owned()
+        let path = match &self.files {
+            Files::Folder(root) => root.join(&file.file.key),
+            Files::Cache(cache) => cache.path(file),
+        };
+        path.to_string_lossy().into_owned()
     }
+}
 
-    /// Makes sure that a file is where the plan reads it.
-    async fn require(&self, file: &LiveFile) -> Result<()> {
-        if self.storage.root().is_some() && self.root.join(&file.file.key).is_file() {
-            return Ok(());
+impl Files {
+    fn of(storage: &Storage, options: &QueryOptions) -> Result<Self> {
+        let folder = match storage.root() {
+            Some(root) => root.to_owned(),
+            None => options.cache.clone().ok_or_else(|| {
+                Error::config(
+                    "no folder for the files of a lake in a bucket: give `--cache FOLDER`",
+                )
+            })?,
+        };
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
+        // polars takes every part of a path that has one for a partition.
+        if folder.to_string_lossy().contains('=') {
+            let message = "cannot query files whose folder has a `=` in its path: make a symbolic \
+                           link to it without one, and give that";
+            return Err(Error::config(message).at("folder", folder.display()));
         }
-        let message = "a data file is missing: `trailmill catalog sync` notes it as lost, and \
-                       `trailmill convert --restore` writes its rows again";
-        Err(Error::new(ErrorKind::Damaged, message).at("file", &file.file.key))
+        if storage.root().is_some() {
+            return Ok(Self::Folder(folder));
+        }
+        FileCache::open(&folder, storage, options.cache_bytes).map(Self::Cache)
     }
+}
+
+/// Makes sure that a file is where the plan reads it.
+fn require(root: &Path, file: &LiveFile) -> Result<()> {
+    if root.join(&file.file.key).is_file() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Damaged, MISSING_FILE).at("file", &file.file.key))
 }
 
 /// Takes a view apart: its name, and what it selects.

@@ -48,12 +48,57 @@ pub(super) fn failed(err: PolarsError) -> Error {
 fn message(text: &str) -> String {
     let text = text.split("\n\n").next().unwrap_or(text);
     let text = text.split(": [").next().unwrap_or(text);
+    let text = text.split(" { ").next().unwrap_or(text);
     let text = text.strip_prefix("sql parser error: ").unwrap_or(text);
-    let mut text = clean(text.trim()).replace("\\n", " ");
-    if let Some(name) = text.strip_prefix("relation '").and_then(|it| it.split('\'').next()) {
-        text = format!("table `{name}` not found: `.tables` lists the tables and views");
-    } else if let Some(name) = text.strip_prefix("unsupported function '") {
-        text = format!("unknown function `{}`", name.trim_end_matches('\''));
+    let text = clean(text.trim()).replace("\\n", " ");
+    let named = |start: &str, end: char| {
+        let rest = &text[text.find(start)? + start.len()..];
+        rest.split(end).next().map(str::to_owned)
+    };
+    let what = if let Some(name) = named("unable to find column \"", '"') {
+        format!("column `{name}` not found")
+    } else if let Some(name) = named("field not found: ", ' ') {
+        format!("member `{name}` not found in its struct")
+    } else if let Some(name) = named("relation '", '\'') {
+        format!("table `{name}` not found")
+    } else if let Some(name) = named("unsupported function '", '\'') {
+        format!("unknown function `{name}`")
+    } else if text.contains("unexpected subquery") || text.starts_with("subquery comparisons") {
+        "a subquery as a value is not supported: use IN or a join".to_owned()
+    } else if let Some(kind) = text.strip_prefix("expression ").filter(|it| !it.contains(' ')) {
+        format!("{kind} is not supported")
+    } else {
+        text
+    };
+    format!("cannot run the query: {what}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_name_what_is_wrong_and_show_no_values() {
+        for (text, wanted) in [
+            (
+                "not found: unable to find column \"x\"; valid columns: [\"y\"]",
+                "column `x` not found",
+            ),
+            ("unsupported function 'f'", "unknown function `f`"),
+            (
+                "expression Exists { subquery: Query { a } } is not currently supported",
+                "Exists is not supported",
+            ),
+            (
+                "conversion from `str` to `i64` failed in column 'c' for 1 out of 1 values: [\"secret\"]",
+                "conversion from `str` to `i64` failed in column 'c' for 1 out of 1 values",
+            ),
+            (
+                "field not found: arm\n\nResolved plan until failure:",
+                "member `arm` not found in its struct",
+            ),
+        ] {
+            assert_eq!(message(text), format!("cannot run the query: {wanted}"));
+        }
     }
-    format!("cannot run the query: {text}")
 }

@@ -4,7 +4,9 @@ use crate::error::{Error, Result};
 use crate::query::functions::timestamp;
 use crate::text::{clean, fitted, safe_in_sheet};
 use crate::units::Day;
-use polars::prelude::{AnyValue, Column, DataFrame, DataType, TimeUnit};
+use polars::prelude::{
+    AnyValue, BooleanChunked, DataFrame, DataType, ListChunked, Series, StructChunked, TimeUnit,
+};
 use serde_json::{Map, Value};
 use std::io::Write;
 
@@ -26,22 +28,36 @@ const WIDEST: usize = 60;
 
 /// An answer.
 #[derive(Clone, Debug)]
-pub struct Grid(DataFrame);
+pub struct Grid {
+    frame: DataFrame,
+    cells: Vec<Cells>,
+}
+
+/// The values of a column, nested ones taken apart.
+#[derive(Clone, Debug)]
+enum Cells {
+    Plain(Series),
+    /// Which rows have a struct, and its members with their names.
+    Struct(BooleanChunked, Vec<(String, Cells)>),
+    List(ListChunked),
+}
 
 impl Grid {
     /// Takes the rows of a frame.
     pub fn new(frame: DataFrame) -> Self {
-        Self(frame)
+        let cells = frame.columns().iter().map(|it| Cells::of(it.as_materialized_series()));
+        let cells = cells.collect();
+        Self { frame, cells }
     }
 
     /// Returns the rows as polars has them.
     pub fn frame(&self) -> &DataFrame {
-        &self.0
+        &self.frame
     }
 
     /// Returns how many rows there are.
     pub fn len(&self) -> usize {
-        self.0.height()
+        self.frame.height()
     }
 
     /// Returns whether there are none.
@@ -51,13 +67,13 @@ impl Grid {
 
     /// Returns the names of the columns.
     pub fn names(&self) -> Vec<&str> {
-        self.0.columns().iter().map(|column| column.name().as_str()).collect()
+        self.frame.columns().iter().map(|column| column.name().as_str()).collect()
     }
 
     /// Returns a value: null, a boolean, a number, a string, or an array or object for nested ones. Instants
     /// are written as Athena shows them, `2026-10-01 02:03:04.000`.
     pub fn value(&self, row: usize, column: usize) -> Value {
-        self.0.columns().get(column).map_or(Value::Null, |column| json_at(column, row))
+        self.cells.get(column).map_or(Value::Null, |cells| cells.value(row))
     }
 
     /// Writes the answer.
@@ -83,7 +99,7 @@ impl Grid {
     }
 
     fn write_table(&self, mut out: impl Write) -> std::io::Result<()> {
-        let columns = self.0.width();
+        let columns = self.frame.width();
         let line = |row: usize| -> Vec<String> {
             (0..columns).map(|column| clean(&self.text(row, column))).collect()
         };
@@ -95,8 +111,12 @@ impl Grid {
                 *widest = (*widest).max(width(&text));
             }
         }
-        let is_number: Vec<bool> =
-            self.0.columns().iter().map(|column| column.dtype().is_primitive_numeric()).collect();
+        let is_number: Vec<bool> = self
+            .frame
+            .columns()
+            .iter()
+            .map(|column| column.dtype().is_primitive_numeric())
+            .collect();
         let shown = |values: &[String]| {
             let cells = values.iter().zip(&widths).zip(&is_number);
             let cell = |((text, width), is_number): ((&String, &usize), &bool)| {
@@ -119,8 +139,12 @@ impl Grid {
         let names = self.names().into_iter().map(|name| safe_in_sheet(name.to_owned()));
         rows.write_record(names)?;
         // A negative number is no formula.
-        let is_number: Vec<bool> =
-            self.0.columns().iter().map(|column| column.dtype().is_primitive_numeric()).collect();
+        let is_number: Vec<bool> = self
+            .frame
+            .columns()
+            .iter()
+            .map(|column| column.dtype().is_primitive_numeric())
+            .collect();
         for row in 0..self.len() {
             let value = |(column, is_number): (usize, &bool)| {
                 let text = self.text(row, column);
@@ -153,11 +177,45 @@ impl Grid {
     }
 }
 
-fn json_at(column: &Column, row: usize) -> Value {
-    column.get(row).map_or(Value::Null, |value| json(&value, column.dtype()))
+impl Cells {
+    fn of(series: &Series) -> Self {
+        match series.dtype() {
+            DataType::Struct(_) => {
+                let members =
+                    series.struct_().map_or_else(|_| Vec::new(), StructChunked::fields_as_series);
+                let member = |field: &Series| (field.name().to_string(), Self::of(field));
+                Self::Struct(series.is_not_null(), members.iter().map(member).collect())
+            }
+            DataType::List(_) => match series.list() {
+                Ok(list) => Self::List(list.clone()),
+                Err(_) => Self::Plain(series.clone()),
+            },
+            _ => Self::Plain(series.clone()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Plain(series) => series.len(),
+            Self::Struct(is_there, _) => is_there.len(),
+            Self::List(list) => list.len(),
+        }
+    }
+
+    fn value(&self, row: usize) -> Value {
+        match self {
+            Self::Plain(series) => series.get(row).map_or(Value::Null, |value| plain(&value)),
+            Self::Struct(is_there, _) if is_there.get(row) != Some(true) => Value::Null,
+            Self::Struct(_, members) => {
+                let member = |(name, cells): &(String, Self)| (name.clone(), cells.value(row));
+                Value::Object(members.iter().map(member).collect())
+            }
+            Self::List(list) => list.get_as_series(row).map_or(Value::Null, |it| elements(&it)),
+        }
+    }
 }
 
-fn json(value: &AnyValue<'_>, data_type: &DataType) -> Value {
+fn plain(value: &AnyValue<'_>) -> Value {
     match value {
         AnyValue::Null => Value::Null,
         AnyValue::Boolean(flag) => Value::Bool(*flag),
@@ -168,17 +226,6 @@ fn json(value: &AnyValue<'_>, data_type: &DataType) -> Value {
         AnyValue::Date(day) => Value::String(Day(*day).to_string()),
         AnyValue::Datetime(at, unit, _) => Value::String(timestamp(in_millis(*at, *unit))),
         AnyValue::DatetimeOwned(at, unit, _) => Value::String(timestamp(in_millis(*at, *unit))),
-        AnyValue::List(values) => list(values),
-        AnyValue::Struct(..) | AnyValue::StructOwned(_) => {
-            let mut members = Map::new();
-            if let DataType::Struct(fields) = data_type {
-                let values = value._iter_struct_av();
-                for (field, value) in fields.iter().zip(values) {
-                    members.insert(field.name().to_string(), json(&value, field.dtype()));
-                }
-            }
-            Value::Object(members)
-        }
         other => match other.extract::<i64>() {
             Some(number) => Value::from(number),
             None => Value::String(other.to_string()),
@@ -186,23 +233,18 @@ fn json(value: &AnyValue<'_>, data_type: &DataType) -> Value {
     }
 }
 
-/// A list; one of pairs of a key and a value is a map.
-fn list(values: &polars::prelude::Series) -> Value {
-    let column = Column::from(values.clone());
-    let all = (0..column.len()).map(|row| json_at(&column, row));
-    let is_map = matches!(values.dtype(), DataType::Struct(pair)
-        if matches!(&pair[..], [key, value] if key.name() == "key" && value.name() == "value"));
-    if !is_map {
-        return Value::Array(all.collect());
+/// The elements of a list; those of a list of pairs of a key and a value, which is a map, by their keys.
+fn elements(values: &Series) -> Value {
+    let cells = Cells::of(values);
+    if let Cells::Struct(_, members) = &cells
+        && let [(key, keys), (value, values)] = &members[..]
+        && key == "key"
+        && value == "value"
+    {
+        let pair = |row| Some((keys.value(row).as_str()?.to_owned(), values.value(row)));
+        return Value::Object((0..keys.len()).filter_map(pair).collect());
     }
-    let pair = |value: Value| match value {
-        Value::Object(mut pair) => {
-            let key = pair.remove("key")?.as_str()?.to_owned();
-            Some((key, pair.remove("value")?))
-        }
-        _ => None,
-    };
-    Value::Object(all.filter_map(pair).collect())
+    Value::Array((0..values.len()).map(|row| cells.value(row)).collect())
 }
 
 fn in_millis(at: i64, unit: TimeUnit) -> i64 {

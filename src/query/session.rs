@@ -8,10 +8,11 @@ use crate::query::rewrite::{Prepared, Words, prepare};
 use crate::query::table::Table;
 use crate::scan::LiveFile;
 use crate::units::EpochMillis;
-use polars::prelude::{DataFrame, Engine, LazyFrame};
+use polars::prelude::{DataFrame, Engine, LazyFrame, PolarsResult};
 use polars::sql::SQLContext;
 use polars_plan::plans::{ArenaLpIter, IR};
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// The tables and views of a lake.
@@ -68,18 +69,9 @@ impl Session {
     /// `Config` for a statement that cannot be run.
     pub fn plan(&self, sql: &str, path: &dyn Fn(&LiveFile) -> String) -> Result<Plan> {
         let statement = self.prepare(sql)?;
-        let Resolved { tables, views, words } = self.resolve(&statement)?;
-        let functions: Arc<Functions> = Arc::clone(&self.functions);
-        let mut context = SQLContext::new().with_function_registry(functions);
-        for table in &tables {
-            context.register(&table.name, table.scan(path, &words).map_err(failed)?);
-        }
-        for (name, view) in views {
-            let frame = context.execute(&view.sql).map_err(failed)?;
-            context.register(&name, frame);
-        }
-        let frame = context.execute(&statement.sql).map_err(failed)?;
-        let optimized = frame.clone().to_alp_optimized().map_err(failed)?;
+        let found = self.resolve(&statement)?;
+        let all = self.frame(&statement, &found, &|table| table.scan(path, &found.words))?;
+        let optimized = all.to_alp_optimized().map_err(failed)?;
         let mut kept: BTreeSet<String> = BTreeSet::new();
         for (_, node) in optimized.lp_arena.iter(optimized.lp_top) {
             if let IR::Scan { sources, .. } = node {
@@ -95,8 +87,32 @@ impl Session {
                 kept: table.files.iter().filter(is_kept).cloned().collect(),
             }
         };
-        let scans = tables.iter().map(scan).collect();
+        let scans: Vec<Scan> = found.tables.iter().map(scan).collect();
+        let frame = self.frame(&statement, &found, &|table| {
+            let kept = scans.iter().find(|scan| scan.table == table.name);
+            let kept = kept.map_or(&[][..], |scan| &scan.kept);
+            table.scan_kept(kept, path, &found.words)
+        })?;
         Ok(Plan { frame, scans, text: optimized.describe() })
+    }
+
+    /// Returns a statement over tables that are read by `scan`.
+    fn frame(
+        &self,
+        statement: &Prepared,
+        found: &Resolved<'_>,
+        scan: &dyn Fn(&Table) -> PolarsResult<LazyFrame>,
+    ) -> Result<LazyFrame> {
+        let functions: Arc<Functions> = Arc::clone(&self.functions);
+        let mut context = SQLContext::new().with_function_registry(functions);
+        for table in &found.tables {
+            context.register(&table.name, scan(table).map_err(failed)?);
+        }
+        for (name, view) in &found.views {
+            let frame = context.execute(&view.sql).map_err(failed)?;
+            context.register(name, frame);
+        }
+        context.execute(&statement.sql).map_err(failed)
     }
 
     fn prepare(&self, sql: &str) -> Result<Prepared> {
@@ -136,22 +152,30 @@ impl Session {
 }
 
 impl Plan {
-    /// Runs the plan.
+    /// Runs the plan: in the streaming engine of polars, and in its other one where that panics, as it does
+    /// for what was not compiled into it.
     ///
     /// # Errors
     /// `Config` for values that a function or a cast does not take; `Damaged` and `Io` for files that
     /// cannot be read.
-    #[expect(
-        clippy::redundant_closure_for_method_calls,
-        reason = "the type is of a crate that is not ours to name"
-    )]
     pub fn run(self) -> Result<DataFrame> {
-        let answer = self.frame.collect_with_engine(Engine::Streaming);
-        answer.map_err(failed).map(|answer| answer.unwrap_single())
+        let streamed = || collect(self.frame.clone(), Engine::Streaming);
+        match catch_unwind(AssertUnwindSafe(streamed)) {
+            Ok(answer) => answer,
+            Err(_) => collect(self.frame, Engine::InMemory),
+        }
     }
 
     /// Returns what the plan reads, and how.
     pub fn explain(&self) -> Explained {
         Explained::new(&self.scans, &self.text)
     }
+}
+
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the type is of a crate that is not ours to name"
+)]
+fn collect(frame: LazyFrame, engine: Engine) -> Result<DataFrame> {
+    frame.collect_with_engine(engine).map_err(failed).map(|answer| answer.unwrap_single())
 }

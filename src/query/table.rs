@@ -9,8 +9,7 @@ use crate::units::Day;
 use polars::prelude::{
     CastColumnsPolicy, Column, DataFrame, DataType, DslBuilder, ExtraColumnsPolicy, HiveOptions,
     IntoColumn, LazyFrame, MissingColumnsPolicy, NamedFrom, ParquetOptions, PlRefPath,
-    PolarsResult, ScanSources, Schema, SchemaRef, Series, TableStatistics, TimeUnit,
-    UnifiedScanArgs,
+    PolarsResult, ScanSources, Schema, Series, TableStatistics, TimeUnit, UnifiedScanArgs,
 };
 use std::sync::Arc;
 
@@ -59,29 +58,51 @@ impl Table {
         self.columns.iter().map(|column| column.name.as_str()).chain(self.keys.iter().map(|k| &**k))
     }
 
-    /// Returns a scan of its files, which lie where `path` says; of structs, the members that
-    /// a statement names.
+    /// Returns a scan of all its files, which lie where `path` says, from whose plan can be seen which of
+    /// them a statement needs; of structs, the members that it names.
     pub(super) fn scan(
         &self,
         path: &dyn Fn(&LiveFile) -> String,
         words: &Words,
     ) -> PolarsResult<LazyFrame> {
-        let of_files: Schema = self
-            .columns
-            .iter()
-            .map(|column| {
-                let whole = column.data_type.clone();
-                let is_narrow = !words.has_wildcard && words.named.contains(&column.name);
-                let data_type =
-                    if is_narrow { narrowed(&column.name, whole, words) } else { whole };
-                (column.name.as_str().into(), data_type)
-            })
-            .collect();
+        let schema = self.schema(words);
+        let statistics = TableStatistics(Arc::new(self.statistics(&schema, words)?));
+        self.scan_of(&self.files, path, schema, (Some(statistics), false))
+    }
+
+    /// Returns a scan of some of its files.
+    pub(super) fn scan_kept(
+        &self,
+        files: &[LiveFile],
+        path: &dyn Fn(&LiveFile) -> String,
+        words: &Words,
+    ) -> PolarsResult<LazyFrame> {
+        let is_struct = |column: &&TableColumn| matches!(column.data_type, DataType::Struct(_));
+        let mut structs = self.columns.iter().filter(is_struct);
+        let names_struct = structs.any(|column| words.named.contains(&column.name));
+        self.scan_of(files, path, self.schema(words), (None, names_struct))
+    }
+
+    fn schema(&self, words: &Words) -> Schema {
+        let column = |column: &TableColumn| {
+            let whole = column.data_type.clone();
+            let is_narrow = !words.has_wildcard && words.named.contains(&column.name);
+            let data_type = if is_narrow { narrowed(&column.name, whole, words) } else { whole };
+            (column.name.as_str().into(), data_type)
+        };
+        self.columns.iter().map(column).collect()
+    }
+
+    fn scan_of(
+        &self,
+        files: &[LiveFile],
+        path: &dyn Fn(&LiveFile) -> String,
+        of_files: Schema,
+        (table_statistics, names_struct): (Option<TableStatistics>, bool),
+    ) -> PolarsResult<LazyFrame> {
         let hive: Schema =
             self.keys.iter().map(|key| (key.as_str().into(), DataType::String)).collect();
-        let statistics = self.statistics(&of_files, words)?;
-        let of_files: SchemaRef = Arc::new(of_files);
-        let paths = self.files.iter().map(|file| PlRefPath::new(path(file)));
+        let paths = files.iter().map(|file| PlRefPath::new(path(file)));
         let args = UnifiedScanArgs {
             glob: false,
             hive_options: HiveOptions {
@@ -97,10 +118,16 @@ impl Table {
             },
             missing_columns_policy: MissingColumnsPolicy::Insert,
             extra_columns_policy: ExtraColumnsPolicy::Ignore,
-            table_statistics: Some(TableStatistics(Arc::new(statistics))),
+            table_statistics,
             ..UnifiedScanArgs::default()
         };
-        let options = ParquetOptions { schema: Some(of_files), ..ParquetOptions::default() };
+        let options = ParquetOptions {
+            schema: Some(Arc::new(of_files)),
+            // polars 0.55.2 fails on a condition on a member that a file does not have, where it looks at the
+            // statistics of row groups ("field not found"). Whole files are left out all the same.
+            use_statistics: !names_struct,
+            ..ParquetOptions::default()
+        };
         let sources = ScanSources::Paths(paths.collect());
         Ok(DslBuilder::scan_parquet(sources, options, args)?.build().into())
     }

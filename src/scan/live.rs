@@ -5,6 +5,10 @@ use crate::lake::{self, DataFile, Manifest, read_gone};
 use crate::storage::Storage;
 use std::collections::BTreeSet;
 
+/// What is said of a data file that manifests name and that is not there.
+pub const MISSING_FILE: &str = "a data file is missing: `trailmill catalog sync` notes it as lost, and \
+                                `trailmill convert --restore` writes its rows again";
+
 /// A data file that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveFile {

@@ -5,10 +5,12 @@
 //! group is read in two steps by callers: the columns that a filter needs, then the others for groups with
 //! a match.
 
+mod cache;
 mod column;
 mod file;
 mod live;
 
+pub use cache::FileCache;
 pub use column::Column;
 pub use file::{DataBytes, OpenFile};
-pub use live::{LiveFile, live_files};
+pub use live::{LiveFile, MISSING_FILE, live_files};

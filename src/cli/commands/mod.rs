@@ -13,6 +13,7 @@ mod integrity;
 mod man;
 mod plan;
 mod quarantine;
+mod query;
 mod repair;
 mod report;
 mod sample;
@@ -35,6 +36,7 @@ use integrity::IntegrityArgs;
 use man::ManArgs;
 use plan::PlanArgs;
 use quarantine::QuarantineArgs;
+use query::QueryArgs;
 use repair::RepairArgs;
 use report::ReportArgs;
 use sample::SampleArgs;
@@ -51,6 +53,7 @@ Examples:
   trailmill verify logs lake                prove that nothing is lost or doubled
   trailmill history lake --user alice --since 3d
                                             search events: who did what, from where, when
+  trailmill query lake                      ask in SQL, as in Athena: an argument, stdin or a prompt
   trailmill report lake -o report.html      one page with charts; open it in a browser
   trailmill integrity logs --keys keys.json prove with signed digests that logs are unchanged
 
@@ -93,6 +96,7 @@ enum Command {
     Schema(SchemaArgs),
     Verify(VerifyArgs),
     History(Box<HistoryArgs>),
+    Query(Box<QueryArgs>),
     Report(Box<ReportArgs>),
     Integrity(Box<IntegrityArgs>),
     Quarantine(QuarantineArgs),
@@ -122,6 +126,7 @@ pub(super) fn run(args: Args) -> Result<u8> {
         Command::Schema(args) => schema::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Query(args) => query::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Ignored(args) => ignored::run(&args),

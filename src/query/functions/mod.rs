@@ -17,23 +17,32 @@ use polars::prelude::{
 use polars::prelude::{polars_bail, polars_ensure};
 use polars::sql::FunctionRegistry;
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 pub(super) use time::timestamp;
 
 /// The functions by their names.
 #[derive(Clone)]
-pub(super) struct Functions(BTreeMap<&'static str, UserDefinedFunction>);
+pub(super) struct Functions {
+    named: BTreeMap<&'static str, UserDefinedFunction>,
+    /// Those that take a member out of a struct, made when they are asked for.
+    members: Arc<Mutex<BTreeMap<String, UserDefinedFunction>>>,
+}
+
+/// What the name of a function begins with that takes the member of that name out of a struct.
+pub(super) const MEMBER: &str = "_member_";
 
 impl Functions {
     /// Returns all of them.
     pub(super) fn all() -> Self {
         let all = [json::all(), lists::all(), network::all(), text::all(), time::all()];
         let all = all.into_iter().flatten();
-        Self(all.map(|made: Made| (made.name, made.function())).collect())
+        let named = all.map(|made: Made| (made.name, made.function())).collect();
+        Self { named, members: Arc::default() }
     }
 
     /// Returns their names.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().copied()
+        self.named.keys().copied()
     }
 }
 
@@ -43,11 +52,17 @@ impl FunctionRegistry for Functions {
     }
 
     fn get_udf(&self, name: &str) -> PolarsResult<Option<UserDefinedFunction>> {
-        Ok(self.0.get(name).cloned())
+        let Some(member) = name.strip_prefix(MEMBER) else {
+            return Ok(self.named.get(name).cloned());
+        };
+        // The same function every time: polars compares expressions by it.
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = members.entry(member.to_owned()).or_insert_with(|| member_of(member));
+        Ok(Some(known.clone()))
     }
 
     fn contains(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        name.starts_with(MEMBER) || self.named.contains_key(name)
     }
 }
 
@@ -96,6 +111,29 @@ impl Made {
         made.options.set_elementwise();
         made
     }
+}
+
+/// Makes the function that takes a member out of a struct.
+fn member_of(name: &str) -> UserDefinedFunction {
+    let (of, typed) = (name.to_owned(), name.to_owned());
+    let run = move |columns: &mut [Column]| {
+        let member = columns[0].as_materialized_series().struct_()?.field_by_name(&of)?;
+        Ok(member.with_name(columns[0].name().clone()).into_column())
+    };
+    let typed = move |_: &Schema, fields: &[Field]| {
+        let member = fields.first().and_then(|field| match field.dtype() {
+            DataType::Struct(members) => members.iter().find(|it| it.name().as_str() == typed),
+            _ => None,
+        });
+        let Some(member) = member else {
+            polars_bail!(StructFieldNotFound: "{typed}");
+        };
+        Ok(Field::new(fields[0].name().clone(), member.dtype().clone()))
+    };
+    let mut made =
+        UserDefinedFunction::new(format!("{MEMBER}{name}").into(), BaseColumnUdf::new(run, typed));
+    made.options.set_elementwise();
+    made
 }
 
 /// A literal has one row; nothing else differs in length.

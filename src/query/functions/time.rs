@@ -16,15 +16,18 @@ pub(super) fn all() -> Vec<Made> {
     let instant =
         |name, arguments, compute| Made { name, arguments, returns: instant_type, compute };
     let text = |name, arguments, compute| Made { name, arguments, returns: text_type, compute };
+    let day = |name| Made {
+        name,
+        arguments: 1..=1,
+        returns: |_| Ok(DataType::Date),
+        compute: |columns| millis(&columns[0])?.into_series().cast(&INSTANT)?.cast(&DataType::Date),
+    };
     vec![
         instant("from_iso8601_timestamp", 1..=1, |columns| read(&columns[0])),
         instant("from_iso8601_timestamp_nanos", 1..=1, |columns| read(&columns[0])),
-        Made {
-            name: "from_iso8601_date",
-            arguments: 1..=1,
-            returns: |_| Ok(DataType::Date),
-            compute: |columns| read(&columns[0])?.cast(&DataType::Date),
-        },
+        instant("to_timestamp", 1..=1, |columns| millis(&columns[0])?.into_series().cast(&INSTANT)),
+        day("from_iso8601_date"),
+        day("to_date"),
         instant("from_unixtime", 1..=1, |columns| {
             let seconds = columns[0].cast(&DataType::Float64)?;
             let millis: Int64Chunked =

@@ -2,12 +2,15 @@
 
 use crate::query::functions::timestamp;
 use crate::units::{Day, EpochMillis, read_instant};
+use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, DateTimeField, DuplicateTreatment, Expr, ExtractSyntax,
-    Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
-    FunctionArguments, Ident, Interval, ObjectName, TimezoneInfo, TypedString, Value,
-    ValueWithSpan,
+    BinaryOperator, CaseWhen, CastKind, DataType, DateTimeField, DuplicateTreatment, Expr,
+    ExtractSyntax, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, TimezoneInfo,
+    TypedString, Value, ValueWithSpan,
 };
+use sqlparser::dialect::GenericDialect;
+use sqlparser::parser::Parser;
 
 /// Functions that differ by their names only.
 const RENAMED: [(&str, &str); 17] = [
@@ -49,6 +52,82 @@ const PARTS: [(&str, DateTimeField); 13] = [
     ("minute", DateTimeField::Minute),
     ("second", DateTimeField::Second),
 ];
+
+/// Functions whose numbers polars keeps in few bits, without a sign at that.
+const NARROW: [&str; 9] = [
+    "array_length",
+    "bit_length",
+    "char_length",
+    "character_length",
+    "count",
+    "dense_rank",
+    "length",
+    "rank",
+    "strpos",
+];
+
+/// Makes a bigint of what polars has as a smaller number: `count(*) - 2` is to be less than nothing.
+pub(super) fn widened(expr: Expr) -> Expr {
+    let is_narrow = match &expr {
+        Expr::Function(function) => NARROW.contains(&function.name.to_string().as_str()),
+        Expr::Extract { .. } | Expr::Position { .. } => true,
+        _ => false,
+    };
+    if !is_narrow {
+        return expr;
+    }
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type: DataType::BigInt(None),
+        array: false,
+        format: None,
+    }
+}
+
+/// Makes the sum of no values null, which polars has as 0.
+pub(super) fn sum_or_null(function: &Function) -> Option<Expr> {
+    let is_sum = function.name.to_string() == "sum" && function.over.is_none();
+    let [of] = <[Expr; 1]>::try_from(arguments(function)?).ok().filter(|_| is_sum)?;
+    let mut count = call("count", vec![of]);
+    if let Expr::Function(count) = &mut count {
+        count.filter.clone_from(&function.filter);
+    }
+    let is_any = Expr::BinaryOp {
+        left: Box::new(count),
+        op: BinaryOperator::Gt,
+        right: Box::new(Expr::value(Value::Number("0".to_owned(), false))),
+    };
+    let when = CaseWhen { condition: is_any, result: Expr::Function(function.clone()) };
+    Some(Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![when],
+        else_result: None,
+    })
+}
+
+/// Returns whether a call is one of an aggregate.
+pub(super) fn is_aggregate(function: &Function) -> bool {
+    const AGGREGATES: [&str; 14] = [
+        "array_agg",
+        "avg",
+        "corr",
+        "count",
+        "first",
+        "last",
+        "max",
+        "median",
+        "min",
+        "stddev",
+        "string_agg",
+        "sum",
+        "total",
+        "variance",
+    ];
+    function.over.is_none() && AGGREGATES.contains(&function.name.to_string().as_str())
+}
 
 /// Makes a call.
 pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
@@ -94,16 +173,12 @@ pub(super) fn rewritten(function: &Function, now: EpochMillis) -> Result<Option<
         return Ok(Some(Expr::Extract { field: part, syntax: ExtractSyntax::From, expr }));
     }
     Ok(Some(match (name, &given[..]) {
-        ("current_date", []) => typed(DataType::Date, Day::of(now).to_string()),
+        ("current_date", []) => date(Day::of(now)),
         ("current_timestamp" | "now" | "localtimestamp", []) => instant(now),
         (name, [only]) if TRANSPARENT.contains(&name) => only.clone(),
-        ("date", [of]) => Expr::Cast {
-            kind: CastKind::Cast,
-            expr: Box::new(of.clone()),
-            data_type: DataType::Date,
-            array: false,
-            format: None,
-        },
+        ("date", [of]) => call("to_date", vec![of.clone()]),
+        ("max_by", [of, by]) => first_by(of, by, "DESC")?,
+        ("min_by", [of, by]) => first_by(of, by, "ASC")?,
         ("approx_distinct", [of, ..]) => distinct("count", of.clone()),
         ("count_if", [condition]) => counted(condition.clone()),
         ("if", [condition, then]) => {
@@ -169,13 +244,23 @@ fn quoted(text: String) -> Expr {
     Expr::value(Value::SingleQuotedString(text))
 }
 
-fn typed(data_type: DataType, text: String) -> Expr {
-    let value = ValueWithSpan::from(Value::SingleQuotedString(text));
+/// Returns the literal of an instant.
+pub(super) fn instant(at: EpochMillis) -> Expr {
+    let value = ValueWithSpan::from(Value::SingleQuotedString(timestamp(at)));
+    let data_type = DataType::Timestamp(None, TimezoneInfo::None);
     Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false })
 }
 
-fn instant(at: EpochMillis) -> Expr {
-    typed(DataType::Timestamp(None, TimezoneInfo::None), timestamp(at))
+/// Returns the literal of a day: polars-sql casts what is written `DATE '…'`, and warns of that.
+pub(super) fn date(day: Day) -> Expr {
+    call("date", vec![quoted(day.to_string())])
+}
+
+/// The value of the row with the greatest or least value of another column.
+fn first_by(of: &Expr, by: &Expr, order: &str) -> Result<Expr, String> {
+    let text = format!("array_get(array_agg({of} ORDER BY {by} {order} NULLS LAST), 1)");
+    let parsed = Parser::new(&GenericDialect).try_with_sql(&text);
+    parsed.and_then(|mut it| it.parse_expr()).map_err(|err| err.to_string())
 }
 
 /// Returns what a literal or an operator becomes that polars-sql does not take; nothing where it stays.
@@ -189,6 +274,11 @@ pub(super) fn rewritten_literal(expr: &Expr) -> Result<Option<Expr>, String> {
                 format!("invalid timestamp `{text}`: expected 2026-10-01 02:03:04")
             })?;
             Some(instant(at))
+        }
+        Expr::TypedString(TypedString { data_type: DataType::Date, value, .. }) => {
+            let Value::SingleQuotedString(text) = &value.value else { return Ok(None) };
+            let day = text.trim().parse::<Day>();
+            Some(date(day.map_err(|_| format!("invalid date `{text}`: expected 2026-10-01"))?))
         }
         Expr::Interval(interval) => whole_interval(interval),
         Expr::Like { negated, expr, pattern, escape_char: Some(escape), .. } => {

@@ -1,19 +1,22 @@
 //! Expressions without columns, worked out once: files are left out by their values.
 
-use crate::query::functions::{Functions, timestamp};
-use crate::query::rewrite::calls::arguments;
+use crate::query::functions::Functions;
+use crate::query::rewrite::calls::{arguments, date, instant};
 use crate::units::Day;
 use polars::prelude::{AnyValue, TimeUnit};
 use polars::sql::SQLContext;
-use sqlparser::ast::{
-    BinaryOperator, DataType, Expr, TimezoneInfo, TypedString, UnaryOperator, Value, ValueWithSpan,
-};
+use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
 use std::sync::Arc;
 
 /// Returns the value of an expression, if it is one of functions of time, casts or operators over
 /// literals, and polars can tell.
 pub(super) fn folded(expr: &Expr, functions: &Functions) -> Option<Expr> {
-    if matches!(expr, Expr::Value(_) | Expr::TypedString(_)) || !is_constant(expr, functions) {
+    let is_done = match expr {
+        Expr::Value(_) | Expr::TypedString(_) => true,
+        Expr::Function(function) => function.name.to_string() == "date",
+        _ => false,
+    };
+    if is_done || !is_constant(expr, functions) {
         return None;
     }
     let registry = Arc::new(functions.clone());
@@ -34,7 +37,8 @@ fn is_constant(expr: &Expr, functions: &Functions) -> bool {
             is_sum && is(left) && is(right)
         }
         Expr::Function(function) => {
-            let is_ours = functions.names().any(|name| name == function.name.to_string());
+            let name = function.name.to_string();
+            let is_ours = name == "date" || functions.names().any(|ours| ours == name);
             is_ours && arguments(function).is_some_and(|all| all.iter().all(is))
         }
         _ => false,
@@ -42,24 +46,19 @@ fn is_constant(expr: &Expr, functions: &Functions) -> bool {
 }
 
 fn literal(value: &AnyValue<'_>) -> Option<Expr> {
-    let typed = |data_type, text| {
-        let value = ValueWithSpan::from(Value::SingleQuotedString(text));
-        Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false })
-    };
     Some(match value {
         AnyValue::String(text) => Expr::value(Value::SingleQuotedString((*text).to_owned())),
         AnyValue::StringOwned(text) => Expr::value(Value::SingleQuotedString(text.to_string())),
         AnyValue::Boolean(flag) => Expr::value(Value::Boolean(*flag)),
         AnyValue::Int32(number) => Expr::value(Value::Number(number.to_string(), false)),
         AnyValue::Int64(number) => Expr::value(Value::Number(number.to_string(), false)),
-        AnyValue::Date(day) => typed(DataType::Date, Day(*day).to_string()),
+        AnyValue::Date(day) => date(Day(*day)),
         AnyValue::Datetime(at, unit, _) | AnyValue::DatetimeOwned(at, unit, _) => {
-            let millis = match unit {
+            instant(match unit {
                 TimeUnit::Milliseconds => *at,
                 TimeUnit::Microseconds => at.div_euclid(1_000),
                 TimeUnit::Nanoseconds => at.div_euclid(1_000_000),
-            };
-            typed(DataType::Timestamp(None, TimezoneInfo::None), timestamp(millis))
+            })
         }
         _ => return None,
     })

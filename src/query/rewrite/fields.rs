@@ -1,7 +1,8 @@
 //! Members of structs, elements of arrays, values of maps.
 
+use crate::query::functions::MEMBER;
 use crate::query::rewrite::calls::call;
-use sqlparser::ast::{AccessExpr, BinaryOperator, Expr, Ident, Subscript, Value};
+use sqlparser::ast::{AccessExpr, Expr, Ident, Subscript, Value};
 
 /// Returns the expression for a path of names.
 pub(super) fn path(mut parts: Vec<Ident>) -> Expr {
@@ -39,11 +40,10 @@ pub(super) fn access(
     };
     for access in chain {
         found = match access {
-            AccessExpr::Dot(Expr::Identifier(name)) => Expr::BinaryOp {
-                left: Box::new(found),
-                op: BinaryOperator::Arrow,
-                right: Box::new(Expr::value(Value::SingleQuotedString(name.value.clone()))),
-            },
+            // polars-sql has `->`, and loses it among the keys of a GROUP BY.
+            AccessExpr::Dot(Expr::Identifier(name)) => {
+                call(&format!("{MEMBER}{}", name.value), vec![found])
+            }
             AccessExpr::Subscript(Subscript::Index { index }) => {
                 let is_name = |value: &Value| matches!(value, Value::SingleQuotedString(_));
                 let name = match index {
@@ -55,5 +55,5 @@ pub(super) fn access(
             other => return Err(format!("`{other}` after an expression is not supported")),
         };
     }
-    Ok(Expr::Nested(Box::new(found)))
+    Ok(found)
 }

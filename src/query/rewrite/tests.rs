@@ -18,11 +18,11 @@ fn athena_s_spelling_becomes_polars() {
         ),
         (
             "SELECT u.r.arn FROM cloudtrail t CROSS JOIN UNNEST(t.resources) AS u (r)",
-            "SELECT r.arn FROM (SELECT * FROM cloudtrail WHERE array_length(resources) > 0) AS t CROSS JOIN UNNEST(t.resources) AS u (r)",
+            "SELECT r.arn FROM (SELECT * FROM cloudtrail WHERE CAST(array_length(resources) AS BIGINT) > 0) AS t CROSS JOIN UNNEST(t.resources) AS u (r)",
         ),
         (
             "SELECT element_at(resources, 1).arn, count(*) FROM cloudtrail GROUP BY element_at(resources, 1).arn ORDER BY count(*) DESC",
-            "SELECT (array_get(resources, 1) -> 'arn') AS \"_col0\", count(*) AS \"_col1\" FROM cloudtrail GROUP BY 1 ORDER BY \"_col1\" DESC",
+            "SELECT _member_arn(array_get(resources, 1)) AS \"_col0\", CAST(count(*) AS BIGINT) AS \"_col1\" FROM cloudtrail GROUP BY 1 ORDER BY \"_col1\" DESC NULLS LAST",
         ),
         (
             "SELECT useridentity.arn, useridentity.sessioncontext.sessionissuer.arn FROM cloudtrail",
@@ -30,7 +30,7 @@ fn athena_s_spelling_becomes_polars() {
         ),
         (
             "SELECT count_if(errorcode IS NOT NULL) AS n FROM cloudtrail WHERE eventname LIKE 'a#_%' ESCAPE '#'",
-            "SELECT count(*) FILTER (WHERE errorcode IS NOT NULL) AS n FROM cloudtrail WHERE regexp_like(eventname, '(?s)^a\\_.*$')",
+            "SELECT CAST(count(*) FILTER (WHERE errorcode IS NOT NULL) AS BIGINT) AS n FROM cloudtrail WHERE regexp_like(eventname, '(?s)^a\\_.*$')",
         ),
         (
             "SELECT eventid FROM cloudtrail WHERE event_timestamp > now() - interval '-1' hour",

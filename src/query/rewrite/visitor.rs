@@ -5,7 +5,7 @@ use crate::query::rewrite::{Words, calls, constants, fields, tables};
 use crate::units::EpochMillis;
 use sqlparser::ast::{
     DataType, Expr, GroupByExpr, Ident, ObjectName, ObjectNamePart, OrderByKind, Query, Select,
-    SelectItem, SetExpr, TableFactor, Value, VisitorMut,
+    SelectItem, SetExpr, TableFactor, Value, VisitorMut, visit_expressions,
 };
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -84,6 +84,14 @@ impl<'a> Rewriter<'a> {
                 }
             }
             Expr::Cast { expr: inner, data_type: DataType::JSON, .. } => Some((**inner).clone()),
+            Expr::Cast { expr: inner, data_type: DataType::Date, .. } => {
+                let call = calls::call("to_date", vec![(**inner).clone()]);
+                Some(constants::folded(&call, self.functions).unwrap_or(call))
+            }
+            Expr::Cast { expr: inner, data_type: DataType::Timestamp(..), .. } => {
+                let call = calls::call("to_timestamp", vec![(**inner).clone()]);
+                Some(constants::folded(&call, self.functions).unwrap_or(call))
+            }
             Expr::BinaryOp { .. } | Expr::Cast { .. } => {
                 let signed = calls::without_negative_interval(expr);
                 let expr = signed.as_ref().unwrap_or(expr);
@@ -142,10 +150,23 @@ impl VisitorMut for Rewriter<'_> {
             Ok(None) => {}
             Err(message) => return ControlFlow::Break(message),
         }
+        if let Expr::Function(function) = &*expr
+            && let Some(sum) = calls::sum_or_null(function)
+        {
+            *expr = sum;
+        }
+        if matches!(expr, Expr::Function(_) | Expr::Extract { .. } | Expr::Position { .. }) {
+            *expr = calls::widened(expr.clone());
+        }
         ControlFlow::Continue(())
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
+        if select.projection.iter().any(|item| expression(item).is_some_and(is_window_of_sums)) {
+            let message = "a window function over an aggregate is not supported: put the aggregate \
+                           into a subquery";
+            return ControlFlow::Break(message.to_owned());
+        }
         name_columns(&mut select.projection);
         let GroupByExpr::Expressions(keys, _) = &mut select.group_by else {
             return ControlFlow::Continue(());
@@ -171,6 +192,8 @@ impl VisitorMut for Rewriter<'_> {
             return ControlFlow::Continue(());
         };
         for order in orders {
+            // Whatever the direction, as in Athena.
+            order.options.nulls_first.get_or_insert(false);
             let is_it = |item: &&SelectItem| expression(item) == Some(&order.expr);
             let named = select.projection.iter().find(is_it).and_then(name_of);
             if let Some(name) = named.filter(|_| !matches!(order.expr, Expr::Identifier(_))) {
@@ -179,6 +202,19 @@ impl VisitorMut for Rewriter<'_> {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// `sum(count(*)) OVER ()`: polars-sql answers it, and not with the sum.
+fn is_window_of_sums(expr: &Expr) -> bool {
+    let is_sum = |inner: &Expr| match inner {
+        Expr::Function(inner) if calls::is_aggregate(inner) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let found = visit_expressions(expr, |outer: &Expr| match outer {
+        Expr::Function(outer) if outer.over.is_some() => visit_expressions(&outer.args, is_sum),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
 }
 
 fn expression(item: &SelectItem) -> Option<&Expr> {
