@@ -294,6 +294,64 @@ fn a_run_that_is_killed_at_any_time_is_repeated() {
     }
 }
 
+#[test]
+fn a_lost_manifest_of_a_compaction_comes_back_from_its_copy() {
+    let world = converted();
+    compact(&world, &[]).exits(0);
+    let before = world.snapshot();
+    let manifests = world.manifests();
+    let last = manifests.iter().rfind(|manifest| !manifest.replaced.is_empty()).unwrap();
+    let key = format!("_trailmill/manifests/{:08}.json.gz", last.unit.number);
+    fs::remove_file(world.lake.join(&key)).unwrap();
+    compact(&world, &[]).exits(3);
+
+    let report = world.on_lake(&["repair"], &["--report", "json"]).exits(0).json();
+
+    assert_eq!(report["units"][0]["files"], last.files.len() as u64);
+    assert_eq!(world.snapshot().get(&key), before.get(&key));
+    assert_eq!(is_whole(&world), 6);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_leaves_its_partition_as_it_is() {
+    let world = converted();
+    let file = world.data_files().into_iter().find(|file| file.contains("=2024-05-02/")).unwrap();
+    let mut bytes = fs::read(world.lake.join(&file)).unwrap();
+    let middle = bytes.len() / 4;
+    bytes[middle..middle + 64].fill(0xff);
+    fs::write(world.lake.join(&file), bytes).unwrap();
+
+    let report = compact(&world, &[]).exits(1).json();
+
+    assert_eq!(report["partitions"].as_array().unwrap().len(), 2, "{report}");
+    assert_eq!(report["skipped"][0]["partition"], "event_date=2024-05-02");
+    assert!(world.data_files().contains(&file));
+    assert!(world.leftovers().is_empty());
+    world.on_lake(&["catalog", "diff"], &[]).exits(0);
+    fs::remove_file(world.lake.join(&file)).unwrap();
+    world.convert(&[&BY_DAY[..], &["--restore"]].concat()).exits(0);
+    compact(&world, &[]).exits(0);
+    assert_eq!(is_whole(&world), 6);
+}
+
+#[test]
+fn a_part_of_the_sources_is_compared_with_files_of_all() {
+    let world = converted();
+    compact(&world, &[]).exits(0);
+    world.put_records(&key("late.json.gz"), &records(9000..9020));
+    world.convert(&BY_DAY).exits(0);
+    compact(&world, &[]).exits(0);
+    let gone = world.logs.join(key("1.json.gz"));
+    fs::rename(&gone, world.root.join("away")).unwrap();
+
+    let report = world.verify(&["--source-may-be-partial"]).exits(0).json();
+
+    assert_eq!((&report["objects_gone"], &report["rows_lost"]), (&json!(1), &json!(0)), "{report}");
+    let lost = world.data_files().into_iter().find(|file| file.starts_with("cloudtrail/")).unwrap();
+    fs::remove_file(world.lake.join(lost)).unwrap();
+    world.verify(&["--source-may-be-partial"]).exits(1);
+}
+
 /// The data files of a lake.
 fn data(lake: &Path) -> Vec<String> {
     let names = snapshot(lake).into_keys();

@@ -73,16 +73,22 @@ pub fn create_database(dialect: Dialect, database: &str) -> String {
     }
 }
 
-/// Returns the statement that creates a table without its partitions; in `DuckDB`, a view of files.
+/// Returns the statement that creates a table without its partitions; in `DuckDB`, a view of files, which
+/// lie where the partitions are.
 ///
 /// # Errors
 /// `Config` if a column's type does not parse, if the statement is longer than Athena takes, or if
 /// `DuckDB` cannot read the folder.
-pub fn create_table(dialect: Dialect, database: &str, table: &TableInput) -> Result<String> {
+pub fn create_table(
+    dialect: Dialect,
+    database: &str,
+    table: &TableInput,
+    partitions: &[PartitionInput],
+) -> Result<String> {
     match dialect {
         Dialect::Athena => create_athena(database, table),
         Dialect::Spark => create_spark(database, table),
-        Dialect::DuckDb => duckdb::create_view(database, table),
+        Dialect::DuckDb => duckdb::create_view(database, table, partitions),
     }
 }
 
@@ -284,7 +290,7 @@ mod tests {
 
     #[test]
     fn athena_ddl_quotes_what_must_be_quoted_and_names_the_parquet_classes() {
-        let sql = create_table(Dialect::Athena, "lake", &small()).expect("a statement");
+        let sql = create_table(Dialect::Athena, "lake", &small(), &[]).expect("a statement");
 
         assert_eq!(
             sql,
@@ -316,7 +322,7 @@ TBLPROPERTIES (
 
     #[test]
     fn spark_ddl_needs_no_hive() {
-        let sql = create_table(Dialect::Spark, "lake", &small()).expect("a statement");
+        let sql = create_table(Dialect::Spark, "lake", &small(), &[]).expect("a statement");
 
         assert!(sql.starts_with("CREATE TABLE IF NOT EXISTS `lake`.`cloudtrail` (\n"));
         assert!(sql.contains(r"`_id` string COMMENT 'the record\'s id'"));
@@ -330,7 +336,7 @@ TBLPROPERTIES (
         let mut table = small();
         table.storage_descriptor.location = "file:///data/lake/cloudtrail/".into();
 
-        let sql = create_table(Dialect::DuckDb, "lake", &table).expect("a statement");
+        let sql = create_table(Dialect::DuckDb, "lake", &table, &[]).expect("a statement");
 
         assert!(sql.contains("read_parquet('/data/lake/cloudtrail/**/*.parquet', "));
         assert!(sql.contains("hive_types_autocast = false"));
@@ -394,10 +400,10 @@ TBLPROPERTIES (
             table.columns.push(Column::new(name, format!("struct<{}>", members.join(","))));
         }
 
-        let result = create_table(Dialect::Athena, "lake", &table.table_input());
+        let result = create_table(Dialect::Athena, "lake", &table.table_input(), &[]);
 
         assert!(result.expect_err("too long").to_string().contains("--no-nested"));
-        assert!(create_table(Dialect::Spark, "lake", &table.table_input()).is_ok());
+        assert!(create_table(Dialect::Spark, "lake", &table.table_input(), &[]).is_ok());
     }
 
     #[test]

@@ -169,7 +169,8 @@ pub(super) async fn replace_list(
         key = Some(name);
     }
     for listed in before {
-        if Some(&listed.key) != key.as_ref() {
+        // What is named by a unit is no list.
+        if Some(&listed.key) != key.as_ref() && folder.unit_of(&listed.key).is_none() {
             storage.delete(&listed.key).await?;
         }
     }

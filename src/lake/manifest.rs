@@ -180,6 +180,32 @@ impl Manifest {
         }
     }
 
+    /// Writes a copy of a compaction's manifest. Of other units `repair` can tell from their files what they
+    /// were; which files a compaction replaced nothing else says.
+    ///
+    /// # Errors
+    /// `Damaged` when another copy of the unit is there; `Unavailable`, `Denied`, `Io`.
+    pub async fn write_copy(&self, storage: &Storage) -> Result<()> {
+        storage.put_of_unit(&names::manifest_copy(&self.unit), pack(self)?).await
+    }
+
+    /// Reads the copy of the manifest of a compaction by its number, if there is one that can be read.
+    ///
+    /// # Errors
+    /// `Config` for a copy of a later version; `Unavailable`, `Denied`, `Io`.
+    pub(super) async fn read_copy(storage: &Storage, number: u64) -> Result<Option<Self>> {
+        let (after, until) = Folder::Replaced.range_of(number);
+        let folder = Folder::Replaced.path();
+        for listed in storage.list_between(&folder, Some(&after), Some(&until)).await? {
+            match Self::read(storage, &listed.key).await {
+                Ok(manifest) if manifest.unit.number == number => return Ok(Some(manifest)),
+                Err(err) if err.kind() != ErrorKind::Damaged => return Err(err),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
     /// Returns whether any manifest is as wanted; the newest are looked at first.
     ///
     /// # Errors
@@ -215,13 +241,23 @@ impl Manifest {
     /// # Errors
     /// `Damaged` when the manifest of its number cannot be read.
     pub async fn is_committed(storage: &Storage, unit: &UnitId) -> Result<bool> {
+        Ok(Self::of_unit(storage, unit).await?.is_some())
+    }
+
+    /// Returns the manifest of a unit, if it is committed.
+    ///
+    /// # Errors
+    /// `Damaged` when the manifest of its number cannot be read.
+    pub async fn of_unit(storage: &Storage, unit: &UnitId) -> Result<Option<Self>> {
         let key = names::manifest(unit.number);
-        match storage.read(&key).await? {
-            Some(bytes) => unpack::<Self>(&key, &bytes)
-                .map(|manifest| manifest.unit == *unit)
-                .map_err(|err| unreadable(&key, err)),
-            None => Ok(false),
-        }
+        let Some(bytes) = storage.read(&key).await? else { return Ok(None) };
+        let manifest: Self = unpack(&key, &bytes).map_err(|err| unreadable(&key, err))?;
+        Ok(Some(manifest).filter(|manifest| manifest.unit == *unit))
+    }
+
+    /// Returns whether its files are where a compaction has put them, and not in their table's folder.
+    pub fn is_moved(&self) -> bool {
+        self.files.iter().any(|file| names::generation_of(&file.key).is_some())
     }
 }
 

@@ -24,6 +24,7 @@ mod ledger;
 mod listings;
 mod lock;
 mod manifest;
+mod merged;
 pub mod names;
 mod object_record;
 mod part;
@@ -55,6 +56,7 @@ pub use ledger::Ledger;
 pub use listings::CompleteListing;
 pub use lock::{LockName, read_lock_version, write_lock};
 pub use manifest::Manifest;
+pub use merged::merged_units;
 pub use object_record::{ObjectOutcome, ObjectRecord, Tally};
 pub use plan_progress::{News, UnitDone};
 pub use quarantine::{

@@ -170,6 +170,11 @@ pub(super) fn manifest(number: u64) -> String {
     Folder::Manifests.key(format_args!("{number:08}.json.gz"))
 }
 
+/// Returns the key of the copy of a compaction's manifest.
+pub(super) fn manifest_copy(unit: &UnitId) -> String {
+    Folder::Replaced.key(format_args!("{unit}.json.gz"))
+}
+
 /// Returns the key of the mark of an abandoned unit.
 pub(super) fn abandoned(unit: &UnitId) -> String {
     Folder::Abandoned.key(format_args!("{unit}.json"))
@@ -364,6 +369,7 @@ mod tests {
                 (Folder::Intents, intent(&unit)),
                 (Folder::Abandoned, abandoned(&unit)),
                 (Folder::Copies, copies(&unit)),
+                (Folder::Replaced, manifest_copy(&unit)),
                 (Folder::Quarantine, quarantine_raw(&unit)),
                 (Folder::Quarantine, quarantine_index(&unit)),
             ] {

@@ -16,6 +16,7 @@ use crate::lake::lock::{LockName, find_lock};
 use crate::lake::manifest::Manifest;
 use crate::lake::names::{self, Folder};
 use crate::lake::object_record::Tally;
+use crate::lake::replaced::live_files;
 use crate::lake::settings::{Duplicates, OutputSettings};
 use crate::lake::unit::{DayCopies, UnitId};
 use crate::lake::whole;
@@ -160,6 +161,17 @@ impl Wreck {
         Ok(found.len() as u64)
     }
 
+    /// Puts back the manifest of a compaction from its copy, if there is one.
+    ///
+    /// # Errors
+    /// `Config` for a copy of a later version; `Unavailable`, `Denied`, `Io`.
+    pub async fn put_copy(&mut self, storage: &Storage, number: u64) -> Result<Option<&Manifest>> {
+        let Some(manifest) = Manifest::read_copy(storage, number).await? else { return Ok(None) };
+        storage.put_over(&names::manifest(number), pack(&manifest)?).await?;
+        self.lost.remove(&number);
+        Ok(Some(self.manifests.entry(number).or_insert(manifest)))
+    }
+
     /// Begins a unit's manifest with what the ones beside it say. A number of which nothing is left may
     /// have been a barrier's, and a barrier is as good as a unit without files.
     async fn begin(&self, storage: &Storage, number: u64, remains: &Remains) -> Result<Manifest> {
@@ -199,9 +211,11 @@ impl Wreck {
         known.sweep(storage).await?;
         let Some(before) = self.checkpoint else { return Ok((0, 0)) };
         let covered = before.snapshot.next_number();
-        let files = self.manifests.range(..covered).flat_map(|(_, manifest)| &manifest.files);
-        let (count, rows) =
-            files.fold((0, 0), |(count, rows), file| (count + 1, rows + file.records()));
+        let manifests = self.manifests.into_values();
+        let covered: Vec<Manifest> =
+            manifests.take_while(|manifest| manifest.unit.number < covered).collect();
+        let (count, rows) = live_files(&covered)
+            .fold((0, 0), |(count, rows), file| (count + 1, rows + file.records()));
         let tables = || before.snapshot.tables.iter();
         let all = tables().flat_map(|(_, partitions)| partitions.values());
         let records = tables().filter(|(table, _)| main_table(table) == **table);

@@ -32,7 +32,9 @@ pub struct ReplacedFiles {
 pub async fn read_replaced(storage: &Storage) -> Result<Vec<ReplacedFiles>> {
     // Of two lists, one is what a run that was killed has left: a later instant waits longer.
     let mut all: Vec<ReplacedFiles> = Vec::new();
-    for listed in storage.list(&Folder::Replaced.path()).await? {
+    let listed = storage.list(&Folder::Replaced.path()).await?;
+    // The others are copies of manifests.
+    for listed in listed.iter().filter(|listed| Folder::Replaced.unit_of(&listed.key).is_none()) {
         let bytes = storage.read(&listed.key).await?.unwrap_or_default();
         all.extend(unpack::<Vec<ReplacedFiles>>(&listed.key, &bytes)?);
     }

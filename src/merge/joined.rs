@@ -4,13 +4,14 @@ use crate::error::Result;
 use crate::merge::input::Input;
 use crate::merge::order::{Order, Place};
 use crate::merge::page::{Page, Value, damaged};
-use crate::merge::union::Union;
+use crate::merge::union::{Absent, Union};
 use crate::parquet::{Compression, Encoder, LeafChunk, LeafValues, MergedFile, ROW_GROUP_ROWS};
 use hashbrown::HashMap;
 use polars_parquet::parquet::metadata::ColumnDescriptor;
 use polars_parquet::parquet::schema::types::PhysicalType;
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A file of the main table, and the one of the typed table with the same rows.
 #[derive(Debug)]
@@ -85,14 +86,14 @@ impl Side<'_> {
         places: &[Place],
         compression: Compression,
     ) -> Result<Vec<(usize, LeafChunk)>> {
-        let ranges = ranges(places, self.inputs.len());
+        let (ranges, absent) = (ranges(places, self.inputs.len()), Absent::default());
         let encode = |encoder: &mut Encoder, leaf: usize| {
             let column = self.union.leaf(leaf).ok_or_else(damaged)?;
             let mut parts = Vec::with_capacity(self.inputs.len());
-            for (input, rows) in self.inputs.iter().zip(&ranges) {
+            for (input, rows) in self.inputs.iter().enumerate().zip(&ranges) {
                 parts.push(match rows.is_empty() {
-                    true => Vec::new(),
-                    false => self.union.pages(input, leaf, rows)?,
+                    true => Arc::default(),
+                    false => self.union.pages(input, leaf, rows, &absent)?,
                 });
             }
             let gathered = Gathered::of(column, places, &parts)?;
@@ -127,7 +128,11 @@ struct Gathered<'p> {
 
 impl<'p> Gathered<'p> {
     /// Takes the rows at some places from the pages of each input.
-    fn of(column: &ColumnDescriptor, places: &[Place], parts: &'p [Vec<Page>]) -> Result<Self> {
+    fn of(
+        column: &ColumnDescriptor,
+        places: &[Place],
+        parts: &'p [Arc<Vec<Page>>],
+    ) -> Result<Self> {
         let descriptor = &column.descriptor;
         let repeats = descriptor.max_rep_level > 0;
         let values = match descriptor.primitive_type.physical_type {
@@ -138,7 +143,7 @@ impl<'p> Gathered<'p> {
             _ => return Err(damaged()),
         };
         let mut gathered = Self { def: Vec::new(), rep: Vec::new(), values };
-        if parts.iter().flatten().all(Page::is_void) {
+        if parts.iter().flat_map(|pages| pages.iter()).all(Page::is_void) {
             gathered.def = vec![0; places.len()];
             gathered.rep = vec![0; if repeats { places.len() } else { 0 }];
             return Ok(gathered);

@@ -1,12 +1,14 @@
 //! An order-free sum over the rows of files: equal sums of inputs and outputs prove equal rows.
 //!
-//! A row's hash is made of all leaves, with their levels; a member that a file has not counts like a null.
+//! A row's hash is made of all leaves, with their levels; a member that a file has not counts like a null. A leaf
+//! without a value in a row counts only if it is the first one of a group, whose presence it tells: of the others the
+//! levels follow from that.
 //! The hashes of all rows are added up, so that a row that is lost, doubled or changed changes the sum.
 
 use crate::error::Result;
 use crate::merge::input::Input;
 use crate::merge::page::{Page, Value, damaged};
-use crate::merge::union::Union;
+use crate::merge::union::{Absent, Union};
 use rayon::prelude::*;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
@@ -39,18 +41,22 @@ fn sum_of_file(input: &Input, union: &Union) -> Result<Sum> {
     let mut sum = Sum::default();
     for rows in input.groups() {
         let count = (rows.end - rows.start) as usize;
-        let leaves = 0..union.paths().len();
+        let (leaves, absent) = (0..union.paths().len(), Absent::default());
         let hashes = leaves.into_par_iter().try_fold(
             || vec![0_u128; count],
             |mut hashes, leaf| {
+                let is_first = union.is_first(leaf);
+                if !is_first && !union.has(input, leaf) {
+                    return Ok(hashes);
+                }
                 let seed = xxh3_64(union.paths()[leaf].as_bytes());
                 let repeats =
                     union.leaf(leaf).is_some_and(|leaf| leaf.descriptor.max_rep_level > 0);
-                for page in union.pages(input, leaf, rows)? {
+                for page in union.pages((0, input), leaf, rows, &absent)?.iter() {
                     if !page.is_void() {
                         let first = page.first_row.checked_sub(rows.start).ok_or_else(damaged)?;
                         let of_page = hashes.get_mut(first as usize..).ok_or_else(damaged)?;
-                        add(&page, repeats, seed, of_page);
+                        add(page, (repeats, is_first), seed, of_page);
                     }
                 }
                 Ok::<_, crate::error::Error>(hashes)
@@ -71,11 +77,12 @@ fn sum_of_file(input: &Input, union: &Union) -> Result<Sum> {
 }
 
 /// Adds what a page has to the hashes of its rows.
-fn add(page: &Page, repeats: bool, seed: u64, hashes: &mut [u128]) {
+fn add(page: &Page, (repeats, is_first): (bool, bool), seed: u64, hashes: &mut [u128]) {
     let mut text = Vec::new();
     for (row, hash) in (0..page.rows()).zip(hashes) {
         let (entries, values) = page.row(row);
-        if entries.len() == 1 && page.def[entries.start] == 0 {
+        let is_nothing = entries.len() == 1 && page.def[entries.start] == 0;
+        if is_nothing || (values.is_empty() && !is_first) {
             continue;
         }
         // Most leaves have one text in a row: it is hashed where it stands.

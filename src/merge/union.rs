@@ -4,11 +4,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::merge::input::Input;
 use crate::merge::page::{Page, damaged};
 use crate::schema::{Family, Kind, Lock};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use polars_parquet::parquet::metadata::{ColumnDescriptor, SchemaDescriptor};
 use polars_parquet::parquet::schema::Repetition;
 use polars_parquet::parquet::schema::types::ParquetType;
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The schema of a file that takes the rows of others.
 #[derive(Debug)]
@@ -18,7 +19,16 @@ pub struct Union {
     paths: Vec<String>,
     /// By path, the deepest definition and repetition level of each group.
     groups: HashMap<String, (u8, u8)>,
+    /// By leaf, whether it is the first one inside of any group.
+    is_first: Vec<bool>,
 }
+
+/// Pages of leaves that inputs have not, by input and group: most leaves of a group are absent together.
+#[derive(Debug, Default)]
+pub(super) struct Absent(Mutex<Kept>);
+
+/// By input, group, and whether the leaf repeats.
+type Kept = HashMap<(usize, String, bool), Arc<Vec<Page>>>;
 
 impl Union {
     /// Joins the columns of files.
@@ -37,7 +47,9 @@ impl Union {
         }
         let descriptor = SchemaDescriptor::new("trailmill".into(), types.clone());
         let paths = descriptor.columns().iter().map(|column| column.path_in_schema.join("."));
-        let mut union = Self { paths: paths.collect(), types, descriptor, groups: HashMap::new() };
+        let paths: Vec<String> = paths.collect();
+        let is_first = first_leaves(&paths);
+        let mut union = Self { paths, types, descriptor, groups: HashMap::new(), is_first };
         let mut groups = HashMap::new();
         union.types.iter().for_each(|column| note_groups(column, "", (0, 0), &mut groups));
         union.groups = groups;
@@ -59,25 +71,64 @@ impl Union {
         self.descriptor.columns().get(leaf)
     }
 
-    /// Reads the pages of a leaf of the union that have any of some rows of an input, which may not have it.
+    /// Returns whether a leaf is the first one inside of any group: its levels say where the group is.
+    pub(super) fn is_first(&self, leaf: usize) -> bool {
+        self.is_first.get(leaf).copied().unwrap_or(true)
+    }
+
+    /// Returns whether an input has a leaf.
+    pub(super) fn has(&self, input: &Input, leaf: usize) -> bool {
+        self.paths.get(leaf).is_some_and(|path| input.leaf(path).is_some())
+    }
+
+    /// Reads the pages of a leaf of the union that have any of some rows of an input, which may not have it;
+    /// `absent` keeps those that stand for others, by the number of the input.
     ///
     /// # Errors
     /// `Damaged` when they cannot be read.
-    pub(super) fn pages(&self, input: &Input, leaf: usize, rows: &Range<u64>) -> Result<Vec<Page>> {
+    pub(super) fn pages(
+        &self,
+        (number, input): (usize, &Input),
+        leaf: usize,
+        rows: &Range<u64>,
+        absent: &Absent,
+    ) -> Result<Arc<Vec<Page>>> {
         let (Some(path), Some(column)) = (self.paths.get(leaf), self.leaf(leaf)) else {
             return Err(damaged());
         };
         if let Some(there) = input.leaf(path) {
-            return input.pages(there, rows);
+            return input.pages(there, rows).map(Arc::new);
         }
         let repeats = column.descriptor.max_rep_level > 0;
         let Some((group, beside)) = input.group_above(path) else {
-            return Ok(vec![Page::of_nothing(rows.clone(), repeats)]);
+            return Ok(Arc::new(vec![Page::of_nothing(rows.clone(), repeats)]));
         };
+        let key = (number, group.to_owned(), repeats);
+        let kept = || absent.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept().get(&key).cloned();
+        if let Some(found) = found {
+            return Ok(found);
+        }
         let levels = *self.groups.get(group).ok_or_else(damaged)?;
         let pages = input.pages(beside, rows)?;
-        Ok(pages.iter().map(|page| page.of_group(levels, repeats)).collect())
+        let pages = Arc::new(pages.iter().map(|page| page.of_group(levels, repeats)).collect());
+        kept().insert(key, Arc::clone(&pages));
+        Ok(pages)
     }
+}
+
+/// Says of each leaf whether it is the first one inside of any group.
+fn first_leaves(paths: &[String]) -> Vec<bool> {
+    let mut seen: HashSet<&str> = HashSet::new();
+    let mut out = Vec::with_capacity(paths.len());
+    for path in paths {
+        let mut is_first = false;
+        for (end, _) in path.match_indices('.') {
+            is_first |= seen.insert(path.get(..end).unwrap_or_default());
+        }
+        out.push(is_first);
+    }
+    out
 }
 
 /// Adds members that are not there yet, each after the one that it follows.

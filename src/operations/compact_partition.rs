@@ -57,7 +57,8 @@ impl Compacting<'_> {
     /// `Busy` when another run has the lake; `Unavailable`, `Denied`, `Io`.
     pub(super) fn compact(&self, chosen: &Chosen, number: u64) -> Result<Manifest> {
         let Self { storage, handle, .. } = *self;
-        let is_moved = storage.is_remote();
+        let is_moved = storage.is_remote()
+            || chosen.inputs().any(|file| names::generation_of(&file.key).is_some());
         let how = format!(
             "program={} compression={} target={}",
             env!("CARGO_PKG_VERSION"),
@@ -82,8 +83,9 @@ impl Compacting<'_> {
             true => files.extend(handle.block_on(self.copy_kept(chosen, &target))?),
             false => handle.block_on(self.link_kept(chosen, &target))?,
         }
-        storage.sync()?;
         let manifest = Manifest::compaction(unit, replaced.into_iter().cloned().collect(), files);
+        handle.block_on(manifest.write_copy(storage))?;
+        storage.sync()?;
         handle.block_on(manifest.write(storage))?;
         handle.block_on(self.switch(chosen, &manifest))?;
         Ok(manifest)
@@ -171,7 +173,7 @@ impl Compacting<'_> {
 
     /// Puts what is committed in its place; of a bucket, the catalog does it.
     async fn switch(&self, chosen: &Chosen, manifest: &Manifest) -> Result<()> {
-        if !self.storage.is_remote() {
+        if !manifest.is_moved() {
             for table in tables_of(manifest.files.iter()) {
                 exchange(self.storage, (table, &chosen.partition), &manifest.unit).await?;
             }

@@ -15,7 +15,7 @@ use crate::lake::{
 use crate::operations::switch::finish_exchanges;
 use crate::parquet::FileFacts;
 use crate::schema::{Family, main_table, tables};
-use crate::storage::Storage;
+use crate::storage::{Listed, Storage};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +35,20 @@ pub struct RepairedUnit {
     pub files_detached: u64,
     /// Rows of those.
     pub rows_detached: u64,
+}
+
+impl RepairedUnit {
+    /// A unit all of whose files count.
+    fn of(number: u64, files: &[DataFile]) -> Self {
+        Self {
+            number,
+            files: files.len() as u64,
+            rows: files.iter().map(DataFile::records).sum(),
+            objects: 0,
+            files_detached: 0,
+            rows_detached: 0,
+        }
+    }
 }
 
 /// What a repair did.
@@ -77,6 +91,11 @@ pub async fn repair(storage: &Storage) -> Result<RepairReport> {
     if wreck.lost.is_empty() {
         return Ok(report);
     }
+    for number in wreck.lost.clone() {
+        if let Some(manifest) = wreck.put_copy(storage, number).await? {
+            report.units.push(RepairedUnit::of(number, &manifest.files));
+        }
+    }
     let named = wreck.tables();
     let lost = wreck.lost.clone();
     let mut found = Vec::new();
@@ -87,14 +106,7 @@ pub async fn repair(storage: &Storage) -> Result<RepairReport> {
     }
     // Everything could be read: only now is anything written.
     for (number, (mut remains, rows_known)) in found {
-        let mut unit = RepairedUnit {
-            number,
-            files: remains.files.len() as u64,
-            rows: remains.files.iter().map(DataFile::records).sum(),
-            objects: 0,
-            files_detached: 0,
-            rows_detached: 0,
-        };
+        let mut unit = RepairedUnit::of(number, &remains.files);
         if !wreck.has_objects(number) {
             let id = UnitId { number, identity: remains.identity.clone() };
             quarantine(storage, &quarantine_of(storage, &id).await?).await?;
@@ -122,8 +134,13 @@ async fn files_of(
     lost: &BTreeSet<u64>,
 ) -> Result<BTreeMap<u64, Vec<(String, String)>>> {
     let mut files: BTreeMap<u64, Vec<(String, String)>> = BTreeMap::new();
+    let moved = storage.list(&Folder::Compacted.path()).await?;
     for table in tables(base) {
-        for listed in storage.list(&table).await? {
+        let is_its = |listed: &&Listed| {
+            names::generation_of(&listed.key).is_some_and(|(of, ..)| of == table)
+        };
+        let moved: Vec<Listed> = moved.iter().filter(is_its).cloned().collect();
+        for listed in storage.list(&table).await?.into_iter().chain(moved) {
             let number = names::unit_of(&listed.key).map(|unit| unit.number);
             if let Some(number) = number.filter(|number| lost.contains(number)) {
                 files.entry(number).or_default().push((table.clone(), listed.key));

@@ -96,7 +96,7 @@ async fn remove_files(
     keys.extend(
         files.filter(|key| names::generation_of(key).is_some_and(|(_, _, unit)| is_one(&unit))),
     );
-    for folder in [Folder::Quarantine, Folder::Copies] {
+    for folder in [Folder::Quarantine, Folder::Copies, Folder::Replaced] {
         let files = storage.list(&folder.path()).await?.into_iter().map(|file| file.key);
         keys.extend(files.filter(|key| folder.unit_of(key).is_some_and(|unit| is_one(&unit))));
     }

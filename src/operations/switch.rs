@@ -51,7 +51,9 @@ pub(super) async fn finish_exchanges(storage: &Storage) -> Result<()> {
         *generations.entry((table, partition, unit)).or_default() |= is_new;
     }
     for ((table, partition, unit), is_new) in generations {
-        if !Manifest::is_committed(storage, &unit).await? {
+        let manifest = Manifest::of_unit(storage, &unit).await?;
+        // A copy of a bucket's lake has its files there for good.
+        if manifest.is_none_or(|manifest| manifest.is_moved()) {
             continue;
         }
         match is_new {
@@ -87,8 +89,9 @@ pub(super) async fn remove_replaced(
     grace: i64,
 ) -> Result<Removed> {
     let mut removed = Removed::default();
-    let compactions = || manifests.iter().filter(|manifest| !manifest.replaced.is_empty());
-    if !storage.is_remote() || compactions().next().is_none() {
+    let is_one = |manifest: &&Manifest| !manifest.replaced.is_empty() && manifest.is_moved();
+    let compactions = || manifests.iter().filter(is_one);
+    if compactions().next().is_none() {
         return Ok(removed);
     }
     let now = jiff::Timestamp::now().as_millisecond();

@@ -8,6 +8,7 @@
 use super::contract::{CONTRACT_COLUMNS, Column, Family, Member, Shape};
 use super::expected;
 use super::files::{DataFile, Files, Place, Placed, no_buckets};
+use super::moved;
 use super::row::Row;
 use crate::error::{Error, Result};
 use crate::location::Location;
@@ -34,6 +35,8 @@ pub(super) struct LakeFile {
     place: Place,
     /// The path below the lake, with `/` between folders.
     pub(super) name: String,
+    /// The path below its table, which a file and its counterpart in the other table share.
+    pub(super) below_table: String,
     pub(super) family: Family,
     pub(super) table: Table,
 }
@@ -64,11 +67,6 @@ impl LakeFile {
             |column: &&Column| self.table == Table::Main || names.contains(&column.name);
         self.family.columns().iter().filter(is_checked).copied().collect()
     }
-
-    /// Returns the path below its table, which a file and its counterpart in the other table share.
-    pub(super) fn below_table(&self) -> &str {
-        self.name.split_once('/').map_or("", |(_, below)| below)
-    }
 }
 
 impl Placed for LakeFile {
@@ -88,28 +86,51 @@ pub(super) fn list(
     let mut files = Vec::new();
     for family in Family::ALL {
         let table = which.name(family, base);
-        match lake {
-            Location::Local(folder) => {
-                for (name, place) in list_folder(folder, &table)? {
-                    files.push(LakeFile { name, place, family, table: which });
-                }
+        let folder = moved::folder(&table);
+        let compacted = list_below(lake, &folder, buckets)?;
+        let below =
+            |name: &str, folder: &str| name.get(folder.len() + 1..).unwrap_or("").to_owned();
+        let compacted: Vec<_> = compacted
+            .into_iter()
+            .map(|(name, place)| (below(&name, &folder), name, place))
+            .collect();
+        let last = moved::last_units(lake, buckets, compacted.iter().map(|(below, ..)| &**below))?;
+        for (name, place) in list_below(lake, &table, buckets)? {
+            let below_table = below(&name, &table);
+            let partition = below_table.rsplit_once('/').map_or("", |(partition, _)| partition);
+            if !last.contains_key(partition) {
+                files.push(LakeFile { name, below_table, place, family, table: which });
             }
-            Location::S3 { bucket, prefix } => {
-                let buckets = buckets.ok_or_else(|| no_buckets(&lake.to_string()))?;
-                let lake = prefix.trim_matches('/');
-                let lake = if lake.is_empty() { String::new() } else { format!("{lake}/") };
-                for file in buckets.list(bucket, &format!("{lake}{table}/"))? {
-                    let name = file.key.get(lake.len()..).unwrap_or("").to_owned();
-                    if is_data_name(&name, &table) {
-                        let place = Place::Remote(file);
-                        files.push(LakeFile { name, place, family, table: which });
-                    }
-                }
+        }
+        for (below, name, place) in &compacted {
+            let Some((partition, unit, file)) = moved::parts(below) else { continue };
+            if last.get(partition) == Some(&unit) {
+                let below_table = format!("{partition}/{file}");
+                let (name, place) = (name.clone(), place.clone());
+                files.push(LakeFile { name, below_table, place, family, table: which });
             }
         }
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(files)
+}
+
+/// Lists the data files in a folder of the lake.
+fn list_below(
+    lake: &Location,
+    folder: &str,
+    buckets: Option<&dyn Files>,
+) -> Result<Vec<(String, Place)>> {
+    let Location::S3 { bucket, prefix } = lake else {
+        return lake.local().map_or_else(|| Ok(Vec::new()), |root| list_folder(root, folder));
+    };
+    let buckets = buckets.ok_or_else(|| no_buckets(&lake.to_string()))?;
+    let lake = prefix.trim_matches('/');
+    let lake = if lake.is_empty() { String::new() } else { format!("{lake}/") };
+    let found = buckets.list(bucket, &format!("{lake}{folder}/"))?.into_iter();
+    let named = found
+        .map(|file| (file.key.get(lake.len()..).unwrap_or("").to_owned(), Place::Remote(file)));
+    Ok(named.filter(|(name, _)| is_data_name(name, folder)).collect())
 }
 
 /// Whether an engine would take a key below the lake for data of the table.

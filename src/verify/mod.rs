@@ -28,6 +28,7 @@ mod files;
 mod hash;
 mod json;
 mod methods;
+mod moved;
 mod naming;
 mod objects;
 mod partial;

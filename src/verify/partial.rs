@@ -27,6 +27,8 @@ pub struct Partial {
     pub may_be_gone: bool,
     /// The converted units.
     pub units: Vec<ConvertedUnit>,
+    /// Units whose rows were merged into common files, each with the name of their group.
+    pub merged: HashMap<String, String>,
 }
 
 /// Selects objects by name: `/path/to/object` or `s3://bucket/key`.
@@ -85,14 +87,16 @@ pub(super) struct Rest {
     gone: u64,
     /// Objects that options leave out.
     unwanted: u64,
-    /// By unit, how many rows are excused, and how many there must be in all.
+    /// By unit or group, how many rows are excused, and how many there must be in all.
     units: HashMap<String, Excuse>,
+    merged: HashMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Excuse {
     rows: u64,
     all_rows: u64,
+    rows_restored: u64,
 }
 
 impl Partial {
@@ -105,9 +109,10 @@ impl Partial {
         };
         let there: HashMap<&str, Option<String>> =
             sources.iter().map(|file| (file.key.as_str(), etag(file))).collect();
-        let mut rest = Rest::default();
+        let mut rest = Rest { merged: self.merged.clone(), ..Rest::default() };
         for unit in &self.units {
-            let mut excuse = Excuse::default();
+            let group = self.merged.get(&unit.unit).unwrap_or(&unit.unit);
+            let excuse = rest.units.entry(group.clone()).or_default();
             for object in &unit.objects {
                 excuse.all_rows += object.rows;
                 let is_member = object.etag.is_empty();
@@ -125,11 +130,12 @@ impl Partial {
                 }
                 excuse.rows += object.rows;
             }
-            excuse.all_rows = excuse.all_rows.saturating_sub(unit.rows_restored);
-            if excuse.rows > 0 {
-                rest.units.insert(unit.unit.clone(), excuse);
-            }
+            excuse.rows_restored += unit.rows_restored;
         }
+        rest.units.retain(|_, excuse| {
+            excuse.all_rows = excuse.all_rows.saturating_sub(excuse.rows_restored);
+            excuse.rows > 0
+        });
         drop(there);
         sources.retain(|file| self.wants.has(&file.key));
         rest
@@ -137,6 +143,17 @@ impl Partial {
 }
 
 impl Rest {
+    /// The group of the unit in a file's name, or the unit.
+    fn group_of<'n>(&'n self, name: &'n str) -> &'n str {
+        let unit = unit_of(name);
+        self.merged.get(unit).map_or(unit, String::as_str)
+    }
+
+    /// Returns whether rows of a file may be excused.
+    fn has(&self, name: &str) -> bool {
+        self.units.contains_key(self.group_of(name))
+    }
+
     /// Notes in the report the rows that are not compared; `rows` are the rows of each file, in
     /// order.
     pub(super) fn note(
@@ -149,7 +166,7 @@ impl Rest {
         report.objects_unwanted = self.unwanted;
         let mut found: HashMap<&str, u64> = HashMap::new();
         for (file, rows) in files.iter().zip(rows) {
-            *found.entry(unit_of(&file.name)).or_default() += rows;
+            *found.entry(self.group_of(&file.name)).or_default() += rows;
         }
         let lacks = self.units.iter().map(|(unit, excuse)| {
             excuse.all_rows.saturating_sub(found.get(unit.as_str()).copied().unwrap_or(0))
@@ -167,7 +184,7 @@ impl Comparison<'_> {
     ) -> Result<u64> {
         let mut excused = 0;
         let files: Vec<&data_files::LakeFile> =
-            self.lake.iter().filter(|file| rest.units.contains_key(unit_of(&file.name))).collect();
+            self.lake.iter().filter(|file| rest.has(&file.name)).collect();
         for files in files.chunks(FILES_AT_ONCE) {
             if unexpected.is_empty() {
                 break;
@@ -184,7 +201,8 @@ impl Comparison<'_> {
             };
             let found: Vec<Vec<Fingerprint>> = self.each(files, find)?;
             for (file, rows) in files.iter().zip(found) {
-                let Some(excuse) = rest.units.get_mut(unit_of(&file.name)) else { continue };
+                let group = rest.group_of(&file.name).to_owned();
+                let Some(excuse) = rest.units.get_mut(&group) else { continue };
                 for row in rows {
                     let Some(left) = unexpected.get_mut(&row).filter(|_| excuse.rows > 0) else {
                         continue;

@@ -61,7 +61,7 @@ impl Comparison<'_> {
         mains: &[Reading<Sums>],
         report: &mut VerifyReport,
     ) -> Result<()> {
-        let key = |file: &LakeFile| (file.family, file.below_table().to_owned());
+        let key = |file: &LakeFile| (file.family, file.below_table.clone());
         let pairs = self.lake.iter().zip(mains);
         let pairs = pairs.map(|(file, reading)| (key(file), Main::of(reading)));
         let mut mains: HashMap<(Family, String), Main<'_>> = pairs.collect();

@@ -6,7 +6,7 @@
 //! the table; where there are such, they are cut out of what lies below the table instead.
 
 use super::Dialect;
-use crate::catalog::TableInput;
+use crate::catalog::{PartitionInput, TableInput};
 use crate::error::{Error, Result};
 
 /// The column with a file's path, where partition values are cut out of it.
@@ -16,7 +16,11 @@ const FILE: &str = "_trailmill_file";
 ///
 /// # Errors
 /// `Config` for a folder with a backslash in its path, which `DuckDB` takes for a separator.
-pub(super) fn create_view(database: &str, table: &TableInput) -> Result<String> {
+pub(super) fn create_view(
+    database: &str,
+    table: &TableInput,
+    partitions: &[PartitionInput],
+) -> Result<String> {
     let dialect = Dialect::DuckDb;
     let location = table.location();
     let folder = location.strip_prefix("file://").unwrap_or(location);
@@ -24,9 +28,15 @@ pub(super) fn create_view(database: &str, table: &TableInput) -> Result<String> 
         let message = "DuckDB cannot read a folder with a backslash in its path; move the lake";
         return Err(Error::config(message).at("location", location));
     }
-    let files = dialect.text(&format!("{}**/*.parquet", literal(folder)));
+    let mut files = dialect.text(&format!("{}**/*.parquet", literal(folder)));
+    let mut above = folder;
+    if partitions.iter().any(|it| !it.storage_descriptor.location.starts_with(location)) {
+        // A compaction has moved some out of the table's folder: each is named, and stays below the lake.
+        files = in_places(partitions);
+        above = folder.trim_end_matches('/').rsplit_once('/').map_or("", |(lake, _)| lake);
+    }
     let (selected, partitioning) = match looks_partitioned(folder) {
-        true => cut_out(folder, table),
+        true => cut_out(above, table),
         false => {
             let is_partitioned = !table.partition_keys.is_empty();
             (
@@ -41,6 +51,16 @@ pub(super) fn create_view(database: &str, table: &TableInput) -> Result<String> 
         dialect.quote(database),
         dialect.quote(&table.name),
     ))
+}
+
+/// The files of partitions, wherever they lie.
+fn in_places(partitions: &[PartitionInput]) -> String {
+    let pattern = |partition: &PartitionInput| {
+        let location = &partition.storage_descriptor.location;
+        let folder = location.strip_prefix("file://").unwrap_or(location);
+        Dialect::DuckDb.text(&format!("{}*.parquet", literal(folder)))
+    };
+    format!("[{}]", partitions.iter().map(pattern).collect::<Vec<_>>().join(", "))
 }
 
 /// Writes a path as a pattern that matches nothing else.
@@ -82,7 +102,7 @@ mod tests {
     fn view_in(folder: &str) -> Result<String> {
         let mut table = definition().table_input();
         table.storage_descriptor.location = format!("file://{folder}/cloudtrail/");
-        create_view("lake", &table)
+        create_view("lake", &table, &[])
     }
 
     #[test]

@@ -14,7 +14,9 @@ use crate::engine::{DEFAULT_TABLE, Duplicates, Progress, Stage, Unwrap, runtime}
 use crate::error::Result;
 use crate::integrity::Verdict;
 use crate::keys::parse as parse_layout;
-use crate::lake::{DataFile, Loss, Manifest, ObjectRecord, Upgrades, read_gone, read_quarantine};
+use crate::lake::{
+    DataFile, Loss, Manifest, ObjectRecord, Upgrades, merged_units, read_gone, read_quarantine,
+};
 use crate::operations::{PartitionProof, open_lake, proven_rows};
 use crate::source::keep_pipes;
 use crate::storage::Storage;
@@ -237,9 +239,11 @@ async fn partial(args: &VerifyArgs, storage: &Storage) -> Result<Option<Partial>
         rows_restored: manifest.files.iter().filter(is_restored).map(DataFile::records).sum(),
         objects: manifest.objects.into_iter().map(object).collect(),
     };
-    let units = Manifest::read_all(storage).await?.into_iter().map(unit).collect();
+    let manifests = Manifest::read_all(storage).await?;
+    let merged = merged_units(&manifests);
+    let units = manifests.into_iter().map(unit).collect();
     let wants = Wants::new(move |name| narrow.wants(&parse_layout(name)));
-    Ok(Some(Partial { wants, may_be_gone, units }))
+    Ok(Some(Partial { wants, may_be_gone, units, merged }))
 }
 
 /// How many objects are proven, for people.

@@ -53,7 +53,7 @@ pub(super) async fn run(args: &DdlArgs, s3: &S3) -> Result<u8> {
         if database != last {
             statements.push(ddl::create_database(dialect, &database));
         }
-        statements.push(ddl::create_table(dialect, &database, &table)?);
+        statements.push(ddl::create_table(dialect, &database, &table, &partitions)?);
         statements.extend(ddl::add_partitions(dialect, &database, &table, &partitions));
         if !args.no_views {
             let views = views::views(dialect, &database, &table);
