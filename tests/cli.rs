@@ -329,6 +329,15 @@ fn man_pages_are_made_for_every_command() {
     for wanted in ["trailmill.1", "trailmill-convert.1", "trailmill-catalog-sync.1"] {
         assert!(names.iter().any(|name| name == wanted), "{wanted}: {names:?}");
     }
+    for name in &names {
+        let page = fs::read_to_string(folder.join(name)).unwrap();
+        for section in ["NAME", "SYNOPSIS", "EXIT STATUS", "ENVIRONMENT", "FILES", "VERSION"] {
+            let title = [format!(".SH {section}\n"), format!(".SH \"{section}\"\n")];
+            assert!(title.iter().any(|title| page.contains(title)), "{name}: {section}");
+        }
+    }
+    let convert = fs::read_to_string(folder.join("trailmill-convert.1")).unwrap();
+    assert!(convert.contains(".SH EXAMPLES") && convert.contains("trailmill convert logs lake"));
 }
 
 #[test]
