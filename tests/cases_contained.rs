@@ -44,7 +44,7 @@ const ANSWERS: &[Answer] = &[
     read("38-zip-in-zip", 3),
     read("40-zip-backslashes", 3),
     unread("41-zip-encrypted", 1, "--archive-password-file"),
-    unread("42-zip-encrypted-aes", 1, "encrypted"),
+    unread("42-zip-encrypted-aes", 1, "--archive-password-file"),
     read("43-zip-deflate64", 200),
     read("44-7z", 3),
     read("45-zip-bzip2", 200),

@@ -2,8 +2,8 @@
 //! Whatever is read is proved.
 
 use crate::packing::{
-    bzip2, locked_sevenz, locked_zip, lzma, lzma_member, raw_zip, sevenz, stored_deflate, utf16,
-    xz, zip_with, zstd,
+    bzip2, locked_aes_zip, locked_sevenz, locked_zip, lzma, lzma_member, raw_zip, sevenz,
+    stored_deflate, utf16, xz, zip_with, zstd,
 };
 use crate::support::{World, envelope, gzip, key, record, records, tar, zip};
 use sevenz_rust2::EncoderMethod;
@@ -150,23 +150,24 @@ fn encrypted_archives_are_named_and_read_with_a_password() {
     let member = |n| vec![("a.json", logs(n))];
     world.put("old.zip", locked_zip("one", &member(0)));
     world.put("new.7z", locked_sevenz("two", &member(1)));
+    world.put("strong.zip", locked_aes_zip("three", &member(2)));
 
     let report = world.convert(&[]).exits(1).report();
-    assert_eq!((report.records_written, report.objects_quarantined), (0, 2));
+    assert_eq!((report.records_written, report.objects_quarantined), (0, 3));
     for entry in world.quarantine() {
         assert!(entry.reason.contains("--archive-password-file"), "{}", entry.reason);
     }
     let verified = world.verify(&[]).exits(1).json();
-    assert_eq!(verified["objects_not_read"], 2, "what is encrypted may hold anything");
+    assert_eq!(verified["objects_not_read"], 3, "what is encrypted may hold anything");
 
     let file = world.root.join("passwords");
     let option = ["--archive-password-file", file.to_str().unwrap()];
     std::fs::write(&file, "wrong\n").unwrap();
     world.convert(&option).exits(1);
     assert!(world.quarantine()[0].reason.contains("no password"), "{:?}", world.quarantine());
-    std::fs::write(&file, "wrong\ntwo\none\n").unwrap();
+    std::fs::write(&file, "wrong\ntwo\none\nthree\n").unwrap();
     let report = world.convert(&option).exits(0).report();
-    assert_eq!(report.records_written, 4, "another password is another attempt");
+    assert_eq!(report.records_written, 6, "another password is another attempt");
     world.is_proved(&option);
     for entry in crate::support::files(&world.lake.join("_trailmill")) {
         let bytes = std::fs::read(&entry).unwrap();

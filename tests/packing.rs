@@ -46,6 +46,18 @@ pub(crate) fn locked_zip(password: &str, members: &[(&str, Vec<u8>)]) -> Vec<u8>
     zip_of(options, members)
 }
 
+/// A zip in the encryption of 7-Zip and WinZip.
+pub(crate) fn locked_aes_zip(password: &str, members: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in members {
+        let options =
+            SimpleFileOptions::default().with_aes_encryption(zip::AesMode::Aes256, password);
+        writer.start_file(*name, options).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
 fn zip_of(options: SimpleFileOptions, members: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in members {

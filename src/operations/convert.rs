@@ -306,6 +306,7 @@ impl<'a> Conversion<'a> {
             report.add_catalog(handle.block_on(refresh).map_err(after_commit)?);
         }
         report.warnings = self.warnings(snapshot);
+        self.describe(&mut report, seen);
         note_unrecognized(&mut report, snapshot.tables().len() > 0);
         if is_key_restored {
             let restored =
@@ -314,7 +315,6 @@ impl<'a> Conversion<'a> {
         }
         report.schema_version = lock.version;
         report.interrupted = self.stop.load(Ordering::Relaxed) && !is_through;
-        self.describe(&mut report, seen);
         if report.units > 0 {
             handle.block_on(write_run_log(storage, &report, snapshot))?;
         }

@@ -153,7 +153,6 @@ fn open<'a, R: Read + Seek>(
 
 fn unreadable(err: ZipError) -> Error {
     match err {
-        // Facts have been looked at: what is left is AES.
         ZipError::UnsupportedArchive(why) => Error::bad_input(format!("cannot be read: {why}")),
         err => damaged(err),
     }
@@ -240,7 +239,6 @@ fn method_name(number: u16) -> String {
         96 => "JPEG",
         97 => "WavPack",
         98 => "PPMd",
-        99 => "AES encryption",
         _ => return format!("method {number}"),
     };
     format!("{name} (method {number})")
