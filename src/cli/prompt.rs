@@ -113,7 +113,7 @@ impl<'a> Prompt<'a> {
             match self.editor.readline("trailmill> ") {
                 Ok(line) if line.trim().is_empty() => {}
                 Ok(line) => {
-                    let _ = self.editor.add_history_entry(line.trim());
+                    self.remember(line.trim());
                     match self.act(line.trim()) {
                         Ok(true) => {}
                         Ok(false) => break,
@@ -126,14 +126,19 @@ impl<'a> Prompt<'a> {
                 Err(err) => return Err(unusable(err)),
             }
         }
+        Ok(())
+    }
+
+    /// Keeps a line, at once: Ctrl-C ends a query, and the program with it.
+    fn remember(&mut self, line: &str) {
+        let _ = self.editor.add_history_entry(line);
         if let Some(file) = &self.history {
             if let Some(folder) = file.parent() {
                 let _ = std::fs::create_dir_all(folder);
             }
             // A history that cannot be kept is no reason to fail.
-            let _ = self.editor.save_history(file);
+            let _ = self.editor.append_history(file);
         }
-        Ok(())
     }
 
     /// Does what a line says; returns whether to go on.

@@ -6,8 +6,12 @@ in DuckDB's spelling, in Athena's, and as AWS's user guide prints it.
 
 import datetime
 import json
+import os
+import pty
+import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -128,3 +132,29 @@ def test_an_answer_has_the_form_that_is_asked_for(sample):
     assert [json.loads(line) for line in lines] == as_json
     assert csv == ["eventname,n", *(f"{row['eventname']},{row['n']}" for row in as_json)]
     assert [line.split() for line in table[2:]] == [[r["eventname"], str(r["n"])] for r in as_json]
+
+
+def test_a_prompt_takes_statements_of_several_lines_and_goes_on_after_an_error(sample, tmp_path):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(HOME=str(tmp_path), TERM="xterm", XDG_STATE_HOME=str(tmp_path / "state"))
+        os.execv(BINARY, [str(BINARY), "query", str(sample.path)])
+    shown = ""
+    for typed, awaited in [
+        ("", ".quit leaves"),
+        (".tables\r", "cloudtrail_by_day  view"),
+        ("SELECT nosuch FROM cloudtrail;\r", "column `nosuch` not found"),
+        ("SELECT count(*) AS n\r", ""),
+        ("FROM cloudtrail;\r", f"{len(sample.events)}\r\n1 row"),
+        (".quit\r", ""),
+    ]:
+        os.write(terminal, typed.encode())
+        deadline = time.monotonic() + 60
+        while awaited and awaited not in shown and time.monotonic() < deadline:
+            if select.select([terminal], [], [], 1)[0]:
+                shown += os.read(terminal, 65536).decode()
+        assert awaited in shown, shown
+    assert os.waitpid(pid, 0)[1] == 0
+    history = tmp_path / "state/trailmill/query-history"
+    assert "FROM cloudtrail;" in history.read_text()
+    assert history.stat().st_mode & 0o77 == 0

@@ -14,8 +14,9 @@ use sqlparser::parser::Parser;
 
 /// Functions that differ by their names only.
 const RENAMED: [(&str, &str); 17] = [
-    ("any_value", "first"),
-    ("arbitrary", "first"),
+    // Any value but null; of several, the same one every time.
+    ("any_value", "max"),
+    ("arbitrary", "max"),
     ("array_distinct", "array_unique"),
     ("array_join", "array_to_string"),
     ("bool_and", "min"),
@@ -82,6 +83,43 @@ pub(super) fn widened(expr: Expr) -> Expr {
         data_type: DataType::BigInt(None),
         array: false,
         format: None,
+    }
+}
+
+/// Makes `/` of two integers whole, as in Athena.
+pub(super) fn whole_quotient(expr: &Expr) -> Option<Expr> {
+    match expr {
+        Expr::BinaryOp { left, op: BinaryOperator::Divide, right }
+            if is_integer(left) && is_integer(right) =>
+        {
+            let op = BinaryOperator::DuckIntegerDivide;
+            Some(Expr::BinaryOp { left: left.clone(), op, right: right.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// Whether an expression is an integer by what is written: the type of a column is not known here.
+fn is_integer(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(&value.value, Value::Number(text, _) if !text.contains('.')),
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_integer(inner),
+        Expr::Cast { data_type, .. } => matches!(
+            data_type,
+            DataType::BigInt(_) | DataType::Integer(_) | DataType::Int(_) | DataType::SmallInt(_)
+        ),
+        Expr::BinaryOp { left, op, right } => {
+            let is_whole = matches!(
+                op,
+                BinaryOperator::Plus
+                    | BinaryOperator::Minus
+                    | BinaryOperator::Multiply
+                    | BinaryOperator::Modulo
+                    | BinaryOperator::DuckIntegerDivide
+            );
+            is_whole && is_integer(left) && is_integer(right)
+        }
+        _ => false,
     }
 }
 

@@ -33,6 +33,10 @@ fn athena_s_spelling_becomes_polars() {
             "SELECT CAST(count(*) FILTER (WHERE errorcode IS NOT NULL) AS BIGINT) AS n FROM cloudtrail WHERE regexp_like(eventname, '(?s)^a\\_.*$')",
         ),
         (
+            "SELECT 100 * count(*) / count(*) AS p, count(*) / 2.0 AS q, a / b AS r FROM cloudtrail",
+            "SELECT 100 * CAST(count(*) AS BIGINT) // CAST(count(*) AS BIGINT) AS p, CAST(count(*) AS BIGINT) / 2.0 AS q, a / b AS r FROM cloudtrail",
+        ),
+        (
             "SELECT eventid FROM cloudtrail WHERE event_timestamp > now() - interval '-1' hour",
             "SELECT eventid FROM cloudtrail WHERE event_timestamp > TIMESTAMP '2026-10-01 03:03:04.567'",
         ),

@@ -93,7 +93,8 @@ impl<'a> Rewriter<'a> {
                 Some(constants::folded(&call, self.functions).unwrap_or(call))
             }
             Expr::BinaryOp { .. } | Expr::Cast { .. } => {
-                let signed = calls::without_negative_interval(expr);
+                let signed =
+                    calls::without_negative_interval(expr).or_else(|| calls::whole_quotient(expr));
                 let expr = signed.as_ref().unwrap_or(expr);
                 constants::folded(expr, self.functions).or(signed)
             }
