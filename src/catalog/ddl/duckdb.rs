@@ -9,6 +9,9 @@ use super::Dialect;
 use crate::catalog::{PartitionInput, TableInput};
 use crate::error::{Error, Result};
 
+/// How names of typed tables end.
+const TYPED: &str = "_typed";
+
 /// The column with a file's path, where partition values are cut out of it.
 const FILE: &str = "_trailmill_file";
 
@@ -45,9 +48,12 @@ pub(super) fn create_view(
             )
         }
     };
+    // Files of a typed table have the members that they have values for. Those of other tables have one schema:
+    // reading every footer for it took 30 ms of processor time for 60 files, at each start and for each view.
+    let union = if table.name.ends_with(TYPED) { ", union_by_name = true" } else { "" };
     Ok(format!(
         "CREATE OR REPLACE VIEW {}.{} AS\nSELECT {selected} FROM read_parquet({files}, \
-         {partitioning}, union_by_name = true)",
+         {partitioning}{union})",
         dialect.quote(database),
         dialect.quote(&table.name),
     ))
