@@ -24,8 +24,8 @@ use crate::storage::Storage;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::task::JoinSet;
 
-/// Events that statements are run over at once, in each thread: some 50 MB.
-const BATCH: usize = 100_000;
+/// Events that statements are run over at once, in each thread, at least: row groups have 100,000 at most.
+const BATCH: usize = 50_000;
 
 /// What a report is asked for.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::report::panels::WITH_TEXTS;
 use crate::scan::{DataBytes, LiveFile, OpenFile};
 use polars::prelude::{
-    BooleanChunked, Column, DataFrame, DataType, IntoColumn, PlSmallStr, PolarsResult, Scalar,
-    TimeUnit,
+    BooleanChunked, Column, DataFrame, DataType, IntoColumn, IntoSeries, PlSmallStr, PolarsResult,
+    Scalar, Series, StructChunked, TimeUnit,
 };
 
 /// The columns of every event that panels name.
@@ -25,6 +25,13 @@ const COLUMNS: [&str; 15] = [
     "lambda_function",
     "recipientaccountid",
     "useridentity",
+];
+
+/// The members of `useridentity` that panels name, and those of the structs in it.
+const IDENTITY: [(&[&str], &[&str]); 3] = [
+    (&[], &["type", "invokedby", "arn", "principalid", "accountid", "username", "sessioncontext"]),
+    (&["sessioncontext"], &["sessionissuer"]),
+    (&["sessioncontext", "sessionissuer"], &["arn"]),
 ];
 
 /// Columns that are partition keys in some lakes, and data in others.
@@ -124,7 +131,27 @@ fn completed(mut frame: DataFrame, live: &LiveFile, rows: usize) -> PolarsResult
     let instants = frame.column("event_timestamp")?;
     let instants = instants.datetime()?.physical().clone().into_column().cast(&INSTANT)?;
     frame.with_column(instants)?;
+    let identity = narrowed(frame.column("useridentity")?.as_materialized_series(), &[])?;
+    frame.with_column(identity.into_column())?;
     Ok(frame)
+}
+
+/// Keeps the members of a struct that panels name: of the others, most are null, and they take more room
+/// than all other columns.
+fn narrowed(of: &Series, path: &[&str]) -> PolarsResult<Series> {
+    let Some((_, wanted)) = IDENTITY.iter().find(|(at, _)| *at == path) else {
+        return Ok(of.clone());
+    };
+    let members = match of.dtype() {
+        DataType::Struct(_) => of.struct_()?.fields_as_series(),
+        _ => Vec::new(),
+    };
+    let member = |name: &&str| match members.iter().find(|member| member.name() == name) {
+        Some(member) => narrowed(member, &[path, &[*name]].concat()),
+        None => Ok(Series::full_null((*name).into(), of.len(), &DataType::String)),
+    };
+    let kept = wanted.iter().map(member).collect::<PolarsResult<Vec<_>>>()?;
+    Ok(StructChunked::from_series(of.name().clone(), of.len(), kept.iter())?.into_series())
 }
 
 fn has_texts(frame: &DataFrame) -> PolarsResult<BooleanChunked> {
