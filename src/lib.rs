@@ -28,6 +28,7 @@
 //! | [`history`] | event history: filters, records, CSV |
 //! | [`catalog`] | tables and partitions as Glue's documents, DDL, views |
 //! | [`query`] | SQL over the tables: Athena's text and functions, polars' engine |
+//! | [`queue`] | messages that name objects: what they say, and what becomes of them |
 //! | [`report`] | a report of activity: panels as SQL, a document, a page with charts |
 //! | [`engine`] | the machine: fetch, parse, resolve, encode, commit; threads, order, byte budget |
 //! | [`operations`] | what the product does, a verb a file |
@@ -89,6 +90,7 @@ pub mod parquet;
 pub mod parse;
 pub mod partition;
 pub mod query;
+pub mod queue;
 pub mod report;
 pub mod rows;
 pub mod sample;

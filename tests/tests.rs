@@ -41,6 +41,7 @@ mod packing;
 mod piped;
 mod protocol;
 mod query;
+mod queue;
 mod real_data;
 mod refusals;
 mod report_schema;

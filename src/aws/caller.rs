@@ -62,7 +62,8 @@ impl Aws {
 
     /// Returns the endpoints that are reached without encryption, other than those of this machine.
     pub fn plain_endpoints(&self) -> Vec<String> {
-        let all = [self.s3_endpoint(), self.glue_endpoint(), self.endpoint("STS")];
+        let all =
+            [self.s3_endpoint(), self.glue_endpoint(), self.sqs_endpoint(), self.endpoint("STS")];
         let mut plain: Vec<String> =
             all.into_iter().flatten().filter(|url| is_plain(url)).collect();
         plain.sort();

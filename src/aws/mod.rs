@@ -116,6 +116,11 @@ impl Aws {
         self.options.glue_endpoint_url.clone().or_else(|| self.endpoint("Glue"))
     }
 
+    /// Returns the endpoint of SQS that was configured, by option, environment or profile.
+    pub fn sqs_endpoint(&self) -> Option<String> {
+        self.endpoint("SQS")
+    }
+
     fn endpoint(&self, service: &str) -> Option<String> {
         // An option wins over the environment, also over a service's own variable.
         if let Some(endpoint) = &self.options.endpoint_url {

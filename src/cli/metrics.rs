@@ -7,6 +7,7 @@
 use crate::cli::args::MetricsFormat;
 use crate::cli::console::{event, is_json};
 use crate::engine::{Progress, Report, UnitSummary};
+use crate::operations::WindowSummary;
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -71,6 +72,25 @@ fn of_run(report: &Report, lake: &str, millis: u64) -> Value {
         ("CatalogChanges", "Count", report.catalog_changes as f64),
         ("NewFields", "Count", report.new_fields.len() as f64),
     ];
+    embed(&metrics, lake, millis)
+}
+
+/// Writes the metrics of a conversion of a queue's objects.
+pub(super) fn write_window_metrics(window: &WindowSummary, lake: &str) {
+    event(&of_window(window, lake, now()));
+}
+
+fn of_window(window: &WindowSummary, lake: &str, millis: u64) -> Value {
+    let mut metrics = vec![
+        ("Messages", "Count", window.messages as f64),
+        ("MessagesLeft", "Count", window.messages_left as f64),
+        ("ObjectsKnown", "Count", window.objects_known as f64),
+        ("WindowSeconds", "Seconds", window.seconds),
+        ("OldestMessageAge", "Seconds", window.oldest_seconds),
+    ];
+    // Where nothing new was converted, nothing was late.
+    metrics.extend(window.delay_p50_seconds.map(|delay| ("DelayP50", "Seconds", delay)));
+    metrics.extend(window.delay_p99_seconds.map(|delay| ("DelayP99", "Seconds", delay)));
     embed(&metrics, lake, millis)
 }
 

@@ -14,6 +14,7 @@ mod machine;
 mod metrics;
 mod progress_display;
 mod prompt;
+mod queue_run;
 mod report;
 mod run_report;
 mod signals;

@@ -86,7 +86,7 @@ pub(crate) fn convert_units<'t>(
             let new_fields = resolver?.new_fields;
             Ok(Ending { is_through, new_fields })
         });
-        Ok(Converted { report: committer.done.report, target: committer.target, ending })
+        Ok(Converted { report: committer.done.end(), target: committer.target, ending })
     })
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Seen {
     pub report: ListingReport,
     /// Objects that the lake holds.
     pub known: u64,
+    /// Their keys, of objects that are known without a listing.
+    pub known_keys: Vec<String>,
     /// Whether all sources have been listed to their ends.
     is_complete: bool,
 }
@@ -105,6 +107,8 @@ pub(crate) struct Resumed {
 pub(crate) struct FeedOptions<'a> {
     pub options: &'a ConvertOptions,
     pub sources: Vec<Source>,
+    /// Objects that are known without a listing of the sources.
+    pub named: Option<Vec<Object>>,
     pub today: Day,
     /// The lake, if there is one, with what is known of it.
     pub lake: Option<(&'a Storage, &'a Known)>,
@@ -126,7 +130,7 @@ impl Feed {
     /// `Config` for a source that does not exist, `Io`, `Denied` and `Unavailable` from the walk.
     pub(crate) async fn open(feed: FeedOptions<'_>) -> Result<Self> {
         let FeedOptions { options, sources, today, lake, resumed, only, plan, .. } = feed;
-        let (unreadable, work) = (feed.unreadable, feed.work);
+        let (unreadable, work, named) = (feed.unreadable, feed.work, feed.named);
         let barrier = lake.and_then(|(_, known)| known.snapshot.barrier());
         let basis = match plan {
             Some(id) => UnitBasis::of_plan(options.output.clone(), id),
@@ -134,16 +138,17 @@ impl Feed {
         };
         let ledger = lake.map(|(storage, known)| {
             let mut ledger = known.ledger(storage, options.memory.0 / LEDGER_SHARE);
-            // With one source that lists everything, every month may be asked for.
-            if let Some(since) = sources.iter().map(|source| source.window.since).min().flatten() {
+            if let Some(since) = first_day(&sources, named.as_deref()) {
                 ledger.begin_at(since);
             }
             ledger
         });
-        let listing = Listing::open(sources, &options.s3, today).await?;
-        for unit in &resumed.units {
-            add_work(&work, &unit.objects);
-        }
+        let names_known = named.is_some();
+        let listing = match named {
+            Some(objects) => Listing::of(objects),
+            None => Listing::open(sources, &options.s3, today).await?,
+        };
+        resumed.units.iter().for_each(|unit| add_work(&work, &unit.objects));
         let (sender, pages) = channel(PAGES_WAITING);
         let seen = Arc::new(Mutex::new(Seen::default()));
         let (taken, shared) = (resumed.taken, Arc::clone(&seen));
@@ -153,6 +158,7 @@ impl Feed {
             taken,
             only,
             seen: shared,
+            names_known,
             unreadable,
             work,
             retry: options.retry,
@@ -241,6 +247,15 @@ impl Units for Feed {
     }
 }
 
+/// The first day of delivery that the ledger is asked for. With one source that lists everything, every month
+/// may be.
+fn first_day(sources: &[Source], named: Option<&[Object]>) -> Option<Day> {
+    match named {
+        Some(objects) => objects.iter().filter_map(|object| object.layout.day()).min(),
+        None => sources.iter().map(|source| source.window.since).min().flatten(),
+    }
+}
+
 /// Waits for what a task sends; nothing when the task has ended.
 ///
 /// # Errors
@@ -325,6 +340,8 @@ struct Subtract {
     taken: HashSet<Entry>,
     only: Option<HashSet<Entry>>,
     seen: Arc<Mutex<Seen>>,
+    /// Whether the keys of known objects are kept.
+    names_known: bool,
     unreadable: Arc<Unreadable>,
     work: Arc<Work>,
     retry: Retry,
@@ -416,7 +433,7 @@ impl Subtract {
     async fn page(&mut self) -> Result<Option<Vec<Object>>> {
         let page = self.listing.next().await?;
         let is_end = page.is_none();
-        let (mut known, mut new) = (0, Vec::new());
+        let (mut known, mut known_keys, mut new) = (0, Vec::new(), Vec::new());
         for object in page.into_iter().flatten() {
             let entry = entry(&object.layout, &object.key, &object.etag);
             let is_passed_over = self.only.as_ref().is_some_and(|only| !only.contains(&entry));
@@ -427,6 +444,9 @@ impl Subtract {
             if is_known {
                 known += 1;
                 self.unreadable.is_well(&object.key);
+                if self.names_known {
+                    known_keys.push(object.key);
+                }
             } else if let Some(reason) = self.blocked(&object) {
                 self.unreadable.leave_out_blocked(&object, reason)?;
             } else if !self.unreadable.is_broken(&object)? {
@@ -446,6 +466,7 @@ impl Subtract {
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.known += known;
+        seen.known_keys.extend(known_keys);
         seen.report = self.listing.report();
         seen.is_complete = is_end;
         Ok((!is_end).then_some(new))

@@ -16,6 +16,7 @@ mod options;
 mod order;
 mod parse;
 mod progress;
+mod queue_report;
 mod report;
 pub(crate) mod resolve;
 pub(crate) mod run;
@@ -36,6 +37,7 @@ pub use options::{
     Integrity, MEMORY_PER_THREAD, Retry,
 };
 pub use progress::{Progress, Stage, Work};
+pub use queue_report::QueueReport;
 pub(crate) use report::Done;
 pub use report::{
     About, ChildReport, IntegrityTotals, Refreshed, Report, RestoreReport, UnitSummary,

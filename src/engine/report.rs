@@ -1,5 +1,6 @@
 //! What a run did, and what it is doing.
 
+use crate::engine::queue_report::QueueReport;
 use crate::engine::volume::PartitionChoice;
 use crate::integrity::Verdict;
 use crate::lake::{Manifest, ObjectOutcome, Tally};
@@ -74,6 +75,9 @@ pub struct Report {
     pub files: u64,
     /// Partitions with new files.
     pub partitions: u64,
+    /// Those partitions, as `table/partition`; not part of the document.
+    #[serde(skip)]
+    pub partitions_touched: BTreeSet<String>,
     /// Units committed.
     pub units: u64,
     /// Of them, units that an earlier run had begun.
@@ -117,6 +121,9 @@ pub struct Report {
     /// What was brought back of data files that are gone, if that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<RestoreReport>,
+    /// What became of the messages of a queue, if the objects came from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueReport>,
     /// What digests say of the objects, if they were asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integrity: Option<IntegrityTotals>,
@@ -241,6 +248,7 @@ impl Report {
         ] {
             *count += more;
         }
+        self.partitions_touched.extend(earlier.partitions_touched);
         if let Some(more) = earlier.integrity {
             self.integrity.get_or_insert_default().add(more);
         }
@@ -327,6 +335,11 @@ impl Done {
             self.partitions.insert(format!("{}/{}", file.table, file.partition));
         }
         report.partitions = self.partitions.len() as u64;
+    }
+
+    /// Returns the report, with the partitions that got files.
+    pub(crate) fn end(self) -> Report {
+        Report { partitions_touched: self.partitions, ..self.report }
     }
 
     /// Adds what a unit quarantined, by reason.

@@ -255,6 +255,11 @@ impl Known {
         self.recent_units > 0
     }
 
+    /// Returns how many manifests have come since the checkpoint.
+    pub fn recent_units(&self) -> usize {
+        self.recent_units
+    }
+
     /// Returns whether so many have come that a run should not wait for its end.
     pub fn is_checkpoint_due(&self) -> bool {
         self.recent_objects >= OBJECTS_DUE || self.recent_units >= UNITS_DUE

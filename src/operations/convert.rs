@@ -15,6 +15,7 @@ use crate::lake::{
     read_lock,
 };
 use crate::operations::look_back::{is_listed, note_listings, sources, today};
+use crate::operations::named::{Naming, buckets_of};
 use crate::operations::options_check::{check_lake, check_names, check_places};
 use crate::operations::partitioning::settle;
 use crate::operations::preflight::{note_unrecognized, refuse_empty, refuse_nothing};
@@ -36,6 +37,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tokio::runtime::Handle;
+
+/// Units after which a lake that is fed by a queue gets a checkpoint: each window reads the manifests since then.
+const NAMED_UNITS_DUE: usize = 50;
 
 /// Converts what is new in the sources into the lake, and refreshes its catalog.
 ///
@@ -68,8 +72,19 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     let about = &about;
     let outcome = handle.block_on(with_proofs(options, storage)).and_then(|options| {
         let options = &options;
-        let conversion =
-            Conversion { options, progress, stop, handle, storage, about, started, today, broken };
+        let naming = None;
+        let conversion = Conversion {
+            options,
+            progress,
+            stop,
+            handle,
+            storage,
+            about,
+            started,
+            today,
+            broken,
+            naming,
+        };
         conversion.convert_readable()
     });
     let mut outcome = handle.block_on(lease.conclude(outcome));
@@ -80,6 +95,35 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     // What is still on its way belongs to a run that has failed.
     runtime.shutdown_background();
     outcome
+}
+
+/// Converts objects that are named, into a lake whose lease is held; the layout of the lake is settled.
+///
+/// # Errors
+/// As [`convert`].
+pub(super) fn convert_named(
+    options: &ConvertOptions,
+    storage: &Storage,
+    naming: &Naming<'_>,
+    progress: &Progress,
+    stop: &AtomicBool,
+    handle: &Handle,
+) -> Result<Report> {
+    let (broken, about) = (&Arc::new(Broken::default()), &About::default());
+    let (started, today, naming) = (Instant::now(), today(), Some(naming));
+    let conversion = Conversion {
+        options,
+        progress,
+        stop,
+        handle,
+        storage,
+        about,
+        started,
+        today,
+        broken,
+        naming,
+    };
+    conversion.convert_readable()
 }
 
 /// One conversion: prepare, recover, feed, run, conclude.
@@ -94,6 +138,8 @@ struct Conversion<'a> {
     today: Day,
     /// Objects whose reading broke off in this run.
     broken: &'a Arc<Broken>,
+    /// What is converted without a listing, if that is so.
+    naming: Option<&'a Naming<'a>>,
 }
 
 /// The lake as a run finds it.
@@ -141,6 +187,9 @@ impl<'a> Conversion<'a> {
         lake.before = handle.block_on(Unavailable::read(storage))?;
         let is_new_lake = lake.known.snapshot.last().is_none();
         let unreadable = Unreadable::new(lake.before.clone(), is_new_lake).with_broken(self.broken);
+        for key in self.naming.iter().flat_map(|naming| naming.gone) {
+            unreadable.is_well(key);
+        }
         let unreadable = Arc::new(unreadable);
         let Recovery { resumed, abandoned, finished, .. } = recovery;
         let mut feed = self.feed(&lake, resumed, &unreadable)?;
@@ -166,7 +215,10 @@ impl<'a> Conversion<'a> {
         let listed = CompleteListing::read_all(storage).await?;
         check_lake(options, &known.snapshot)?;
         let names = &options.catalog;
-        let catalog = open_catalog(storage, &known.snapshot, names, &options.s3).await?;
+        let catalog = match self.naming {
+            Some(naming) if naming.is_registered() => None,
+            _ => open_catalog(storage, &known.snapshot, names, &options.s3).await?,
+        };
         if let Some(catalog) = &catalog {
             let (lake, output) = (&known.snapshot, &options.output);
             refuse_others_tables(catalog, storage, lake, &lock, names, output).await?;
@@ -182,7 +234,9 @@ impl<'a> Conversion<'a> {
     async fn recover(&self, lake: &mut Lake) -> Result<(Recovery, Option<Restore>)> {
         let Self { options, storage, .. } = *self;
         let (known, intents) = (&mut lake.known, std::mem::take(&mut lake.intents));
-        let mut recovery = recover(options, storage, known, intents, self.broken).await?;
+        let named = self.naming.map(|_| buckets_of(&intents));
+        let sources = named.as_ref().unwrap_or(&options.sources);
+        let mut recovery = recover(options, sources, storage, known, intents, self.broken).await?;
         // What a unit is made of depends on what is lost by now.
         recovery.needs_barrier |= options.output.restores && !recovery.resumed.units.is_empty();
         end_unfinished(storage, known, &mut recovery).await?;
@@ -200,6 +254,7 @@ impl<'a> Conversion<'a> {
             handle.block_on(Feed::open(FeedOptions {
                 options,
                 sources: sources(options, &lake.listed, &lake.before),
+                named: self.naming.map(|naming| naming.objects.to_vec()),
                 today,
                 lake: Some((storage, &lake.known)),
                 resumed,
@@ -270,7 +325,7 @@ impl<'a> Conversion<'a> {
         outcome: Outcome<'_>,
         earlier: &mut Report,
     ) -> Result<Report> {
-        let Self { options, handle, storage, .. } = *self;
+        let Self { handle, storage, .. } = *self;
         let Outcome { converted, seen, unreadable, is_key_restored } = outcome;
         let Converted { mut report, target, ending } = converted;
         let is_through = ending.as_ref().is_ok_and(|ending| ending.is_through);
@@ -284,30 +339,29 @@ impl<'a> Conversion<'a> {
             }
         }
         unreadable.report(&mut report);
+        if let Some(naming) = self.naming {
+            naming.note(&unreadable, &seen.known_keys, is_through);
+        }
         let Target::Lake { mut known, .. } = target else {
             return Err(Error::new(ErrorKind::Bug, "the lake was no lake"));
         };
         if is_through {
-            if report.units == 0 && unreadable.count() == 0 {
+            if report.units == 0 && unreadable.count() == 0 && self.naming.is_none() {
                 refuse_nothing(&known, &seen.report)?;
             }
             handle.block_on(self.note_complete(&mut known, lake, &seen, &mut report))?;
             if let Some(restore) = restore {
-                let (gone, restored) =
-                    handle.block_on(restore.end(storage)).map_err(after_commit)?;
-                known.snapshot.replace_gone(&gone);
-                report.restored = Some(restored);
+                self.end_restore(restore, &mut known, &mut report)?;
             }
         }
         let snapshot = &known.snapshot;
         let lock = handle.block_on(read_lock(storage, snapshot))?;
-        if let Some(catalog) = &lake.catalog {
-            let refresh = refresh_catalog(catalog, storage, snapshot, &lock, &options.catalog);
-            report.add_catalog(handle.block_on(refresh).map_err(after_commit)?);
-        }
-        report.warnings = self.warnings(snapshot);
+        handle.block_on(self.refresh(lake, snapshot, &lock, &mut report)).map_err(after_commit)?;
         self.describe(&mut report, seen);
-        note_unrecognized(&mut report, snapshot.tables().len() > 0);
+        if self.naming.is_none() {
+            report.warnings = self.warnings(snapshot);
+            note_unrecognized(&mut report, snapshot.tables().len() > 0);
+        }
         if is_key_restored {
             let restored =
                 "the key of the lake's fingerprints was missing or damaged and has been restored";
@@ -315,10 +369,19 @@ impl<'a> Conversion<'a> {
         }
         report.schema_version = lock.version;
         report.interrupted = self.stop.load(Ordering::Relaxed) && !is_through;
-        if report.units > 0 {
+        if report.units > 0 && self.naming.is_none() {
             handle.block_on(write_run_log(storage, &report, snapshot))?;
         }
         Ok(report)
+    }
+
+    /// Notes what was brought back of data files that were gone.
+    fn end_restore(&self, restore: Restore, known: &mut Known, report: &mut Report) -> Result<()> {
+        let (gone, restored) =
+            self.handle.block_on(restore.end(self.storage)).map_err(after_commit)?;
+        known.snapshot.replace_gone(&gone);
+        report.restored = Some(restored);
+        Ok(())
     }
 
     /// Notes what the run was and what it listed.
@@ -330,6 +393,32 @@ impl<'a> Conversion<'a> {
         report.seconds = self.started.elapsed().as_secs_f64();
     }
 
+    /// Brings the catalog in line; for objects that are named, only where something new is to be registered.
+    async fn refresh(
+        &self,
+        lake: &Lake,
+        snapshot: &Snapshot,
+        lock: &Lock,
+        report: &mut Report,
+    ) -> Result<()> {
+        let Self { options, storage, .. } = *self;
+        if self.naming.is_some_and(|naming| !naming.is_due(report, lock.version)) {
+            return Ok(());
+        }
+        let names = &options.catalog;
+        let opened = match (&lake.catalog, self.naming) {
+            (None, Some(_)) => open_catalog(storage, snapshot, names, &options.s3).await?,
+            _ => None,
+        };
+        if let Some(catalog) = lake.catalog.as_ref().or(opened.as_ref()) {
+            report.add_catalog(refresh_catalog(catalog, storage, snapshot, lock, names).await?);
+        }
+        if let Some(naming) = self.naming {
+            naming.registered(report, lock.version);
+        }
+        Ok(())
+    }
+
     /// Writes the list of what could not be read, also after a failure.
     fn note_unavailable(
         &self,
@@ -337,7 +426,8 @@ impl<'a> Conversion<'a> {
         before: &Unavailable,
         is_all: bool,
     ) -> Result<()> {
-        let unavailable = unreadable.list(|key| is_all && is_listed(self.options, key));
+        let is_listed = |key: &str| is_all && self.naming.is_none() && is_listed(self.options, key);
+        let unavailable = unreadable.list(is_listed);
         if unavailable == *before {
             return Ok(());
         }
@@ -354,11 +444,15 @@ impl<'a> Conversion<'a> {
         report: &mut Report,
     ) -> Result<()> {
         let Self { options, storage, today, .. } = *self;
-        if known.has_recent() {
+        let is_due = match self.naming {
+            Some(_) => known.recent_units() >= NAMED_UNITS_DUE,
+            None => known.has_recent(),
+        };
+        if is_due {
             known.write_checkpoint(storage).await?;
             known.sweep(storage).await?;
         }
-        if options.narrow.is_everything() {
+        if options.narrow.is_everything() && self.naming.is_none() {
             let objects = seen.report.objects_listed;
             note_listings(&options.sources, storage, &lake.listed, today, objects).await?;
         }

@@ -9,7 +9,7 @@ use crate::operations::look_back::{sources, today};
 use crate::operations::options_check::adopt;
 use crate::operations::preflight::{refuse_empty, refuse_nothing};
 use crate::operations::recover::recover;
-use crate::source::{ListingReport, Object};
+use crate::source::{ListingReport, Object, Source};
 use crate::storage::Storage;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -72,16 +72,15 @@ pub fn estimate(options: &ConvertOptions) -> Result<Estimate> {
         let options = &options;
         let intents = Intent::read_all(&storage).await?;
         let resumed =
-            recover(options, &storage, &known, intents, &Broken::default()).await?.resumed;
+            recover(options, &options.sources, &storage, &known, intents, &Broken::default())
+                .await?
+                .resumed;
         let listed = CompleteListing::read_all(&storage).await?;
         let lake = Some((&storage, &known));
         let before = Unavailable::read(&storage).await?;
-        let (sources, today) = (sources(options, &listed, &before), today());
-        let (only, plan, unreadable) = (None, None, Arc::clone(&unreadable));
-        let work = Arc::default();
-        let feed =
-            FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable, work };
-        Ok::<_, Error>((Feed::open(feed).await?, known))
+        let sources = sources(options, &listed, &before);
+        let feed = open_feed(options, sources, lake, resumed, &unreadable);
+        Ok::<_, Error>((feed.await?, known))
     })?;
     let (mut report, mut volume) = (Estimate::default(), Volume::default());
     while let Some(unit) = feed.next(runtime.handle())? {
@@ -114,11 +113,30 @@ pub(super) async fn new_feed(
     unreadable: &Arc<Unreadable>,
 ) -> Result<Feed> {
     let sources = sources(options, &[], &Unavailable::default());
-    let (today, resumed) = (today(), Resumed::default());
-    let (lake, only, plan, unreadable) = (None, None, None, Arc::clone(unreadable));
-    let work = Arc::default();
-    let feed = FeedOptions { options, sources, today, lake, resumed, only, plan, unreadable, work };
-    Feed::open(feed).await
+    open_feed(options, sources, None, Resumed::default(), unreadable).await
+}
+
+/// Begins to list what a conversion would read.
+async fn open_feed(
+    options: &ConvertOptions,
+    sources: Vec<Source>,
+    lake: Option<(&Storage, &Known)>,
+    resumed: Resumed,
+    unreadable: &Arc<Unreadable>,
+) -> Result<Feed> {
+    Feed::open(FeedOptions {
+        options,
+        sources,
+        named: None,
+        today: today(),
+        lake,
+        resumed,
+        only: None,
+        plan: None,
+        unreadable: Arc::clone(unreadable),
+        work: Arc::default(),
+    })
+    .await
 }
 
 impl Estimate {

@@ -171,6 +171,7 @@ impl Making<'_> {
         let is_new_lake = known.snapshot.last().is_none();
         let unreadable = Arc::new(Unreadable::new(before.clone(), is_new_lake));
         let mut feed = handle.block_on(Feed::open(FeedOptions {
+            named: None,
             options,
             sources: sources(options, complete, &before),
             today: self.today,

@@ -7,6 +7,7 @@ use crate::lake::{Intent, Known, Manifest, OutputSettings};
 use crate::notice::tell;
 use crate::operations::estimate::new_feed;
 use crate::operations::options_check::adopt;
+use crate::source::Object;
 use crate::storage::Storage;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -38,6 +39,35 @@ pub(super) fn settle(
     tell(&format!("the new lake is partitioned by {choice}"));
     options.output.partition_by = choice.partition_by.clone();
     Ok((options, Some(choice)))
+}
+
+/// As [`settle`], for objects that are named by a queue: the volume of a new lake is that of the sources, if
+/// some are given, else that of the objects.
+///
+/// # Errors
+/// As [`settle`].
+pub(super) fn settle_for(
+    options: &ConvertOptions,
+    objects: &[Object],
+    storage: &Storage,
+    handle: &Handle,
+) -> Result<ConvertOptions> {
+    if !options.sources.is_empty() {
+        return settle(options, storage, handle).map(|(options, _)| options);
+    }
+    let mut options = options.clone();
+    if let Some(last) = handle.block_on(last_settings(storage))? {
+        adopt(&mut options, last);
+    } else if options.is_layout_chosen {
+        let mut volume = Volume::default();
+        for object in objects {
+            volume.add(&object.layout, object.json_estimate);
+        }
+        let choice = volume.choose();
+        tell(&format!("the new lake is partitioned by {choice}"));
+        options.output.partition_by = choice.partition_by;
+    }
+    Ok(options)
 }
 
 /// Lists the sources, as far as that says something of their volume.

@@ -7,6 +7,7 @@ use crate::engine::unit::Unit;
 use crate::engine::unreadable::{Broken, Unreadable, try_all};
 use crate::error::Result;
 use crate::lake::{Intent, Known, Manifest, Snapshot, UnitBasis, UnitId, entry, month};
+use crate::location::Location;
 use crate::operations::sweep::{clean_up, raise_barrier};
 use crate::source::{Object, find};
 use crate::storage::Storage;
@@ -63,13 +64,14 @@ impl Recovery {
     }
 }
 
-/// Sorts the intents that earlier runs left; finds the objects of those that are to be finished,
-/// whatever this run is narrowed to.
+/// Sorts the intents that earlier runs left; finds the objects of those that are to be finished in these
+/// sources, whatever this run is narrowed to.
 ///
 /// # Errors
 /// As for a listing, and for reading manifests.
 pub(crate) async fn recover(
     options: &ConvertOptions,
+    sources: &[Location],
     storage: &Storage,
     known: &Known,
     intents: Vec<Intent>,
@@ -85,7 +87,7 @@ pub(crate) async fn recover(
     }
     let open = std::mem::take(&mut recovery.open);
     let wanted = open.iter().flat_map(|intent| &intent.objects);
-    let found = find(&options.sources, &options.s3, wanted).await?;
+    let found = find(sources, &options.s3, wanted).await?;
     // Units must have the numbers of an undisturbed run. Intents are written in the order of their
     // numbers, so that a killed run leaves no gap; what does not follow on the manifests came from a
     // writer that was cut off, or another intent was removed.

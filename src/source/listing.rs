@@ -83,9 +83,7 @@ impl Listing {
             let listed = Listed { lister, window, today };
             spans.extend(walked.spans.into_iter().map(|s| (listed.clone(), s, origin.clone())));
         }
-        objects.sort_by(|a, b| a.order().cmp(&b.order()));
-        objects.dedup_by(|a, b| a.key == b.key);
-        objects.sort_by_cached_key(|object| object.layout.slot());
+        let objects = in_order(objects);
         spans.sort_by(|(_, a, _), (_, b, _)| {
             (a.layout.order(), &a.prefix).cmp(&(b.layout.order(), &b.prefix))
         });
@@ -97,6 +95,19 @@ impl Listing {
             report,
             requests,
         })
+    }
+
+    /// Hands out objects that are known without a listing, in the order of a listing. No key comes twice.
+    pub fn of(objects: Vec<Object>) -> Self {
+        let report =
+            ListingReport { objects_listed: objects.len() as u64, ..ListingReport::default() };
+        Self {
+            local: in_order(objects).into_iter(),
+            pages: Pages::new(Vec::new(), 1),
+            last: Layout::default(),
+            report,
+            requests: Arc::default(),
+        }
     }
 
     /// Returns the next objects; none when all have been returned.
@@ -149,8 +160,16 @@ impl Listing {
     }
 }
 
+/// Sorts objects as they are listed; no key comes twice.
+fn in_order(mut objects: Vec<Object>) -> Vec<Object> {
+    objects.sort_by(|a, b| a.order().cmp(&b.order()));
+    objects.dedup_by(|a, b| a.key == b.key);
+    objects.sort_by_cached_key(|object| object.layout.slot());
+    objects
+}
+
 /// Makes an object of what a bucket lists.
-pub(super) fn object(found: BucketObject, bucket: &Bucket, layout: Layout) -> Object {
+pub fn object(found: BucketObject, bucket: &Bucket, layout: Layout) -> Object {
     let is_archive = is_archive_name(&found.key);
     let endings = [".gz", ".zst", ".bz2", ".xz", ".lzma"];
     let is_packed = !is_archive && endings.iter().any(|ending| found.key.ends_with(ending));

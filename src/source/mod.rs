@@ -28,7 +28,7 @@ use crate::storage::Bucket;
 pub use archive::{Beside, MAX_LEVELS, Unpacking, is_archive, members};
 pub use empty::{is_empty, is_in};
 pub use find::{find, known_object};
-pub use listing::Listing;
+pub use listing::{Listing, object as listed_object};
 pub use listing_report::ListingReport;
 pub use member::{Member, MemberSink};
 pub use narrow::{DigestFolders, Narrow, Window};

@@ -12,7 +12,7 @@ use crate::storage::checksum::{Checksums, Keeping};
 use crate::storage::guard::Guard;
 use crate::storage::page::unquoted;
 use crate::storage::sdk::{self, Sdk, Tries, region_of, replaced};
-use crate::storage::{Page, Put, S3Options, store};
+use crate::storage::{BucketObject, Page, Put, S3Options, store};
 use aws_sdk_s3::Client;
 use bytes::Bytes;
 use object_store::aws::AmazonS3;
@@ -186,6 +186,21 @@ impl Bucket {
                 None => store::get_with_metadata(&*self.0.store, &parse(key)?)
                     .await
                     .map_err(|err| store_failed("s3:GetObject", &self.address(key), err)),
+            }
+        })
+        .await
+    }
+
+    /// Returns the object at `key` as a listing would show it, or `None` if the key is absent.
+    ///
+    /// # Errors
+    /// `Denied`, `Unavailable`, `Io`.
+    pub async fn head(&self, key: &str) -> Result<Option<BucketObject>> {
+        let what = self.address(key);
+        self.patiently("s3:GetObject", &what, || async {
+            match &self.0.sdk {
+                Some(sdk) => sdk.head(key).await,
+                None => store::head(&*self.0.store, &parse(key)?, &what).await,
             }
         })
         .await

@@ -122,6 +122,29 @@ impl Sdk {
         }
     }
 
+    /// Returns the object at `key` as a listing would show it.
+    pub(super) async fn head(&self, key: &str) -> Result<Option<BucketObject>> {
+        let request = self.client.head_object().bucket(&self.bucket).key(key);
+        match request.set_request_payer(self.payer.clone()).send().await {
+            Ok(found) => {
+                // A copy that was restored until a date can be read.
+                let is_restored = found.restore().is_some_and(|said| said.contains("expiry-date"));
+                let class = found.storage_class().map(aws_sdk_s3::types::StorageClass::as_str);
+                let archived = class.filter(|class| matches!(*class, "GLACIER" | "DEEP_ARCHIVE"));
+                Ok(Some(BucketObject {
+                    key: key.to_owned(),
+                    size: found.content_length.and_then(|size| size.try_into().ok()).unwrap_or(0),
+                    etag: unquoted(found.e_tag.as_deref().unwrap_or_default()),
+                    archived: archived.filter(|_| !is_restored).map(str::to_owned),
+                }))
+            }
+            Err(err) => match (error_code(&err), err.raw_response().map(|r| r.status().as_u16())) {
+                (Some("NoSuchKey" | "NotFound"), _) | (_, Some(404)) => Ok(None),
+                _ => Err(failed("s3:GetObject", &self.address(key), &err)),
+            },
+        }
+    }
+
     /// Returns the bytes at `key` with the metadata that its writer gave it.
     pub(super) async fn get_with_metadata(
         &self,

@@ -2,11 +2,13 @@
 
 use crate::aws::Aws;
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::answers::Answering;
+use crate::storage::BucketObject;
+use crate::storage::answers::{Answering, store_failed};
 use crate::storage::checksum::{Keeping, MODE};
 use crate::storage::options::{
     CONNECT_TIMEOUT, Encryption, READ_TIMEOUT, REQUEST_TIMEOUT, S3Options,
 };
+use crate::storage::page::unquoted;
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use bytes::Bytes;
@@ -96,6 +98,24 @@ impl CredentialProvider for StoreIdentity {
             secret_key: found.secret_access_key().to_owned(),
             token: found.session_token().map(str::to_owned),
         }))
+    }
+}
+
+/// Asks a store that is not S3 for an object's facts.
+pub(super) async fn head(
+    store: &dyn ObjectStore,
+    path: &Key,
+    what: &str,
+) -> Result<Option<BucketObject>> {
+    match store.head(path).await {
+        Ok(meta) => Ok(Some(BucketObject {
+            key: meta.location.to_string(),
+            size: meta.size,
+            etag: unquoted(meta.e_tag.as_deref().unwrap_or_default()),
+            archived: None,
+        })),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(err) => Err(store_failed("s3:GetObject", what, err)),
     }
 }
 

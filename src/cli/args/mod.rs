@@ -9,6 +9,7 @@ mod input;
 mod output;
 mod places;
 mod plan;
+mod queue;
 mod time;
 mod values;
 
@@ -20,5 +21,6 @@ pub(super) use input::{NarrowArgs, ReadingArgs};
 pub(super) use output::{ConsoleArgs, EndingArgs, Format, MetricsFormat, OutputArgs};
 pub(super) use places::{LakePlace, PlaceArgs, sources_and_lake};
 pub(super) use plan::PlanPlace;
+pub(super) use queue::WindowArgs;
 pub(super) use time::{instant, now};
-pub(super) use values::{account, bytes, duration, location, megabytes};
+pub(super) use values::{account, bytes, duration, length_of_time, location, megabytes};

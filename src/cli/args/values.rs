@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::units::ByteCount;
 use clap::builder::{OsStr, OsStringValueParser, Resettable, StringValueParser, TypedValueParser};
+use std::time::Duration;
 
 /// Parses a path or an `s3://` address.
 pub(in crate::cli) fn location() -> impl TypedValueParser<Value = Location> {
@@ -52,6 +53,16 @@ pub(in crate::cli) fn bytes(least: u64) -> impl TypedValueParser<Value = ByteCou
     })
 }
 
+/// Parses a length of time that is not zero.
+///
+/// # Errors
+/// As [`duration`].
+pub(in crate::cli) fn length_of_time(text: &str) -> Result<Duration> {
+    let millis = duration(text)?.unsigned_abs();
+    let none = || Error::config(format!("invalid length of time `{text}`: expected more than none"));
+    (millis > 0).then(|| Duration::from_millis(millis)).ok_or_else(none)
+}
+
 /// A default in MB.
 pub(in crate::cli) fn megabytes(count: u64) -> Resettable<OsStr> {
     Resettable::Value(format!("{}MB", count / 1_000_000).into())
@@ -63,8 +74,9 @@ pub(in crate::cli) fn megabytes(count: u64) -> Resettable<OsStr> {
 /// `Config` for anything but a number and a unit.
 pub(in crate::cli) fn duration(text: &str) -> Result<i64> {
     let wrong =
-        || Error::config(format!("invalid length of time `{text}`: expected 30m, 12h, 3d or 2w"));
+        || Error::config(format!("invalid length of time `{text}`: expected 90s, 30m, 12h, 3d or 2w"));
     let unit = match text.chars().last() {
+        Some('s') => 1_000,
         Some('m') => 60_000,
         Some('h') => 3_600_000,
         Some('d') => 86_400_000,

@@ -1,7 +1,7 @@
 //! `trailmill convert`.
 
 use crate::cli::args::{
-    ConversionArgs, EndingArgs, EvidenceArgs, OutputArgs, PublicationArgs, location,
+    ConversionArgs, EndingArgs, EvidenceArgs, OutputArgs, PublicationArgs, WindowArgs, location,
     sources_and_lake,
 };
 use crate::cli::commands::child::{self, ChildArgs};
@@ -10,6 +10,7 @@ use crate::cli::console::say_begin;
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::metrics::{unit_progress, write_run_metrics};
 use crate::cli::progress_display::with_progress;
+use crate::cli::queue_run::{QueueRun, run_queue};
 use crate::cli::report::{listing, unavailable};
 use crate::cli::run_report::{catalog_changes, conclude, details, integrity, restored_text};
 use crate::cli::signals::stop_on_signal;
@@ -36,13 +37,17 @@ use std::time::Duration;
 /// With `--plan`, runs as one child of an array job: it converts its part of a plan's units beside
 /// the other children, and may safely run twice or late; see `trailmill plan --children` and
 /// `trailmill finish`.
+///
+/// With `--queue`, converts the objects that the messages of an SQS queue name, until the queue is
+/// empty; see `trailmill watch`.
 #[derive(Debug, Group)]
 #[command(override_usage = "trailmill convert [OPTIONS] <SOURCE>... <LAKE>
+       trailmill convert [OPTIONS] --queue <URL> [SOURCE]... <LAKE>
        trailmill convert [OPTIONS] --plan <PLAN>")]
 pub(super) struct ConvertArgs {
     /// Sources to read: folders, files, archives (tar, zip, 7z; gzip, zstd, bzip2, xz), - for stdin, or
     /// s3://bucket/prefix; then the lake: a folder or s3://bucket/prefix
-    #[arg(required_unless_present = "plan", num_args = 2.., value_name = "SOURCE, LAKE",
+    #[arg(required_unless_present = "plan", num_args = 1.., value_name = "SOURCE, LAKE",
         value_parser = location())]
     pub places: Vec<Location>,
 
@@ -78,6 +83,15 @@ pub(super) struct ConvertArgs {
     pub conversion: ConversionArgs,
     #[command(flatten)]
     pub publication: PublicationArgs,
+    /// Convert the objects that the messages of this SQS queue name, and end when it is empty. Nothing is
+    /// listed; sources say where objects must lie, others are ignored
+    #[arg(long, value_name = "URL", conflicts_with_all = ["plan", "restore", "integrity", "dry_run"],
+        help_heading = "Queue")]
+    pub queue: Option<String>,
+
+    #[command(flatten)]
+    pub window: WindowArgs,
+
     #[command(flatten)]
     pub child: ChildArgs,
 }
@@ -124,6 +138,19 @@ pub(super) fn run(args: &ConvertArgs) -> Result<u8> {
             return Err(Error::config(message).at("plan", plan));
         }
         return child::run(&args.child, &args.conversion, args.ending.metrics, &args.output);
+    }
+    if let Some(url) = &args.queue {
+        return run_queue(&QueueRun {
+            url,
+            places: &args.places,
+            window: &args.window,
+            sweep: None,
+            drains: true,
+            conversion: &args.conversion,
+            publication: &args.publication,
+            ending: &args.ending,
+            output: &args.output,
+        });
     }
     let (sources, lake) = sources_and_lake(&args.places)?;
     if args.child.array_child()?.is_some() {

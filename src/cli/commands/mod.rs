@@ -19,6 +19,7 @@ mod report;
 mod sample;
 mod schema;
 mod verify;
+mod watch;
 
 use crate::cli::args::ConsoleArgs;
 use crate::cli::signals::end_on_signal;
@@ -42,11 +43,14 @@ use report::ReportArgs;
 use sample::SampleArgs;
 use schema::SchemaArgs;
 use verify::VerifyArgs;
+use watch::WatchArgs;
 
 const EXAMPLES: &str = "\
 Examples:
   trailmill sample logs --size 100MB        make an archive to try things on
   trailmill convert logs lake               convert it; run again when there are new logs
+  trailmill watch https://sqs.eu-west-1.amazonaws.com/111122223333/logs s3://lake/x
+                                            convert objects as they arrive
   trailmill catalog show lake               see tables, partitions and columns
   trailmill catalog ddl lake --dialect duckdb | duckdb
   trailmill doctor s3://logs s3://lake/x    try every permission before the first run
@@ -88,6 +92,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Convert(Box<ConvertArgs>),
+    Watch(Box<WatchArgs>),
     Plan(Box<PlanArgs>),
     Finish(Box<FinishArgs>),
     Catalog(CatalogArgs),
@@ -113,11 +118,12 @@ enum Command {
 /// Those of the command.
 pub(super) fn run(args: Args) -> Result<u8> {
     // A conversion commits what is in flight first.
-    if !matches!(args.command, Command::Convert(_)) {
+    if !matches!(args.command, Command::Convert(_) | Command::Watch(_)) {
         end_on_signal()?;
     }
     match args.command {
         Command::Convert(args) => convert::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Finish(args) => finish::run(&args),
         Command::Catalog(args) => catalog::run(&args),
