@@ -161,7 +161,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "doctor",
-        &["error", "units", "location", "aws", "storage"],
+        &["error", "units", "location", "aws", "storage", "queue"],
         &["aws_sdk_s3", "aws_sdk_glue", "aws_sdk_sts", "rustix", "walkdir"],
     ),
     ("sample", &["error", "units"], &["libdeflater", "rayon", "aws_lc_rs"]),

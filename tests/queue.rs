@@ -3,8 +3,9 @@
 
 use crate::failing_store::{Failing, Faults, Lost, block_on, contents};
 use crate::support::{envelope, gunzip, gzip, key, record, records, until};
+use futures::TryStreamExt;
 use object_store::memory::InMemory;
-use object_store::{ObjectStoreExt, path::Path};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -101,9 +102,15 @@ impl Logs {
     }
 
     fn manifests(&self) -> Vec<Manifest> {
-        let lake = self.lake();
-        let all = lake.iter().filter(|(key, _)| key.starts_with("lake/_trailmill/manifests/"));
-        all.map(|(_, bytes)| serde_json::from_slice(&gunzip(bytes)).unwrap()).collect()
+        // What else there is may be removed meanwhile.
+        let folder = Path::from("lake/_trailmill/manifests");
+        let listed: Vec<ObjectMeta> =
+            block_on(self.store.list(Some(&folder)).try_collect()).unwrap();
+        let read = |meta: &ObjectMeta| {
+            let bytes = block_on(async { self.store.get(&meta.location).await?.bytes().await });
+            serde_json::from_slice(&gunzip(&bytes.unwrap())).unwrap()
+        };
+        listed.iter().map(read).collect()
     }
 
     /// The keys of the objects that manifests have, each time that they do.
@@ -199,6 +206,15 @@ fn serve(
     watch(&options, queue, &Progress::default(), &|_| {}, stop).unwrap()
 }
 
+/// Stops a service when it is dropped.
+struct Stopping<'a>(&'a AtomicBool);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// As [`serve`], until something is so.
 #[track_caller]
 fn serve_until(
@@ -211,8 +227,10 @@ fn serve_until(
     let stop = AtomicBool::new(false);
     std::thread::scope(|threads| {
         let service = threads.spawn(|| serve(logs, queue, age, sweep, &stop));
+        // Also when it never is so: the service must not wait for ever.
+        let stopping = Stopping(&stop);
         until(what, is_so);
-        stop.store(true, Ordering::Relaxed);
+        drop(stopping);
         service.join().unwrap()
     })
 }
@@ -381,9 +399,10 @@ fn two_services_and_a_conversion_share_a_lake() {
                 }
             }
         });
+        let stopping = Stopping(&stop);
         plain.join().unwrap().unwrap();
         until("an empty queue", || queue.bodies().is_empty());
-        stop.store(true, Ordering::Relaxed);
+        drop(stopping);
         for service in services {
             assert!(!service.join().unwrap().interrupted);
         }

@@ -16,6 +16,7 @@ mod identity_checks;
 mod integrity_checks;
 mod partitions;
 mod policy;
+mod queue_checks;
 mod refusal;
 
 use crate::aws::Aws;
@@ -92,6 +93,8 @@ pub struct DoctorOptions {
     pub catalog: Option<CatalogTarget>,
     /// Whether logs are to be validated with digests.
     pub integrity: bool,
+    /// The address of the queue that names objects, if one does.
+    pub queue: Option<String>,
 }
 
 /// The place of the lake's tables in Glue.
@@ -140,6 +143,7 @@ pub async fn examine(options: &DoctorOptions) -> Diagnosis {
     };
     let needs_aws = options.lake.is_s3()
         || options.catalog.is_some()
+        || options.queue.is_some()
         || options.sources.iter().any(Location::is_s3);
     let is_anonymous = needs_aws && !doctor.identity().await;
     for source in &options.sources {
@@ -163,6 +167,11 @@ pub async fn examine(options: &DoctorOptions) -> Diagnosis {
         && !is_anonymous
     {
         doctor.glue(catalog).await;
+    }
+    if let Some(queue) = &options.queue
+        && !is_anonymous
+    {
+        doctor.queue(queue).await;
     }
     Diagnosis {
         policy: doctor.needs.document(),

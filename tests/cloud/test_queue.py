@@ -256,7 +256,7 @@ def test_two_consumers_a_nightly_run_and_a_sweep_share_a_lake(sqs, logs, lake, e
 
 def test_delays_are_those_of_the_window_and_little_more(sqs, logs, lake, endpoint):
     queue = Queue(sqs)
-    consumer = watch(queue, lake, endpoint, "--window-age", "3s", "--metrics", "emf")
+    consumer = watch(queue, lake, endpoint, "--window-age", "3s", "--metrics", "emf", "--log-format", "json")
     for _ in range(12):
         logs.put(1)
         queue.send(logs.messages(1, logs.keys[-1:]))
@@ -283,3 +283,29 @@ def test_what_cannot_be_used_is_said(sqs, logs, lake, endpoint, tmp_path):
     queue.send(["nonsense"])
     report = drain(queue, lake, endpoint, codes=(1,))
     assert report["queue"]["left_by_reason"] == {"not a JSON object": 1}
+
+
+def test_the_doctor_says_what_a_queue_lacks(s3, sqs, logs, lake, endpoint):
+    queue = Queue(sqs)
+    logs.put(1)
+    examine = lambda: run_trailmill(
+        "doctor", logs.url, lake.url, "--catalog", "none", "--queue", queue.url, "--report", "json",
+        endpoint=endpoint, codes=None,
+    ).report["checks"]
+
+    found = {check["subject"]: check["outcome"] for check in examine() if check["place"] == queue.url}
+    assert found["sqs:GetQueueAttributes"] == "ok" and found["sqs:ReceiveMessage"] == "skipped", found
+    assert found["queue policy"] == found["visibility"] == found["dead letters"] == "warning", found
+
+    dead = Queue(sqs)
+    allowed = {
+        "Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": queue.arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": f"arn:aws:s3:::{logs.bucket}"}},
+    }
+    sqs.set_queue_attributes(QueueUrl=queue.url, Attributes={
+        "VisibilityTimeout": "300", "SqsManagedSseEnabled": "true",
+        "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": 5}),
+        "Policy": json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
+    })
+    found = {check["subject"]: check["outcome"] for check in examine() if check["place"] == queue.url}
+    assert "warning" not in found.values(), found

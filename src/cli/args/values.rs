@@ -59,7 +59,8 @@ pub(in crate::cli) fn bytes(least: u64) -> impl TypedValueParser<Value = ByteCou
 /// As [`duration`].
 pub(in crate::cli) fn length_of_time(text: &str) -> Result<Duration> {
     let millis = duration(text)?.unsigned_abs();
-    let none = || Error::config(format!("invalid length of time `{text}`: expected more than none"));
+    let none =
+        || Error::config(format!("invalid length of time `{text}`: expected more than none"));
     (millis > 0).then(|| Duration::from_millis(millis)).ok_or_else(none)
 }
 
@@ -73,8 +74,9 @@ pub(in crate::cli) fn megabytes(count: u64) -> Resettable<OsStr> {
 /// # Errors
 /// `Config` for anything but a number and a unit.
 pub(in crate::cli) fn duration(text: &str) -> Result<i64> {
-    let wrong =
-        || Error::config(format!("invalid length of time `{text}`: expected 90s, 30m, 12h, 3d or 2w"));
+    let wrong = || {
+        Error::config(format!("invalid length of time `{text}`: expected 90s, 30m, 12h, 3d or 2w"))
+    };
     let unit = match text.chars().last() {
         Some('s') => 1_000,
         Some('m') => 60_000,

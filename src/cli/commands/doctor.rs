@@ -54,6 +54,11 @@ pub(super) struct DoctorArgs {
     #[arg(long)]
     pub integrity: bool,
 
+    /// Check the queue that `trailmill watch` would read, too: its policy, visibility, dead letters and
+    /// encryption; receives no message
+    #[arg(long, value_name = "QUEUE_URL")]
+    pub queue: Option<String>,
+
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -97,6 +102,7 @@ async fn options(args: &DoctorArgs) -> Result<DoctorOptions> {
         s3,
         request_payer: aws.request_payer,
         integrity: args.integrity,
+        queue: args.queue.clone(),
         catalog: is_in_glue.then(|| CatalogTarget {
             catalog_id: args.catalog_id.clone(),
             database,
