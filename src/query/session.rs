@@ -116,7 +116,8 @@ impl Session {
     }
 
     fn prepare(&self, sql: &str) -> Result<Prepared> {
-        prepare(sql, &|name| self.tables.contains_key(name), &self.functions, self.now)
+        let is_there = |name: &str| self.tables.contains_key(name) || self.views.contains_key(name);
+        prepare(sql, &is_there, &self.functions, self.now)
     }
 
     /// Finds the tables and views of a statement, each view after those that it is made of.

@@ -55,6 +55,7 @@ fn what_does_not_only_read_is_refused() {
         "INSERT INTO cloudtrail SELECT 1",
         "CREATE TABLE x AS SELECT 1",
         "SELECT 1; SELECT 2",
+        "WITH cloudtrail AS (SELECT 1 AS one) SELECT * FROM cloudtrail",
         "SELECT * FROM read_parquet('/etc/passwd')",
         "SELECT",
         "",

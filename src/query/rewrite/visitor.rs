@@ -108,7 +108,14 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
-            self.names.insert(cte.alias.name.value.clone());
+            let name = &cte.alias.name.value;
+            // polars-sql would read the table.
+            if (self.is_table)(name) {
+                return ControlFlow::Break(format!(
+                    "`{name}` is a table of the lake: give the WITH query another name"
+                ));
+            }
+            self.names.insert(name.clone());
         }
         ControlFlow::Continue(())
     }
