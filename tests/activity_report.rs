@@ -328,3 +328,18 @@ fn the_document_has_what_its_schema_says() {
     let panel = &schema["properties"]["panels"]["items"]["properties"];
     assert_eq!(names(panel), names(&found["panels"][0]));
 }
+
+#[test]
+fn the_sql_of_each_panel_runs_as_a_query() {
+    let world = world();
+    let document = document(&world, &[]);
+
+    for panel in document["panels"].as_array().unwrap() {
+        let sql = panel["sql"].as_str().unwrap();
+        let answer = world.on_lake(&["query"], &[sql, "--output", "json"]);
+
+        assert!(matches!(answer.code, 0 | 1), "{}: {}", panel["id"], answer.stderr);
+        let (asked, shown) = (answer.json(), panel["rows"].as_array().unwrap());
+        assert!(asked.as_array().unwrap().len() >= shown.len(), "{}", panel["id"]);
+    }
+}

@@ -215,6 +215,7 @@ pages! {
     columns: "docs/columns.md",
     commands: "docs/commands.md",
     integrity: "docs/integrity.md",
+    queue: "docs/queue.md",
     report: "docs/report.md",
 }
 

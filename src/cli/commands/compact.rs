@@ -123,7 +123,7 @@ fn line(done: &CompactedPartition) -> String {
 }
 
 fn size(files: u64, bytes: u64) -> String {
-    format!("{} with {:.1} MB", counted(files, "file"), bytes as f64 / 1e6)
+    format!("{} with {}", counted(files, "file"), ByteCount(bytes))
 }
 
 fn text(report: &CompactReport) -> String {

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// nightly `convert` beside this one neither lose nor double a row. SIGTERM ends it within 20 s.
 ///
 /// Reads S3's notifications, directly, through SNS or through EventBridge, and the messages of a
-/// trail's own SNS topic. Objects that are no logs are ignored. Messages that cannot be understood,
+/// trail's own SNS topic. Objects that are not logs are ignored. Messages that cannot be understood,
 /// and those whose objects cannot be read, stay in the queue for its redrive policy.
 ///
 /// Windows make small files, at least one for each partition: that is the price of minutes. Larger
