@@ -75,3 +75,36 @@ resource "aws_cloudwatch_metric_alarm" "nightly" {
     }
   }
 }
+
+# A night that never began fails nowhere: this rings when none has succeeded for 26 hours.
+resource "aws_cloudwatch_metric_alarm" "overdue" {
+  alarm_name          = "${var.name}-nightly-overdue"
+  alarm_description   = "No run of ${var.name} has succeeded for 26 hours: it was not started, is still running, or failed."
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  evaluation_periods  = 26
+  datapoints_to_alarm = 26
+  treat_missing_data  = "breaching"
+  actions_enabled     = var.schedule_enabled
+  alarm_actions       = var.alarm_topic_arns
+  tags                = var.tags
+
+  metric_query {
+    id          = "done"
+    expression  = "FILL(succeeded, 0)"
+    label       = "runs that succeeded"
+    return_data = true
+  }
+
+  metric_query {
+    id = "succeeded"
+
+    metric {
+      namespace   = "AWS/States"
+      metric_name = "ExecutionsSucceeded"
+      dimensions  = { StateMachineArn = aws_sfn_state_machine.nightly.arn }
+      period      = 3600
+      stat        = "Sum"
+    }
+  }
+}
