@@ -63,6 +63,8 @@ class Template:
             (name, argument), = node.items()
             if name == "Ref":
                 return self._ref(argument)
+            if name == "Condition" and isinstance(argument, str):
+                return self.condition(argument)
             if name.startswith("Fn::"):
                 return getattr(self, "_" + name[4:].lower())(argument)
         worked_out = {key: self.value(value) for key, value in node.items()}
@@ -101,6 +103,9 @@ class Template:
     def _equals(self, argument):
         first, second = map(self.value, argument)
         return str(first) == str(second)
+
+    def _and(self, argument):
+        return all(map(self.value, argument))
 
     def _not(self, argument):
         return not self.value(argument[0])

@@ -27,6 +27,7 @@ ACCOUNT, REGION = "111122223333", "eu-west-1"
 
 JOBS = ("plan", "child", "finish")
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0a1b"
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:arrivals"
 REPOSITORY = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/trailmill"
 
 # The same inputs in both spellings.
@@ -48,6 +49,7 @@ MOST = (
         "child_options": ["--metrics", "emf"], "finish_options": ["--allow-quarantine", "--metrics", "emf"],
         "array_size": 500, "architecture": "X86_64", "assign_public_ip": True,
         "child_size": {"vcpus": 4, "memory": 8192},
+        "watch": True, "watch_topic_arn": TOPIC, "watch_options": ["--sweep", "1d"],
     },
     LEAST[1] | {
         "EcrRepositoryArn": REPOSITORY, "SourcePrefix": "org/AWSLogs", "SourceKmsKeyArn": KEY + "c",
@@ -56,10 +58,12 @@ MOST = (
         "ChildOptions": "--metrics emf", "FinishOptions": "--allow-quarantine --metrics emf",
         "ArraySize": 500, "Architecture": "X86_64", "AssignPublicIp": "ENABLED",
         "ChildVcpus": "4", "ChildMemory": "8192",
+        "Watch": "true", "WatchTopicArn": TOPIC, "WatchOptions": "--sweep 1d",
     },
 )
 ON_EC2 = (LEAST[0] | {"compute": "EC2"}, LEAST[1] | {"Compute": "EC2"})
-INPUTS = {"least": LEAST, "most": MOST, "ec2": ON_EC2}
+ON_EVENTS = (LEAST[0] | {"watch": True}, LEAST[1] | {"Watch": "true"})
+INPUTS = {"least": LEAST, "most": MOST, "ec2": ON_EC2, "events": ON_EVENTS}
 
 # What AWS would answer, the same for both.
 BATCH = f"arn:aws:batch:{REGION}:{ACCOUNT}"
@@ -67,12 +71,13 @@ QUEUE = f"{BATCH}:job-queue/trailmill"
 JOB_ARNS = {job: f"{BATCH}:job-definition/trailmill-{job}:1" for job in JOBS}
 STATE_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:trailmill-nightly"
 GROUP = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/trailmill"
+OBJECTS = f"arn:aws:sqs:{REGION}:{ACCOUNT}:trailmill-objects"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
 KNOWN = {
     "partition": "aws", "dns_suffix": "amazonaws.com", "region": REGION, "account": ACCOUNT,
     "job_role_arn": ROLE + "job", "execution_role_arn": ROLE + "run",
     "log_group_arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/trailmill/trailmill",
-    "job_queue_arn": QUEUE, "job_arns": JOB_ARNS, "state_machine_arn": STATE_MACHINE, "schedule_group_arn": GROUP,
+    "job_queue_arn": QUEUE, "job_arns": JOB_ARNS, "state_machine_arn": STATE_MACHINE, "schedule_group_arn": GROUP, "dead_letters_arn": OBJECTS + "-dead",
 }
 PSEUDO = {
     "AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com", "AWS::Region": REGION,
@@ -89,11 +94,15 @@ ADDRESSES = {
     "SpotEnvironment": f"{BATCH}:compute-environment/spot",
     "OnDemandEnvironment": f"{BATCH}:compute-environment/on-demand",
     "StateMachine": STATE_MACHINE, "ScheduleGroup": "trailmill",
+    "ObjectsQueue": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/trailmill-objects",
+    "ObjectsQueue.Arn": OBJECTS, "ObjectsQueue.QueueName": "trailmill-objects",
+    "DeadLetters.Arn": OBJECTS + "-dead", "DeadLetters.QueueName": "trailmill-objects-dead",
+    "WatchCluster": "trailmill-watch", "WatchTask": "trailmill-watch:1",
 }
 POLICIES = {
     "execution_policy": "ExecutionRolePolicy", "job_policy": "JobRolePolicy",
     "state_machine_policy": "StateMachineRolePolicy", "schedule_policy": "ScheduleRolePolicy",
-    "lake_bucket_policy": "LakeBucketPolicy",
+    "lake_bucket_policy": "LakeBucketPolicy", "watch_policy": "WatchPolicy", "objects_queue_policy": "ObjectsQueuePolicy",
 }
 TRUSTS = {
     "job_trust": "JobRole", "state_machine_trust": "StateMachineRole", "schedule_trust": "ScheduleRole",
@@ -446,6 +455,61 @@ def test_the_program_knows_the_commands(inputs):
         done = subprocess.run([program, *words, "--help"], text=True, capture_output=True)
 
         assert done.returncode == 0, f"{job}: {words}\n{done.stderr}"
+
+
+# ── As it happens ──
+
+any_watch = pytest.mark.parametrize("inputs", ["most", "events"])
+
+
+@any_watch
+def test_aws_takes_the_queue_and_the_service_of_a_watch(inputs):
+    found = cloudformation(inputs).resources()
+    queue = found["ObjectsQueue"]
+    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": ADDRESSES["DeadLetters.Arn"], "maxReceiveCount": 5}
+
+    accepted("ecs", "RegisterTaskDefinition", camel(found["WatchTask"]))
+    service = camel(found["WatchService"])
+    assert service["deploymentConfiguration"] == {"minimumHealthyPercent": 0, "maximumPercent": 100}
+    accepted("ecs", "CreateService", service)
+    assert ("ObjectsSubscription" in found, "ObjectsRule" in found) == (inputs == "most", inputs == "events")
+    if inputs == "events":
+        rule = found["ObjectsRule"]
+        accepted("events", "PutRule", {"Name": rule["Name"], "EventPattern": json.dumps(rule["EventPattern"])})
+        (allowed,) = found["ObjectsQueuePolicy"]["PolicyDocument"]["Statement"]
+        rule_arn = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{rule['Name']}"
+        assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": rule_arn}}
+
+
+def test_there_is_no_watch_where_none_is_asked_for():
+    found = cloudformation("least").resources()
+
+    assert not [name for name in found if name.startswith(("Watch", "Objects", "Dead", "Late"))]
+
+
+@needs_terraform
+@any_watch
+def test_both_watch_the_same(inputs):
+    found = cloudformation(inputs).resources()
+    theirs = terraform_values(inputs, "watch_container", "objects_pattern", "redrive")
+    (container,) = found["WatchTask"]["ContainerDefinitions"]
+
+    assert theirs["watch_container"] == camel(container)
+    assert theirs["redrive"] == found["ObjectsQueue"]["RedrivePolicy"]
+    if inputs == "events":
+        assert theirs["objects_pattern"] == found["ObjectsRule"]["EventPattern"]
+
+
+@any_watch
+def test_the_program_knows_the_command_of_a_watch(inputs):
+    program = os.environ.get("TRAILMILL_BIN")
+    if not program:
+        pytest.skip("TRAILMILL_BIN is not set")
+    (container,) = cloudformation(inputs).resources()["WatchTask"]["ContainerDefinitions"]
+
+    done = subprocess.run([program, *container["Command"], "--help"], text=True, capture_output=True)
+
+    assert done.returncode == 0, done.stderr
 
 
 # ── Every night ──

@@ -318,3 +318,74 @@ locals {
     }]
   }
 }
+
+# What `watch` needs: its queue, who may send to it, and the container of its service.
+locals {
+  objects_queue_name = "${var.name}-objects"
+  objects_queue_arn  = "arn:${local.partition}:sqs:${local.region}:${local.account}:${local.objects_queue_name}"
+  objects_queue_url  = "https://sqs.${local.region}.${local.dns_suffix}/${local.account}/${local.objects_queue_name}"
+  objects_rule_arn   = "arn:${local.partition}:events:${local.region}:${local.account}:rule/${local.objects_queue_name}"
+
+  # Nothing else in the bucket is worth a message.
+  objects_pattern = {
+    source        = ["aws.s3"]
+    "detail-type" = ["Object Created"]
+    detail = {
+      bucket = { name = [var.source_bucket] }
+      object = { key = [{ prefix = "${var.source_prefix}/" }] }
+    }
+  }
+
+  # A message that cannot be converted five times waits among the dead letters for a person.
+  redrive = { deadLetterTargetArn = local.dead_letters_arn, maxReceiveCount = 5 }
+
+  objects_queue_policy = {
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "Send"
+      Effect    = "Allow"
+      Principal = { Service = var.watch_topic_arn == "" ? "events.amazonaws.com" : "sns.amazonaws.com" }
+      Action    = ["sqs:SendMessage"]
+      Resource  = [local.objects_queue_arn]
+      Condition = { ArnEquals = { "aws:SourceArn" = var.watch_topic_arn == "" ? local.objects_rule_arn : var.watch_topic_arn } }
+    }]
+  }
+
+  watch_policy = {
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "ReadQueue"
+      Effect   = "Allow"
+      Action   = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+      Resource = [local.objects_queue_arn]
+    }]
+  }
+
+  watch_command = concat(
+    ["watch", local.objects_queue_url, local.source, local.lake],
+    ["--database", var.database, "--no-create-database", "--log-format", "json", "--metrics", "emf"],
+    var.catalog_id == "" ? [] : ["--catalog-id", var.catalog_id],
+    var.partition_index ? ["--partition-index"] : [],
+    local.encryption,
+    var.watch_options,
+  )
+
+  watch_container = {
+    name                   = "watch"
+    image                  = var.image
+    command                = local.watch_command
+    essential              = true
+    user                   = "65532"
+    readonlyRootFilesystem = true
+    stopTimeout            = 30
+    environment            = [{ name = "AWS_REGION", value = local.region }]
+    logConfiguration = {
+      logDriver = "awslogs"
+      options = {
+        "awslogs-group"         = local.log_group_name
+        "awslogs-region"        = local.region
+        "awslogs-stream-prefix" = "watch"
+      }
+    }
+  }
+}

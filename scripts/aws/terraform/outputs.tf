@@ -18,6 +18,11 @@ output "job_role_arn" {
   value       = aws_iam_role.job.arn
 }
 
+output "objects_queue_url" {
+  description = "The queue of `trailmill watch`; null without it."
+  value       = var.watch ? local.objects_queue_url : null
+}
+
 output "lake" {
   description = "Address of the lake."
   value       = local.lake

@@ -272,6 +272,32 @@ variable "log_retention_days" {
   default     = 90
 }
 
+# As it happens: beside the nightly job.
+
+variable "watch" {
+  description = "Convert objects minutes after they arrive, too: a queue, and a service of one task that reads it."
+  type        = bool
+  default     = false
+}
+
+variable "watch_topic_arn" {
+  description = "SNS topic that says what arrived: the trail's own, or one that S3 notifies. Empty: a rule of EventBridge, for a bucket in this account and region that sends its events there."
+  type        = string
+  default     = ""
+}
+
+variable "watch_size" {
+  description = "vCPUs and MiB of memory of the service's task, a pair that Fargate takes."
+  type        = object({ vcpus = number, memory = number })
+  default     = { vcpus = 1, memory = 2048 }
+}
+
+variable "watch_options" {
+  description = "More options of `trailmill watch`: [\"--window-age\", \"15m\", \"--sweep\", \"1d\"]."
+  type        = list(string)
+  default     = []
+}
+
 # When, and who is told.
 
 variable "schedule" {
