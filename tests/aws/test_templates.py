@@ -50,6 +50,7 @@ MOST = (
         "array_size": 500, "architecture": "X86_64", "assign_public_ip": True,
         "child_size": {"vcpus": 4, "memory": 8192},
         "watch": True, "watch_topic_arn": TOPIC, "watch_options": ["--sweep", "1d"],
+        "athena_results": "s3://results/a/", "table": "audit",
     },
     LEAST[1] | {
         "EcrRepositoryArn": REPOSITORY, "SourcePrefix": "org/AWSLogs", "SourceKmsKeyArn": KEY + "c",
@@ -59,6 +60,7 @@ MOST = (
         "ArraySize": 500, "Architecture": "X86_64", "AssignPublicIp": "ENABLED",
         "ChildVcpus": "4", "ChildMemory": "8192",
         "Watch": "true", "WatchTopicArn": TOPIC, "WatchOptions": "--sweep 1d",
+        "AthenaResults": "s3://results/a/", "Table": "audit",
     },
 )
 ON_EC2 = (LEAST[0] | {"compute": "EC2"}, LEAST[1] | {"Compute": "EC2"})
@@ -97,7 +99,7 @@ ADDRESSES = {
     "ObjectsQueue": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/trailmill-objects",
     "ObjectsQueue.Arn": OBJECTS, "ObjectsQueue.QueueName": "trailmill-objects",
     "DeadLetters.Arn": OBJECTS + "-dead", "DeadLetters.QueueName": "trailmill-objects-dead",
-    "WatchCluster": "trailmill-watch", "WatchTask": "trailmill-watch:1",
+    "Workgroup": "trailmill", "WatchCluster": "trailmill-watch", "WatchTask": "trailmill-watch:1",
 }
 POLICIES = {
     "execution_policy": "ExecutionRolePolicy", "job_policy": "JobRolePolicy",
@@ -455,6 +457,50 @@ def test_the_program_knows_the_commands(inputs):
         done = subprocess.run([program, *words, "--help"], text=True, capture_output=True)
 
         assert done.returncode == 0, f"{job}: {words}\n{done.stderr}"
+
+
+# ── For people ──
+
+
+def named_queries(inputs):
+    found = cloudformation(inputs).resources("AWS::Athena::NamedQuery").values()
+    return {each["Name"]: {"description": each["Description"], "query": each["QueryString"]} for each in found}
+
+
+@needs_terraform
+@any_inputs
+def test_both_show_the_same(inputs):
+    found = cloudformation(inputs).resources()
+    theirs = terraform_values(inputs, "dashboard", "queries")
+
+    assert theirs["dashboard"] == json.loads(found["Dashboard"]["DashboardBody"])
+    assert ("Workgroup" in found) == (inputs == "most")
+    if inputs == "most":
+        assert theirs["queries"] == named_queries(inputs)
+
+
+def test_aws_takes_the_workgroup_and_its_queries():
+    found = cloudformation("most").resources()
+    group = found["Workgroup"]
+    request = {"Name": group["Name"], "Description": group["Description"]}
+    accepted("athena", "CreateWorkGroup", request | {"Configuration": group["WorkGroupConfiguration"]})
+    queries = cloudformation("most").resources("AWS::Athena::NamedQuery")
+    assert len(queries) > 5
+    for query in queries.values():
+        accepted("athena", "CreateNamedQuery", query)
+
+
+def test_the_queries_of_the_workgroup_run(tmp_path):
+    program = os.environ.get("TRAILMILL_BIN")
+    if not program:
+        pytest.skip("TRAILMILL_BIN is not set")
+    subprocess.run([program, "sample", tmp_path / "logs", "--size", "1MB", "-q"], check=True, capture_output=True)
+    convert = [program, "convert", tmp_path / "logs", tmp_path / "lake", "-q", "--table", "audit"]
+    subprocess.run(convert, check=True, capture_output=True)
+    for name, query in named_queries("most").items():
+        done = subprocess.run([program, "query", tmp_path / "lake", query["query"]], text=True, capture_output=True)
+
+        assert done.returncode in (0, 1), f"{name}: {done.stderr}"
 
 
 # ── As it happens ──

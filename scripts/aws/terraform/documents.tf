@@ -389,3 +389,60 @@ locals {
     }
   }
 }
+
+# What people look at: queries of a workgroup of Athena, and charts of what the jobs say with `--metrics emf`.
+locals {
+  queries = {
+    "console-logins-without-mfa" = {
+      description = "Who logged in to the console without MFA, in the last 30 days"
+      query       = "SELECT event_timestamp, user_type, login_result, sourceipaddress FROM ${var.table}_console_logins WHERE mfa_used = false AND event_timestamp > current_timestamp - INTERVAL '30' DAY ORDER BY event_timestamp DESC"
+    }
+    "root" = {
+      description = "What the root user did, in the last 30 days"
+      query       = "SELECT event_timestamp, eventsource, eventname, sourceipaddress FROM ${var.table}_root_activity WHERE event_timestamp > current_timestamp - INTERVAL '30' DAY ORDER BY event_timestamp DESC"
+    }
+    "denied" = {
+      description = "Who was denied what most often, in the last 7 days"
+      query       = "SELECT useridentity.arn, eventsource, eventname, count(*) AS n FROM ${var.table} WHERE errorcode IN ('AccessDenied', 'Client.UnauthorizedOperation') AND event_timestamp > current_timestamp - INTERVAL '7' DAY GROUP BY useridentity.arn, eventsource, eventname ORDER BY n DESC LIMIT 100"
+    }
+    "s3-prefix" = {
+      description = "Who touched a prefix, and when: put in bucket and prefix"
+      query       = "SELECT event_timestamp, useridentity.arn, eventname, s3_key, sourceipaddress FROM ${var.table} WHERE s3_bucket = 'BUCKET' AND s3_key LIKE 'PREFIX/%' ORDER BY event_timestamp DESC LIMIT 1000"
+    }
+    "lambda-invocations" = {
+      description = "Who invoked a function, in the last 3 days: put in its name"
+      query       = "SELECT useridentity.arn, count(*) AS n, max(event_timestamp) AS last FROM ${var.table} WHERE eventname = 'Invoke' AND lambda_function LIKE '%FUNCTION%' AND event_timestamp > current_timestamp - INTERVAL '3' DAY GROUP BY useridentity.arn ORDER BY n DESC"
+    }
+    "trail-changes" = {
+      description = "Who changed trails"
+      query       = "SELECT event_timestamp, useridentity.arn, eventname, requestparameters FROM ${var.table} WHERE eventsource = 'cloudtrail.amazonaws.com' AND eventname IN ('StopLogging', 'DeleteTrail', 'UpdateTrail', 'PutEventSelectors') ORDER BY event_timestamp DESC"
+    }
+  }
+
+  charts = [
+    { title = "Records", metrics = ["RecordsRead", "RecordsWritten", "RecordsDuplicate", "RecordsQuarantined"], stat = "Sum" },
+    { title = "Objects", metrics = ["Objects", "ObjectsQuarantined"], stat = "Sum" },
+    { title = "Bytes", metrics = ["BytesJson", "BytesParquet"], stat = "Sum" },
+    { title = "Seconds of a run", metrics = ["RunSeconds"], stat = "Maximum" },
+    { title = "Delay of a watch, in seconds", metrics = ["DelayP50", "DelayP99", "OldestMessageAge"], stat = "Maximum" },
+    { title = "Messages of a watch", metrics = ["Messages", "MessagesLeft"], stat = "Sum" },
+  ]
+
+  dashboard = {
+    widgets = [for at, chart in local.charts : {
+      type   = "metric"
+      x      = 12 * (at % 2)
+      y      = 6 * floor(at / 2)
+      width  = 12
+      height = 6
+      properties = {
+        title   = chart.title
+        region  = local.region
+        view    = "timeSeries"
+        stat    = chart.stat
+        period  = 3600
+        metrics = [for name in chart.metrics : ["trailmill", name, "Lake", local.lake]]
+      }
+    }]
+  }
+}

@@ -126,6 +126,23 @@ variable "partition_index" {
   default     = false
 }
 
+variable "athena_results" {
+  description = "Where a workgroup of Athena keeps results, s3://bucket/prefix/; empty: no workgroup. Its queries are about this lake."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.athena_results == "" || can(regex("^s3://[^/]+/(.*/)?$", var.athena_results))
+    error_message = "s3://bucket/ or s3://bucket/prefix/, with a slash at the end."
+  }
+}
+
+variable "athena_scan_limit" {
+  description = "Most bytes that one query of the workgroup may read."
+  type        = number
+  default     = 1099511627776
+}
+
 # What it runs on.
 
 variable "subnet_ids" {
