@@ -214,6 +214,11 @@ def test_cfn_lint_has_nothing_to_say():
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
+def test_the_template_can_be_deployed_without_a_bucket_for_it():
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+    assert CLOUDFORMATION.stat().st_size <= 51_200
+
+
 @needs_terraform
 def test_terraform_is_formatted():
     done = terraform.run("fmt", "-check", "-diff", folder=terraform.MODULE)
