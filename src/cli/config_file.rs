@@ -7,6 +7,7 @@
 //! than both. Values become the defaults of clap's arguments, so they are parsed, refused and shown like
 //! any other, but conflict with nothing.
 
+use crate::cli::console::argument;
 use crate::error::{Error, Result};
 use clap::builder::OsStr;
 use clap::{Arg, ArgAction, Command};
@@ -61,19 +62,6 @@ fn find(arguments: &[OsString]) -> Result<Option<PathBuf>> {
         std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let path = folder.or_else(home).map(|folder| folder.join(NAME));
     Ok(path.filter(|path| path.is_file()))
-}
-
-/// Returns the value of an option among arguments that are not parsed yet.
-fn argument(arguments: &[OsString], option: &str) -> Option<OsString> {
-    let end = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
-    let arguments = arguments.get(..end)?;
-    arguments.iter().enumerate().rev().find_map(|(at, argument)| {
-        if argument == option {
-            return arguments.get(at + 1).cloned();
-        }
-        let rest = argument.to_str()?.strip_prefix(option)?;
-        rest.strip_prefix('=').map(Into::into)
-    })
 }
 
 #[derive(Debug, Default)]

@@ -87,16 +87,20 @@ pub(super) fn open_console(arguments: &[OsString]) -> ColorChoice {
 /// Returns the value of an option among arguments that are not parsed yet; `None` also for a value
 /// that parsing refuses.
 fn early<T: ValueEnum>(arguments: &[OsString], option: &str) -> Option<T> {
-    let texts: Vec<&str> =
-        arguments.iter().map(|argument| argument.to_str().unwrap_or("")).collect();
-    let texts = texts.split(|text| *text == "--").next()?;
-    let value = texts.iter().enumerate().rev().find_map(|(at, text)| {
-        match text.strip_prefix(option)? {
-            "" => texts.get(at + 1).copied(),
-            rest => rest.strip_prefix('='),
+    T::from_str(argument(arguments, option)?.to_str()?, true).ok()
+}
+
+/// Returns the value of an option among arguments that are not parsed yet: of several, the last.
+pub(super) fn argument(arguments: &[OsString], option: &str) -> Option<OsString> {
+    let end = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
+    let arguments = arguments.get(..end)?;
+    arguments.iter().enumerate().rev().find_map(|(at, argument)| {
+        if argument == option {
+            return arguments.get(at + 1).cloned();
         }
-    })?;
-    T::from_str(value, true).ok()
+        let rest = argument.to_str()?.strip_prefix(option)?;
+        rest.strip_prefix('=').map(Into::into)
+    })
 }
 
 /// Logs what the program does: with `verbosity` 1 units, files and catalog, with 2 also each request.
