@@ -27,9 +27,9 @@ NO_VALUE = object()
 class Template:
     """A template with values for its parameters, and made-up addresses for what it makes."""
 
-    def __init__(self, text, parameters, pseudo, addresses):
-        self.document = yaml.load(text, _Loader)
-        self.pseudo, self.addresses = pseudo, addresses
+    def __init__(self, text, parameters, pseudo, addresses, exports=None):
+        self.document = self.load(text)
+        self.pseudo, self.addresses, self.exports = pseudo, addresses, exports or {}
         self.parameters = {}
         for name, declared in self.document["Parameters"].items():
             value = parameters.get(name, declared.get("Default"))
@@ -41,6 +41,15 @@ class Template:
             self.parameters[name] = value
         unknown = set(parameters) - set(self.parameters)
         assert not unknown, f"no such parameters: {unknown}"
+
+    @staticmethod
+    def load(text):
+        return yaml.load(text, _Loader)
+
+    def outputs(self):
+        """What other stacks may import, by name."""
+        exported = [each for each in self.document["Outputs"].values() if "Export" in each]
+        return {self.value(each["Export"]["Name"]): self.value(each["Value"]) for each in exported}
 
     def resources(self, kind=None):
         """The resources that are made, by logical name, with their properties worked out."""
@@ -97,6 +106,12 @@ class Template:
     def _join(self, argument):
         return argument[0].join(self.value(argument[1]))
 
+    def _importvalue(self, argument):
+        return self.exports[self.value(argument)]
+
+    def _select(self, argument):
+        return self.value(argument[1])[int(argument[0])]
+
     def _split(self, argument):
         return self.value(argument[1]).split(argument[0])
 
@@ -109,3 +124,26 @@ class Template:
 
     def _not(self, argument):
         return not self.value(argument[0])
+
+
+class Stacks:
+    """A stack and those beside it that import its outputs; each takes the parameters that it declares."""
+
+    def __init__(self, texts, parameters, pseudo, addresses):
+        declared = [Template.load(text)["Parameters"] for text in texts]
+        unknown = set(parameters) - set().union(*declared)
+        assert not unknown, f"no such parameters: {unknown}"
+        self.templates, exports = [], {}
+        for text, names in zip(texts, declared):
+            given = {name: value for name, value in parameters.items() if name in names}
+            template = Template(text, given, pseudo, addresses, exports)
+            exports = exports | (template.outputs() if "Outputs" in template.document else {})
+            self.templates.append(template)
+
+    def resources(self, kind=None):
+        found = {}
+        for template in self.templates:
+            more = template.resources(kind)
+            assert not set(found) & set(more), "two stacks make the same"
+            found |= more
+        return found

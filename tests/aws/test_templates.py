@@ -19,10 +19,13 @@ from botocore.validate import ParamValidator
 sys.path.insert(0, str(Path(__file__).parent))
 
 import terraform  # noqa: E402
-from cloudformation import Template  # noqa: E402
+from cloudformation import Stacks, Template  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOUDFORMATION = ROOT / "scripts/aws/cloudformation.yaml"
+MONITORING = ROOT / "scripts/aws/cloudformation-monitoring.yaml"
+REPOSITORY_TEMPLATE = ROOT / "scripts/aws/cloudformation-repository.yaml"
+TEMPLATES = (CLOUDFORMATION, MONITORING, REPOSITORY_TEMPLATE)
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 
 JOBS = ("plan", "child", "finish")
@@ -30,14 +33,16 @@ KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0a1b"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:arrivals"
 REPOSITORY = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/trailmill"
 
+IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/trailmill@sha256:" + "0123456789abcdef" * 4
+
 # The same inputs in both spellings.
 LEAST = (
     {
-        "image": "trailmill:1", "source_bucket": "logs", "lake_bucket": "lake",
+        "image": IMAGE, "source_bucket": "logs", "lake_bucket": "lake",
         "subnet_ids": ["subnet-1"], "security_group_ids": ["sg-1"],
     },
     {
-        "Image": "trailmill:1", "SourceBucket": "logs", "LakeBucket": "lake",
+        "Image": IMAGE, "SourceBucket": "logs", "LakeBucket": "lake",
         "SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"],
     },
 )
@@ -46,24 +51,29 @@ MOST = (
         "ecr_repository_arn": REPOSITORY, "source_prefix": "org/AWSLogs", "source_kms_key_arn": KEY + "c",
         "lake_kms_key_arn": KEY + "d", "catalog_id": "444455556666", "create_database": False,
         "partition_index": True, "plan_options": ["--partition-by", "region,event_date"],
-        "child_options": ["--metrics", "emf"], "finish_options": ["--allow-quarantine", "--metrics", "emf"],
+        "child_options": ["--memory", "3GB"], "finish_options": ["--allow-quarantine"],
         "array_size": 500, "architecture": "X86_64", "assign_public_ip": True,
         "child_size": {"vcpus": 4, "memory": 8192},
         "watch": True, "watch_topic_arn": TOPIC, "watch_options": ["--sweep", "1d"],
-        "athena_results": "s3://results/a/", "table": "audit",
+        "athena_results": "s3://results/a/", "table": "audit", "lake_storage_days": 60, "lake_retention_days": 2557,
+        "lake_formation": True, "lake_formation_location": True,
     },
     LEAST[1] | {
         "EcrRepositoryArn": REPOSITORY, "SourcePrefix": "org/AWSLogs", "SourceKmsKeyArn": KEY + "c",
         "LakeKmsKeyArn": KEY + "d", "CatalogId": "444455556666", "CreateDatabase": "false",
         "PartitionIndex": "true", "PlanOptions": "--partition-by region,event_date",
-        "ChildOptions": "--metrics emf", "FinishOptions": "--allow-quarantine --metrics emf",
+        "ChildOptions": "--memory 3GB", "FinishOptions": "--allow-quarantine",
         "ArraySize": 500, "Architecture": "X86_64", "AssignPublicIp": "ENABLED",
         "ChildVcpus": "4", "ChildMemory": "8192",
         "Watch": "true", "WatchTopicArn": TOPIC, "WatchOptions": "--sweep 1d",
-        "AthenaResults": "s3://results/a/", "Table": "audit",
+        "AthenaResults": "s3://results/a/", "Table": "audit", "LakeStorageDays": 60, "LakeRetentionDays": 2557,
+        "LakeFormation": "true", "LakeFormationLocation": "true",
     },
 )
-ON_EC2 = (LEAST[0] | {"compute": "EC2"}, LEAST[1] | {"Compute": "EC2"})
+ON_EC2 = (
+    LEAST[0] | {"compute": "EC2", "metrics": False, "alarm_quarantined": 0, "alarm_duplicates_percent": 0},
+    LEAST[1] | {"Compute": "EC2", "Metrics": "false", "AlarmQuarantined": 0, "AlarmDuplicatesPercent": 0},
+)
 ON_EVENTS = (LEAST[0] | {"watch": True}, LEAST[1] | {"Watch": "true"})
 INPUTS = {"least": LEAST, "most": MOST, "ec2": ON_EC2, "events": ON_EVENTS}
 
@@ -74,12 +84,14 @@ JOB_ARNS = {job: f"{BATCH}:job-definition/trailmill-{job}:1" for job in JOBS}
 STATE_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:trailmill-nightly"
 GROUP = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/trailmill"
 OBJECTS = f"arn:aws:sqs:{REGION}:{ACCOUNT}:trailmill-objects"
+MISSED = f"arn:aws:sqs:{REGION}:{ACCOUNT}:trailmill-missed-starts"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
 KNOWN = {
     "partition": "aws", "dns_suffix": "amazonaws.com", "region": REGION, "account": ACCOUNT,
     "job_role_arn": ROLE + "job", "execution_role_arn": ROLE + "run",
     "log_group_arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/trailmill/trailmill",
-    "job_queue_arn": QUEUE, "job_arns": JOB_ARNS, "state_machine_arn": STATE_MACHINE, "schedule_group_arn": GROUP, "dead_letters_arn": OBJECTS + "-dead",
+    "job_queue_arn": QUEUE, "job_arns": JOB_ARNS, "state_machine_arn": STATE_MACHINE, "schedule_group_arn": GROUP,
+    "dead_letters_arn": OBJECTS + "-dead", "missed_starts_arn": MISSED,
 }
 PSEUDO = {
     "AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com", "AWS::Region": REGION,
@@ -99,6 +111,8 @@ ADDRESSES = {
     "ObjectsQueue": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/trailmill-objects",
     "ObjectsQueue.Arn": OBJECTS, "ObjectsQueue.QueueName": "trailmill-objects",
     "DeadLetters.Arn": OBJECTS + "-dead", "DeadLetters.QueueName": "trailmill-objects-dead",
+    "MissedStarts.Arn": MISSED, "FailedJobsRule": "trailmill-failed-jobs",
+    "FailedJobsLog": "/aws/events/trailmill-failed-jobs",
     "Workgroup": "trailmill", "WatchCluster": "trailmill-watch", "WatchTask": "trailmill-watch:1",
 }
 POLICIES = {
@@ -116,7 +130,12 @@ any_inputs = pytest.mark.parametrize("inputs", INPUTS)
 
 
 def cloudformation(inputs):
-    return Template(CLOUDFORMATION.read_text(), INPUTS[inputs][1], PSEUDO, ADDRESSES)
+    """The stack of the jobs, and the one beside it that imports its outputs, as one."""
+    return Stacks([CLOUDFORMATION.read_text(), MONITORING.read_text()], INPUTS[inputs][1], PSEUDO, ADDRESSES)
+
+
+def yaml_of(template):
+    return Template.load(template.read_text())
 
 
 def terraform_values(inputs, *names):
@@ -207,34 +226,32 @@ def cloudformation_policies(inputs):
 
 def test_cfn_lint_has_nothing_to_say():
     lint = str(Path(sys.executable).with_name("cfn-lint"))
-    command = [lint, "--include-checks", "I", "--template", str(CLOUDFORMATION)]
+    command = [lint, "--include-checks", "I", "--template", *map(str, TEMPLATES)]
 
     done = subprocess.run(command, text=True, capture_output=True, timeout=300)
 
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
-def test_the_template_can_be_deployed_without_a_bucket_for_it():
+def test_the_templates_can_be_deployed_without_a_bucket_for_them():
     # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-    assert CLOUDFORMATION.stat().st_size <= 51_200
+    for template in TEMPLATES:
+        assert template.stat().st_size <= 51_200, template.name
 
 
 @needs_terraform
 def test_terraform_is_formatted():
-    done = terraform.run("fmt", "-check", "-diff", folder=terraform.MODULE)
+    done = terraform.run("fmt", "-recursive", "-check", "-diff", folder=terraform.MODULE)
 
     assert done.returncode == 0, done.stdout
 
 
 @needs_terraform
-def test_terraform_is_valid(tmp_path):
-    for file in terraform.MODULE.iterdir():
-        if file.is_file():
-            (tmp_path / file.name).write_bytes(file.read_bytes())
-    init = terraform.run("init", "-backend=false", "-no-color", folder=tmp_path)
-    if "Failed to query available provider packages" in init.stderr:
-        pytest.skip("the aws provider cannot be had here; arguments are checked against its schema all the same")
-    assert init.returncode == 0, init.stderr
+@pytest.mark.parametrize("folder", terraform.FOLDERS)
+def test_terraform_is_valid(folder, tmp_path):
+    terraform.copy(tmp_path)
+    tmp_path = tmp_path / folder
+    terraform.init(tmp_path)
 
     done = terraform.run("validate", "-no-color", folder=tmp_path)
 
@@ -266,24 +283,34 @@ def test_terraform_gives_each_resource_what_the_provider_takes():
             if key not in of_every_resource:
                 look(f"{place}.{key}", block, names[key])
 
-    resources = terraform.blocks("resource")
-    assert len(resources) > 20
-    for (kind, name), body in resources.items():
-        look(f"{kind}.{name}", body, known[kind])
+    resources = {place: terraform.blocks("resource", place) for place in terraform.FOLDERS}
+    assert len(resources["."]) > 20
+    for place, found in resources.items():
+        for (kind, name), body in found.items():
+            look(f"{place}/{kind}.{name}", body, known[kind])
 
 
 def test_every_input_says_what_it_is():
     variables = terraform.blocks("variable")
-    parameters = cloudformation("least").document["Parameters"]
+    parameters = {}
+    for template in TEMPLATES:
+        parameters |= yaml_of(template)["Parameters"]
 
-    lacking = [name for (name,), body in variables.items() if not body.get("description")]
+    lacking = [
+        f"{folder}/{name}"
+        for folder in terraform.FOLDERS
+        for kind in ("variable", "output")
+        for (name,), body in terraform.blocks(kind, folder).items()
+        if not body.get("description")
+    ]
     lacking += [name for name, body in parameters.items() if not body.get("Description")]
 
     assert len(variables) > 30 and not lacking
 
 
 def test_no_account_region_or_partition_is_written_down():
-    for file in [CLOUDFORMATION, *terraform.MODULE.iterdir()]:
+    files = [file for ending in ("tf", "hcl", "json") for file in terraform.MODULE.rglob(f"*.{ending}")]
+    for file in [*TEMPLATES, *files]:
         found = re.findall(r"\b\d{12}\b|\b[a-z]{2}-[a-z]+-\d\b|arn:aws", file.read_text())
 
         assert not found, f"{file.name}: {found}"
@@ -535,7 +562,7 @@ def test_aws_takes_the_queue_and_the_service_of_a_watch(inputs):
 def test_there_is_no_watch_where_none_is_asked_for():
     found = cloudformation("least").resources()
 
-    assert not [name for name in found if name.startswith(("Watch", "Objects", "Dead", "Late"))]
+    assert not [name for name in found if name.startswith(("Watch", "Objects", "Dead", "Delay", "Late"))]
 
 
 @needs_terraform
@@ -582,8 +609,7 @@ def test_both_run_the_same_state_machine(inputs):
 
 
 def test_the_state_machine_is_word_for_word_the_same():
-    template = cloudformation("least").document
-    text, _ = template["Resources"]["StateMachine"]["Properties"]["DefinitionString"]["Fn::Sub"]
+    text, _ = yaml_of(CLOUDFORMATION)["Resources"]["StateMachine"]["Properties"]["DefinitionString"]["Fn::Sub"]
 
     assert text == (terraform.MODULE / "nightly.asl.json").read_text()
 

@@ -7,16 +7,20 @@ locals {
   lake   = "s3://${var.lake_bucket}/${var.lake_prefix}"
 
   encryption = var.lake_kms_key_arn == "" ? [] : ["--sse", "aws:kms", "--sse-kms-key-id", var.lake_kms_key_arn]
+  # The lake keeps the name; finish finds it there.
+  table   = var.table == "cloudtrail" ? [] : ["--table", var.table]
+  metrics = var.metrics ? ["--metrics", "emf"] : []
 
   # The lake's address stands for its open plan, so that no job needs to be told what another one wrote.
   # Ref::children is filled in by Batch, from the parameters below or those of the submission.
   commands = {
-    plan  = concat(["plan", local.source, local.lake, "--children", "Ref::children", "--report", "json"], local.encryption, var.plan_options)
-    child = concat(["convert", "--plan", local.lake, "--report", "json"], local.encryption, var.child_options)
+    plan  = concat(["plan", local.source, local.lake, "--children", "Ref::children", "--report", "json"], local.table, local.encryption, var.plan_options)
+    child = concat(["convert", "--plan", local.lake, "--report", "json"], local.metrics, local.encryption, var.child_options)
     finish = concat(
       ["finish", "--plan", local.lake, "--report", "json", "--database", var.database, "--no-create-database"],
       var.catalog_id == "" ? [] : ["--catalog-id", var.catalog_id],
       var.partition_index ? ["--partition-index"] : [],
+      local.metrics,
       local.encryption,
       var.finish_options,
     )
@@ -303,6 +307,47 @@ locals {
       Effect   = "Allow"
       Action   = ["states:StartExecution"]
       Resource = [local.state_machine_arn]
+      }, {
+      # Where the scheduler puts a start that it gave up.
+      Sid      = "GiveUp"
+      Effect   = "Allow"
+      Action   = ["sqs:SendMessage"]
+      Resource = [local.missed_starts_arn]
+    }]
+  }
+
+  # What the account of the logs must add to the policies of bucket and key, where they are not in this account.
+  archive_bucket_policy = {
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "TrailmillList"
+        Effect    = "Allow"
+        Principal = { AWS = local.job_role_arn }
+        Action    = ["s3:ListBucket"]
+        Resource  = [local.source_bucket_arn]
+        Condition = { StringLike = { "s3:prefix" = ["${var.source_prefix}/*"] } }
+      },
+      {
+        Sid       = "TrailmillRead"
+        Effect    = "Allow"
+        Principal = { AWS = local.job_role_arn }
+        Action    = ["s3:GetObject"]
+        Resource  = ["${local.source_bucket_arn}/${var.source_prefix}/*"]
+      },
+    ]
+  }
+
+  archive_key_policy = {
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "TrailmillDecrypt"
+      Effect    = "Allow"
+      Principal = { AWS = local.job_role_arn }
+      Action    = ["kms:Decrypt"]
+      # In the policy of a key, this is the key.
+      Resource  = ["*"]
+      Condition = local.through_s3
     }]
   }
 
@@ -366,6 +411,7 @@ locals {
     ["--database", var.database, "--no-create-database", "--log-format", "json", "--metrics", "emf"],
     var.catalog_id == "" ? [] : ["--catalog-id", var.catalog_id],
     var.partition_index ? ["--partition-index"] : [],
+    local.table,
     local.encryption,
     var.watch_options,
   )
@@ -387,6 +433,26 @@ locals {
         "awslogs-stream-prefix" = "watch"
       }
     }
+  }
+}
+
+# Which jobs count as failed, and who may write them down.
+locals {
+  failed_jobs_pattern = {
+    source        = ["aws.batch"]
+    "detail-type" = ["Batch Job State Change"]
+    detail        = { status = ["FAILED"], jobQueue = [local.job_queue_arn] }
+  }
+
+  failed_jobs_policy = {
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "FailedJobs"
+      Effect    = "Allow"
+      Principal = { Service = ["delivery.logs.amazonaws.com", "events.amazonaws.com"] }
+      Action    = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource  = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/aws/events/${var.name}-failed-jobs:*"]
+    }]
   }
 }
 
@@ -419,13 +485,17 @@ locals {
     }
   }
 
+  # The key of every data file begins with one of these, and no document's.
+  data_files = { tables = "${var.lake_prefix}/${var.table}", compacted = "${var.lake_prefix}/_trailmill/compacted/" }
+
   charts = [
     { title = "Records", metrics = ["RecordsRead", "RecordsWritten", "RecordsDuplicate", "RecordsQuarantined"], stat = "Sum" },
     { title = "Objects", metrics = ["Objects", "ObjectsQuarantined"], stat = "Sum" },
     { title = "Bytes", metrics = ["BytesJson", "BytesParquet"], stat = "Sum" },
     { title = "Seconds of a run", metrics = ["RunSeconds"], stat = "Maximum" },
     { title = "Delay of a watch, in seconds", metrics = ["DelayP50", "DelayP99", "OldestMessageAge"], stat = "Maximum" },
-    { title = "Messages of a watch", metrics = ["Messages", "MessagesLeft"], stat = "Sum" },
+    { title = "Messages of a watch", metrics = ["MessagesReceived", "MessagesDeleted", "MessagesLeft", "ReceiptsExpired"], stat = "Sum" },
+    { title = "Objects of a watch", metrics = ["ObjectsNamed", "ObjectsKnown", "ObjectsIgnored", "ObjectsGone"], stat = "Sum" },
   ]
 
   dashboard = {

@@ -4,6 +4,12 @@ resource "aws_s3_bucket" "lake" {
   count  = var.create_lake_bucket ? 1 : 0
   bucket = var.lake_bucket
   tags   = var.tags
+
+  # The lake may hold what the logs no longer do. To let go of the bucket without deleting it:
+  # terraform state rm, then create_lake_bucket = false.
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 resource "aws_s3_bucket_public_access_block" "lake" {
@@ -86,12 +92,82 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
     }
   }
 
+  dynamic "rule" {
+    for_each = var.lake_storage_days > 0 ? local.data_files : {}
+    content {
+      id     = "cheaper-class-${rule.key}"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.value
+      }
+
+      transition {
+        days          = var.lake_storage_days
+        storage_class = var.lake_storage_class
+      }
+    }
+  }
+
+  dynamic "rule" {
+    for_each = var.lake_retention_days > 0 ? local.data_files : {}
+    content {
+      id     = "old-data-files-${rule.key}"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.value
+      }
+
+      expiration {
+        days = var.lake_retention_days
+      }
+    }
+  }
+
   depends_on = [aws_s3_bucket_versioning.lake]
 }
 
 resource "aws_glue_catalog_database" "this" {
   count       = var.create_database ? 1 : 0
   name        = var.database
-  description = "CloudTrail, converted by trailmill"
+  description = "AWS CloudTrail events as Parquet, written by trailmill"
   tags        = var.tags
+}
+
+# Where Lake Formation governs the database, it must allow a call, and IAM as well.
+
+resource "aws_lakeformation_permissions" "database" {
+  count       = var.lake_formation ? 1 : 0
+  principal   = aws_iam_role.job.arn
+  permissions = ["CREATE_TABLE", "DESCRIBE"]
+  catalog_id  = local.catalog_account
+
+  database {
+    name       = var.create_database ? aws_glue_catalog_database.this[0].name : var.database
+    catalog_id = local.catalog_account
+  }
+}
+
+resource "aws_lakeformation_permissions" "tables" {
+  count       = var.lake_formation ? 1 : 0
+  principal   = aws_iam_role.job.arn
+  permissions = ["ALTER", "DELETE", "DESCRIBE", "INSERT", "SELECT"]
+  catalog_id  = local.catalog_account
+
+  table {
+    database_name = var.create_database ? aws_glue_catalog_database.this[0].name : var.database
+    catalog_id    = local.catalog_account
+    wildcard      = true
+  }
+}
+
+resource "aws_lakeformation_permissions" "location" {
+  count       = var.lake_formation_location ? 1 : 0
+  principal   = aws_iam_role.job.arn
+  permissions = ["DATA_LOCATION_ACCESS"]
+
+  data_location {
+    arn = "${local.lake_bucket_arn}/${var.lake_prefix}"
+  }
 }

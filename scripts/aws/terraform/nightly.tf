@@ -1,4 +1,4 @@
-# Every night: plan, array, finish. And somebody hears of it when it fails.
+# Every night: plan, array, finish. alarms.tf tells when it fails.
 
 resource "aws_sfn_state_machine" "nightly" {
   name       = "${var.name}-nightly"
@@ -14,6 +14,14 @@ resource "aws_sfn_state_machine" "nightly" {
 resource "aws_scheduler_schedule_group" "this" {
   name = var.name
   tags = var.tags
+}
+
+# A start that EventBridge Scheduler gave up waits here.
+resource "aws_sqs_queue" "missed_starts" {
+  name                      = "${var.name}-missed-starts"
+  message_retention_seconds = 1209600
+  sqs_managed_sse_enabled   = true
+  tags                      = var.tags
 }
 
 resource "aws_scheduler_schedule" "nightly" {
@@ -38,73 +46,11 @@ resource "aws_scheduler_schedule" "nightly" {
       maximum_event_age_in_seconds = 3600
       maximum_retry_attempts       = 10
     }
+
+    dead_letter_config {
+      arn = aws_sqs_queue.missed_starts.arn
+    }
   }
 
   depends_on = [aws_iam_role_policy.schedule]
-}
-
-resource "aws_cloudwatch_metric_alarm" "nightly" {
-  alarm_name          = "${var.name}-nightly-failed"
-  alarm_description   = "A run of ${var.name} failed or took too long. What is missing is in the log of its last job; starting it again is safe."
-  comparison_operator = "GreaterThanOrEqualToThreshold"
-  threshold           = 1
-  evaluation_periods  = 1
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarm_topic_arns
-  tags                = var.tags
-
-  metric_query {
-    id          = "bad"
-    expression  = "FILL(failed, 0) + FILL(late, 0)"
-    label       = "runs that failed or took too long"
-    return_data = true
-  }
-
-  dynamic "metric_query" {
-    for_each = { failed = "ExecutionsFailed", late = "ExecutionsTimedOut" }
-    content {
-      id = metric_query.key
-
-      metric {
-        namespace   = "AWS/States"
-        metric_name = metric_query.value
-        dimensions  = { StateMachineArn = aws_sfn_state_machine.nightly.arn }
-        period      = 300
-        stat        = "Sum"
-      }
-    }
-  }
-}
-
-# A night that never began fails nowhere: this rings when none has succeeded for 26 hours.
-resource "aws_cloudwatch_metric_alarm" "overdue" {
-  alarm_name          = "${var.name}-nightly-overdue"
-  alarm_description   = "No run of ${var.name} has succeeded for 26 hours: it was not started, is still running, or failed."
-  comparison_operator = "LessThanThreshold"
-  threshold           = 1
-  evaluation_periods  = 26
-  datapoints_to_alarm = 26
-  treat_missing_data  = "breaching"
-  actions_enabled     = var.schedule_enabled
-  alarm_actions       = var.alarm_topic_arns
-  tags                = var.tags
-
-  metric_query {
-    id          = "done"
-    expression  = "FILL(succeeded, 0)"
-    label       = "runs that succeeded"
-    return_data = true
-  }
-
-  metric_query {
-    id = "succeeded"
-
-    metric {
-      namespace   = "AWS/States"
-      metric_name = "ExecutionsSucceeded"
-      dimensions  = { StateMachineArn = aws_sfn_state_machine.nightly.arn }
-      period      = 3600
-      stat        = "Sum"
-    }
-  }
 }

@@ -32,3 +32,31 @@ output "log_group" {
   description = "Where the jobs write."
   value       = aws_cloudwatch_log_group.jobs.name
 }
+
+output "archive_bucket_policy" {
+  description = "What the bucket policy of logs in another account must also say, as JSON."
+  value       = jsonencode(local.archive_bucket_policy)
+}
+
+output "archive_key_policy" {
+  description = "What the policy of the key that encrypts those logs must also say, as JSON."
+  value       = jsonencode(local.archive_key_policy)
+}
+
+output "alarm_arns" {
+  description = "The alarms, to be shown elsewhere or combined."
+  value = concat(
+    [
+      aws_cloudwatch_metric_alarm.nightly.arn,
+      aws_cloudwatch_metric_alarm.overdue.arn,
+      aws_cloudwatch_metric_alarm.missed_starts.arn,
+      aws_cloudwatch_metric_alarm.failed_jobs.arn,
+    ],
+    aws_cloudwatch_metric_alarm.quarantined[*].arn,
+    aws_cloudwatch_metric_alarm.duplicates[*].arn,
+    aws_cloudwatch_metric_alarm.dead_letters[*].arn,
+    aws_cloudwatch_metric_alarm.late[*].arn,
+    aws_cloudwatch_metric_alarm.delay[*].arn,
+    aws_cloudwatch_metric_alarm.gone[*].arn,
+  )
+}

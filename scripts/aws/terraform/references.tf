@@ -17,6 +17,7 @@ locals {
   job_queue_arn      = aws_batch_job_queue.this.arn
   job_arns           = { for job, definition in aws_batch_job_definition.this : job => definition.arn }
   state_machine_arn  = aws_sfn_state_machine.nightly.arn
+  missed_starts_arn  = aws_sqs_queue.missed_starts.arn
   dead_letters_arn   = one(aws_sqs_queue.dead_letters[*].arn)
   schedule_group_arn = aws_scheduler_schedule_group.this.arn
 }

@@ -10,8 +10,14 @@ variable "name" {
 }
 
 variable "image" {
-  description = "URI of the container image, best with its digest: ACCOUNT.dkr.ecr.REGION.amazonaws.com/trailmill@sha256:…"
+  description = "URI of the container image with its digest, as `scripts/image --push` prints it: ACCOUNT.dkr.ecr.REGION.amazonaws.com/trailmill@sha256:…"
   type        = string
+
+  # A tag can be moved; then some children of an array would run another program than the others.
+  validation {
+    condition     = can(regex("^\\S+@sha256:[0-9a-f]{64}$", var.image))
+    error_message = "REPOSITORY@sha256:DIGEST: `scripts/image --push` prints it."
+  }
 }
 
 variable "ecr_repository_arn" {
@@ -84,6 +90,39 @@ variable "noncurrent_days" {
   default     = 30
 }
 
+variable "lake_storage_class" {
+  description = "Storage class that data files move to after lake_storage_days: STANDARD_IA, INTELLIGENT_TIERING or GLACIER_IR, all of which Athena reads at once. Documents below _trailmill stay where they are."
+  type        = string
+  default     = "STANDARD_IA"
+
+  validation {
+    condition     = contains(["STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR"], var.lake_storage_class)
+    error_message = "STANDARD_IA, INTELLIGENT_TIERING or GLACIER_IR: from other classes nothing can be read before it is restored."
+  }
+}
+
+variable "lake_storage_days" {
+  description = "Age of a data file, in days, at which it moves to lake_storage_class; 0: never."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.lake_storage_days == 0 || var.lake_storage_days >= 30
+    error_message = "0, or 30 and more: S3 moves nothing to STANDARD_IA before."
+  }
+}
+
+variable "lake_retention_days" {
+  description = "Age of a data file, in days, at which it is removed; 0: never. Afterwards `trailmill catalog sync --accept-loss` takes the removed files out of the catalog."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.lake_retention_days == 0 || var.lake_retention_days > var.lake_storage_days
+    error_message = "0, or more than lake_storage_days."
+  }
+}
+
 # The catalog.
 
 variable "database" {
@@ -104,7 +143,7 @@ variable "create_database" {
 }
 
 variable "table" {
-  description = "Name of the main table; the others begin with it and an underscore. Another one than cloudtrail needs `--table` in finish_options."
+  description = "Name of the main table; the others begin with it and an underscore. A lake keeps the name."
   type        = string
   default     = "cloudtrail"
 }
@@ -124,6 +163,23 @@ variable "partition_index" {
   description = "Let Glue keep an index over the partition columns, which Athena uses."
   type        = bool
   default     = false
+}
+
+variable "lake_formation" {
+  description = "Grant the job role what it needs in Lake Formation: for a database that Lake Formation governs. Who applies this must be an administrator of the data lake."
+  type        = bool
+  default     = false
+}
+
+variable "lake_formation_location" {
+  description = "The lake's location is registered with Lake Formation: grant the job role access to it, too."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = var.lake_formation || !var.lake_formation_location
+    error_message = "Needs lake_formation = true."
+  }
 }
 
 variable "athena_results" {
@@ -271,8 +327,14 @@ variable "plan_options" {
   default     = []
 }
 
+variable "metrics" {
+  description = "Let the jobs write metrics for CloudWatch into their log, for the dashboard and the alarms. CloudWatch bills each metric by the month."
+  type        = bool
+  default     = true
+}
+
 variable "child_options" {
-  description = "More options of `trailmill convert --plan`: [\"--metrics\", \"emf\"]."
+  description = "More options of `trailmill convert --plan`: [\"--memory\", \"3GB\"]."
   type        = list(string)
   default     = []
 }
@@ -339,6 +401,29 @@ variable "alarm_topic_arns" {
   description = "SNS topics that are told when a night fails; none: the alarm is only seen in CloudWatch."
   type        = list(string)
   default     = []
+}
+
+variable "alarm_quarantined" {
+  description = "Quarantined records within a day at which an alarm rings; 0: no such alarm."
+  type        = number
+  default     = 1
+}
+
+variable "alarm_duplicates_percent" {
+  description = "Percentage of copies among a day's records at which an alarm rings; 0: no such alarm. Two trails over the same events make 50."
+  type        = number
+  default     = 60
+
+  validation {
+    condition     = var.alarm_duplicates_percent >= 0 && var.alarm_duplicates_percent <= 100
+    error_message = "0 to 100."
+  }
+}
+
+variable "alarm_delay_seconds" {
+  description = "Seconds from an object's arrival to its conversion by a watch, as the slowest of 100 takes, at which an alarm rings; 0: no such alarm."
+  type        = number
+  default     = 3600
 }
 
 variable "tags" {

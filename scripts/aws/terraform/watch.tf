@@ -103,37 +103,3 @@ resource "aws_ecs_service" "watch" {
 
   depends_on = [aws_iam_role_policy.execution, aws_iam_role_policy.job, aws_iam_role_policy.watch]
 }
-
-resource "aws_cloudwatch_metric_alarm" "dead_letters" {
-  count               = var.watch ? 1 : 0
-  alarm_name          = "${var.name}-watch-dead-letters"
-  alarm_description   = "Messages of ${var.name} could not be converted: the log of the service says why. Mend it, and redrive them."
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateNumberOfMessagesVisible"
-  dimensions          = { QueueName = aws_sqs_queue.dead_letters[0].name }
-  statistic           = "Maximum"
-  period              = 300
-  evaluation_periods  = 1
-  comparison_operator = "GreaterThanOrEqualToThreshold"
-  threshold           = 1
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarm_topic_arns
-  tags                = var.tags
-}
-
-resource "aws_cloudwatch_metric_alarm" "late" {
-  count               = var.watch ? 1 : 0
-  alarm_name          = "${var.name}-watch-late"
-  alarm_description   = "An object of ${var.name} has waited for an hour: the service does not run, or cannot read it."
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateAgeOfOldestMessage"
-  dimensions          = { QueueName = aws_sqs_queue.objects[0].name }
-  statistic           = "Maximum"
-  period              = 300
-  evaluation_periods  = 1
-  comparison_operator = "GreaterThanOrEqualToThreshold"
-  threshold           = 3600
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = var.alarm_topic_arns
-  tags                = var.tags
-}
