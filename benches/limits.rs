@@ -21,12 +21,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use trailmill::decode::{Caps, Decoded, Decoder};
 use trailmill::engine::Progress;
+use trailmill::family::Family;
 use trailmill::operations::convert;
 use trailmill::parquet::{DEFAULT_COMPRESSION, Encoder, TableWriter, WriteOptions, arrange};
 use trailmill::parse::{Chunks, Container, Cursor, Parser, detect};
 use trailmill::partition::PartitionBy;
 use trailmill::rows::{ObjectFacts, Scratch, TableRows, Taking, Texts};
-use trailmill::schema::{Family, Lock};
+use trailmill::schema::Lock;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -16,13 +16,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use trailmill::decode::{Caps, Compression, Decoded, Decoder};
 use trailmill::engine::Progress;
+use trailmill::family::Family;
 use trailmill::operations::convert;
 use trailmill::parquet::{DEFAULT_COMPRESSION, Encoder, Order, TableWriter, WriteOptions, arrange};
 use trailmill::parse::{Chunks, Container, Parser, RecordSpans, detect};
 use trailmill::partition::{DEFAULT_PARTITION_BY, PartitionBy};
 use trailmill::rows::{ObjectFacts, Scratch, TableRows, Taking, Texts};
 use trailmill::sample::{SampleOptions, generate};
-use trailmill::schema::{Family, Lock};
+use trailmill::schema::Lock;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

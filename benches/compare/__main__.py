@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRATCH = Path(os.environ.get("TRAILMILL_BENCH_SCRATCH", ROOT / "target/bench"))
 NAMES = ", ".join(tool.name for tool in tools.ALL)
 MORE = """other commands:
+  scripts/bench queries          17 questions of three layouts: seconds and bytes
   scripts/bench limits CORPUS    what the hardware allows, stage by stage (cargo bench --bench limits)
   scripts/bench table [--check]  puts the newest table and chart into README.md and docs/benchmarks.md
 

@@ -14,6 +14,7 @@ PAGES = [ROOT / "README.md", ROOT / "docs/benchmarks.md"]
 MARKERS = {
     "table": ("<!-- bench:start -->", "<!-- bench:end -->"),
     "chart": ("<!-- chart:start -->", "<!-- chart:end -->"),
+    "queries": ("<!-- queries:start -->", "<!-- queries:end -->"),
 }
 
 
@@ -23,10 +24,12 @@ def main():
     parser.add_argument("--page", type=Path, nargs="+", default=PAGES, help="files to rewrite")
     parser.add_argument("--runs", type=Path, default=ROOT / "benches/runs", help="folder of runs")
     options = parser.parse_args()
-    run = newest(options.runs)
+    run, queries = newest(options.runs, "summary.md"), newest(options.runs, "queries.md")
+    if run is None:
+        sys.exit(f"!! no run below {options.runs}: run scripts/bench")
     for page in options.page:
         before = page.read_text()
-        after = fill(page, before, run)
+        after = fill(page, before, run, queries)
         if before == after:
             print(f"{page} shows the newest run.")
         elif options.check:
@@ -36,20 +39,23 @@ def main():
             print(f"{page} shows the newest run now.")
 
 
-def newest(runs):
-    """The folder of the newest run. Names begin with the date."""
-    summaries = sorted(runs.glob("*/summary.md"), key=lambda path: path.parent.name)
-    if not summaries:
-        sys.exit(f"!! no run below {runs}: run scripts/bench")
-    return summaries[-1].parent
+def newest(runs, summary):
+    """The folder of the newest run that has such a summary, if any. Names begin with the date."""
+    summaries = sorted(runs.glob(f"*/{summary}"), key=lambda path: path.parent.name)
+    return summaries[-1].parent if summaries else None
 
 
-def fill(page, text, run):
+def fill(page, text, run, queries):
     """The page's text with what its markers are for."""
-    here = Path(os.path.relpath(run.resolve(), page.resolve().parent)).as_posix()
-    # The run's own links begin at its folder, the page's at the page.
-    table = re.sub(r"\]\((?!\w+:)", f"]({here}/", (run / "summary.md").read_text())
-    shown = {"table": table, "chart": f"![Speed, memory and size]({here}/speed.svg)\n"}
+    here = place(page, run)
+    shown = {
+        "table": linked(here, run / "summary.md"),
+        "chart": f"![Speed, memory and size]({here}/speed.svg)\n",
+        "queries": "",
+    }
+    if queries is not None:
+        there = place(page, queries)
+        shown["queries"] = f"![Bytes read]({there}/queries.svg)\n\n" + linked(there, queries / "queries.md")
     found = 0
     for name, (start, end) in MARKERS.items():
         before, at_start, rest = text.partition(start)
@@ -60,6 +66,16 @@ def fill(page, text, run):
     if not found:
         sys.exit(f"!! {page} lacks the markers of a table or a chart: {MARKERS}")
     return text
+
+
+def place(page, run):
+    """How the page names the folder of a run."""
+    return Path(os.path.relpath(run.resolve(), page.resolve().parent)).as_posix()
+
+
+def linked(here, summary):
+    """A run's table: its own links begin at its folder, the page's at the page."""
+    return re.sub(r"\]\((?!\w+:)", f"]({here}/", summary.read_text())
 
 
 if __name__ == "__main__":
