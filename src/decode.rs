@@ -7,15 +7,18 @@
 //! last four bytes are not its size: padding follows it, or it is damaged.
 
 mod compression;
+mod counting;
 mod encoding;
 mod layers;
+mod lzip;
 mod members;
 
 use crate::error::{Error, ErrorKind, Result};
-pub use compression::{Compression, lzma_of_zip};
+pub use compression::{Compression, checked, crc32, lzma_of_zip};
+pub use counting::{Counting, Meter};
 pub use layers::{Layers, MAX_LAYERS, Text};
 use libdeflater::Decompressor;
-pub use members::{Counting, Members, Meter};
+pub use members::Members;
 use std::io::Read;
 
 /// The largest decoded object, unless an option says otherwise: 1 GiB. CloudTrail writes at most
@@ -81,7 +84,10 @@ pub fn is_gzip(bytes: &[u8]) -> bool {
 /// Returns the name of a kind of compression or archive that is not read: an object in it must not pass
 /// for one without records.
 pub fn unknown_packing(bytes: &[u8]) -> Option<&'static str> {
-    const MAGICS: [(&[u8], &str); 14] = [
+    const MAGICS: [(&[u8], &str); 17] = [
+        (b"\xff\xfe\0\0", "UTF-32"),
+        (b"\0\0\xfe\xff", "UTF-32"),
+        (b"H4sIA", "base64 (of gzip)"),
         (b"\x04\x22\x4d\x18", "LZ4"),
         (b"\x02\x21\x4c\x18", "LZ4"),
         (b"\xff\x06\0\0sNaPpY", "Snappy"),

@@ -17,6 +17,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// A setting, option or path is wrong; nothing was converted.
     Config,
+    /// The sources hold objects, and none that could be converted.
+    NothingFound,
     /// The input bytes are not what CloudTrail writes (gzip, JSON, envelope or field type).
     BadInput,
     /// The input or a value in it is over a limit the user set.
@@ -54,7 +56,12 @@ impl ErrorKind {
         match self {
             Self::BadInput | Self::OverLimit => Reaction::Quarantine,
             Self::Busy | Self::Interrupted | Self::Unavailable => Reaction::TryLater,
-            Self::Config | Self::Denied | Self::Io | Self::Damaged | Self::Bug => Reaction::Stop,
+            Self::Config
+            | Self::NothingFound
+            | Self::Denied
+            | Self::Io
+            | Self::Damaged
+            | Self::Bug => Reaction::Stop,
         }
     }
 }

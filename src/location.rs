@@ -57,8 +57,15 @@ impl Location {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let is_allowed =
             |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':');
-        if bucket.len() < 3 || !bucket.bytes().all(is_allowed) {
+        if bucket.is_empty() {
             return Err(Error::config(format!("bucket name missing in `{address}`")));
+        }
+        if bucket.len() < 3 || !bucket.bytes().all(is_allowed) {
+            let message = format!(
+                "invalid bucket name `{bucket}` in `{address}`: expected at least 3 letters, digits, \
+                 dots, hyphens"
+            );
+            return Err(Error::config(message));
         }
         Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
     }

@@ -53,6 +53,26 @@ impl PartitionKey {
     pub fn name(self) -> &'static str {
         ALL[self as usize].1
     }
+
+    /// Returns the key of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        ALL.iter().find(|(_, known)| *known == name).map(|(key, _)| *key)
+    }
+
+    /// Returns what its values are, for the catalog.
+    pub fn comment(self) -> &'static str {
+        match self {
+            Self::Account => "account the event belongs to",
+            Self::Region => "region of the event",
+            Self::EventDate => "day of the event, UTC: yyyy-mm-dd",
+            Self::Year => "year of the event, UTC",
+            Self::Month => "month of the event, UTC: 01 to 12",
+            Self::Day => "day of the month of the event, UTC: 01 to 31",
+            Self::Hour => "hour of the event, UTC: 00 to 23",
+            Self::EventSource => "service of the event, as eventsource",
+            Self::Organization => "organization whose trail delivered the event",
+        }
+    }
 }
 
 /// An ordered choice of partition keys.
@@ -104,14 +124,14 @@ impl FromStr for PartitionBy {
     fn from_str(text: &str) -> Result<Self> {
         let mut keys = Vec::new();
         for name in text.split(',').map(str::trim) {
-            let Some((key, _)) = ALL.iter().find(|(_, known)| *known == name) else {
+            let Some(key) = PartitionKey::named(name) else {
                 let known: Vec<_> = ALL.iter().map(|(_, name)| *name).collect();
                 return Err(Error::config(format!(
                     "unknown partition key `{name}`: expected auto alone, or {}",
                     known.join(", ")
                 )));
             };
-            keys.push(*key);
+            keys.push(key);
         }
         keys.try_into()
     }

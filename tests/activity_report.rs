@@ -1,6 +1,6 @@
 //! The report of activity: its figures, and that nothing in a log can act on who opens it.
 
-use crate::support::{Run, World, key, record, record_with, records};
+use crate::support::{Run, World, insight_record, key, record, record_with, records};
 use serde_json::{Value, json};
 use sha2::Digest as _;
 use std::fs;
@@ -342,4 +342,29 @@ fn the_sql_of_each_panel_runs_as_a_query() {
         let (asked, shown) = (answer.json(), panel["rows"].as_array().unwrap());
         assert!(asked.as_array().unwrap().len() >= shown.len(), "{}", panel["id"]);
     }
+}
+
+#[test]
+fn the_page_says_how_many_rows_are_in_no_panel() {
+    let of_family =
+        |family: &str| format!("AWSLogs/111122223333/{family}/us-east-1/2024/05/01/x.json.gz");
+    let page_of = |others: bool| {
+        let world = World::new();
+        world.put_records(&of_family("CloudTrail"), &records(0..1005));
+        if others {
+            let insights: Vec<Value> = (0..20).map(insight_record).collect();
+            world.put_records(&of_family("CloudTrail-NetworkActivity"), &records(2000..3007));
+            world.put_records(&of_family("CloudTrail-Insight"), &insights);
+        }
+        world.convert(&[]).exits(0);
+        report(&world, &[]).exits(0).text()
+    };
+
+    let (alone, with_others) = (page_of(false), page_of(true));
+
+    // Typed tables have the same rows once more and do not count.
+    assert!(with_others.contains("<dt>rows in no panel</dt><dd>1,027<small>"), "{with_others}");
+    assert!(with_others.contains("<dt>rows in the whole lake</dt><dd>2,032<small>"));
+    assert!(with_others.contains("<dt>events</dt><dd>1,005</dd>"));
+    assert!(!alone.contains("rows in no panel"));
 }

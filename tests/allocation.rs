@@ -2,10 +2,10 @@
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc, reset_violation_count, violation_count};
 use std::fmt::Write;
+use trailmill::family::Family;
 use trailmill::parse::{Chunks, Parser};
 use trailmill::partition::{DEFAULT_PARTITION_BY, PartitionBy};
 use trailmill::rows::{ObjectFacts, Scratch, TableRows, Taking, Texts};
-use trailmill::schema::Family;
 
 /// Counts what a thread allocates and frees, where a test says so.
 #[global_allocator]

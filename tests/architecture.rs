@@ -15,6 +15,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("units", &["error"], &[]),
     ("notice", &[], &[]),
     ("text", &[], &[]),
+    ("html", &[], &["sha2"]),
     ("location", &["error"], &[]),
     (
         "aws",
@@ -48,7 +49,10 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "integrity",
-        &["error", "units", "text", "location", "aws", "keys", "storage", "source"],
+        &[
+            "error", "units", "text", "html", "location", "aws", "decode", "keys", "storage",
+            "source",
+        ],
         &["aws_lc_rs", "flate2", "futures", "tokio"],
     ),
     (
@@ -59,6 +63,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "units",
             "notice",
             "decode",
+            "family",
             "schema",
             "keys",
             "partition",
@@ -91,11 +96,15 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         &["polars", "polars_parquet", "polars_parquet_format", "zstd"],
     ),
     ("queue", &["error", "units", "aws"], &["aws_sdk_sqs", "futures", "tokio"]),
-    ("scan", &["error", "storage", "lake"], &["polars", "polars_parquet", "tokio"]),
+    (
+        "scan",
+        &["error", "storage", "lake", "parquet"],
+        &["polars", "polars_buffer", "polars_parquet", "tokio"],
+    ),
     (
         "merge",
-        &["error", "schema", "parquet"],
-        &["polars_parquet", "polars_parquet_format", "rayon"],
+        &["error", "family", "schema", "parquet"],
+        &["polars_parquet", "polars_parquet_format", "rayon", "zstd"],
     ),
     ("history", &["error", "text", "family", "scan"], &[]),
     (
@@ -108,7 +117,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         &["error", "units", "text", "parse", "scan", "catalog"],
         &["polars", "polars_plan", "sqlparser"],
     ),
-    ("report", &["error", "units", "text", "scan", "query"], &["polars", "sha2"]),
+    ("report", &["error", "units", "text", "html", "scan", "query"], &["polars"]),
     (
         "engine",
         &[
@@ -117,6 +126,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "units",
             "location",
             "decode",
+            "family",
             "schema",
             "keys",
             "partition",
@@ -201,6 +211,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "source",
             "lake",
             "parquet",
+            "scan",
             "history",
             "catalog",
             "query",

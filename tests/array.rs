@@ -26,7 +26,7 @@ fn planned(world: &World) -> Value {
     plan(world, &[&["--children", "7"][..], &SMALL_UNITS].concat()).exits(0).json()
 }
 
-fn child(world: &World, index: usize, of: usize) -> Child {
+pub(crate) fn child(world: &World, index: usize, of: usize) -> Child {
     let (index, of) = (index.to_string(), of.to_string());
     let mut child =
         program(["convert", "--plan", world.lake.to_str().unwrap()].iter().chain(&REPORT));
@@ -45,6 +45,17 @@ pub(crate) fn array(world: &World, of: usize) {
 pub(crate) fn finish(world: &World, more: &[&str]) -> Run {
     let fixed = ["finish", "--plan", world.lake.to_str().unwrap()];
     run(fixed.iter().chain(&REPORT).chain(more))
+}
+
+/// Makes a lake what another one is, and kills `finish` in it after a while.
+pub(crate) fn kill_finish(world: &World, ready: &World, after: Duration) {
+    world.remove_lake();
+    copy_folder(&ready.lake, &world.lake);
+    let args = ["finish", "--plan", world.lake.to_str().unwrap(), "--quiet"];
+    let mut killed = program(args).spawn().unwrap();
+    std::thread::sleep(after);
+    let _ = killed.kill();
+    wait(killed);
 }
 
 /// Rows of every partition of every table, as the catalog has them.
@@ -232,13 +243,7 @@ fn finish_killed_at_any_instant_is_finished_by_the_next() {
     let undisturbed = world.snapshot();
 
     for round in 0..ROUNDS {
-        world.remove_lake();
-        copy_folder(&ready.lake, &world.lake);
-        let args = ["finish", "--plan", world.lake.to_str().unwrap(), "--quiet"];
-        let mut killed = program(args).spawn().unwrap();
-        std::thread::sleep(took * (2 * round + 1) / (2 * ROUNDS));
-        let _ = killed.kill();
-        wait(killed);
+        kill_finish(&world, &ready, took * (2 * round + 1) / (2 * ROUNDS));
 
         let code = finish(&world, &[]).code;
 
@@ -467,6 +472,14 @@ fn options_that_a_plan_decides_are_not_a_childs() {
         &["convert", "--plan", lake, "--no-typed"][..],
         &["convert", "--plan", lake, "--from", "2024-05-01"],
         &["convert", "--plan", lake, "--catalog", "none"],
+        &["convert", "--plan", lake, "--database", "other"],
+        &["convert", "--plan", lake, "--no-create-database"],
+        &["convert", "--plan", lake, "--glue-endpoint-url", "http://127.0.0.1:9"],
+        &["convert", "--plan", lake, "--partition-index"],
+        &["convert", "--plan", lake, "--integrity", "record"],
+        &["convert", "--plan", lake, "--from-digests"],
+        &["convert", "--plan", lake, "--restore"],
+        &["convert", "--plan", lake, "--allow-quarantine"],
         &["convert", "--plan", lake, logs, lake],
         &["convert", logs, lake, "--array-index", "0"],
         &["convert", "--plan", lake, "--array-index", "3", "--array-size", "3"],

@@ -42,7 +42,8 @@ const ANSWERS: &[Answer] = &[
     read("36-tar-xz", 3),
     read("37-tar-in-gz-name", 3),
     read("38-zip-in-zip", 3),
-    read("40-zip-backslashes", 3),
+    // The digest in it has no times.
+    Answer { quarantined: (1, 0), reason: "no event time", ..read("40-zip-backslashes", 3) },
     unread("41-zip-encrypted", 1, "--archive-password-file"),
     unread("42-zip-encrypted-aes", 1, "--archive-password-file"),
     read("43-zip-deflate64", 200),

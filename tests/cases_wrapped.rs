@@ -68,8 +68,7 @@ const CASES: &[(&str, &[&str], Right)] = &[
     ("63-trail-suffix", &["--no-digests"], written(3)),
     ("64-underscore-folder", &[], written(1)),
     ("64-underscore-folder", HIDDEN, written(4)),
-    // There is nothing to convert, which is said before a lake is made.
-    ("65-dot-folder", &[], Right { exit: 2, ..NOTHING }),
+    ("65-dot-folder", &[], NOTHING),
     ("65-dot-folder", HIDDEN, written(3)),
     ("66-flattened-name", &[], written(3)),
     ("67-odd-names", &[], written(3)),

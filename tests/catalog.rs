@@ -249,6 +249,16 @@ fn show_refuses_a_table_that_is_not_there() {
 }
 
 #[test]
+fn a_database_that_is_not_there_is_refused_by_name() {
+    let world = converted();
+    for command in ["show", "ddl"] {
+        let run = world.on_lake(&["catalog", command], &["--database", "nosuch"]).exits(2);
+        assert!(run.stderr.contains("no such database") && run.stderr.contains("nosuch"));
+        world.on_lake(&["catalog", command], &["--database", "trailmill"]).exits(0);
+    }
+}
+
+#[test]
 fn ddl_has_the_table_in_every_dialect() {
     let world = converted();
     for (dialect, words) in [

@@ -66,7 +66,14 @@ fn run(
     faults: Faults,
     patience: Duration,
 ) -> (Result<Report>, Arc<Failing>) {
-    let failing = Arc::new(Failing::new(store, faults));
+    run_on(world, Arc::new(Failing::new(store, faults)), patience)
+}
+
+fn run_on(
+    world: &World,
+    failing: Arc<Failing>,
+    patience: Duration,
+) -> (Result<Report>, Arc<Failing>) {
     let s3 = S3Options { retry_timeout: patience, ..S3Options::default() };
     let s3 = S3::new(AwsOptions::default(), s3).with_store("lake", Arc::clone(&failing) as _);
     let outcome = convert(&options(world, s3), &Progress::default(), &AtomicBool::new(false));
@@ -182,6 +189,28 @@ fn a_run_that_ends_at_any_lost_read_is_finished_by_the_next() {
         let is_passing = |err: &trailmill::error::Error| err.kind() == ErrorKind::Unavailable;
         assert!(outcome.as_ref().err().is_none_or(is_passing), "read {nth}: {outcome:?}");
         undisturbed.finishes(&store, &format!("read {nth}"));
+    }
+}
+
+#[test]
+fn a_lake_that_another_run_begins_while_this_one_looks_is_a_lake() {
+    let undisturbed = Undisturbed::new();
+    let begun = |nth| {
+        let store = bucket(None);
+        let arrival = (nth, undisturbed.lake.clone());
+        let failing = Arc::new(Failing::with_arrival(&store, arrival));
+        (run_on(&undisturbed.world, failing, Duration::ZERO), store)
+    };
+    let ((_, seen), _) = begun(usize::MAX - 1);
+    let reads = seen.reads_at_first_change();
+    assert!(reads >= 3, "{reads}");
+
+    for nth in 0..reads {
+        let ((outcome, _), store) = begun(nth);
+
+        let report = outcome.unwrap_or_else(|err| panic!("after read {nth}: {err:?}"));
+        assert_eq!(report.units, 0, "after read {nth}");
+        assert_same(&undisturbed.lake, &lake(&store), &format!("after read {nth}"));
     }
 }
 

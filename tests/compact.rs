@@ -8,10 +8,10 @@ use std::time::Duration;
 use trailmill::lake::{Intent, Manifest, names};
 use trailmill::storage::Storage;
 
-const BY_DAY: [&str; 4] = ["--unit-size", "20kB", "--partition-by", "event_date"];
+pub(crate) const BY_DAY: [&str; 4] = ["--unit-size", "20kB", "--partition-by", "event_date"];
 
 /// A lake of many small files, whose typed files differ in their members.
-fn converted() -> World {
+pub(crate) fn converted() -> World {
     let world = World::new();
     for object in 0..6_u64 {
         let mut batch = records(object * 40..object * 40 + 40);
@@ -24,14 +24,14 @@ fn converted() -> World {
     world
 }
 
-fn compact(world: &World, more: &[&str]) -> crate::support::Run {
+pub(crate) fn compact(world: &World, more: &[&str]) -> crate::support::Run {
     let fixed = ["--older-than", "0m", "--quiet", "--report", "json"];
     world.on_lake(&["compact"], &[&fixed, more].concat())
 }
 
 /// Insists that everything is there once and that everybody agrees; returns the number of data files.
 #[track_caller]
-fn is_whole(world: &World) -> usize {
+pub(crate) fn is_whole(world: &World) -> usize {
     world.is_proved(&[]);
     world.on_lake(&["catalog", "diff"], &[]).exits(0);
     assert!(world.leftovers().is_empty(), "{:?}", world.leftovers());

@@ -12,10 +12,11 @@ use std::time::Duration;
 use trailmill::aws::AwsOptions;
 use trailmill::engine::{CatalogKind, CatalogOptions, ConvertOptions, Progress};
 use trailmill::error::Result;
+use trailmill::family::Family;
 use trailmill::lake::{Manifest, OutputSettings, live_files};
 use trailmill::merge::{Input, Sum, Union, sum_of};
 use trailmill::operations::{CompactOptions, CompactReport, compact, convert};
-use trailmill::schema::{Family, Lock};
+use trailmill::schema::Lock;
 use trailmill::storage::{S3, S3Options, Storage};
 use trailmill::units::ByteCount;
 

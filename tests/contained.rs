@@ -2,8 +2,8 @@
 //! Whatever is read is proved.
 
 use crate::packing::{
-    bzip2, locked_aes_zip, locked_sevenz, locked_zip, lzma, lzma_member, raw_zip, sevenz,
-    stored_deflate, utf16, xz, zip_with, zstd,
+    bzip2, locked_aes_zip, locked_sevenz, locked_zip, lzip, lzma, lzma_member, raw_sevenz, raw_zip,
+    sevenz, stored_deflate, utf16, xz, zip_with, zstd,
 };
 use crate::support::{World, envelope, gzip, key, record, records, tar, zip};
 use sevenz_rust2::EncoderMethod;
@@ -52,6 +52,10 @@ fn every_compressed_stream_is_read_whatever_its_ending() {
     objects.push(("halves.zst".to_owned(), [zstd(&halves[0]), zstd(&halves[1])].concat()));
     let padded = [&bzip2(&logs(9))[..], &[0; 512], b"\r\n\x1a"].concat();
     objects.push(("padded.bz2".to_owned(), padded));
+    let halves: Vec<Vec<u8>> = (20..22).map(|n| envelope(&[record(n)])).collect();
+    let members = [&lzip(&halves[0])[..], &[0; 9], &lzip(&halves[1]), b"\n"].concat();
+    objects.push(("members.lz".to_owned(), members));
+    objects.push(("both.lz".to_owned(), gzip(&lzip(&logs(11)))));
     all_are_read(&objects, &[]);
 }
 
@@ -91,6 +95,12 @@ fn every_archive_is_read_whatever_its_ending() {
     ]) {
         objects.push((format!("f{n}.7z"), sevenz(method, &text(n))));
     }
+    for (n, method) in (25..).zip([EncoderMethod::DEFLATE, EncoderMethod::BROTLI]) {
+        objects.push((format!("f{n}.7z"), sevenz(method, &text(n))));
+    }
+    objects.push(("a.tar.lz".to_owned(), lzip(&tar(&text(27)))));
+    let deflated = logs(28);
+    objects.push(("g.7z".to_owned(), raw_sevenz(NAME, &stored_deflate(&deflated), &deflated)));
     objects.push(("zip-as.json".to_owned(), zip(&text(20))));
     objects.push(("zip-in.gz".to_owned(), gzip(&zip(&text(21)))));
     objects.push(("plain.zip".to_owned(), logs(22)));
@@ -127,6 +137,30 @@ fn archives_are_read_in_each_other_up_to_five_levels() {
     assert_eq!((report.records_written, report.objects_quarantined), (1, 1));
     assert!(world.quarantine()[0].reason.contains("5 levels"), "{:?}", world.quarantine());
     world.is_proved(&[]);
+}
+
+#[test]
+fn hidden_members_are_counted_and_read_on_request() {
+    let world = World::new();
+    let inner = zip(&[("_case/d.json", logs(2)), ("_trailmill/e.json", logs(3))]);
+    let hidden = [(".evidence/a.json", logs(0)), ("_b/c.zip", inner.clone())];
+    world.put("a.tar.gz", gzip(&tar(&hidden)));
+    world.put("b.json", zip(&[("._x.json", logs(1)), ("x.json", envelope(&[record(9)]))]));
+
+    let report = world.convert(&[]).exits(0).report();
+    assert_eq!((report.records_written, report.members_hidden), (1, 3));
+    world.is_proved(&[]);
+    let report = world.convert(&["--hidden"]).exits(0).report();
+    assert_eq!(report.records_written, 6, "another option is another attempt");
+    assert_eq!((report.records_duplicate, report.members_hidden), (1, 0), "a lake's own are not");
+    world.is_proved(&["--hidden"]);
+    assert_eq!(world.convert(&[]).exits(0).report().units, 0);
+
+    let other = World::new();
+    other.put("a.tar", tar(&hidden));
+    let ended = other.convert(&[]).exits(1);
+    assert_eq!(ended.report().members_hidden, 2);
+    assert!(ended.stderr.contains("no log was found in the archives"), "{}", ended.stderr);
 }
 
 #[test]

@@ -19,7 +19,8 @@ fn root() -> &'static Path {
 }
 
 /// How lines of progress begin: where there are any depends on the machine.
-const PROGRESS: [&str; 5] = ["listing", "converting ", "comparing ", "checking ", "registering"];
+const PROGRESS: [&str; 6] =
+    ["listing", "converting ", "comparing ", "checking ", "registering", "writing "];
 
 /// A command of a page, with the lines of its output.
 struct Step {
@@ -163,6 +164,25 @@ fn is_output(expected: &[String], lines: &[String]) -> bool {
     }
 }
 
+/// Returns what a page is to say: what was printed, with the `…` and the times that the page has where it still fits.
+fn rewrite(expected: &[String], printed: &[String]) -> Vec<String> {
+    let keep = |expected: &[String], printed: &[String]| -> Vec<String> {
+        let kept = |line: &String| expected.iter().find(|known| is_line(known, line));
+        printed.iter().map(|line| kept(line).unwrap_or(line).clone()).collect()
+    };
+    let Some(at) = expected.iter().position(|line| line.trim() == "…") else {
+        return keep(expected, printed);
+    };
+    let (before, after) = (&expected[..at], &expected[at + 1..]);
+    if printed.len() < before.len() + after.len() || after.iter().any(|line| line.trim() == "…") {
+        return printed.to_vec();
+    }
+    let mut written = keep(before, &printed[..at]);
+    written.push(expected[at].clone());
+    written.extend(keep(after, &printed[printed.len() - after.len()..]));
+    written
+}
+
 /// Runs a page; returns what differs.
 fn check(name: &str) -> String {
     let path = root().join(name);
@@ -184,8 +204,9 @@ fn check(name: &str) -> String {
         );
         let start = step.lines.start.strict_add_signed(moved);
         let end = step.lines.end.strict_add_signed(moved);
-        moved += printed.len() as isize - step.lines.len() as isize;
-        lines.splice(start..end, printed);
+        let written = rewrite(&step.expected, &printed);
+        moved += written.len() as isize - step.lines.len() as isize;
+        lines.splice(start..end, written);
     }
     if !wrong.is_empty() && std::env::var_os("TRAILMILL_WRITE_DOCS").is_some() {
         fs::write(&path, lines.join("\n") + "\n").unwrap();
@@ -215,6 +236,7 @@ pages! {
     columns: "docs/columns.md",
     commands: "docs/commands.md",
     integrity: "docs/integrity.md",
+    ocsf: "docs/ocsf.md",
     queue: "docs/queue.md",
     report: "docs/report.md",
 }

@@ -302,7 +302,7 @@ fn speed_image_size_and_build_time_are_stated_once() {
         .find_map(|(_, rest)| rest.split(['.', ';']).next())
         .expect("the constant is in the source");
 
-    assert_eq!(figures.len(), 3, "{figures:?}");
+    assert_eq!(figures.len(), 4, "{figures:?}");
     assert_eq!(figures[0].1, format!("{speed} MB"), "the page does not have the constant's value");
     for (file, text) in &files {
         let is_page = file.ends_with(".md") && !file.starts_with("benches/runs/");

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
@@ -40,19 +40,30 @@ struct Seen {
     changes: Vec<String>,
     reads: usize,
     requests: HashSet<String>,
+    /// Reads before the first change.
+    reads_at_first: usize,
 }
+
+/// What another writer puts into the store, by key, and after which read, from 0.
+type Arrival = (usize, BTreeMap<String, Vec<u8>>);
 
 /// The store; many may share what lies in it.
 #[derive(Debug)]
 pub(crate) struct Failing {
     inner: Arc<InMemory>,
     faults: Faults,
+    arrival: Option<Arrival>,
     seen: Arc<Mutex<Seen>>,
 }
 
 impl Failing {
     pub(crate) fn new(inner: &Arc<InMemory>, faults: Faults) -> Self {
-        Self { inner: Arc::clone(inner), faults, seen: Arc::default() }
+        Self { inner: Arc::clone(inner), faults, arrival: None, seen: Arc::default() }
+    }
+
+    /// A store into which another writer puts something after a read.
+    pub(crate) fn with_arrival(inner: &Arc<InMemory>, arrival: Arrival) -> Self {
+        Self { arrival: Some(arrival), ..Self::new(inner, Faults::None) }
     }
 
     /// What was put and deleted so far, in order.
@@ -62,6 +73,23 @@ impl Failing {
 
     pub(crate) fn reads(&self) -> usize {
         self.seen.lock().unwrap().reads
+    }
+
+    /// The gets and listings before the first put or delete.
+    pub(crate) fn reads_at_first_change(&self) -> usize {
+        self.seen.lock().unwrap().reads_at_first
+    }
+
+    fn arrive(&self) {
+        let Some((nth, contents)) = &self.arrival else { return };
+        if self.reads() != nth + 1 {
+            return;
+        }
+        for (key, bytes) in contents {
+            let key = Path::from(key.as_str());
+            let put = self.inner.put(&key, bytes.clone().into());
+            put.now_or_never().expect("memory does not wait").unwrap();
+        }
     }
 
     #[expect(clippy::result_large_err, reason = "the trait's error is that large")]
@@ -80,6 +108,9 @@ impl Failing {
 fn change(seen: &Mutex<Seen>, faults: Faults, kind: &str, key: &Path) -> Option<Lost> {
     let mut seen = seen.lock().unwrap();
     let request = format!("{kind} {key}");
+    if seen.changes.is_empty() {
+        seen.reads_at_first = seen.reads;
+    }
     seen.changes.push(request.clone());
     let is_first = seen.requests.insert(request);
     match faults {
@@ -125,7 +156,9 @@ impl ObjectStore for Failing {
 
     async fn get_opts(&self, key: &Path, options: GetOptions) -> Result<GetResult> {
         self.read("get", key.as_ref())?;
-        self.inner.get_opts(key, options).await
+        let got = self.inner.get_opts(key, options).await;
+        self.arrive();
+        got
     }
 
     fn delete_stream(
@@ -149,7 +182,11 @@ impl ObjectStore for Failing {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.read("list", prefix.map_or("", |prefix| prefix.as_ref())) {
-            Ok(()) => self.inner.list(prefix),
+            Ok(()) => {
+                let listed = self.inner.list(prefix);
+                self.arrive();
+                listed
+            }
             Err(err) => stream::once(async { Err(err) }).boxed(),
         }
     }

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
+use trailmill::decode::Passwords;
 use trailmill::engine::Report;
 use trailmill::integrity::{
     IntegrityOptions, KeyRing, Outcome, Signature, Signatures, Validation, Verdict, validate,
@@ -44,7 +45,7 @@ fn signers() -> &'static [Signer; 2] {
     })
 }
 
-fn strings(texts: &[&str]) -> Vec<String> {
+pub(crate) fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
@@ -71,15 +72,15 @@ fn stamp(seconds: i64) -> (String, String, String) {
 
 /// One chain.
 #[derive(Clone, Copy)]
-struct Chain {
-    root: &'static str,
-    account: &'static str,
-    region: &'static str,
-    trail: &'static str,
-    suffix: &'static str,
+pub(crate) struct Chain {
+    pub(crate) root: &'static str,
+    pub(crate) account: &'static str,
+    pub(crate) region: &'static str,
+    pub(crate) trail: &'static str,
+    pub(crate) suffix: &'static str,
 }
 
-const PLAIN: Chain = Chain {
+pub(crate) const PLAIN: Chain = Chain {
     root: "AWSLogs/",
     account: "111122223333",
     region: "us-east-1",
@@ -101,17 +102,17 @@ fn hours(range: std::ops::Range<i64>) -> Vec<Hour> {
     range.map(|hour| Hour { hour, logs: logs(hour), signer: 0, is_start: hour == 0 }).collect()
 }
 
-struct World {
-    folder: TempDir,
-    signatures: Signatures,
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    pub(crate) signatures: Signatures,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), signatures: Signatures::default() }
     }
 
-    fn with(chains: &[Chain]) -> Self {
+    pub(crate) fn with(chains: &[Chain]) -> Self {
         let mut world = Self::new();
         for chain in chains {
             world.add(chain, &hours(0..6));
@@ -119,13 +120,13 @@ impl World {
         world
     }
 
-    fn put(&self, key: &str, bytes: &[u8]) {
+    pub(crate) fn put(&self, key: &str, bytes: &[u8]) {
         let path = self.path(key);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
     }
 
-    fn path(&self, key: &str) -> PathBuf {
+    pub(crate) fn path(&self, key: &str) -> PathBuf {
         self.folder.path().join(key)
     }
 
@@ -205,6 +206,7 @@ impl World {
             signatures: self.signatures.clone(),
             threads: 2,
             largest_log: 1 << 20,
+            passwords: Passwords::default(),
             now: (FIRST + 24 * 60) * 3_600_000,
         }
     }
@@ -218,18 +220,18 @@ impl World {
         some
     }
 
-    fn validate(&self) -> Validation {
+    pub(crate) fn validate(&self) -> Validation {
         run_validation(self.options())
     }
 
-    fn validate_with(&self, change: impl FnOnce(&mut IntegrityOptions)) -> Validation {
+    pub(crate) fn validate_with(&self, change: impl FnOnce(&mut IntegrityOptions)) -> Validation {
         let mut options = self.options();
         change(&mut options);
         run_validation(options)
     }
 
     /// The keys of all objects.
-    fn keys(&self) -> Vec<String> {
+    pub(crate) fn keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = walkdir::WalkDir::new(self.folder.path())
             .into_iter()
             .flatten()
@@ -251,7 +253,7 @@ fn run_validation(options: IntegrityOptions) -> Validation {
 }
 
 #[track_caller]
-fn assert_proven(validation: &Validation) {
+pub(crate) fn assert_proven(validation: &Validation) {
     let report = &validation.report;
     assert_eq!(report.outcome, Outcome::AllProven, "{:#?}", report.findings);
 }
@@ -266,7 +268,7 @@ fn problems(validation: &Validation) -> BTreeMap<Verdict, usize> {
 }
 
 #[track_caller]
-fn assert_problems(validation: &Validation, want: &[(Verdict, usize)]) {
+pub(crate) fn assert_problems(validation: &Validation, want: &[(Verdict, usize)]) {
     let want: BTreeMap<_, _> = want.iter().copied().collect();
     assert_eq!(problems(validation), want, "{:#?}", validation.report.findings);
     let is_proven = validation.report.outcome == Outcome::AllProven;
@@ -582,15 +584,16 @@ fn no_single_change_leaves_everything_proven() {
     assert_proven(&world.validate());
 }
 
-/// The certificate names what is missing, as a page and as JSON.
+/// The certificate names what is missing, as text, as JSON and as a page.
 fn certificates_say(args: &[&str], signatures: &str, folder: &Path) {
-    for name in ["page.txt", "page.json"] {
+    for name in ["page.txt", "page.json", "page.html"] {
         let file = folder.join(name);
         let more = [signatures, "--quiet", "--certificate", file.to_str().unwrap()];
         run(args.iter().copied().chain(more)).exits(1);
         let page = std::fs::read_to_string(&file).unwrap();
         assert!(page.contains("NOT PROVEN") && page.contains("missing"), "{page}");
-        assert!(name.ends_with("txt") || serde_json::from_str::<Value>(&page).is_ok());
+        assert!(!name.ends_with("json") || serde_json::from_str::<Value>(&page).is_ok());
+        assert!(!name.ends_with("html") || page.starts_with("<!DOCTYPE html>"), "{page}");
     }
 }
 
@@ -633,7 +636,7 @@ fn a_sample_shows_what_each_change_looks_like() {
 }
 
 /// A small archive with digests, of one account and day; `more` are further options of `sample`.
-fn sample(folder: &Path, more: &[&str]) -> [String; 4] {
+pub(crate) fn sample(folder: &Path, more: &[&str]) -> [String; 4] {
     let logs = folder.to_str().unwrap();
     let size = if more.is_empty() { "300kB" } else { "2MB" };
     let mut args = strings(&["sample", logs, "--size", size, "--accounts", "1"]);
@@ -645,7 +648,7 @@ fn sample(folder: &Path, more: &[&str]) -> [String; 4] {
 }
 
 /// Converts with `--integrity` and insists on an exit code.
-fn convert(logs: &Path, lake: &Path, mode: &str, evidence: &[String], code: i32) -> Run {
+pub(crate) fn convert(logs: &Path, lake: &Path, mode: &str, evidence: &[String], code: i32) -> Run {
     let (logs, lake) = (logs.to_str().unwrap(), lake.to_str().unwrap());
     let args = ["convert", logs, lake, "--integrity", mode, "--report", "json", "--quiet"];
     run(args.iter().map(|arg| (*arg).to_owned()).chain(evidence.iter().cloned())).exits(code)
@@ -658,7 +661,7 @@ fn is_main(partition: &Value) -> bool {
 }
 
 /// Rows of a lake's tables of logs: proven, unproven, not checked.
-fn rows_by_proof(lake: &Path) -> [u64; 3] {
+pub(crate) fn rows_by_proof(lake: &Path) -> [u64; 3] {
     let args = ["catalog", "show", lake.to_str().unwrap(), "--integrity", "--report", "json"];
     let partitions = run(args).exits(0).json();
     let partitions = partitions.as_array().unwrap().iter();
@@ -668,7 +671,7 @@ fn rows_by_proof(lake: &Path) -> [u64; 3] {
 }
 
 /// The records of a conversion that are not digests.
-fn logs_written(report: &Report) -> u64 {
+pub(crate) fn logs_written(report: &Report) -> u64 {
     report.records_written - report.rows_by_table.get("cloudtrail_digest").unwrap_or(&0)
 }
 
@@ -702,6 +705,21 @@ fn a_conversion_records_what_digests_prove() {
     let rows: u64 = of_proven.map(|one| one["rows_proven"].as_u64().unwrap()).sum();
     assert_eq!(rows, logs_written(&report));
     assert_eq!(verify(plain_path, 1)["integrity"]["objects_unproven"], objects);
+
+    for (lake, code, result) in
+        [(lake.to_str().unwrap(), 0, "PROVEN: every row"), (plain_path, 1, "NOT PROVEN")]
+    {
+        for name in ["lake.txt", "lake.html", "lake.json"] {
+            let file = folder.path().join(name);
+            let args = ["verify", logs, lake, "--integrity", "--quiet", "--certificate"];
+            run(args.into_iter().chain([file.to_str().unwrap()])).exits(code);
+            let page = std::fs::read_to_string(file).unwrap();
+            let proven = format!("{objects} objects proven");
+            assert!(name.ends_with("json") || page.contains(result), "{page}");
+            assert_eq!(page.contains(&proven), code == 0, "{page}");
+            assert!(!name.ends_with("json") || serde_json::from_str::<Value>(&page).is_ok());
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Packs made-up logs in everything that people keep them in.
 
-use lzma_rust2::{LzmaOptions, LzmaWriter, XzOptions, XzWriter};
+use lzma_rust2::{LzipOptions, LzipWriter, LzmaOptions, LzmaWriter, XzOptions, XzWriter};
 use sevenz_rust2::encoder_options::AesEncoderOptions;
 use sevenz_rust2::{ArchiveEntry, ArchiveWriter, EncoderConfiguration, EncoderMethod, Password};
 use std::io::{Cursor, Write};
@@ -13,6 +13,12 @@ pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
 
 pub(crate) fn bzip2(bytes: &[u8]) -> Vec<u8> {
     let mut out = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
+pub(crate) fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut out = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
     out.write_all(bytes).unwrap();
     out.finish().unwrap()
 }
@@ -30,6 +36,12 @@ pub(crate) fn lzma(bytes: &[u8]) -> Vec<u8> {
     out.finish().unwrap()
 }
 
+pub(crate) fn lzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = LzipWriter::new(Vec::new(), LzipOptions::with_preset(0));
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
 pub(crate) fn utf16(text: &[u8], has_mark: bool) -> Vec<u8> {
     let text = std::str::from_utf8(text).unwrap();
     let mark = has_mark.then_some(0xfeff);
@@ -43,7 +55,7 @@ pub(crate) fn zip_with(method: zip::CompressionMethod, members: &[(&str, Vec<u8>
 /// A zip in the weak encryption of old ones.
 pub(crate) fn locked_zip(password: &str, members: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let options = SimpleFileOptions::default().with_deprecated_encryption(password.as_bytes());
-    zip_of(options, members)
+    zip_of(options.unwrap(), members)
 }
 
 /// A zip in the encryption of 7-Zip and WinZip.
@@ -113,6 +125,42 @@ pub(crate) fn stored_deflate(bytes: &[u8]) -> Vec<u8> {
     let mut out = flate2::write::DeflateEncoder::new(Vec::new(), none);
     out.write_all(bytes).unwrap();
     out.finish().unwrap()
+}
+
+/// A 7z archive of one member in Deflate64, whose stored bytes are given: no writer is at hand for it.
+pub(crate) fn raw_sevenz(name: &str, stored: &[u8], text: &[u8]) -> Vec<u8> {
+    let number = |number: usize| [&[0xff][..], &(number as u64).to_le_bytes()].concat();
+    let sum = |bytes: &[u8]| {
+        let mut crc = flate2::Crc::new();
+        crc.update(bytes);
+        crc.sum().to_le_bytes()
+    };
+    let name: Vec<u8> = name.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
+    let header = [
+        // The packed streams: where they begin, how many there are, their sizes.
+        &b"\x01\x04\x06\0\x01\x09"[..],
+        &number(stored.len()),
+        // A block with one coder, and what comes out of it.
+        b"\0\x07\x0b\x01\0\x01\x03\x04\x01\x09\x0c",
+        &number(text.len()),
+        // The sum of its one file.
+        b"\0\x08\x0a\x01",
+        &sum(text),
+        // The file's name.
+        b"\0\0\x05\x01\x11",
+        &number(name.len() + 1),
+        b"\0",
+        &name,
+        b"\0\0",
+    ]
+    .concat();
+    let place = [
+        &(stored.len() as u64).to_le_bytes()[..],
+        &(header.len() as u64).to_le_bytes(),
+        &sum(&header),
+    ]
+    .concat();
+    [b"7z\xbc\xaf\x27\x1c\0\x04", &sum(&place)[..], &place, stored, &header].concat()
 }
 
 pub(crate) fn sevenz(method: EncoderMethod, members: &[(&str, Vec<u8>)]) -> Vec<u8> {

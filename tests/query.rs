@@ -312,3 +312,29 @@ fn files_from_before_a_member_was_known_are_read_with_null() {
 
     assert_eq!(json!(rows(&answer)), json!([[1, 1], [null, 1]]));
 }
+
+#[test]
+fn a_lake_below_a_folder_with_an_equals_sign_is_queried_like_any_other() {
+    let (mut world, all) = world(&["--partition-by", "account,event_date"]);
+    let odd = world.lake.parent().unwrap().join("env=prod, account=a");
+    std::fs::create_dir(&odd).unwrap();
+    std::fs::rename(&world.lake, odd.join("lake")).unwrap();
+    world.lake = odd.join("lake");
+    let temporary = world.lake.parent().unwrap().parent().unwrap().join("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let ask = |sql: &str, more: &[&str], temporary: &std::path::Path| {
+        let lake = world.lake.to_str().unwrap();
+        let mut program = crate::support::program([&["query", lake, sql], more].concat());
+        crate::support::wait(program.env("TMPDIR", temporary).spawn().unwrap())
+    };
+    let sql = "SELECT count(*) AS n FROM cloudtrail WHERE event_date >= '2024-05-01'";
+
+    let answer = ask(sql, &["--output", "json"], &temporary).exits(0).json();
+    let shown = ask(sql, &["--explain"], &temporary).exits(0).text();
+    let refused = ask(sql, &[], &odd).exits(2);
+
+    assert_eq!(answer, json!([{"n": all.len()}]));
+    assert!(shown.contains("env=prod") && !shown.contains("temporary"), "{shown}");
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "links go with the program");
+    assert!(refused.stderr.contains("set TMPDIR"), "{}", refused.stderr);
+}

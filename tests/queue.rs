@@ -360,10 +360,12 @@ fn a_drain_that_ends_at_any_lost_request_is_finished_by_the_next() {
         let outcome = drain(logs.options(faults, Duration::ZERO).0, &queue);
         if let Err(err) = outcome {
             assert_eq!(err.kind(), ErrorKind::Unavailable, "{faults:?}: {err:?}");
+            assert_eq!(queue.invisible(), 0, "{faults:?}: what was not converted is visible");
             ended += 1;
         }
-        // Whatever was received comes back; the machine is gone, and with it the lease.
+        // What a run has left that went through comes back later.
         queue.forget_receivers();
+        // The machine is gone, and with it the lease.
         let _ = block_on(logs.store.delete(&Path::from(LEASE)));
         drain(logs.plain(), &queue).unwrap_or_else(|err| panic!("{faults:?}: {err:?}"));
 
@@ -389,16 +391,8 @@ fn two_services_and_a_conversion_share_a_lake() {
     std::thread::scope(|threads| {
         let run = || serve(&logs, &queue, age, None, &stop);
         let services = [threads.spawn(run), threads.spawn(run)];
-        let plain = threads.spawn(|| {
-            loop {
-                match convert(&logs.plain(), &Progress::default(), &AtomicBool::new(false)) {
-                    Err(err) if err.kind() == ErrorKind::Busy => {
-                        std::thread::sleep(Duration::from_millis(20));
-                    }
-                    outcome => return outcome,
-                }
-            }
-        });
+        let plain =
+            threads.spawn(|| convert(&logs.plain(), &Progress::default(), &AtomicBool::new(false)));
         let stopping = Stopping(&stop);
         plain.join().unwrap().unwrap();
         until("an empty queue", || queue.bodies().is_empty());
@@ -410,6 +404,95 @@ fn two_services_and_a_conversion_share_a_lake() {
 
     assert_eq!(logs.committed(), want.committed());
     assert_eq!(logs.records_written(), want.records_written());
+}
+
+/// Puts the lease of a process of another machine, so that only what it says tells about it.
+fn put_lease_of_another(logs: &Logs, renewals: u64, released: bool, gives_way: bool) {
+    let lease = json!({"host": "elsewhere", "pid": 1, "epoch": 5, "renewals": renewals,
+        "seconds": 600, "released": released, "gives_way": gives_way});
+    block_on(logs.store.put(&Path::from(LEASE), lease.to_string().into())).unwrap();
+}
+
+#[test]
+fn a_conversion_waits_for_a_watch_elsewhere_and_not_for_another_conversion() {
+    let logs = Logs::new(2);
+    let over = AtomicBool::new(false);
+
+    for gives_way in [false, true] {
+        put_lease_of_another(&logs, 0, false, gives_way);
+        over.store(false, Ordering::Relaxed);
+        let outcome = std::thread::scope(|threads| {
+            let plain = threads.spawn(|| {
+                let outcome = convert(&logs.plain(), &Progress::default(), &AtomicBool::new(false));
+                over.store(true, Ordering::Relaxed);
+                outcome
+            });
+            // Renewed so often that whoever does not wait has ended by then.
+            for renewals in 1..20 {
+                std::thread::sleep(Duration::from_millis(200));
+                put_lease_of_another(&logs, renewals, false, gives_way);
+            }
+            if gives_way {
+                assert!(!over.load(Ordering::Relaxed), "the lease was not free");
+                put_lease_of_another(&logs, 20, true, gives_way);
+            }
+            plain.join().unwrap()
+        });
+        match outcome {
+            Err(err) => assert_eq!((err.kind(), gives_way), (ErrorKind::Busy, false), "{err}"),
+            Ok(report) => assert_eq!((report.units, gives_way), (1, true)),
+        }
+    }
+}
+
+#[test]
+fn a_wait_for_a_watch_ends_when_the_run_is_asked_to_stop() {
+    let logs = Logs::new(1);
+    put_lease_of_another(&logs, 0, false, true);
+    let stop = AtomicBool::new(false);
+
+    let outcome = std::thread::scope(|threads| {
+        let plain = threads.spawn(|| convert(&logs.plain(), &Progress::default(), &stop));
+        stop.store(true, Ordering::Relaxed);
+        let mut renewals = 0;
+        while !plain.is_finished() {
+            renewals += 1;
+            put_lease_of_another(&logs, renewals, false, true);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        plain.join().unwrap()
+    });
+
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Busy);
+    assert!(logs.committed().is_empty());
+}
+
+#[test]
+fn a_drain_that_never_gets_the_lake_gives_its_messages_back() {
+    let (logs, queue) = (Logs::new(25), queue());
+    send_each(&logs, &queue);
+    put_lease_of_another(&logs, 0, false, false);
+    let (poll, lease_wait) = (Duration::ZERO, Some(Duration::ZERO));
+    let options = WatchOptions { poll, lease_wait, ..WatchOptions::drain(logs.plain()) };
+    let receiving = Arc::clone(&queue) as Arc<dyn Queue>;
+    let go_on = AtomicBool::new(false);
+
+    let outcome = std::thread::scope(|threads| {
+        let run = || watch(&options, receiving, &Progress::default(), &|_| {}, &go_on);
+        let draining = threads.spawn(run);
+        let mut renewals = 0;
+        while !draining.is_finished() {
+            renewals += 1;
+            put_lease_of_another(&logs, renewals, false, false);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        draining.join().unwrap()
+    });
+
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Busy);
+    assert_eq!((queue.bodies().len(), queue.invisible(), queue.deleted()), (25, 0, 0));
+    block_on(logs.store.delete(&Path::from(LEASE))).unwrap();
+    assert_eq!(drain(logs.plain(), &queue).unwrap().objects_read, 25);
 }
 
 #[test]

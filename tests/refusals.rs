@@ -77,11 +77,15 @@ fn a_first_run_that_finds_nothing_at_all_exits_2_and_makes_nothing() {
 fn a_first_run_that_recognizes_nothing_is_no_success() {
     let world = World::new();
     world.put(&key("d.json.gz").replace("/CloudTrail/", "/Config/"), gzip(b"{}"));
-    let said = world.convert(&[]).exits(2).stderr;
-    assert!(said.contains("no CloudTrail log"), "{said}");
+    let ended = world.convert(&[]).exits(1);
+    assert!(ended.stderr.contains("no CloudTrail log"), "{}", ended.stderr);
+    assert!(ended.report().nothing_recognized);
+    let places = [world.logs.to_str().unwrap(), world.lake.to_str().unwrap()];
+    run(["plan", places[0], places[1]]).exits(1);
+    run(["plan", places[0], places[1], "--children", "2"]).exits(1);
 
     world.put_records(&key("a.json.gz"), &records(0..3));
-    let said = world.convert(&["--from", "2025-01-01"]).exits(2).stderr;
+    let said = world.convert(&["--from", "2025-01-01"]).exits(1).stderr;
     assert!(said.contains("1 object left out by options"), "{said}");
     assert!(world.data_files().is_empty());
     world.convert(&[]).exits(0);

@@ -11,7 +11,7 @@ fn schema() -> Value {
 
 fn is_of(value: &Value, name: &str) -> bool {
     match name {
-        "integer" => value.is_u64(),
+        "integer" => value.is_u64() || value.is_i64(),
         "number" => value.is_number(),
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),

@@ -2,7 +2,8 @@
 
 use crate::support::{World, hive_at, key, record_text_with_request, record_with, run};
 use serde_json::{Value, json};
-use trailmill::schema::{Family, Kind, Lock, MAX_LEAVES, MAX_TYPE_CHARS};
+use trailmill::family::Family;
+use trailmill::schema::{Kind, Lock, MAX_LEAVES, MAX_TYPE_CHARS};
 
 /// Puts records with these request parameters, one object each.
 fn world_of_requests(requests: &[Value]) -> World {

@@ -12,8 +12,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use trailmill::engine::Report;
+use trailmill::family::Family;
 use trailmill::lake::{Manifest, Quarantined};
-use trailmill::schema::{Family, Kind, Lock};
+use trailmill::schema::{Kind, Lock};
 
 /// Where the real layout puts the logs of these tests.
 pub(crate) const FOLDER: &str = "AWSLogs/111122223333/CloudTrail/us-east-1/2024/05/01";

@@ -193,8 +193,8 @@ impl ProvideCredentials for Identity {
     }
 }
 
-/// The messages of an error and its causes: the SDK's own chain repeats itself and shows headers.
-fn causes(err: &dyn StdError) -> String {
+/// Returns the messages of an error and its causes: the SDK's own chain repeats itself and shows headers.
+pub fn causes(err: &dyn StdError) -> String {
     let mut out = err.to_string();
     let mut cause = err.source();
     while let Some(err) = cause {

@@ -11,10 +11,11 @@ use std::collections::HashSet;
 
 use super::parameters::{
     COLUMNS, INPUT_FORMAT, OUTPUT_FORMAT, PARTITION_FILTERING, PARTITIONS, SCHEMA_VERSION, SERDE,
+    VIEWS,
 };
 use super::{
     Column, Columns, HiveType, Parameters, PartitionIndex, PartitionInput, SerdeInfo,
-    StorageDescriptor, TableInput,
+    StorageDescriptor, TableInput, ViewSelection,
 };
 use crate::error::{Error, Result};
 
@@ -66,7 +67,7 @@ pub struct TableDefinition {
     /// Its data columns, in order.
     pub columns: Vec<Column>,
     /// Its partition columns, in order; all are `string`.
-    pub partition_keys: Vec<String>,
+    pub partition_keys: Vec<Column>,
     /// The Parquet codec in lower case: `zstd`.
     pub compression: String,
     /// Description for people.
@@ -85,6 +86,8 @@ pub struct TableDefinition {
     pub publication: Publication,
     /// Whether Glue keeps an index over all partition columns.
     pub has_partition_index: bool,
+    /// The sets of views that the catalog is to keep beside it; none: those that it keeps now.
+    pub views: Option<ViewSelection>,
 }
 
 /// A partition of the lake.
@@ -149,11 +152,13 @@ impl TableDefinition {
             check_text("comment", &column.comment, MAX_NAME).map_err(place)?;
         }
         for key in &self.partition_keys {
-            check_name("partition column", key)?;
-            if !seen.insert(key) {
+            let place = |err: Error| err.at("column", &key.name);
+            check_name("partition column", &key.name)?;
+            if !seen.insert(&key.name) {
                 let message = "a partition column is duplicate or also a data column";
-                return Err(refused(message).at("column", key));
+                return Err(place(refused(message)));
             }
+            check_text("comment", &key.comment, MAX_NAME).map_err(place)?;
         }
         Ok(())
     }
@@ -188,6 +193,9 @@ impl TableDefinition {
         parameters.insert("EXTERNAL".into(), "TRUE".into());
         parameters.insert("parquet.compression".into(), codec);
         parameters.insert(SCHEMA_VERSION.into(), self.schema_version.to_string());
+        if let Some(views) = self.views.as_ref().filter(|views| !views.is_empty()) {
+            parameters.insert(VIEWS.into(), views.to_string());
+        }
         if self.has_partition_index {
             parameters.insert(PARTITION_FILTERING.into(), "true".into());
         }
@@ -196,7 +204,7 @@ impl TableDefinition {
             name: self.name.clone(),
             description: self.description.clone(),
             storage_descriptor: self.storage(self.columns.clone().into(), &self.location),
-            partition_keys: self.partition_keys.iter().map(|k| Column::new(k, "string")).collect(),
+            partition_keys: self.partition_keys.clone(),
             table_type: "EXTERNAL_TABLE".into(),
             parameters,
             ..TableInput::default()
@@ -205,8 +213,8 @@ impl TableDefinition {
 
     /// Returns the index over all partition columns that Glue's `CreatePartitionIndex` takes.
     pub fn partition_index(&self) -> Option<PartitionIndex> {
-        let index =
-            || PartitionIndex { index_name: "trailmill".into(), keys: self.partition_keys.clone() };
+        let keys = || self.partition_keys.iter().map(|key| key.name.clone()).collect();
+        let index = || PartitionIndex { index_name: "trailmill".into(), keys: keys() };
         (self.has_partition_index && !self.partition_keys.is_empty()).then(index)
     }
 
@@ -369,7 +377,10 @@ mod tests {
                 }),
                 "longer than 255",
             ),
-            (refusal(|t| t.partition_keys.push("awsregion".into())), "also a data column"),
+            (
+                refusal(|t| t.partition_keys.push(Column::new("awsregion", "string"))),
+                "also a data column",
+            ),
             (refusal(|t| t.compression = "bzip2".into()), "codec"),
         ] {
             assert!(message.contains(why), "{message}");

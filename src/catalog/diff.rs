@@ -7,19 +7,19 @@
 //! [`CatalogDiff`] prints one line per difference; [`CatalogDiff::report`] is the same for
 //! machines, without the documents themselves.
 
+mod text;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use serde::Serialize;
 
 use super::hive_type::type_change_is_additive;
-use super::parameters::{COLUMNS, LAKE, PARTITIONS, PROJECTED, SCHEMA_VERSION, SERDE};
+use super::parameters::{COLUMNS, LAKE, SCHEMA_VERSION, SERDE, VIEWS};
 use super::{
     Column, Parameters, PartitionDefinition, PartitionIndex, PartitionInput, Publication,
     StorageDescriptor, TableDefinition, TableInput,
 };
 use crate::error::{Error, Result};
-use crate::text::clean;
 
 /// Treatment of partitions that exist and are not wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +49,7 @@ pub struct Existing {
 impl Existing {
     /// Returns whether the table was published with partition projection by us.
     pub fn is_projected(&self) -> bool {
-        let parameter = self.table.as_ref().and_then(|table| table.parameters.get(PARTITIONS));
-        parameter.is_some_and(|value| value == PROJECTED)
+        self.table.as_ref().is_some_and(TableInput::is_projected)
     }
 }
 
@@ -59,10 +58,15 @@ impl Existing {
 pub struct Wanted {
     /// The table, as it would be created.
     pub input: TableInput,
-    owned_parameters: &'static [&'static str],
+    owned_parameters: Vec<&'static str>,
 }
 
 impl Wanted {
+    /// Creates one whose parameters with these beginnings are ours alone.
+    pub(super) fn new(input: TableInput, owned_parameters: Vec<&'static str>) -> Self {
+        Self { input, owned_parameters }
+    }
+
     /// Returns the table to write over `found`: our own fields as we want them, the rest unchanged.
     ///
     /// # Errors `Config` if the existing table is not ours to change.
@@ -101,6 +105,8 @@ pub enum Change {
     ParameterRemoved { name: String },
     /// The folder differs.
     Location { from: String, to: String },
+    /// What a view selects differs.
+    Definition,
     /// Formats, table type or bucketing differ from those of a Parquet table.
     Format,
 }
@@ -152,6 +158,12 @@ pub struct CatalogDiff {
     pub warnings: Vec<String>,
     /// The wanted table, to compute the diff again when the table changes concurrently.
     pub wanted: Wanted,
+    /// Differences of the table's views, empty ones included; each is a diff of its own.
+    pub views: Vec<CatalogDiff>,
+    /// Whether to delete the view that this is a diff of.
+    pub delete_view: bool,
+    /// Whether something of the view's name exists that is not ours.
+    pub is_refused: bool,
 }
 
 /// A diff for machines: names and changes, without the documents.
@@ -180,6 +192,14 @@ pub struct DiffReport {
     pub delete_partitions: Vec<String>,
     /// The columns of the partition index to create.
     pub create_index: Vec<String>,
+    /// Views to create.
+    pub create_views: Vec<String>,
+    /// Views to update, and what differs.
+    pub update_views: BTreeMap<String, Vec<Change>>,
+    /// Views to delete.
+    pub delete_views: Vec<String>,
+    /// Names of views that something has that is not ours, which is left alone.
+    pub refused_views: Vec<String>,
     /// Warnings.
     pub warnings: Vec<String>,
 }
@@ -195,8 +215,9 @@ pub fn diff(
     on_extra: OnExtraPartition,
 ) -> Result<CatalogDiff> {
     table.validate()?;
-    let owned_parameters = table.publication.owned_parameters();
-    let wanted = Wanted { input: table.table_input(), owned_parameters };
+    let mut owned_parameters = table.publication.owned_parameters().to_vec();
+    owned_parameters.extend(table.views.as_ref().map(|_| VIEWS));
+    let wanted = Wanted::new(table.table_input(), owned_parameters);
     let mut diff = CatalogDiff {
         database: table.database.clone(),
         table: table.name.clone(),
@@ -242,15 +263,26 @@ impl CatalogDiff {
             && self.update_partitions.is_empty()
             && self.delete_partitions.is_empty()
             && self.create_index.is_none()
+            && !self.delete_view
+            && self.views.iter().all(Self::is_empty)
+    }
+
+    /// Returns whether something of a view's name is not ours: no run can bring that in line.
+    pub fn has_refused(&self) -> bool {
+        self.is_refused || self.views.iter().any(Self::has_refused)
     }
 
     /// Returns the diff for `--report json`.
     pub fn report(&self) -> DiffReport {
         let name = |values: &[String]| self.wanted.input.partition_name(values);
+        let views = |is_meant: &dyn Fn(&Self) -> bool| -> Vec<String> {
+            let meant = self.views.iter().filter(|view| is_meant(view));
+            meant.map(|view| view.table.clone()).collect()
+        };
         DiffReport {
             database: self.database.clone(),
             table: self.table.clone(),
-            in_sync: self.is_empty(),
+            in_sync: self.is_empty() && !self.has_refused(),
             create_database: self.create_database,
             create_table: self.create_table.is_some(),
             table_changes: self.update_table.iter().flat_map(|u| u.changes.clone()).collect(),
@@ -263,8 +295,17 @@ impl CatalogDiff {
                 .collect(),
             delete_partitions: self.delete_partitions.iter().map(|v| name(v)).collect(),
             create_index: self.create_index.iter().flat_map(|i| i.keys.clone()).collect(),
+            create_views: views(&|view| view.create_table.is_some()),
+            update_views: self.views.iter().filter_map(Self::named_changes).collect(),
+            delete_views: views(&|view| view.delete_view),
+            refused_views: views(&|view| view.is_refused),
             warnings: self.warnings.clone(),
         }
+    }
+
+    /// Returns the name of a view to update, and what differs.
+    fn named_changes(&self) -> Option<(String, Vec<Change>)> {
+        Some((self.table.clone(), self.update_table.as_ref()?.changes.clone()))
     }
 
     fn delete_all(&mut self, existing: &[PartitionInput]) {
@@ -345,6 +386,9 @@ pub fn refuse_foreign(wanted: &TableInput, found: &TableInput) -> Result<()> {
         table.partition_keys.iter().map(|k| k.name.clone()).collect()
     };
     if let Some(lake) = wanted.parameters.get(LAKE) {
+        if wanted.is_view() {
+            return refuse_foreign_view(found, lake);
+        }
         refuse_other_lake(found, lake)?;
     }
     let is_ours = found.parameters.contains_key(SCHEMA_VERSION);
@@ -361,6 +405,18 @@ pub fn refuse_foreign(wanted: &TableInput, found: &TableInput) -> Result<()> {
         return Ok(());
     };
     Err(Error::config(why).at("table", &found.name))
+}
+
+/// Refuses to take over what is not a view that we made for the lake at this address.
+///
+/// # Errors
+/// `Config` then.
+fn refuse_foreign_view(found: &TableInput, lake: &str) -> Result<()> {
+    if found.is_view_of(lake) {
+        return Ok(());
+    }
+    let message = "a table or view of this name exists and was not made for this lake";
+    Err(Error::config(message).at("table", &found.name))
 }
 
 fn warnings(wanted: &TableInput, merged: &TableInput, found: &TableInput) -> Vec<String> {
@@ -382,7 +438,7 @@ fn warnings(wanted: &TableInput, merged: &TableInput, found: &TableInput) -> Vec
     warnings
 }
 
-fn table_changes(old: &TableInput, new: &TableInput) -> Vec<Change> {
+pub(super) fn table_changes(old: &TableInput, new: &TableInput) -> Vec<Change> {
     let mut changes = storage_changes(&old.storage_descriptor, &new.storage_descriptor);
     for (old, new) in old.partition_keys.iter().zip(&new.partition_keys) {
         changes.extend(column_change(old, new));
@@ -391,6 +447,9 @@ fn table_changes(old: &TableInput, new: &TableInput) -> Vec<Change> {
         changes.push(Change::Comment { on: new.name.clone() });
     }
     changes.extend(parameter_changes(&old.parameters, &new.parameters));
+    if old.view_original_text != new.view_original_text {
+        changes.push(Change::Definition);
+    }
     changes
 }
 
@@ -463,65 +522,6 @@ fn parameter_changes(old: &Parameters, new: &Parameters) -> Vec<Change> {
     });
     let gone = old.keys().filter(|name| !new.contains_key(*name));
     set.chain(gone.map(|name| Change::ParameterRemoved { name: name.clone() })).collect()
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ColumnAdded { column } => write!(f, "column {column} added"),
-            Self::ColumnRemoved { column } => write!(f, "column {column} removed"),
-            Self::ColumnsReordered => f.write_str("columns reordered"),
-            Self::Columns => f.write_str("columns set to those of the table"),
-            Self::ColumnType { column, additive: true } => write!(f, "column {column} grew"),
-            Self::ColumnType { column, additive: false } => {
-                write!(f, "column {column} changed type, not additive")
-            }
-            Self::Comment { on } => write!(f, "description of {on}"),
-            Self::Parameter { name, from: None, to } => write!(f, "parameter {name} set to {to}"),
-            Self::Parameter { name, from: Some(from), to } => {
-                write!(f, "parameter {name} {from} -> {to}")
-            }
-            Self::ParameterRemoved { name } => write!(f, "parameter {name} removed"),
-            Self::Location { from, to } => write!(f, "location {from} -> {to}"),
-            Self::Format => f.write_str("storage format"),
-        }
-    }
-}
-
-/// One line per difference, then one per warning; nothing to do is one line, too.
-impl fmt::Display for CatalogDiff {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (database, table) = (clean(&self.database), clean(&self.table));
-        let name = |values: &[String]| clean(&self.wanted.input.partition_name(values));
-        if self.is_empty() {
-            writeln!(f, "= table {database}.{table} is in sync")?;
-        }
-        if self.create_database {
-            writeln!(f, "+ database {database}")?;
-        }
-        if let Some(input) = &self.create_table {
-            writeln!(f, "+ table {table}: {} columns", input.columns().len())?;
-        }
-        for change in self.update_table.iter().flat_map(|u| &u.changes) {
-            writeln!(f, "~ table {table}: {}", clean(&change.to_string()))?;
-        }
-        if let Some(index) = &self.create_index {
-            let named = format!("{}: {}", index.index_name, index.keys.join(", "));
-            writeln!(f, "+ index {table}.{}", clean(&named))?;
-        }
-        for partition in &self.create_partitions {
-            writeln!(f, "+ partition {table}/{}", name(&partition.values))?;
-        }
-        for PartitionUpdate { input, changes } in &self.update_partitions {
-            let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-            let changes = clean(&changes.join("; "));
-            writeln!(f, "~ partition {table}/{}: {changes}", name(&input.values))?;
-        }
-        for values in &self.delete_partitions {
-            writeln!(f, "- partition {table}/{}", name(values))?;
-        }
-        self.warnings.iter().try_for_each(|warning| writeln!(f, "! {}", clean(warning)))
-    }
 }
 
 #[cfg(test)]

@@ -41,7 +41,9 @@ pub(super) fn definition() -> TableDefinition {
         name: "cloudtrail".into(),
         location: "s3://bucket/lake/cloudtrail/".into(),
         columns: COLUMNS.split_whitespace().map(column).collect(),
-        partition_keys: ["account", "region", "event_date"].map(String::from).into(),
+        partition_keys: ["account", "region", "event_date"]
+            .map(|name| Column::new(name, "string"))
+            .into(),
         compression: "zstd".into(),
         description: "CloudTrail events".into(),
         schema_version: 1,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::parameters::SCHEMA_VERSION;
+use super::parameters::{LAKE, PARTITIONS, PROJECTED, SCHEMA_VERSION, VIEW, VIRTUAL_VIEW};
 
 /// Parameters of a table, partition, storage descriptor or serde.
 pub type Parameters = BTreeMap<String, String>;
@@ -218,18 +218,29 @@ pub struct TableInput {
     /// The partition columns in order; written even when empty, Athena needs it.
     #[serde(default)]
     pub partition_keys: Vec<Column>,
-    /// `EXTERNAL_TABLE`.
+    /// `EXTERNAL_TABLE` or `VIRTUAL_VIEW`.
     #[serde(default)]
     pub table_type: String,
     /// Settings and counts.
     #[serde(default)]
     pub parameters: Parameters,
+    /// What a view selects, in the form of the engine that reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view_original_text: Option<String>,
+    /// What stands for it in engines that cannot read that form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view_expanded_text: Option<String>,
     /// Keys this crate does not know (`Owner`, `Retention`).
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
 
 impl TableInput {
+    /// Returns whether it was published with partition projection by us: no partition is registered.
+    pub fn is_projected(&self) -> bool {
+        self.parameters.get(PARTITIONS).is_some_and(|value| value == PROJECTED)
+    }
+
     /// Returns this table with the fields of `existing` that we do not own: other parameters and
     /// columns, unknown keys, and a description or comments where there are any.
     #[must_use]
@@ -247,8 +258,12 @@ impl TableInput {
         };
         let mut storage_descriptor =
             self.storage_descriptor.merged_over(&existing.storage_descriptor);
-        storage_descriptor.columns =
-            storage_descriptor.columns.join(&existing.storage_descriptor.columns);
+        // What a view selects is its columns: others cannot add any.
+        if !self.is_view() {
+            storage_descriptor.columns =
+                storage_descriptor.columns.join(&existing.storage_descriptor.columns);
+        }
+        let text = |ours: &Option<String>, theirs: &Option<String>| ours.clone().or(theirs.clone());
         Self {
             name: self.name.clone(),
             description: kept(&existing.description, &self.description),
@@ -256,6 +271,8 @@ impl TableInput {
             partition_keys: self.partition_keys.iter().map(merge_key).collect(),
             table_type: self.table_type.clone(),
             parameters: join(&self.parameters, &existing.parameters),
+            view_original_text: text(&self.view_original_text, &existing.view_original_text),
+            view_expanded_text: text(&self.view_expanded_text, &existing.view_expanded_text),
             other: existing.other.clone(),
         }
     }
@@ -263,6 +280,17 @@ impl TableInput {
     /// Returns whether the table was made by this crate.
     pub fn is_ours(&self) -> bool {
         self.parameters.contains_key(SCHEMA_VERSION)
+    }
+
+    /// Returns whether it is a view.
+    pub fn is_view(&self) -> bool {
+        self.table_type == VIRTUAL_VIEW
+    }
+
+    /// Returns whether it is a view that this crate made, for the lake at this address.
+    pub fn is_view_of(&self, lake: &str) -> bool {
+        let is_made = self.is_view() && self.parameters.contains_key(VIEW);
+        is_made && self.parameters.get(LAKE).is_some_and(|it| it == lake)
     }
 
     /// Returns the data columns.
@@ -334,10 +362,17 @@ pub struct PartitionIndex {
 pub struct DatabaseInput {
     /// The database's name.
     pub name: String,
+    /// Description for people, at most 2048 characters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
     /// Keys this crate does not know.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
+
+/// The description of a database that is created.
+pub(super) const DATABASE_DESCRIPTION: &str =
+    "AWS CloudTrail events as Parquet, written by trailmill";
 
 fn join(ours: &Parameters, theirs: &Parameters) -> Parameters {
     let mut all = theirs.clone();

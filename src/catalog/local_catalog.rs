@@ -22,6 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::definition::check_name;
+use super::input::DATABASE_DESCRIPTION;
 use super::{
     Applied, CatalogDiff, Columns, DatabaseInput, Existing, PartitionInput, TableInput, is_name,
 };
@@ -132,8 +133,11 @@ impl LocalCatalog {
         };
         let mut applied = Applied::default();
         if diff.create_database {
-            let database =
-                DatabaseInput { name: diff.database.clone(), ..DatabaseInput::default() };
+            let database = DatabaseInput {
+                name: diff.database.clone(),
+                description: DATABASE_DESCRIPTION.to_owned(),
+                ..DatabaseInput::default()
+            };
             let path = self.database_folder(&diff.database)?.join("database.json");
             // A database created in the meantime may have foreign keys: leave it.
             if or_absent(self.database(&diff.database), untold)?.is_none() {

@@ -20,9 +20,8 @@ mod input;
 mod local_catalog;
 mod parameters;
 mod projection;
-mod renamed_views;
 pub mod show;
-mod view;
+mod view_diff;
 pub mod views;
 
 pub use ddl::Dialect;
@@ -40,7 +39,8 @@ pub use input::{
 pub use local_catalog::LocalCatalog;
 pub use parameters::LAKE;
 pub use projection::{MAX_ENUM_VALUES, projection_parameters};
-pub use view::View;
+pub use view_diff::{chosen_views, diff_dropped_view, diff_view};
+pub use views::{OcsfVersion, View, ViewSelection, ViewSet};
 
 use crate::error::Result;
 
@@ -170,6 +170,21 @@ impl Catalog {
         match self {
             Self::Local(catalog) => catalog.table(database, name),
             Self::Glue(catalog) => Ok(catalog.table(database, name).await?.map(|(table, _)| table)),
+        }
+    }
+
+    /// Returns what has the name of a view, and its version; nothing in a local catalog, which has no views.
+    ///
+    /// # Errors
+    /// As for [`Catalog::existing`].
+    pub async fn view(
+        &self,
+        database: &str,
+        name: &str,
+    ) -> Result<Option<(TableInput, Option<String>)>> {
+        match self {
+            Self::Local(_) => Ok(None),
+            Self::Glue(catalog) => catalog.table(database, name).await,
         }
     }
 

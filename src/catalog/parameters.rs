@@ -10,8 +10,14 @@ pub(super) const COLUMNS: &str = "trailmill.columns";
 pub(super) const PARTITIONS: &str = "trailmill.partitions";
 /// The value of [`PARTITIONS`] for a table whose partitions are projected.
 pub(super) const PROJECTED: &str = "projected";
+/// The parameter of a table that names the sets of views that it has.
+pub(super) const VIEWS: &str = "trailmill.views";
+/// The parameter that marks a view as ours, with the name of its table.
+pub(super) const VIEW: &str = "trailmill.view";
 /// The parameter that lets Athena use a partition index.
 pub(super) const PARTITION_FILTERING: &str = "partition_filtering.enabled";
+/// The type of a table that is a view.
+pub(super) const VIRTUAL_VIEW: &str = "VIRTUAL_VIEW";
 pub(super) const INPUT_FORMAT: &str =
     "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat";
 pub(super) const OUTPUT_FORMAT: &str =

@@ -24,7 +24,8 @@ pub fn projection_parameters(
     parameters.insert("projection.enabled".into(), "true".into());
     parameters.insert(PARTITIONS.into(), PROJECTED.into());
     let mut template = table.location.clone();
-    for (i, key) in table.partition_keys.iter().enumerate() {
+    let keys = table.partition_keys.iter().map(|key| key.name.as_str());
+    for (i, key) in keys.enumerate() {
         template.push_str(&format!("{key}=${{{key}}}/"));
         let values: BTreeSet<&str> =
             partitions.iter().filter_map(|p| p.values.get(i)).map(String::as_str).collect();
@@ -107,7 +108,9 @@ mod tests {
     #[test]
     fn parts_of_a_date_are_padded_and_a_year_needs_no_upkeep() {
         let mut table = definition();
-        table.partition_keys = ["year", "month", "day", "hour"].map(String::from).into();
+        table.partition_keys = ["year", "month", "day", "hour"]
+            .map(|name| crate::catalog::Column::new(name, "string"))
+            .into();
         let mut one = partition("x", "y");
         one.values = ["2026", "01", "02", "03"].map(String::from).into();
 

@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::{HiveType, Parameters, PartitionInput, StructField, TableInput};
+use super::{Column, HiveType, Parameters, PartitionInput, StructField, TableInput};
 use crate::text::clean;
 use crate::units::{ByteCount, grouped};
 
@@ -35,6 +35,20 @@ pub struct TableSummary {
     pub files: u64,
     /// The folder.
     pub location: String,
+    /// Views of the table.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub views: Vec<ViewSummary>,
+}
+
+/// Summary of a view, one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ViewSummary {
+    /// The view.
+    pub view: String,
+    /// Its columns.
+    pub columns: usize,
+    /// What it shows.
+    pub description: String,
 }
 
 impl TableSummary {
@@ -55,7 +69,20 @@ impl TableSummary {
             bytes: sum("sizeKey"),
             files: sum("objectCount"),
             location: table.location().to_owned(),
+            views: Vec::new(),
         }
+    }
+
+    /// Adds the table's views.
+    #[must_use]
+    pub fn with_views(mut self, views: &[TableInput]) -> Self {
+        let summary = |view: &TableInput| ViewSummary {
+            view: view.name.clone(),
+            columns: view.columns().len(),
+            description: view.description.clone(),
+        };
+        self.views.extend(views.iter().map(summary));
+        self
     }
 }
 
@@ -74,16 +101,38 @@ pub fn tables(summaries: &[TableSummary]) -> String {
             clean(&s.location),
         ]
     }));
+    // Names to the left, numbers to the right.
+    aligned(&lines, |i| i == 0 || i == 6)
+}
+
+/// Returns one line per view of these tables, in aligned columns; empty if there is none.
+pub fn views(summaries: &[TableSummary]) -> String {
+    let mut lines = vec![["VIEW", "COLUMNS", "SHOWS"].map(str::to_owned)];
+    for table in summaries {
+        lines.extend(table.views.iter().map(|view| {
+            [
+                clean(&format!("{}.{}", table.database, view.view)),
+                view.columns.to_string(),
+                clean(&view.description),
+            ]
+        }));
+    }
+    match lines.len() {
+        1 => String::new(),
+        _ => format!("\n{}", aligned(&lines, |i| i != 1)),
+    }
+}
+
+fn aligned<const N: usize>(lines: &[[String; N]], is_left: impl Fn(usize) -> bool) -> String {
     let mut text = String::new();
-    for line in &lines {
+    for line in lines {
         let mut row = String::new();
         for (i, cell) in line.iter().enumerate() {
             let width = lines.iter().filter_map(|l| l.get(i)).map(|c| c.chars().count()).max();
             let width = width.unwrap_or_default();
-            // Names to the left, numbers to the right.
-            let _ = match i {
-                0 | 6 => write!(row, "{cell:<width$}  "),
-                _ => write!(row, "{cell:>width$}  "),
+            let _ = match is_left(i) {
+                true => write!(row, "{cell:<width$}  "),
+                false => write!(row, "{cell:>width$}  "),
             };
         }
         text.push_str(row.trim_end());
@@ -115,8 +164,22 @@ pub fn table(
     line("size", &ByteCount(summary.bytes).to_string());
     line("files", &grouped(summary.files));
     line("columns", &summary.columns.to_string());
+    push_columns(&mut text, table.columns(), depth);
+    text
+}
+
+/// Returns a view with its columns; nested types are drawn `depth` levels deep.
+pub fn view(database: &str, view: &TableInput, depth: usize) -> String {
+    let mut text = clean(&format!("{database}.{}", view.name)) + "\n";
+    let _ = writeln!(text, "  {:<13}{}", "shows", clean(&view.description));
+    let _ = writeln!(text, "  {:<13}{}", "columns", view.columns().len());
+    push_columns(&mut text, view.columns(), depth);
+    text
+}
+
+fn push_columns(text: &mut String, columns: &[Column], depth: usize) {
     let mut tree = Tree { lines: Vec::new(), depth };
-    for column in table.columns() {
+    for column in columns {
         if let Ok(hive_type) = HiveType::parse(&column.hive_type) {
             tree.push(&column.name, &hive_type, &column.comment, 0);
         } else {
@@ -129,7 +192,6 @@ pub fn table(
     for (name, hive_type) in tree.lines {
         let _ = writeln!(text, "{name:<width$}  {hive_type}");
     }
-    text
 }
 
 struct Tree {

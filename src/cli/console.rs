@@ -7,8 +7,9 @@ use clap::{ColorChoice, ValueEnum};
 use serde_json::{Value, json};
 use std::error::Error as _;
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tracing_subscriber::EnvFilter;
 
 /// Name of the option, and of its variable.
@@ -18,6 +19,13 @@ const COLOR_OPTION: &str = "--color";
 
 /// Set by AWS Batch in every container (docs/aws-facts.md): its logs are read by programs.
 const BATCH_VARIABLE: &str = "AWS_BATCH_JOB_ID";
+
+/// Goes to the begin of the line and empties it.
+const CLEAR_LINE: &str = "\r\x1b[2K";
+
+/// Whether a bar stands in the last line of the terminal: the next message takes its place, and it is drawn again
+/// below.
+static HAS_BAR: AtomicBool = AtomicBool::new(false);
 
 /// How messages are written to stderr.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -118,7 +126,7 @@ pub(super) fn open_log(verbosity: u8) {
     let filter = EnvFilter::new(filter);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Lines)
         .with_ansi(console().has_colors);
     let opened = match console().format {
         LogFormat::Text => log.compact().try_init(),
@@ -132,6 +140,18 @@ pub(super) fn open_log(verbosity: u8) {
 /// Returns whether stderr is a terminal.
 pub(super) fn on_terminal() -> bool {
     std::io::stderr().is_terminal()
+}
+
+/// Says that a bar is shown from now on.
+pub(super) fn show_bar() {
+    HAS_BAR.store(true, Ordering::Relaxed);
+}
+
+/// Says that the bar is gone; empties its line, so that whatever comes next begins there.
+pub(super) fn clear_bar() {
+    if HAS_BAR.swap(false, Ordering::Relaxed) {
+        let _ = io::stderr().write_all(CLEAR_LINE.as_bytes());
+    }
 }
 
 /// Returns whether stderr is for programs.
@@ -211,7 +231,28 @@ fn labelled(label: &str, color: AnsiColor, text: &str) {
 }
 
 fn line(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = Lines.write_all(format!("{text}\n").as_bytes());
+}
+
+/// Whole lines to stderr, in the place of a bar where there is one.
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        let has_bar = HAS_BAR.load(Ordering::Relaxed);
+        // At once, or the bar is drawn between.
+        io::stderr().lock().write_all(&in_place_of_bar(lines, has_bar))?;
+        Ok(lines.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+fn in_place_of_bar(lines: &[u8], has_bar: bool) -> Vec<u8> {
+    let clear = if has_bar { CLEAR_LINE.as_bytes() } else { &[] };
+    [clear, lines].concat()
 }
 
 #[cfg(test)]
@@ -221,6 +262,12 @@ mod tests {
     fn format(arguments: &[&str]) -> Option<LogFormat> {
         let arguments: Vec<OsString> = arguments.iter().map(Into::into).collect();
         early(&arguments, FORMAT_OPTION)
+    }
+
+    #[test]
+    fn a_message_stands_in_a_line_of_its_own_and_only_a_terminal_is_told_to_clear_one() {
+        assert_eq!(in_place_of_bar(b"stopping\n", true), b"\r\x1b[2Kstopping\n");
+        assert_eq!(in_place_of_bar(b"stopping\n", false), b"stopping\n");
     }
 
     #[test]

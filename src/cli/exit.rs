@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Reaction};
 
 /// All records converted.
 pub const EXIT_OK: u8 = 0;
-/// Finished; some input was quarantined, or a comparison found differences.
+/// Finished; some input was quarantined, the sources hold no logs, or a comparison found differences.
 pub const EXIT_INCOMPLETE: u8 = 1;
 /// Wrong usage or configuration; nothing was converted.
 pub const EXIT_USAGE: u8 = 2;
@@ -17,6 +17,7 @@ pub const EXIT_TRY_LATER: u8 = 75;
 pub(super) fn exit_code(err: &Error) -> u8 {
     match (err.kind(), err.kind().reaction()) {
         (ErrorKind::Config, _) => EXIT_USAGE,
+        (ErrorKind::NothingFound, _) => EXIT_INCOMPLETE,
         (_, Reaction::TryLater) => EXIT_TRY_LATER,
         _ => EXIT_STOPPED,
     }
@@ -30,6 +31,7 @@ mod tests {
     fn errors_have_their_exit_codes() {
         for (kind, code) in [
             (ErrorKind::Config, 2),
+            (ErrorKind::NothingFound, 1),
             (ErrorKind::Busy, 75),
             (ErrorKind::Interrupted, 75),
             (ErrorKind::Io, 3),

@@ -6,8 +6,8 @@
 
 use crate::cli::args::MetricsFormat;
 use crate::cli::console::{event, is_json};
-use crate::engine::{Progress, Report, UnitSummary};
-use crate::operations::WindowSummary;
+use crate::engine::{Progress, QueueReport, Report, UnitSummary};
+use crate::operations::{WatchEvent, WindowSummary};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -75,26 +75,59 @@ fn of_run(report: &Report, lake: &str, millis: u64) -> Value {
     embed(&metrics, lake, millis)
 }
 
-/// Writes the metrics of a conversion of a queue's objects.
-pub(super) fn write_window_metrics(window: &WindowSummary, lake: &str) {
-    event(&of_window(window, lake, now()));
+/// Writes the metrics of a queue: of a conversion of its objects, or what was counted since the last line.
+pub(super) fn write_queue_metrics(
+    metrics: Option<MetricsFormat>,
+    told: WatchEvent<'_>,
+    lake: &str,
+) {
+    if metrics.is_none() {
+        return;
+    }
+    event(&match told {
+        WatchEvent::Converted(window) => of_window(window, lake, now()),
+        WatchEvent::Counted(counts) => of_queue(counts, lake, now()),
+    });
+}
+
+/// Of each count of a queue, what somebody may want to be told of. Left out are what follows from others (objects
+/// that were repeated, conversions: as many as there are values of `WindowSeconds`), what nobody can act upon (tests
+/// of the queue, events of other kinds, why a window closed, sweeps), and texts: each would be a metric that is paid for.
+fn of_queue(counts: &QueueReport, lake: &str, millis: u64) -> Value {
+    let metrics = [
+        ("MessagesReceived", "Count", counts.messages_received as f64),
+        ("MessagesDeleted", "Count", counts.messages_deleted as f64),
+        ("MessagesLeft", "Count", counts.messages_left as f64),
+        ("ObjectsNamed", "Count", counts.objects_named as f64),
+        ("ObjectsIgnored", "Count", counts.objects_ignored as f64),
+        ("ObjectsGone", "Count", counts.objects_gone as f64),
+        ("ReceiptsExpired", "Count", counts.receipts_expired as f64),
+        ("LeasesAwaited", "Count", counts.leases_awaited as f64),
+    ];
+    embed(&metrics, lake, millis)
 }
 
 fn of_window(window: &WindowSummary, lake: &str, millis: u64) -> Value {
     let mut metrics = vec![
-        ("Messages", "Count", window.messages as f64),
-        ("MessagesLeft", "Count", window.messages_left as f64),
         ("ObjectsKnown", "Count", window.objects_known as f64),
         ("WindowSeconds", "Seconds", window.seconds),
         ("OldestMessageAge", "Seconds", window.oldest_seconds),
     ];
     // Where nothing new was converted, nothing was late.
-    metrics.extend(window.delay_p50_seconds.map(|delay| ("DelayP50", "Seconds", delay)));
-    metrics.extend(window.delay_p99_seconds.map(|delay| ("DelayP99", "Seconds", delay)));
+    let delays = [
+        ("DelayP50", window.delay_p50_seconds),
+        ("DelayP99", window.delay_p99_seconds),
+        ("DelayFromPutP50", window.delay_from_put_p50_seconds),
+        ("DelayFromPutP99", window.delay_from_put_p99_seconds),
+    ];
+    let known = delays.into_iter().filter_map(|(name, delay)| Some((name, "Seconds", delay?)));
+    metrics.extend(known);
     embed(&metrics, lake, millis)
 }
 
 fn embed(metrics: &[(&str, &str, f64)], lake: &str, millis: u64) -> Value {
+    // However the address is written, it is one dimension: dashboards and alarms name it without the slash.
+    let lake = lake.trim_end_matches('/');
     let definitions: Vec<Value> =
         metrics.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
     let mut line = json!({
@@ -128,7 +161,7 @@ mod tests {
 
         let announced = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(announced["Namespace"], "trailmill");
-        assert_eq!(line[announced["Dimensions"][0][0].as_str().unwrap()], "s3://lake/");
+        assert_eq!(line[announced["Dimensions"][0][0].as_str().unwrap()], "s3://lake");
         for metric in announced["Metrics"].as_array().unwrap() {
             assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
         }

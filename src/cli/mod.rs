@@ -3,8 +3,15 @@
 //! `commands` has a file for each command: its arguments, its run and its text. `args` has the
 //! arguments that commands share.
 
+#![allow(
+    rustdoc::bare_urls,
+    reason = "comments on arguments are their help texts, where brackets would show"
+)]
+
+mod answered;
 mod args;
 mod buckets;
+mod certificate_file;
 mod commands;
 mod config_file;
 mod console;

@@ -1,11 +1,12 @@
 //! Progress of a run: a bar on a terminal, a line now and then elsewhere.
 
-use crate::cli::console::{event, is_json, on_terminal, say};
+use crate::cli::console::{clear_bar, event, is_json, on_terminal, say, show_bar};
 use crate::cli::time_left::{TimeLeft, rounded};
 use crate::engine::{Progress, Stage};
 use crate::units::{ByteCount, counted, grouped};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -75,6 +76,12 @@ fn load(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
+/// The share of a whole, in percent: all of it only at the end.
+fn whole_percent(done: u64, total: u64) -> u64 {
+    let share = u128::from(done) * 100 / u128::from(total.max(1));
+    share.min(100) as u64
+}
+
 impl Display<'_> {
     /// Returns how much is done and how much there is, by bytes or else by objects, once it is known.
     fn share(&self) -> Option<(u64, u64)> {
@@ -128,9 +135,17 @@ impl Display<'_> {
 
     fn bar(&self, done: &AtomicBool) {
         let bar = ProgressBar::no_length();
-        let (with_bar, without) = ("{spinner} {wide_bar} {percent} %  {msg}", "{spinner} {msg}");
-        let style = |template| ProgressStyle::with_template(template).ok();
+        let (with_bar, without) = ("{spinner} {wide_bar} {share} %  {msg}", "{spinner} {msg}");
+        let write_share = |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let share = whole_percent(state.pos(), state.len().unwrap_or_default());
+            let _ = write!(out, "{share}");
+        };
+        let style = |template| {
+            let style = ProgressStyle::with_template(template).ok()?;
+            Some(style.with_key("share", write_share))
+        };
         let (mut left, mut has_bar) = (TimeLeft::default(), None);
+        show_bar();
         while !done.load(Ordering::Relaxed) {
             self.note(&mut left);
             let share = self.share().filter(|_| self.progress.stage() == Stage::Converting);
@@ -149,6 +164,7 @@ impl Display<'_> {
             std::thread::sleep(REDRAW);
         }
         bar.finish_and_clear();
+        clear_bar();
     }
 
     fn lines(&self, done: &AtomicBool) {
@@ -217,6 +233,14 @@ mod tests {
         assert_eq!(status(&progress), "converting 500 kB of 2.00 MB, 1 object of 2, 1,200 records");
         progress.begin(Stage::Registering);
         assert_eq!(status(&progress), "registering");
+    }
+
+    #[test]
+    fn all_is_done_at_the_end_and_not_before() {
+        for (done, total, want) in [(0, 0, 0), (0, 779, 0), (776, 779, 99), (779, 779, 100)] {
+            assert_eq!(whole_percent(done, total), want, "{done} of {total}");
+        }
+        assert_eq!(whole_percent(u64::MAX, u64::MAX), 100);
     }
 
     #[test]

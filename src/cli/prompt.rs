@@ -1,5 +1,6 @@
 //! The prompt of `query`: statements end with `;`, names are completed, what was asked is remembered.
 
+use crate::cli::answered::read_text;
 use crate::cli::console::{say, say_error};
 use crate::error::{Error, Result};
 use crate::operations::{QueryAnswer, QueryEngine};
@@ -61,17 +62,9 @@ const KEYWORDS: [&str; 30] = [
 
 /// What was found and read, for people.
 pub(super) fn answer_text(answer: &QueryAnswer) -> String {
-    let fetched = match answer.bytes_fetched {
-        0 => String::new(),
-        bytes => format!(", {} fetched", counted(bytes, "byte")),
-    };
-    format!(
-        "{}; {} of {} read, {}{fetched}.",
-        counted(answer.grid.len() as u64, "row"),
-        grouped(answer.files_kept),
-        counted(answer.files, "file"),
-        counted(answer.bytes, "byte"),
-    )
+    let QueryAnswer { grid, files, files_kept, bytes, bytes_fetched } = answer;
+    let read = read_text(*files_kept, *files, Some(*bytes), *bytes_fetched);
+    format!("{}; {read}.", counted(grid.len() as u64, "row"))
 }
 
 /// A conversation over one lake.

@@ -1,21 +1,21 @@
 //! A run over a queue, for `watch` and for `convert --queue`, which ends when the queue is empty.
 
 use crate::cli::args::{
-    ConversionArgs, EndingArgs, MetricsFormat, OutputArgs, PublicationArgs, WindowArgs,
-    sources_and_lake,
+    ConversionArgs, EndingArgs, OutputArgs, PublicationArgs, WindowArgs, sources_and_lake,
 };
 use crate::cli::console::{event, is_json, say, say_begin};
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
-use crate::cli::metrics::{unit_progress, write_run_metrics, write_window_metrics};
+use crate::cli::metrics::{unit_progress, write_queue_metrics, write_run_metrics};
 use crate::cli::progress_display::with_progress;
 use crate::cli::report::sort_counts;
 use crate::cli::run_report::{conclude, details};
 use crate::cli::signals::stop_on_signal;
+use crate::cli::time_left::rounded;
 use crate::engine::{QueueReport, Report, runtime};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::operations::{self, WatchOptions, WindowSummary};
+use crate::operations::{self, WatchEvent, WatchOptions, WindowSummary, check_sweep};
 use crate::queue::{Queue, SqsQueue};
 use crate::text::clean;
 use crate::units::{counted, grouped};
@@ -61,6 +61,7 @@ pub(super) fn run_queue(given: &QueueRun<'_>) -> Result<u8> {
         return Err(Error::config(message).at("source", folder));
     }
     let options = given.conversion.options(given.publication, sources, lake)?;
+    check_sweep(given.sweep, &options)?;
     let (quiet, metrics) = (given.output.quiet, given.ending.metrics);
     let lake = options.lake.to_string();
     let stop = stop_on_signal(quiet)?;
@@ -75,11 +76,16 @@ pub(super) fn run_queue(given: &QueueRun<'_>) -> Result<u8> {
     };
     let options = WatchOptions { limits: given.window.limits(), ..options };
     let progress = unit_progress(quiet, metrics, &lake);
-    let on_window = |window: &WindowSummary| say_window(window, quiet, metrics, &lake);
+    let on_event = |told: WatchEvent<'_>| {
+        write_queue_metrics(metrics, told, &lake);
+        if let WatchEvent::Converted(window) = told {
+            say_window(window, quiet);
+        }
+    };
     // A service that waits has no progress; it tells of its windows.
     let is_silent = quiet || !given.drains;
     let report = with_progress(is_silent, &progress, || {
-        operations::watch(&options, queue, &progress, &on_window, &stop)
+        operations::watch(&options, queue, &progress, &on_event, &stop)
     })?;
     write_run_metrics(metrics, &report, &lake);
     let code = conclude(
@@ -92,15 +98,12 @@ pub(super) fn run_queue(given: &QueueRun<'_>) -> Result<u8> {
     Ok(if code == EXIT_OK && left > 0 { EXIT_INCOMPLETE } else { code })
 }
 
-fn say_window(window: &WindowSummary, quiet: bool, metrics: Option<MetricsFormat>, lake: &str) {
-    if metrics.is_some() {
-        write_window_metrics(window, lake);
-    }
+fn say_window(window: &WindowSummary, quiet: bool) {
     if quiet {
         return;
     }
     if !is_json() {
-        let delay = window.delay_p99_seconds.map_or_else(String::new, |delay| {
+        let delay = window.delay_from_put_p99_seconds.map_or_else(String::new, |delay| {
             format!(", at most {delay:.1} s after they were put for 99 % of them")
         });
         let text = format!(
@@ -174,9 +177,14 @@ fn queue_text(out: &mut String, queue: &QueueReport) {
         ),
     );
     if let (Some(half), Some(most)) = (queue.delay_p50_seconds, queue.delay_p99_seconds) {
-        line(
-            "delay",
-            format!("{half:.1} s from put to rows for half of the objects, {most:.1} s for 99 %"),
-        );
+        let [half, most] = [half, most].map(|seconds| rounded(Duration::from_secs_f64(seconds)));
+        let text = format!("{half} from event to row for half of the rows, {most} for 99 %");
+        line("delay", text);
+    }
+    let from_put = (queue.delay_from_put_p50_seconds, queue.delay_from_put_p99_seconds);
+    if let (Some(half), Some(most)) = from_put {
+        let text =
+            format!("{half:.1} s from put to rows for half of the objects, {most:.1} s for 99 %");
+        line("", text);
     }
 }

@@ -62,6 +62,18 @@ pub(super) fn listing(indent: &str, listing: &ListingReport) -> String {
             "{indent}Hidden (names that begin with . or _) and not read: {names}; --hidden reads them."
         );
     }
+    if let Some(savings) = &listing.from_digests {
+        let regions = |count| counted_as(count, "region's folder", "regions' folders");
+        let _ = writeln!(
+            out,
+            "{indent}From {}: {} listed by the days they name, {} as always; about {} LIST requests \
+             saved.",
+            counted(savings.digests, "digest"),
+            regions(savings.regions),
+            grouped(savings.regions_listed),
+            savings.requests_saved,
+        );
+    }
     for (source, since) in &listing.since {
         let source = clean(source);
         let _ = writeln!(

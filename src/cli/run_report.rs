@@ -59,6 +59,13 @@ pub(super) fn details(out: &mut String, report: &Report, lake: &str) {
     quarantined.truncate(10);
     reasons(out, "quarantined", quarantined);
     out.push_str(&listing("  ", &report.listing));
+    if report.members_hidden > 0 {
+        let members = counted(report.members_hidden, "member");
+        let _ = writeln!(
+            out,
+            "  Hidden in archives (names that begin with . or _) and not read: {members}; --hidden reads them."
+        );
+    }
     out.push_str(&unavailable("  ", &report.unavailable_by_reason));
     out.push_str(&restored_text("  ", report.restored.as_ref()));
     if !report.without_records.is_empty() {

@@ -1,6 +1,6 @@
 //! SIGTERM and Ctrl-C: every command ends with 75, within the grace period of Batch, ECS and Spot.
 
-use crate::cli::console::say;
+use crate::cli::console::{clear_bar, say};
 use crate::cli::exit::EXIT_TRY_LATER;
 use crate::error::{Error, Result};
 use std::sync::Arc;
@@ -51,7 +51,8 @@ pub(super) fn end_on_signal() -> Result<()> {
 fn end_after(runtime: Runtime, waited: impl Future<Output = ()> + Send + 'static) {
     std::thread::spawn(move || {
         runtime.block_on(waited);
-        // The lake is safe at any instant; nothing needs to be tidied up.
+        // The lake is safe at any instant; only the terminal is left in order.
+        clear_bar();
         std::process::exit(i32::from(EXIT_TRY_LATER))
     });
 }

@@ -1,7 +1,9 @@
 //! The kinds of compressed streams, told by their first bytes, and a decoder for one member of each.
 
 use crate::decode::MAX_WINDOW_BYTES;
-use flate2::bufread::GzDecoder;
+use crate::decode::counting::Counting;
+use crate::decode::lzip::LzipMember;
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 use std::io::{BufRead, Error, ErrorKind, Read, Result};
 
 /// How a stream is compressed.
@@ -17,6 +19,10 @@ pub enum Compression {
     Xz,
     /// The older `.lzma`
     Lzma,
+    /// `.lz`
+    Lzip,
+    /// RFC 1950, as libraries write it
+    Zlib,
 }
 
 impl Compression {
@@ -30,6 +36,11 @@ impl Compression {
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..]
             | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, ..] => Some(Self::Bzip2),
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Self::Xz),
+            // The version of before 2010 is named as a packing that is not read.
+            [b'L', b'Z', b'I', b'P', 1, ..] => Some(Self::Lzip),
+            // No, low, usual and best compression.
+            [b'x', 0x01 | 0x9c | 0xda, ..] => Some(Self::Zlib),
+            [b'x', b'^', ..] if !is_text(bytes) => Some(Self::Zlib),
             _ if is_lzma(bytes) => Some(Self::Lzma),
             _ => None,
         }
@@ -43,6 +54,8 @@ impl Compression {
             Self::Bzip2 => "bzip2",
             Self::Xz => "XZ",
             Self::Lzma => "LZMA",
+            Self::Lzip => "lzip",
+            Self::Zlib => "zlib",
         }
     }
 
@@ -54,8 +67,15 @@ impl Compression {
             Self::Bzip2 => byte == b'B',
             Self::Xz => byte == 0xfd,
             Self::Lzma => false,
+            Self::Lzip => byte == b'L',
+            Self::Zlib => byte == b'x',
         }
     }
+}
+
+/// Whether the first bytes are characters.
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.iter().take(16).all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// The format has no magic number: as `xz` does, usual properties, a dictionary of a usual size and a
@@ -73,16 +93,18 @@ fn is_lzma(bytes: &[u8]) -> bool {
 }
 
 /// One member of a stream.
-pub(super) enum Frame<R: Read> {
-    Gzip(Box<GzDecoder<R>>),
-    Zstd(Box<zstd::stream::read::Decoder<'static, R>>),
-    Bzip2(Box<bzip2::bufread::BzDecoder<R>>),
-    Xz(Box<lzma_rust2::XzReader<R>>),
-    Lzma(Box<lzma_rust2::LzmaReader<R>>),
+pub(super) enum Frame<R: BufRead> {
+    Gzip(Box<GzDecoder<Counting<R>>>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, Counting<R>>>),
+    Bzip2(Box<bzip2::bufread::BzDecoder<Counting<R>>>),
+    Xz(Box<lzma_rust2::XzReader<Counting<R>>>),
+    Lzma(Box<lzma_rust2::LzmaReader<Counting<R>>>),
+    Lzip(Box<LzipMember<R>>),
+    Zlib(Box<ZlibDecoder<Counting<R>>>),
 }
 
 impl<R: BufRead> Frame<R> {
-    pub(super) fn open(compression: Compression, reader: R) -> Result<Self> {
+    pub(super) fn open(compression: Compression, reader: Counting<R>) -> Result<Self> {
         let most = (MAX_WINDOW_BYTES >> 10) as u32;
         Ok(match compression {
             Compression::Gzip => Self::Gzip(Box::new(GzDecoder::new(reader))),
@@ -97,11 +119,13 @@ impl<R: BufRead> Frame<R> {
             Compression::Lzma => {
                 Self::Lzma(Box::new(lzma_rust2::LzmaReader::new_mem_limit(reader, most, None)?))
             }
+            Compression::Lzip => Self::Lzip(Box::new(LzipMember::open(reader)?)),
+            Compression::Zlib => Self::Zlib(Box::new(ZlibDecoder::new(reader))),
         })
     }
 
     /// Returns the reader after the member; none when nothing may follow it.
-    pub(super) fn end(self) -> Result<Option<R>> {
+    pub(super) fn end(self) -> Result<Option<Counting<R>>> {
         match self {
             Self::Gzip(decoder) => Ok(Some(decoder.into_inner())),
             Self::Zstd(decoder) => Ok(Some(decoder.finish())),
@@ -117,6 +141,8 @@ impl<R: BufRead> Frame<R> {
                 }
                 Ok(None)
             }
+            Self::Lzip(member) => member.end().map(Some),
+            Self::Zlib(decoder) => Ok(Some(decoder.into_inner())),
         }
     }
 }
@@ -129,6 +155,8 @@ impl<R: BufRead> Read for Frame<R> {
             Self::Bzip2(decoder) => decoder.read(out),
             Self::Xz(decoder) => decoder.read(out),
             Self::Lzma(decoder) => decoder.read(out),
+            Self::Lzip(member) => member.read(out),
+            Self::Zlib(decoder) => decoder.read(out),
         }
     }
 }
@@ -145,7 +173,19 @@ pub fn lzma_of_zip(
     crc: u32,
 ) -> Result<impl Read> {
     let inner = lzma_rust2::LzmaReader::new_with_props(reader, size, properties, window, None)?;
-    Ok(Checked { inner, sum: flate2::Crc::new(), crc })
+    Ok(checked(inner, crc))
+}
+
+/// Returns the CRC-32 of bytes, as archives have it.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    let mut sum = flate2::Crc::new();
+    sum.update(bytes);
+    sum.sum()
+}
+
+/// Compares the CRC-32 of what is read where it ends.
+pub fn checked(inner: impl Read, crc: u32) -> impl Read {
+    Checked { inner, sum: flate2::Crc::new(), crc }
 }
 
 /// Compares a sum where what is read ends.
@@ -172,7 +212,16 @@ mod tests {
 
     #[test]
     fn text_is_not_taken_for_a_stream() {
-        for text in [&b"BZh is no stream"[..], b"]\0\0", b"{}", b"P*M", b"", b"(\xb5"] {
+        for text in [
+            &b"BZh is no stream"[..],
+            b"]\0\0",
+            b"{}",
+            b"P*M",
+            b"",
+            b"(\xb5",
+            b"LZIP is a format",
+            b"x^2 + y^2",
+        ] {
             assert_eq!(Compression::of(text), None, "{text:?}");
         }
     }

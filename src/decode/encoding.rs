@@ -10,13 +10,15 @@ pub(super) enum Utf16 {
 }
 
 impl Utf16 {
-    /// Decides by the byte order mark, or by the zeros around what JSON begins with.
+    /// Decides by the byte order mark, or by the zeros around what text begins with.
     pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         match bytes {
             // UTF-32 begins with the same mark.
             [0xff, 0xfe, 0, 0, ..] => None,
             [0xff, 0xfe, ..] | [b'{' | b'[', 0, 1..=u8::MAX, 0, ..] => Some(Self::Little),
             [0xfe, 0xff, ..] | [0, b'{' | b'[', 0, 1..=u8::MAX, ..] => Some(Self::Big),
+            [a, 0, b, 0, c, 0, d, 0, ..] if are_characters([*a, *b, *c, *d]) => Some(Self::Little),
+            [0, a, 0, b, 0, c, 0, d, ..] if are_characters([*a, *b, *c, *d]) => Some(Self::Big),
             _ => None,
         }
     }
@@ -56,4 +58,9 @@ impl Utf16 {
             out.extend_from_slice(char.encode_utf8(&mut buffer).as_bytes());
         }
     }
+}
+
+/// Whether text may begin with bytes.
+fn are_characters(bytes: [u8; 4]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r'))
 }

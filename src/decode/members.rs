@@ -5,19 +5,20 @@
 //! read: it is an error that names the byte.
 
 use crate::decode::compression::{Compression, Frame};
+use crate::decode::counting::{Counting, Meter};
 use crate::error::{Error, find};
 use std::cell::Cell;
-use std::io::{BufRead, Read, Result, Seek, SeekFrom};
+use std::io::{BufRead, Read, Result};
 use std::rc::Rc;
 
 /// Reads all members of a compressed stream as one.
 ///
 /// Its errors hold one of this crate's: `BadInput` for a damaged or truncated stream and for bytes that
 /// are neither a member nor padding, else what the reader returned.
-pub struct Members<R: Read> {
+pub struct Members<R: BufRead> {
     compression: Compression,
     /// None at the end.
-    frame: Option<Frame<Counting<R>>>,
+    frame: Option<Frame<R>>,
     consumed: Rc<Meter>,
     /// Whose steps are those of this stream's decoder: the bytes of the file that it lies in.
     meter: Rc<Meter>,
@@ -131,81 +132,5 @@ impl<R: BufRead> Read for Members<R> {
             }
         }
         Ok(0)
-    }
-}
-
-/// How many bytes have been consumed of a reader, and how many had been before the last step.
-///
-/// A decoder takes a block and gives what is in it bit by bit: what stands in the middle of a block has been
-/// made of bytes that were consumed before it came.
-#[derive(Debug, Default)]
-pub struct Meter {
-    now: Cell<u64>,
-    before: Cell<u64>,
-}
-
-impl Meter {
-    /// Returns how many bytes have been consumed.
-    pub fn now(&self) -> u64 {
-        self.now.get()
-    }
-
-    /// Returns how many had been consumed before the block was read that is being used up.
-    pub fn before(&self) -> u64 {
-        self.before.get()
-    }
-
-    fn add(&self, count: u64) {
-        self.now.set(self.now.get() + count);
-    }
-
-    fn step_from(&self, before: u64) {
-        if self.now.get() > before {
-            self.before.set(before);
-        }
-    }
-}
-
-/// Counts the bytes that are consumed of a reader.
-pub struct Counting<R> {
-    inner: R,
-    meter: Rc<Meter>,
-}
-
-impl<R> Counting<R> {
-    /// Counts from 0.
-    pub fn new(inner: R) -> Self {
-        Self { inner, meter: Rc::default() }
-    }
-
-    /// Returns how many bytes have been consumed, kept up to date.
-    pub fn meter(&self) -> Rc<Meter> {
-        Rc::clone(&self.meter)
-    }
-}
-
-impl<R: Read> Read for Counting<R> {
-    fn read(&mut self, out: &mut [u8]) -> Result<usize> {
-        let (count, before) = (self.inner.read(out)?, self.meter.now());
-        self.meter.add(count as u64);
-        self.meter.step_from(before);
-        Ok(count)
-    }
-}
-
-impl<R: BufRead> BufRead for Counting<R> {
-    fn fill_buf(&mut self) -> Result<&[u8]> {
-        self.inner.fill_buf()
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.meter.add(count as u64);
-        self.inner.consume(count);
-    }
-}
-
-impl<R: Seek> Seek for Counting<R> {
-    fn seek(&mut self, to: SeekFrom) -> Result<u64> {
-        self.inner.seek(to)
     }
 }

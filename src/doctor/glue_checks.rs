@@ -173,8 +173,8 @@ impl Doctor<'_> {
             Err(refusal) if refusal.is_absent() => true,
             Err(refusal) => {
                 let detail = format!(
-                    "runs do not need this permission, but without it the rest cannot be tried on \
-                     a temporary table: {}",
+                    "only `catalog sync --views=none` needs this permission, but without it the \
+                     rest cannot be tried on a temporary table: {}",
                     refusal.said()
                 );
                 self.note(Outcome::Warning, "glue:DeleteTable", &place, detail);
@@ -207,7 +207,11 @@ impl Doctor<'_> {
                 }
             }
         } else if can_remove {
-            self.skip("glue:DeleteTable", &place, format!("{NOT_REFUSED}; runs do not need it"));
+            self.skip(
+                "glue:DeleteTable",
+                &place,
+                format!("{NOT_REFUSED}; only `catalog sync --views=none` needs it"),
+            );
         }
     }
 

@@ -4,7 +4,7 @@ use crate::engine::cancel::Cancel;
 use crate::engine::resolve::CommittedUnits;
 use crate::engine::segment::{Arrival, Arrived, Staged, UnitEnd};
 use crate::engine::tasks::all;
-use crate::engine::{ConvertOptions, Done, Progress};
+use crate::engine::{ConvertOptions, Done, EventTimes, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{
     Copies, CopyKey, Intent, Known, LockName, MAX_UNIT_RAW, Manifest, News, QuarantinedObject,
@@ -165,6 +165,7 @@ impl Committer<'_, '_> {
                 "committed"
             );
             self.progress.add_unit(&unit.manifest);
+            self.done.report.event_times.join(unit.event_times);
         }
         Ok(())
     }
@@ -196,9 +197,18 @@ impl Committer<'_, '_> {
         let UnitEnd { unit, is_resumed, archive, beside, unavailable } = end;
         let mut gathered = Gathered::new(self.manifest(&unit));
         gathered.manifest.passed_over = beside.passed_over;
+        gathered.manifest.members_hidden = beside.hidden;
         gathered.manifest.objects_padded = u64::from(beside.padding > 0);
         segments.into_iter().try_for_each(|segment| gathered.add(segment))?;
-        let Gathered { mut manifest, quarantine, copies, lock, news, bytes_compressed } = gathered;
+        let Gathered {
+            mut manifest,
+            quarantine,
+            copies,
+            lock,
+            news,
+            event_times,
+            bytes_compressed,
+        } = gathered;
         manifest.objects.extend(archive);
         for (scope, values) in &copies {
             let day = manifest.days.entry(scope.day).or_default();
@@ -211,6 +221,7 @@ impl Committer<'_, '_> {
             copies,
             lock,
             news,
+            event_times,
             bytes_compressed,
             is_resumed,
             unavailable,
@@ -231,6 +242,7 @@ struct Gathered {
     copies: Copies,
     lock: Option<Arc<Lock>>,
     news: Vec<News>,
+    event_times: EventTimes,
     bytes_compressed: u64,
 }
 
@@ -242,6 +254,7 @@ impl Gathered {
             copies: Copies::new(),
             lock: None,
             news: Vec::new(),
+            event_times: EventTimes::default(),
             bytes_compressed: 0,
         }
     }
@@ -270,6 +283,7 @@ impl Gathered {
         manifest.records_unwrapped += segment.records_unwrapped;
         manifest.records_unread += segment.records_unread;
         manifest.passed_over += segment.members_passed_over;
+        manifest.members_hidden += segment.members_hidden;
         manifest.files.extend(segment.files);
         manifest.bytes_json += segment.bytes_json;
         manifest.nested_values_unfit += segment.unfit;
@@ -279,6 +293,7 @@ impl Gathered {
         }
         self.bytes_compressed += segment.bytes_compressed;
         self.news.extend(segment.news);
+        self.event_times.join(segment.event_times);
         self.lock = Some(segment.lock);
         Ok(())
     }
@@ -334,6 +349,7 @@ async fn commit_to_plan(
             bytes_compressed: unit.bytes_compressed,
             quarantined_by_reason: unit.reasons(),
             unavailable: unit.unavailable.clone(),
+            left: None,
         };
         let (storage, plan) = (storage.clone(), plan.clone());
         puts.spawn(async move { plan.write_done(&storage, &done).await });
@@ -348,6 +364,7 @@ struct PendingUnit {
     copies: Copies,
     lock: Option<Arc<Lock>>,
     news: Vec<News>,
+    event_times: EventTimes,
     bytes_compressed: u64,
     is_resumed: bool,
     unavailable: Vec<UnavailableObject>,

@@ -5,12 +5,13 @@
 use crate::engine::run::Run;
 use crate::engine::segment::{Arrived, Resolved, Segment, SegmentPart, Staged};
 use crate::engine::tasks::all;
-use crate::engine::{ConvertOptions, Progress};
+use crate::engine::{ConvertOptions, EventTimes, Progress};
 use crate::error::Result;
+use crate::family::Form;
 use crate::lake::{Copies, DataFile, Homes, News, UnitId, names::data_file};
 use crate::parquet::{Encoder, Order, TableWriter, WriteOptions, arrange};
 use crate::rows::{Parsed, TableRows};
-use crate::schema::{Form, Lock};
+use crate::schema::Lock;
 use crate::storage::Storage;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -32,6 +33,7 @@ pub(crate) struct Encoding {
     news: Vec<News>,
     write: WriteOptions,
     segment: SegmentPart,
+    event_times: EventTimes,
     tables: Vec<ArrangedTable>,
     /// What the tasks do: partitions of a table, by their places in its order.
     tasks: Vec<(usize, Range<usize>)>,
@@ -68,11 +70,15 @@ impl Encoding {
             unit: unit.to_string(),
         };
         let (mut tables, mut tasks) = (Vec::new(), Vec::new());
+        let mut event_times = EventTimes::default();
         for (table, keep) in parsed.tables.iter_mut().zip(&keep) {
             for (row, keep) in table.rows.iter().zip(keep) {
                 let tally = &mut parsed.objects[row.object as usize].tally;
                 if *keep {
                     tally.written += 1;
+                    if options.notes_event_times {
+                        event_times.add(row.instant);
+                    }
                 } else {
                     tally.duplicate += 1;
                 }
@@ -94,7 +100,7 @@ impl Encoding {
             tables.push(ArrangedTable { names, order });
         }
         let done = Mutex::default();
-        Self { parsed, lock, copies, news, write, segment, tables, tasks, done }
+        Self { parsed, lock, copies, news, write, segment, event_times, tables, tasks, done }
     }
 
     /// Returns the number of tasks.
@@ -154,7 +160,7 @@ impl Encoding {
     /// Returns what was staged once all tasks are done, the uploads that are on their way, and the
     /// buffers.
     pub(crate) fn end(self) -> (Staged, JoinSet<Result<()>>, Parsed) {
-        let Self { mut parsed, lock, copies, news, done, .. } = self;
+        let Self { mut parsed, lock, copies, news, event_times, done, .. } = self;
         let Encoded { files, unfit, uploads } =
             done.into_inner().unwrap_or_else(PoisonError::into_inner);
         let displaced = |table: &TableRows| table.displaced();
@@ -165,12 +171,14 @@ impl Encoding {
             lock,
             copies,
             news,
+            event_times,
             bytes_json: parsed.bytes_json,
             bytes_compressed: parsed.bytes_compressed,
             objects_padded: parsed.objects_padded,
             records_unwrapped: parsed.records_unwrapped,
             records_unread: parsed.records_unread,
             members_passed_over: parsed.members_passed_over,
+            members_hidden: parsed.members_hidden,
             continues: parsed.continues,
             unfit: unfit + parsed.tables.iter().map(displaced).sum::<u64>(),
         };

@@ -9,6 +9,7 @@ pub(crate) mod commit;
 mod dispatch;
 pub(crate) mod driver;
 mod encode;
+mod event_times;
 pub(crate) mod feed;
 pub(crate) mod fetch;
 pub(crate) mod lost_rows;
@@ -32,6 +33,7 @@ pub use crate::lake::{
     DEFAULT_TABLE, DEFAULT_TARGET_FILE_SIZE, DEFAULT_UNIT_SIZE, Duplicates, OutputSettings,
     SchemaMode, Unwrap,
 };
+pub use event_times::EventTimes;
 pub use options::{
     CatalogKind, CatalogOptions, ConvertOptions, DEFAULT_DATABASE, DEFAULT_SAMPLED, DEFAULT_SPEED,
     Integrity, MEMORY_PER_THREAD, Retry,

@@ -1,12 +1,12 @@
 //! Options of a run.
 
-use crate::catalog::GlueOptions;
+use crate::catalog::{GlueOptions, ViewSelection};
 use crate::decode::{Decoder, Passwords};
 use crate::integrity::{IntegrityMode, KeyRing, Proofs, Signatures};
 use crate::lake::{DEFAULT_TABLE, Duplicates, OutputSettings, Snapshot};
 use crate::location::Location;
 use crate::rows::{Fingerprints, RowOptions};
-use crate::source::{Narrow, Object, Unpacking};
+use crate::source::{NamedDays, Narrow, Object, Unpacking};
 use crate::storage::S3;
 use crate::units::ByteCount;
 use std::path::PathBuf;
@@ -61,6 +61,8 @@ pub struct CatalogOptions {
     pub partition_projection: Option<bool>,
     /// Whether Glue is to keep an index over the partition columns. An index that is there stays.
     pub partition_index: bool,
+    /// The sets of views that Glue is to have; none: those that it has now.
+    pub views: Option<ViewSelection>,
 }
 
 impl CatalogOptions {
@@ -73,6 +75,7 @@ impl CatalogOptions {
             glue: GlueOptions::default(),
             partition_projection: None,
             partition_index: false,
+            views: None,
         }
     }
 
@@ -91,13 +94,15 @@ pub struct ConvertOptions {
     pub sources: Vec<Location>,
     /// What is wanted of the sources.
     pub narrow: Narrow,
-    /// Whether names that begin with `.` or `_` are read, too.
-    pub reads_hidden: bool,
     /// Days before the last complete listing of a bucket that are listed again; none: 35, but
     /// everything where there is little.
     pub look_back_days: Option<u32>,
     /// Whether everything is listed, however long ago it was delivered.
     pub full: bool,
+    /// Whether digests say which days of buckets are listed.
+    pub from_digests: bool,
+    /// The days that they name; read by [`convert`](crate::operations::convert).
+    pub named_days: Option<Arc<NamedDays>>,
     /// Where the lake is.
     pub lake: Location,
     /// Whether a place that has other things in it already may become a lake.
@@ -123,6 +128,8 @@ pub struct ConvertOptions {
     pub catalog: CatalogOptions,
     /// What is done about the integrity of logs.
     pub integrity: Integrity,
+    /// Whether the report says when the events of the written rows took place.
+    pub notes_event_times: bool,
 }
 
 /// What is done about the integrity of logs, and with what.
@@ -146,9 +153,10 @@ impl Default for ConvertOptions {
         Self {
             sources: Vec::new(),
             narrow: Narrow::default(),
-            reads_hidden: false,
             look_back_days: None,
             full: false,
+            from_digests: false,
+            named_days: None,
             lake: Location::Local(PathBuf::new()),
             into_existing: false,
             s3: Arc::default(),
@@ -161,6 +169,7 @@ impl Default for ConvertOptions {
             passwords: Passwords::default(),
             catalog: CatalogOptions::new(DEFAULT_TABLE),
             integrity: Integrity::default(),
+            notes_event_times: false,
         }
     }
 }
@@ -174,7 +183,8 @@ impl ConvertOptions {
     /// Returns what an archive of a source is read with.
     pub(crate) fn unpacking(&self, archive: &Object) -> Unpacking<'_> {
         let (caps, passwords) = (&self.output.caps, &self.passwords);
-        Unpacking { caps, passwords, stored: archive.size, level: 0 }
+        let reads_hidden = self.output.hidden;
+        Unpacking { caps, passwords, reads_hidden, stored: archive.size, level: 0 }
     }
 
     /// Returns what decides how records become rows. What writes nothing needs no lake's fingerprints.
@@ -186,6 +196,7 @@ impl ConvertOptions {
             unwrap: self.output.unwrap,
             assume_utc: self.output.assume_utc,
             digests: self.output.digests,
+            reads_hidden: self.output.hidden,
             fingerprints,
             unit_size: self.output.unit_size.0,
             proofs: self.integrity.proofs.clone(),

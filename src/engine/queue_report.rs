@@ -45,10 +45,14 @@ pub struct QueueReport {
     pub receipts_expired: u64,
     /// Listings for what notifications lost.
     pub sweeps: u64,
-    /// Seconds from an object's put to its rows, of half of the objects.
+    /// Seconds from event to committed row, of half of the rows.
     pub delay_p50_seconds: Option<f64>,
-    /// Seconds from an object's put to its rows, of all but one in a hundred.
+    /// Seconds from event to committed row, of all but one row in a hundred.
     pub delay_p99_seconds: Option<f64>,
+    /// Seconds from an object's put to its rows, of half of the objects.
+    pub delay_from_put_p50_seconds: Option<f64>,
+    /// Seconds from an object's put to its rows, of all but one in a hundred.
+    pub delay_from_put_p99_seconds: Option<f64>,
     /// Age of the oldest message in seconds when its objects were committed.
     pub oldest_seconds: f64,
 }
@@ -58,6 +62,28 @@ impl QueueReport {
     pub(crate) fn leave(&mut self, reason: &str) {
         self.messages_left += 1;
         *self.left_by_reason.entry(reason.to_owned()).or_default() += 1;
+    }
+
+    /// Returns what was counted since another report of the same run; neither reasons nor names nor delays.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        Self {
+            messages_received: self.messages_received - earlier.messages_received,
+            messages_deleted: self.messages_deleted - earlier.messages_deleted,
+            messages_left: self.messages_left - earlier.messages_left,
+            messages_of_tests: self.messages_of_tests - earlier.messages_of_tests,
+            events_of_other_kinds: self.events_of_other_kinds - earlier.events_of_other_kinds,
+            objects_named: self.objects_named - earlier.objects_named,
+            objects_repeated: self.objects_repeated - earlier.objects_repeated,
+            objects_ignored: self.objects_ignored - earlier.objects_ignored,
+            objects_gone: self.objects_gone - earlier.objects_gone,
+            windows_full: self.windows_full - earlier.windows_full,
+            windows_aged: self.windows_aged - earlier.windows_aged,
+            conversions: self.conversions - earlier.conversions,
+            leases_awaited: self.leases_awaited - earlier.leases_awaited,
+            receipts_expired: self.receipts_expired - earlier.receipts_expired,
+            sweeps: self.sweeps - earlier.sweeps,
+            ..Self::default()
+        }
     }
 
     /// Counts an object that is gone.

@@ -1,5 +1,6 @@
 //! What a run did, and what it is doing.
 
+use crate::engine::event_times::EventTimes;
 use crate::engine::queue_report::QueueReport;
 use crate::engine::volume::PartitionChoice;
 use crate::integrity::Verdict;
@@ -45,6 +46,9 @@ pub struct Report {
     /// The same by reason.
     #[serde(default)]
     pub unavailable_by_reason: BTreeMap<String, u64>,
+    /// Members of archives with names that begin with `.` or `_`, which were not read.
+    #[serde(default)]
+    pub members_hidden: u64,
     /// Objects of the source that the lake holds already.
     pub objects_known: u64,
     /// Records found.
@@ -78,6 +82,9 @@ pub struct Report {
     /// Those partitions, as `table/partition`; not part of the document.
     #[serde(skip)]
     pub partitions_touched: BTreeSet<String>,
+    /// When the events of the written rows took place, if that was asked for; not part of the document.
+    #[serde(skip)]
+    pub event_times: EventTimes,
     /// Units committed.
     pub units: u64,
     /// Of them, units that an earlier run had begun.
@@ -209,6 +216,9 @@ pub struct ChildReport {
     pub units_done_before: u64,
     /// Whether the plan was finished before it began, or discarded.
     pub ended: Option<bool>,
+    /// Whether its units compact partitions.
+    #[serde(default)]
+    pub compacts: bool,
 }
 
 impl Report {
@@ -230,6 +240,7 @@ impl Report {
             (&mut self.objects_ignored, earlier.objects_ignored),
             (&mut self.objects_quarantined, earlier.objects_quarantined),
             (&mut self.objects_padded, earlier.objects_padded),
+            (&mut self.members_hidden, earlier.members_hidden),
             (&mut self.records_read, earlier.records_read),
             (&mut self.records_written, earlier.records_written),
             (&mut self.records_duplicate, earlier.records_duplicate),
@@ -249,6 +260,7 @@ impl Report {
             *count += more;
         }
         self.partitions_touched.extend(earlier.partitions_touched);
+        self.event_times.join(earlier.event_times);
         if let Some(more) = earlier.integrity {
             self.integrity.get_or_insert_default().add(more);
         }
@@ -283,6 +295,8 @@ pub struct Refreshed {
     pub changes: u64,
     /// What was asked of the catalog.
     pub usage: crate::catalog::Usage,
+    /// Whether partitions are projected, so that none needs to be registered.
+    pub is_projected: bool,
 }
 
 /// A report that grows with every unit.
@@ -299,6 +313,7 @@ impl Done {
         report.units += 1;
         report.units_resumed += u64::from(is_resumed);
         report.objects_ignored += manifest.passed_over;
+        report.members_hidden += manifest.members_hidden;
         report.objects_padded += manifest.objects_padded;
         report.records_unwrapped += manifest.records_unwrapped;
         report.records_unread += manifest.records_unread;

@@ -1,5 +1,6 @@
 //! A segment on its way, and what each stage makes of it.
 
+use crate::engine::EventTimes;
 use crate::error::{Error, Result};
 use crate::lake::{
     Copies, DataFile, News, ObjectRecord, QuarantinedObject, UnavailableObject, UnitId,
@@ -94,10 +95,13 @@ pub(crate) struct Staged {
     pub bytes_json: u64,
     pub bytes_compressed: u64,
     pub unfit: u64,
+    /// When the events of its rows took place, if that is wanted.
+    pub event_times: EventTimes,
     pub objects_padded: u64,
     pub records_unwrapped: u64,
     pub records_unread: u64,
     pub members_passed_over: u64,
+    pub members_hidden: u64,
     /// Whether its first object is the rest of the one before.
     pub continues: bool,
 }

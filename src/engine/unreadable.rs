@@ -251,9 +251,11 @@ impl Unreadable {
         self.note(&object.object, &object.etag, object.bytes, &object.reason, None)
     }
 
-    /// Returns the keys of what was left out, as far as it is named.
-    pub(crate) fn left_out(&self) -> Vec<String> {
-        self.inner().found.objects.iter().map(|object| object.object.clone()).collect()
+    /// Returns the keys of what was left out, as far as it is named, with the reasons.
+    pub(crate) fn left_out(&self) -> Vec<(String, String)> {
+        let inner = self.inner();
+        let objects = inner.found.objects.iter();
+        objects.map(|object| (object.object.clone(), object.reason.clone())).collect()
     }
 
     /// Returns how many objects were left out.

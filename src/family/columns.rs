@@ -4,6 +4,8 @@
 //! lower-case names, types and order. Members and columns that AWS's page lacks come after them. The
 //! typed tables repeat some of them, and add what is inferred from JSON texts.
 
+use super::comments::comment_of;
+
 /// Where a column's values come from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Role {
@@ -119,7 +121,7 @@ const fn plain(name: &'static str, role: Role, comment: &'static str) -> ColumnS
 }
 
 const fn text(name: &'static str, key: &'static str) -> ColumnSpec {
-    plain(name, Role::Text(key), "")
+    plain(name, Role::Text(key), comment_of(name))
 }
 
 const fn id(name: &'static str, key: &'static str) -> ColumnSpec {
@@ -127,11 +129,11 @@ const fn id(name: &'static str, key: &'static str) -> ColumnSpec {
 }
 
 const fn json(name: &'static str, key: &'static str) -> ColumnSpec {
-    plain(name, Role::Json(key), "JSON text as delivered")
+    plain(name, Role::Json(key), comment_of(name))
 }
 
 const fn typed(name: &'static str, key: &'static str, shape: Documented) -> ColumnSpec {
-    plain(name, Role::Typed(key, shape), "")
+    plain(name, Role::Typed(key, shape), comment_of(name))
 }
 
 /// `userIdentity`, documented members first.
@@ -250,7 +252,7 @@ pub(super) const EVENTS: &[ColumnSpec] = &[
     json("edgedevicedetails", "edgeDeviceDetails"),
     typed("tlsdetails", "tlsDetails", TLS_DETAILS),
     plain("event_timestamp", Role::Timestamp, "eventtime as a UTC timestamp"),
-    plain("managementevent", Role::Boolean("managementEvent"), ""),
+    plain("managementevent", Role::Boolean("managementEvent"), comment_of("managementevent")),
     plain("s3_bucket", Role::S3Bucket, "bucket of an S3 event"),
     plain("s3_key", Role::S3Key, "object key of an S3 event"),
     plain("lambda_function", Role::LambdaFunction, "function name of a Lambda event"),

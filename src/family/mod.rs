@@ -25,6 +25,7 @@
 //! columns, and keys that no column holds.
 
 mod columns;
+mod comments;
 
 pub use columns::{ColumnSpec, Documented, Member, PLACES, Place, Role, TypedColumns};
 use serde::{Deserialize, Serialize};

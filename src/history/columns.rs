@@ -5,14 +5,13 @@ use crate::scan::Column;
 /// The columns of a row group that were read.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
-    columns: Vec<(&'static str, Column)>,
+    columns: Vec<(String, Column)>,
 }
 
 impl Rows {
-    /// Puts columns beside their names; those that the file has not are left out.
-    pub fn new(names: &[&'static str], columns: Vec<Option<Column>>) -> Self {
-        let named = names.iter().copied().zip(columns);
-        Self { columns: named.filter_map(|(name, column)| Some((name, column?))).collect() }
+    /// Takes columns by their names.
+    pub fn new(columns: Vec<(String, Column)>) -> Self {
+        Self { columns }
     }
 
     /// Returns how many rows there are.
@@ -31,13 +30,13 @@ impl Rows {
     }
 
     /// Returns all columns, in the order in which they were read.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, &Column)> {
-        self.columns.iter().map(|(name, column)| (*name, column))
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Column)> {
+        self.columns.iter().map(|(name, column)| (name.as_str(), column))
     }
 
     /// Returns a column.
     pub(super) fn column(&self, name: &str) -> Option<&Column> {
-        self.columns.iter().find(|(have, _)| *have == name).map(|(_, column)| column)
+        self.columns.iter().find(|(have, _)| have == name).map(|(_, column)| column)
     }
 
     /// Returns the text of a row in a column; empty for null.
@@ -47,7 +46,17 @@ impl Rows {
 
     /// Returns the text of a member of `useridentity`; empty for null.
     pub(super) fn identity(&self, path: &[&str], row: usize) -> &str {
-        let member = self.column("useridentity").and_then(|column| column.member(path));
+        self.member("useridentity", path.iter().copied(), row)
+    }
+
+    /// Returns the text of a member, by the column's name and the path in it with dots between; empty for null.
+    pub(super) fn dotted(&self, name: &str, row: usize) -> &str {
+        let mut path = name.split('.');
+        self.member(path.next().unwrap_or_default(), path, row)
+    }
+
+    fn member<'n>(&self, name: &str, path: impl Iterator<Item = &'n str>, row: usize) -> &str {
+        let member = self.column(name).and_then(|column| column.member(path));
         member.and_then(|member| member.text(row)).unwrap_or("")
     }
 

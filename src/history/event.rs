@@ -10,7 +10,7 @@ pub struct Event {
     pub instant: i64,
     /// `eventTime`, as delivered.
     pub time: String,
-    /// The user as CloudTrail's console names it, see [`user_name`].
+    /// The user as CloudTrail's console names it, see `user_name`.
     pub user: String,
     /// The access key.
     pub access_key: String,
@@ -47,7 +47,7 @@ pub struct Event {
 /// Something to count events by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// The user.
+    /// The user, see `user_name`.
     User,
     /// The event's name.
     Event,
@@ -87,6 +87,27 @@ impl Field {
         Self::Hour,
     ];
 
+    /// Returns the columns that its value is taken from.
+    pub fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::User => &[
+                "useridentity.type",
+                "useridentity.principalid",
+                "useridentity.invokedby",
+                "useridentity.username",
+            ],
+            Self::Event => &["eventname"],
+            Self::Source => &["eventsource"],
+            Self::Ip => &["sourceipaddress"],
+            Self::AccessKey => &["useridentity.accesskeyid"],
+            Self::Account => &["recipientaccountid"],
+            Self::Region => &["awsregion"],
+            Self::Error => &["errorcode"],
+            Self::Agent => &["useragent"],
+            Self::Day | Self::Hour => &["eventtime"],
+        }
+    }
+
     /// Returns its name on the command line, and as a title.
     pub fn name(self) -> &'static str {
         match self {
@@ -107,7 +128,12 @@ impl Field {
 
 /// The columns that [`Event::read`] takes values from.
 pub const COLUMNS: &[&str] = &[
-    "useridentity",
+    "useridentity.type",
+    "useridentity.principalid",
+    "useridentity.arn",
+    "useridentity.invokedby",
+    "useridentity.accesskeyid",
+    "useridentity.username",
     "eventtime",
     "eventsource",
     "eventname",
@@ -124,9 +150,6 @@ pub const COLUMNS: &[&str] = &[
     "recipientaccountid",
     "eventcategory",
     "event_timestamp",
-    "s3_bucket",
-    "s3_key",
-    "lambda_function",
 ];
 
 impl Event {
@@ -189,6 +212,10 @@ pub(super) fn user_name(rows: &Rows, row: usize) -> String {
 
 /// Returns the session name of an assumed role: what follows the colon of its principal ID.
 pub(super) fn session_name(rows: &Rows, row: usize) -> &str {
-    let principal = rows.identity(&["principalid"], row);
+    session_of(rows.identity(&["principalid"], row))
+}
+
+/// Returns the session name in a principal ID; empty where there is none.
+pub(super) fn session_of(principal: &str) -> &str {
     principal.split_once(':').map_or("", |(_, session)| session)
 }

@@ -1,36 +1,16 @@
 //! The question: criteria that a row meets or not, and what they rule out before a file is opened.
 
 use crate::error::{Error, Result};
+use crate::history::about::may_be_about;
 use crate::history::columns::Rows;
-use crate::history::event::{session_name, user_name};
-use crate::history::resources::resources;
-use crate::scan::LiveFile;
+use crate::history::criterion::Criterion;
+use crate::history::event::{session_of, user_name};
+use crate::history::pattern::Pattern;
+use crate::history::resources::{listed, named};
+use crate::scan::{LiveFile, OpenFile};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::str::FromStr;
-use wildmatch::WildMatch;
-
-/// A glob: `*` stands for any characters, `?` for one. Case is ignored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pattern(WildMatch);
-
-impl FromStr for Pattern {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        if text.is_empty() {
-            return Err(Error::config("invalid pattern: expected a value or a glob, not nothing"));
-        }
-        Ok(Self(WildMatch::new(&text.to_lowercase())))
-    }
-}
-
-impl Pattern {
-    /// Returns whether a value matches. Nothing matches an absent value, `*` least of all.
-    pub fn matches(&self, value: &str) -> bool {
-        !value.is_empty() && self.0.matches(&value.to_lowercase())
-    }
-}
 
 /// A source of events: an address, a block of addresses, or a glob over the names of services.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +46,28 @@ impl IpRange {
             Self::Name(pattern) => pattern.matches(value),
         }
     }
+
+    /// The only text that matches, if there is one: an address of version 4 has no other spelling.
+    fn only(&self) -> Option<String> {
+        match self {
+            Self::Net(IpNet::V4(net)) if net.prefix_len() == 32 => Some(net.addr().to_string()),
+            _ => None,
+        }
+    }
 }
+
+/// The members of an identity that a user may be called by.
+const USER: &[&str] = &[
+    "useridentity.username",
+    "useridentity.arn",
+    "useridentity.principalid",
+    "useridentity.sessioncontext.sessionissuer.username",
+    "useridentity.sessioncontext.sessionissuer.arn",
+    "useridentity.invokedby",
+];
+
+/// What the root user is called.
+const ROOT: &str = "root";
 
 /// Criteria. Those that are empty or absent hold for every event.
 #[derive(Clone, Debug, Default)]
@@ -115,63 +116,106 @@ impl Filter {
             && is_in("region", &self.regions)
     }
 
-    /// Returns the columns that the criteria look at.
-    pub fn columns(&self) -> Vec<&'static str> {
-        let has_users = !self.users.is_empty() || !self.sessions.is_empty();
-        let wanted = [
-            ("event_timestamp", true),
-            ("eventid", !self.ids.is_empty()),
-            ("eventname", !self.events.is_empty()),
-            ("eventsource", !self.sources.is_empty() || !self.resources.is_empty()),
-            ("errorcode", !self.errors.is_empty()),
-            ("sourceipaddress", !self.ips.is_empty()),
-            ("recipientaccountid", !self.accounts.is_empty()),
-            ("awsregion", !self.regions.is_empty()),
-            ("readonly", self.read_only.is_some()),
-            ("useridentity", has_users || !self.access_keys.is_empty() || self.principal.is_some()),
-            ("resources", !self.resources.is_empty()),
-            ("requestparameters", !self.resources.is_empty()),
-            ("s3_bucket", !self.resources.is_empty()),
-            ("s3_key", !self.resources.is_empty()),
-            ("lambda_function", !self.resources.is_empty()),
-        ];
-        wanted.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(name, _)| name).collect()
+    /// Returns the rows of a row group that meet the criteria of single columns and may be about a
+    /// resource that is asked for, in ascending order. Whether they meet the others is for
+    /// [`Filter::matches`], [`Filter::is_about`] and [`Filter::is_in_request`] to say.
+    ///
+    /// # Errors
+    /// `Damaged` when the columns cannot be read.
+    pub fn rows(&self, file: &OpenFile, group: usize) -> Result<Vec<usize>> {
+        let rows = Criterion::rows(&self.criteria(), file, group)?;
+        may_be_about(&self.resources, file, group, rows)
     }
 
-    /// Returns whether a row meets all criteria; its columns are those of [`Filter::columns`] at least.
+    /// The criteria of single columns: rows are sorted by the first two.
+    fn criteria(&self) -> Vec<Criterion<'_>> {
+        let is_source = |value: &str| any(&self.sources, |it| is_source(it, value));
+        let is_id = |value: &str| any(&self.ids, |it| it == value);
+        let is_address = |value: &str| any(&self.ips, |it| it.matches(value));
+        let is_session = |value: &str| any(&self.sessions, |it| it.matches(session_of(value)));
+        let is_user =
+            |value: &str| any(&self.users, |it| it.matches(value) || it.matches(session_of(value)));
+        let principal = self.principal.as_deref().unwrap_or(ROOT);
+        let is_principal = move |value: &str| value == principal || session_of(value) == principal;
+        let is_read_only = |value: &str| self.read_only.is_none_or(|it| (value == "true") == it);
+        let addresses: Option<Vec<String>> = self.ips.iter().map(IpRange::only).collect();
+        // No member says what the root user is called.
+        let is_root = self.users.iter().any(|it| it.matches(ROOT));
+        let all = [
+            (!self.sources.is_empty(), Criterion::new(&["eventsource"], is_source)),
+            (!self.events.is_empty(), matching(&["eventname"], &self.events)),
+            (!self.errors.is_empty(), matching(&["errorcode"], &self.errors)),
+            (!self.ids.is_empty(), Criterion::new(&["eventid"], is_id).only(self.ids.clone())),
+            (
+                !self.access_keys.is_empty(),
+                matching(&["useridentity.accesskeyid"], &self.access_keys),
+            ),
+            (
+                !self.ips.is_empty(),
+                Criterion::new(&["sourceipaddress"], is_address)
+                    .only(addresses.unwrap_or_default()),
+            ),
+            (!self.sessions.is_empty(), Criterion::new(&["useridentity.principalid"], is_session)),
+            (!self.users.is_empty() && !is_root, Criterion::new(USER, is_user)),
+            (principal != ROOT, Criterion::new(USER, is_principal)),
+            (!self.accounts.is_empty(), matching(&["recipientaccountid"], &self.accounts)),
+            (!self.regions.is_empty(), matching(&["awsregion"], &self.regions)),
+            (self.read_only.is_some(), Criterion::new(&["readonly"], is_read_only)),
+        ];
+        all.into_iter().filter_map(|(is_asked, it)| is_asked.then_some(it)).collect()
+    }
+
+    /// Returns the columns that [`Filter::matches`] looks at.
+    pub fn columns(&self) -> Vec<&'static str> {
+        let has_users = !self.users.is_empty() || self.principal.is_some();
+        let users = USER.iter().chain(&["useridentity.type"]).filter(|_| has_users);
+        ["event_timestamp"].iter().chain(users).copied().collect()
+    }
+
+    /// Returns whether a row of [`Filter::rows`] meets the criteria of time and of users; its columns are
+    /// those of [`Filter::columns`].
     pub fn matches(&self, rows: &Rows, row: usize) -> bool {
         let instant = rows.instant(row);
-        let text = |name: &str| rows.text(name, row);
-        let has = |patterns: &[Pattern], name: &str| any(patterns, |it| it.matches(text(name)));
-        // Cheap ones first.
         self.since.is_none_or(|since| instant >= since)
             && self.until.is_none_or(|until| instant < until)
-            && any(&self.ids, |id| id == text("eventid"))
-            && has(&self.events, "eventname")
-            && any(&self.sources, |it| is_source(it, text("eventsource")))
-            && has(&self.errors, "errorcode")
-            && any(&self.ips, |it| it.matches(text("sourceipaddress")))
-            && has(&self.accounts, "recipientaccountid")
-            && has(&self.regions, "awsregion")
-            && self.read_only.is_none_or(|wanted| (text("readonly") == "true") == wanted)
-            && any(&self.access_keys, |it| it.matches(rows.identity(&["accesskeyid"], row)))
-            && any(&self.sessions, |it| it.matches(session_name(rows, row)))
             && any(&self.users, |it| is_user(it, rows, row))
             && self.principal.as_ref().is_none_or(|principal| is_principal(principal, rows, row))
-            && self.is_about(rows, row)
     }
 
-    fn is_about(&self, rows: &Rows, row: usize) -> bool {
-        if self.resources.is_empty() {
-            return true;
-        }
+    /// Returns whether a row is about a resource that is asked for, by its
+    /// [`RESOURCE_COLUMNS`](crate::history::RESOURCE_COLUMNS); nothing where
+    /// only its request can tell.
+    pub fn is_about(&self, rows: &Rows, row: usize) -> Option<bool> {
+        let is_wanted = |name: &str| any(&self.resources, |it| it.matches(name));
         let (bucket, key) = (rows.text("s3_bucket", row), rows.text("s3_key", row));
-        let object = if key.is_empty() { String::new() } else { format!("{bucket}/{key}") };
-        let mut names: Vec<String> = resources(rows, row).into_iter().map(|it| it.name).collect();
-        names.extend([bucket.to_owned(), object]);
-        names.push(rows.text("lambda_function", row).to_owned());
-        names.iter().any(|name| any(&self.resources, |it| it.matches(name)))
+        if is_wanted(bucket)
+            || is_wanted(rows.text("lambda_function", row))
+            || (!key.is_empty() && is_wanted(&format!("{bucket}/{key}")))
+        {
+            return Some(true);
+        }
+        let listed = listed(rows, row);
+        if !listed.is_empty() {
+            return Some(listed.iter().any(|resource| is_wanted(&resource.name)));
+        }
+        // A request to S3 names its bucket and its key.
+        let is_s3 = rows.text("eventsource", row) == "s3.amazonaws.com" && !bucket.is_empty();
+        is_s3.then_some(false)
     }
+
+    /// Returns whether the request of a row names a resource that is asked for, by its
+    /// [`REQUEST_COLUMNS`](crate::history::REQUEST_COLUMNS).
+    pub fn is_in_request(&self, rows: &Rows, row: usize) -> bool {
+        let is_wanted = |name: &str| any(&self.resources, |it| it.matches(name));
+        // Most requests name nothing that is asked for, which is seen without taking them apart.
+        let request = rows.text("requestparameters", row);
+        any(&self.resources, |it| it.may_be_in_json(request))
+            && named(rows, row).iter().any(|resource| is_wanted(&resource.name))
+    }
+}
+
+fn matching<'a>(columns: &'static [&'static str], patterns: &'a [Pattern]) -> Criterion<'a> {
+    Criterion::new(columns, |value| any(patterns, |it| it.matches(value)))
 }
 
 /// Returns whether any of several values of a criterion holds; without one, everything does.
@@ -189,30 +233,13 @@ fn is_principal(principal: &str, rows: &Rows, row: usize) -> bool {
 }
 
 fn is_user(pattern: &Pattern, rows: &Rows, row: usize) -> bool {
-    const NAMES: &[&[&str]] = &[
-        &["username"],
-        &["arn"],
-        &["principalid"],
-        &["sessioncontext", "sessionissuer", "username"],
-        &["sessioncontext", "sessionissuer", "arn"],
-        &["invokedby"],
-    ];
     pattern.matches(&user_name(rows, row))
-        || NAMES.iter().any(|path| pattern.matches(rows.identity(path, row)))
+        || USER.iter().any(|member| pattern.matches(rows.dotted(member, row)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn globs_ignore_case_and_never_match_an_absent_value() {
-        let pattern: Pattern = "Get*Identity".parse().unwrap();
-        assert!(pattern.matches("GetCallerIdentity") && pattern.matches("getcalleridentity"));
-        assert!(!pattern.matches("GetCallerIdentityX"));
-        assert!(!"*".parse::<Pattern>().unwrap().matches(""));
-        assert!("".parse::<Pattern>().is_err());
-    }
 
     #[test]
     fn addresses_blocks_and_names_of_services_are_told_apart() {

@@ -49,13 +49,25 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("repositoryName", "AWS::ECR::Repository"),
 ];
 
+/// The columns that say what an event is about, without its request.
+pub const RESOURCE_COLUMNS: &[&str] =
+    &["resources", "eventsource", "s3_bucket", "s3_key", "lambda_function"];
+
+/// The columns that [`named`] looks at.
+pub const REQUEST_COLUMNS: &[&str] = &["requestparameters", "eventsource"];
+
 /// Returns the resources of a row.
 pub(super) fn resources(rows: &Rows, row: usize) -> Vec<Resource> {
     let listed = listed(rows, row);
-    if !listed.is_empty() {
-        return listed;
-    }
+    if listed.is_empty() { named(rows, row) } else { listed }
+}
+
+/// Returns the resources that the request names.
+pub(super) fn named(rows: &Rows, row: usize) -> Vec<Resource> {
     let text = rows.text("requestparameters", row);
+    if text.is_empty() {
+        return Vec::new();
+    }
     // Values as they stand: one that is long or deep is not taken apart.
     let Ok(parameters) = serde_json::from_str::<BTreeMap<String, &RawValue>>(text) else {
         return Vec::new();
@@ -69,11 +81,12 @@ pub(super) fn resources(rows: &Rows, row: usize) -> Vec<Resource> {
     found.collect()
 }
 
-fn listed(rows: &Rows, row: usize) -> Vec<Resource> {
+/// Returns the resources that the record lists.
+pub(super) fn listed(rows: &Rows, row: usize) -> Vec<Resource> {
     let elements = rows.column("resources").and_then(|column| column.elements(row));
     let Some((all, range)) = elements else { return Vec::new() };
     let text = |name: &str, at: usize| {
-        let member = all.member(&[name]).and_then(|member| member.text(at));
+        let member = all.member([name]).and_then(|member| member.text(at));
         member.unwrap_or("").to_owned()
     };
     let resource = |at: usize| {

@@ -9,15 +9,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Chains and findings that the page has room for.
-const ROOM: usize = 25;
+pub(super) const ROOM: usize = 25;
 
-const METHOD: &str = "\
+pub(super) const METHOD: &str = "\
 Every digest was checked for CloudTrail's signature (RSA PKCS#1 v1.5 with SHA-256) over its end, its place of
 delivery, the SHA-256 of its content and the signature of the digest before it; against the hash that its successor
 names; and against the place it was signed for. Every log was hashed (SHA-256 of its content) and compared with the
 digest that lists it. A digest commits to all before it, so that the newest of each chain stands for the chain.";
 
-fn result(report: &IntegrityReport) -> &'static str {
+pub(super) fn result(report: &IntegrityReport) -> &'static str {
     match report.outcome {
         Outcome::AllProven => "PROVEN: all logs in scope are those that CloudTrail delivered",
         Outcome::NotProven => "NOT PROVEN: see what is not proven below",
@@ -25,13 +25,23 @@ fn result(report: &IntegrityReport) -> &'static str {
     }
 }
 
-fn counts(counts: &BTreeMap<Verdict, u64>) -> String {
+pub(super) fn counts(counts: &BTreeMap<Verdict, u64>) -> String {
     if counts.is_empty() {
         return "none".to_owned();
     }
     let parts =
         counts.iter().map(|(verdict, count)| format!("{} {}", grouped(*count), verdict.words()));
     parts.collect::<Vec<_>>().join("; ")
+}
+
+/// Returns a day that is asked about.
+pub(super) fn day(day: Option<&str>) -> &str {
+    day.unwrap_or("any")
+}
+
+/// Returns how many entries the page has no room for.
+pub(super) fn more_than(listed: usize, omitted: u64) -> u64 {
+    listed.saturating_sub(ROOM) as u64 + omitted
 }
 
 /// Returns the page as text; `program` says what validated.
@@ -45,8 +55,8 @@ pub fn certificate_text(report: &IntegrityReport, program: &str) -> String {
     for source in &report.sources {
         line("Source", &clean(source));
     }
-    let day = |day: &Option<String>| day.clone().unwrap_or_else(|| "any".to_owned());
-    line("Delivered", &format!("{} to {}", day(&report.first_day), day(&report.last_day)));
+    let days = [&report.first_day, &report.last_day].map(|of| day(of.as_deref()));
+    line("Delivered", &format!("{} to {}", days[0], days[1]));
     line("Digests", &counts(&report.digests));
     line("Logs", &counts(&report.logs));
     line("Chains", &counts(&report.holes));
@@ -94,7 +104,9 @@ fn add_findings(out: &mut String, report: &IntegrityReport) {
             _ => String::new(),
         };
         let object = clean(&finding.object);
-        let _ = writeln!(out, "{object}{window}: {}", finding.verdict.words());
+        let detail = finding.detail.as_deref().map(|detail| format!(" ({})", clean(detail)));
+        let detail = detail.unwrap_or_default();
+        let _ = writeln!(out, "{object}{window}: {}{detail}", finding.verdict.words());
     }
     more(out, report.findings.len(), report.findings_omitted);
     if report.objects_other > 0 {
@@ -104,18 +116,17 @@ fn add_findings(out: &mut String, report: &IntegrityReport) {
 }
 
 fn more(out: &mut String, listed: usize, omitted: u64) {
-    let more = listed.saturating_sub(ROOM) as u64 + omitted;
+    let more = more_than(listed, omitted);
     if more > 0 {
         let _ = writeln!(out, "… and {} more, in the JSON report", grouped(more));
     }
 }
 
 /// Returns the page as JSON, with the whole report.
-pub fn certificate_json(report: &IntegrityReport, program: &str) -> Value {
+pub fn certificate_json(report: &IntegrityReport) -> Value {
     json!({
         "certificate": "log file integrity",
         "result": result(report),
-        "program": program,
         "method": METHOD.replace('\n', " "),
         "report": report,
     })

@@ -6,7 +6,8 @@ use crate::integrity::digest::{Digest, Hash};
 use crate::integrity::digest_name::{DigestName, file_name, home_of, is_in_layout};
 use crate::integrity::verdict::Verdict;
 use crate::keys::parse as parse_layout;
-use crate::units::{Day, EpochMillis};
+use crate::units::{Day, EpochMillis, parse_event_time};
+use std::collections::HashMap;
 
 /// Hours by which digests may be late, and for which logs may wait for theirs.
 pub(super) const PATIENCE: EpochMillis = 2 * HOUR;
@@ -21,6 +22,24 @@ pub(super) struct FoundDigest {
     pub content: Result<(Digest, Hash), Unusable>,
     /// Its own signature: of its metadata, or of a file of signatures.
     pub signature: Option<String>,
+    /// When it was signed, if its metadata says so: a backfill digest is signed long after its hour.
+    pub signed_at: Option<EpochMillis>,
+}
+
+/// What S3 keeps beside a digest.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Metadata {
+    pub signature: Option<String>,
+    pub signed_at: Option<EpochMillis>,
+}
+
+impl Metadata {
+    /// Reads an object's user metadata.
+    pub(super) fn of(mut fields: HashMap<String, String>) -> Self {
+        let signed_at = fields.get("backfill-generation-timestamp");
+        let signed_at = signed_at.and_then(|text| parse_event_time(text.as_bytes()));
+        Self { signature: fields.remove("signature"), signed_at }
+    }
 }
 
 /// Why nothing can be said of an object's content.
@@ -71,11 +90,14 @@ pub(super) struct Inventory {
     pub logs: Vec<FoundLog>,
     /// What lies among the digests and has not the name of one.
     pub strays: Vec<String>,
+    /// Archives that cannot be read to their end, with the reason.
+    pub damaged: Vec<(String, Verdict, String)>,
 }
 
 impl Inventory {
     pub(super) fn is_empty(&self) -> bool {
-        self.digests.is_empty() && self.logs.is_empty() && self.strays.is_empty()
+        let is_without_logs = self.digests.is_empty() && self.logs.is_empty();
+        is_without_logs && self.strays.is_empty() && self.damaged.is_empty()
     }
 }
 

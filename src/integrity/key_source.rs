@@ -57,8 +57,11 @@ impl KeySource {
             let chain = &found.name.chain;
             // A key is listed in the region that its digests are of; the trail's own is a guess.
             for region in [&chain.region, &chain.home_region] {
-                if !ring.has(&digest.fingerprint) {
-                    self.ask(region, digest.end.div_euclid(MONTH), ring).await?;
+                // A backfill digest is signed with the key of a later day than that of its hour.
+                for time in [Some(digest.end), found.signed_at].into_iter().flatten() {
+                    if !ring.has(&digest.fingerprint) {
+                        self.ask(region, time.div_euclid(MONTH), ring).await?;
+                    }
                 }
             }
         }

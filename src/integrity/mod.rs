@@ -7,7 +7,9 @@
 //!
 //! `scan` reads, `chain` walks, `join` compares logs with what digests list, `validate` adds it up.
 
+mod archive;
 mod certificate;
+mod certificate_page;
 mod chain;
 mod content;
 mod digest;
@@ -16,9 +18,12 @@ mod inventory;
 mod join;
 mod key_ring;
 mod key_source;
+mod lake_certificate;
+mod naming;
 mod outcome;
 mod proofs;
 mod read_proofs;
+mod reading;
 mod scan;
 mod signature;
 mod signatures;
@@ -26,12 +31,14 @@ mod validate;
 mod verdict;
 
 pub use certificate::{certificate_json, certificate_text};
+pub use certificate_page::certificate_html;
 pub use digest_name::ChainId;
 pub use key_ring::{KeyRing, PublicKey};
 pub use key_source::KeySource;
+pub use lake_certificate::{LakeCertificate, ProvenPartition};
 pub use outcome::{ChainReport, IntegrityReport, KeysReport, MOST_FINDINGS, Outcome};
 pub use proofs::{IntegrityMode, ObjectProof, Proofs};
-pub use read_proofs::{ProofOptions, read_proofs};
+pub use read_proofs::{LastListed, ProofOptions, ReadDigests, read_proofs};
 pub use signatures::{Signature, Signatures};
 pub use validate::{IntegrityOptions, Validation, validate};
-pub use verdict::{Finding, Subject, Verdict};
+pub use verdict::{Finding, Subject, Verdict, show_time};

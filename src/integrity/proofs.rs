@@ -3,14 +3,14 @@
 //! Digests are read first, logs are not: each is hashed when it is converted, and its verdict goes to the
 //! unit's manifest. A log that no verified digest lists yet can be proven later by its hash alone.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::integrity::chain::JudgedChain;
 use crate::integrity::digest::Hash;
 use crate::integrity::digest_name::{file_name, home_of, is_digest, is_in_layout};
 use crate::integrity::verdict::Verdict;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 /// What a conversion does about the integrity of logs.
@@ -36,13 +36,28 @@ pub struct ObjectProof {
 }
 
 /// A log that a verified digest lists: about 80 bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ProvenLog {
     /// The hash of what copies keep of its key.
     home: u64,
     /// The hash of its address.
     address: u64,
     content: Hash,
+}
+
+impl ProvenLog {
+    /// Writes name, home, address and content one after the other, hexadecimal.
+    fn to_entry(self, name: u128) -> String {
+        format!("{name:032x}{:016x}{:016x}{}", self.home, self.address, hex::encode(self.content))
+    }
+
+    fn of_entry(entry: &str) -> Option<(u128, Self)> {
+        let number = |range| u64::from_str_radix(entry.get(range)?, 16).ok();
+        let name = u128::from_str_radix(entry.get(..32)?, 16).ok()?;
+        let mut content = Hash::default();
+        hex::decode_to_slice(entry.get(64..)?, &mut content).ok()?;
+        Some((name, Self { home: number(32..48)?, address: number(48..64)?, content }))
+    }
 }
 
 /// The logs that verified digests list.
@@ -91,6 +106,39 @@ impl Proofs {
                 }
             }
         }
+    }
+
+    /// Returns what is listed of some keys, each entry once, for [`Proofs::of_plan`].
+    pub fn entries_of<'k>(&self, keys: impl IntoIterator<Item = &'k str>) -> BTreeSet<String> {
+        let names = keys.into_iter().map(|key| xxh3_128(file_name(key).as_bytes()));
+        let listed = names.flat_map(|name| {
+            let logs = self.logs.get(&name).into_iter().flatten();
+            logs.map(move |log| log.to_entry(name))
+        });
+        listed.collect()
+    }
+
+    /// Returns all that is listed, as [`Proofs::entries_of`].
+    pub fn entries(&self) -> BTreeSet<String> {
+        let all = self.logs.iter();
+        all.flat_map(|(name, logs)| logs.iter().map(|log| log.to_entry(*name))).collect()
+    }
+
+    /// Adds entries that a plan has kept.
+    ///
+    /// # Errors
+    /// `Damaged` for what is not an entry.
+    pub fn add_entries(&mut self, entries: &BTreeSet<String>) -> Result<()> {
+        for entry in entries {
+            let invalid =
+                || Error::new(ErrorKind::Damaged, "invalid entry of a digest in the plan");
+            let (name, log) = ProvenLog::of_entry(entry).ok_or_else(invalid)?;
+            let known = self.logs.entry(name).or_default();
+            if !known.contains(&log) {
+                known.push(log);
+            }
+        }
+        Ok(())
     }
 
     /// Returns whether only what is proven is converted.
@@ -163,5 +211,28 @@ impl Proofs {
         }
         let words = proof.verdict.words();
         Err(Error::bad_input(format!("log file integrity is required: {words}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_a_plan_is_what_it_was_made_of() {
+        let log = ProvenLog { home: 1, address: u64::MAX, content: [7; 32] };
+        let name = xxh3_128(b"a.json");
+        let proofs = Proofs { logs: [(name, vec![log])].into(), ..Proofs::default() };
+
+        let entries = proofs.entries_of(["x/a.json.gz", "y/a.json", "b.json"]);
+
+        assert_eq!(entries, proofs.entries());
+        let mut copy = Proofs::new(IntegrityMode::Record);
+        copy.add_entries(&entries).unwrap();
+        copy.add_entries(&entries).unwrap();
+        assert_eq!(copy.logs[&name], [log]);
+        for damaged in ["", "00", &"g".repeat(128), &"0".repeat(127)] {
+            assert!(copy.add_entries(&[damaged.to_owned()].into()).is_err(), "{damaged}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Validates sources: group by group, chain by chain.
 
+use crate::decode::Passwords;
 use crate::error::Result;
 use crate::integrity::chain::{JudgedChain, judge_chain};
 use crate::integrity::digest_name::{ChainId, DigestName, file_name};
@@ -8,7 +9,8 @@ use crate::integrity::join::{JudgedLogs, judge_logs, truncated};
 use crate::integrity::key_ring::{KeyRing, PublicKey};
 use crate::integrity::key_source::KeySource;
 use crate::integrity::outcome::{ChainReport, IntegrityReport, KeysReport, join_windows};
-use crate::integrity::scan::{Reading, Scan};
+use crate::integrity::reading::Reading;
+use crate::integrity::scan::Scan;
 use crate::integrity::signatures::{Signature, Signatures};
 use crate::integrity::verdict::{Finding, Subject, Verdict, show_time};
 use crate::keys::parse as parse_layout;
@@ -43,6 +45,8 @@ pub struct IntegrityOptions {
     pub threads: usize,
     /// The largest log, decoded, in bytes.
     pub largest_log: u64,
+    /// What is tried on archives that are encrypted.
+    pub passwords: Passwords,
     /// The time of the validation.
     pub now: EpochMillis,
 }
@@ -88,6 +92,8 @@ pub async fn validate(
         threads: options.threads,
         requests: options.s3.requests(),
         largest_log: options.largest_log,
+        passwords: options.passwords,
+        digests: DigestFolders::Included,
     };
     let mut scan = Scan::new(listing, reading, is_grouped, on_progress);
     let mut key_source = options.key_source;
@@ -140,6 +146,9 @@ impl Run {
             let detail = "it lies among the digests and does not have the name of one";
             let finding = Finding::new(Subject::Digest, Verdict::InvalidFormat, address);
             self.count_digest(Verdict::InvalidFormat, Some(finding.saying(detail)));
+        }
+        for (archive, verdict, why) in &group.damaged {
+            self.add_hole(Finding::new(Subject::Archive, *verdict, archive).saying(why));
         }
         let mut by_chain: BTreeMap<&ChainId, Vec<&FoundDigest>> = BTreeMap::new();
         for found in &group.digests {

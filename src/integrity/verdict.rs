@@ -87,6 +87,8 @@ pub enum Subject {
     Log,
     /// A folder that could not be listed.
     Folder,
+    /// An archive that could not be read to its end.
+    Archive,
 }
 
 /// A verdict that is not good, with its place and time.
@@ -125,7 +127,7 @@ impl Finding {
 }
 
 /// Writes an instant as digests do.
-pub(super) fn show_time(millis: EpochMillis) -> String {
+pub fn show_time(millis: EpochMillis) -> String {
     let (year, month, day, hour) = civil(millis);
     let seconds = millis.rem_euclid(3_600_000) / 1000;
     let (minute, second) = (seconds / 60, seconds % 60);

@@ -1,6 +1,6 @@
 //! A data file, as manifests have it.
 
-use crate::schema::main_table;
+use crate::family::main_table;
 use serde::{Deserialize, Serialize};
 
 /// One Parquet file.

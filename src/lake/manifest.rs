@@ -44,6 +44,9 @@ pub struct Manifest {
     /// Object members and objects passed over inside archives.
     #[serde(default)]
     pub passed_over: u64,
+    /// Members of archives that were not read because of hidden names.
+    #[serde(default)]
+    pub members_hidden: u64,
     /// Objects and archives with padding between or after the members of their gzip stream.
     #[serde(default)]
     pub objects_padded: u64,
@@ -112,6 +115,7 @@ impl Manifest {
             nested_values_unfit: 0,
             days: BTreeMap::new(),
             passed_over: 0,
+            members_hidden: 0,
             objects_padded: 0,
             records_unwrapped: 0,
             records_unread: 0,

@@ -12,6 +12,7 @@
 mod abandoned;
 mod checkpoint;
 mod claims;
+mod compaction;
 mod copies;
 mod copy_key;
 mod data_file;
@@ -44,6 +45,7 @@ mod work_plan;
 pub use abandoned::Abandoned;
 pub use checkpoint::Known;
 pub use claims::{ClaimLog, Claims};
+pub use compaction::{CompactionSettings, FileBatch, LeftPartition, PartitionFiles};
 pub use copies::{Copies, CopyIndex, Scope, Stored, decode_copies, encode_copies};
 pub use copy_key::CopyKey;
 pub use data_file::DataFile;
@@ -74,4 +76,6 @@ pub use unavailable::{Unavailable, UnavailableObject};
 pub use unit::{DayCopies, UnitId, UnitsOfDay};
 pub use upgrades::Upgrades;
 pub use whole::{refuse_forgotten, refuse_missing};
-pub use work_plan::{PlanEnd, PlanPart, PlanTotals, PlannedObject, PlannedUnit, WorkPlan};
+pub use work_plan::{
+    PlanEnd, PlanIntegrity, PlanPart, PlanTotals, PlannedObject, PlannedUnit, WorkPlan,
+};

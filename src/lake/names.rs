@@ -312,6 +312,11 @@ pub(super) fn work_part(plan: &str, part: usize) -> String {
     format!("{}/parts/{part:06}.json.gz", work(plan))
 }
 
+/// Returns the key of what digests say of the objects of a part.
+pub(super) fn work_proofs(plan: &str, part: usize) -> String {
+    format!("{}/proofs/{part:06}.json.gz", work(plan))
+}
+
 /// Returns the folder of what is done of a plan.
 pub(super) fn done_folder(plan: &str) -> String {
     format!("{}/done", work(plan))

@@ -1,6 +1,8 @@
 //! What units of a plan did: documents that wait in the plan, and become manifests at its end.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::family::Family;
+use crate::lake::compaction::LeftPartition;
 use crate::lake::document::{pack, unpack};
 use crate::lake::lock::LockName;
 use crate::lake::manifest::Manifest;
@@ -8,7 +10,7 @@ use crate::lake::names::{self, Folder};
 use crate::lake::unavailable::UnavailableObject;
 use crate::lake::unit::UnitId;
 use crate::lake::work_plan::WorkPlan;
-use crate::schema::{Family, Observed};
+use crate::schema::Observed;
 use crate::storage::{Put, Storage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,6 +40,23 @@ pub struct UnitDone {
     /// What it left out, since it could not be read.
     #[serde(default)]
     pub unavailable: Vec<UnavailableObject>,
+    /// Why the partition that it was to compact is left as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<LeftPartition>,
+}
+
+impl UnitDone {
+    /// What a unit did that compacts a partition.
+    pub fn compaction(manifest: Manifest, left: Option<LeftPartition>) -> Self {
+        Self {
+            manifest,
+            news: Vec::new(),
+            bytes_compressed: 0,
+            quarantined_by_reason: BTreeMap::new(),
+            unavailable: Vec::new(),
+            left,
+        }
+    }
 }
 
 impl WorkPlan {

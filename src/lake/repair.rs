@@ -5,6 +5,7 @@
 //! the new manifest keeps those; where none has, they are new to the next conversion.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::family::main_table;
 use crate::keys::parse as parse_layout;
 use crate::lake::checkpoint::Known;
 use crate::lake::data_file::DataFile;
@@ -20,7 +21,6 @@ use crate::lake::replaced::live_files;
 use crate::lake::settings::{Duplicates, OutputSettings};
 use crate::lake::unit::{DayCopies, UnitId};
 use crate::lake::whole;
-use crate::schema::main_table;
 use crate::storage::Storage;
 use hashbrown::HashSet;
 use std::collections::{BTreeMap, BTreeSet};

@@ -146,6 +146,9 @@ pub struct OutputSettings {
     pub assume_utc: bool,
     /// Whether digests are converted.
     pub digests: bool,
+    /// Whether names that begin with `.` or `_` are read, too: of files, folders and members of archives.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
     /// Whether rows of missing data files are written again, from their sources.
     pub restores: bool,
     /// What tells the passwords of encrypted archives from others, if there are any: too little to find
@@ -173,6 +176,7 @@ impl Default for OutputSettings {
             unwrap: Unwrap::Known,
             assume_utc: false,
             digests: true,
+            hidden: false,
             restores: false,
             passwords: None,
             proofs: None,
@@ -184,12 +188,13 @@ impl OutputSettings {
     /// Returns what decides whether an object is quarantined or ignored: the program's version, the
     /// limits, how input is read, and the passwords.
     pub fn judge(&self) -> String {
-        let Self { program, unit_size, caps, unwrap, assume_utc, digests, .. } = self;
+        let Self { program, unit_size, caps, unwrap, assume_utc, digests, hidden, .. } = self;
         let Caps { max_object_bytes, max_ratio } = caps;
         let passwords = self.passwords.as_ref().map(|check| format!(" passwords={check}"));
+        let hidden = if *hidden { " hidden=true" } else { "" };
         format!(
             "trailmill {program} unit={} max_object={max_object_bytes} max_ratio={max_ratio} \
-             unwrap={unwrap} assume_utc={assume_utc} digests={digests}{}",
+             unwrap={unwrap} assume_utc={assume_utc} digests={digests}{hidden}{}",
             unit_size.0,
             passwords.unwrap_or_default()
         )
@@ -238,6 +243,7 @@ impl UnitBasis {
             unwrap: _,
             assume_utc: _,
             digests: _,
+            hidden: _,
             restores: _,
             passwords: _,
             proofs: _,

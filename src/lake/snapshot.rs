@@ -66,7 +66,7 @@ impl Manifest {
         [commit, Action::AddObjects(self)].into_iter().chain(files).chain(replaced).chain(copies)
     }
 
-    /// Returns how members of an archive ended that have no rows: then the archive is read again when they
+    /// Returns how members of an archive ended that have no rows, hidden ones included: then the archive is read again when they
     /// would be, and what it has rows of is dropped as copies. Where copies are kept it would be doubled,
     /// and is not read again.
     fn members_without_rows(&self, archive: &str) -> Option<WithoutRows> {
@@ -80,7 +80,8 @@ impl Manifest {
         };
         let members = || self.objects.iter().filter(is_in);
         let has_bad = members().any(|o| matches!(o.outcome, ObjectOutcome::Quarantined(_)));
-        let has_foreign = members().any(|o| matches!(o.outcome, ObjectOutcome::Ignored(_)));
+        let has_foreign = members().any(|o| matches!(o.outcome, ObjectOutcome::Ignored(_)))
+            || self.members_hidden > 0;
         match (has_bad, has_foreign) {
             (true, true) => Some(WithoutRows::Both),
             (true, false) => Some(WithoutRows::Quarantined),

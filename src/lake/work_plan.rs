@@ -9,7 +9,9 @@
 //! A plan can have millions of units and a hundred million objects: nothing here holds them all.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::integrity::IntegrityMode;
 use crate::lake::claims::Claims;
+use crate::lake::compaction::{CompactionSettings, PartitionFiles};
 use crate::lake::document::{self, pack, to_json, unpack};
 use crate::lake::lock::LockName;
 use crate::lake::names::{self, Folder};
@@ -18,7 +20,7 @@ use crate::lake::unit::UnitId;
 use crate::source::ListingReport;
 use crate::storage::{Put, Storage};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A run of units that lie in one document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,17 +82,50 @@ pub struct WorkPlan {
     pub new_fields: Vec<String>,
     /// The day on which everything was listed, if it was.
     pub listed: Option<String>,
+    /// What digests said when it was made, if they were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrity: Option<PlanIntegrity>,
+    /// How its units compact partitions; none where they convert objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compaction: Option<CompactionSettings>,
+}
+
+/// What digests said when a plan was made; what they list of its objects is kept part by part.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanIntegrity {
+    /// What is done about logs.
+    pub mode: IntegrityMode,
+    /// Digests of the sources that were read.
+    pub digests: u64,
+    /// Of them, those that are verified.
+    pub digests_verified: u64,
+    /// Objects of earlier runs that were in no digest and are proven by now.
+    pub objects_upgraded: u64,
 }
 
 /// A unit of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedUnit {
-    /// See [`UnitBasis::of_plan`](crate::lake::UnitBasis::of_plan).
+    /// See [`UnitBasis::of_plan`](crate::lake::UnitBasis::of_plan) and [`UnitId::of_compaction`].
     pub identity: String,
     /// What it weighs, in bytes of JSON.
     pub weight: u64,
     /// Its objects.
     pub objects: Vec<PlannedObject>,
+    /// The partition that it compacts, in a plan for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Box<PartitionFiles>>,
+}
+
+impl PlannedUnit {
+    /// Returns the partition that it compacts.
+    ///
+    /// # Errors
+    /// `Damaged` for a unit that has none.
+    pub fn compacts(&self) -> Result<&PartitionFiles> {
+        let without = || Error::new(ErrorKind::Damaged, "unit of the plan has no partition");
+        self.partition.as_deref().ok_or_else(without)
+    }
 }
 
 /// An object of a plan: key, etag, bytes as stored, and an estimate of its JSON bytes.
@@ -131,6 +166,8 @@ impl WorkPlan {
             unavailable: BTreeMap::new(),
             new_fields: Vec::new(),
             listed: None,
+            integrity: None,
+            compaction: None,
         }
     }
 
@@ -331,6 +368,25 @@ impl WorkPlan {
         unpack(&key, &storage.read(&key).await?.ok_or_else(gone)?)
     }
 
+    /// Writes what digests list of the objects of the part that was added last.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied`, `Io`.
+    pub async fn add_proofs(&self, storage: &Storage, entries: &BTreeSet<String>) -> Result<()> {
+        let part = self.parts.len().saturating_sub(1);
+        storage.put_once(&names::work_proofs(&self.id, part), pack(entries)?).await
+    }
+
+    /// Reads what digests list of a part's objects.
+    ///
+    /// # Errors
+    /// `Damaged` when it is gone or cannot be read; `Unavailable`, `Denied`, `Io`.
+    pub async fn read_proofs(&self, storage: &Storage, part: usize) -> Result<BTreeSet<String>> {
+        let key = names::work_proofs(&self.id, part);
+        let gone = || Error::new(ErrorKind::Damaged, "part of the plan is missing").at("key", &key);
+        unpack(&key, &storage.read(&key).await?.ok_or_else(gone)?)
+    }
+
     /// Returns what a unit is called in the lake; units are counted from 0 within the plan.
     pub fn unit_id(&self, unit: u64, identity: &str) -> UnitId {
         UnitId { number: self.first_number + unit, identity: identity.to_owned() }
@@ -361,6 +417,7 @@ mod tests {
             identity: "0".into(),
             weight: 3,
             objects: vec![PlannedObject("k".into(), "e".into(), 1, 2)],
+            partition: None,
         };
         plan.add_part(&storage, std::slice::from_ref(&unit)).await.unwrap();
         plan.totals = PlanTotals { units: 1, weight: 3, ..PlanTotals::default() };

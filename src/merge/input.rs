@@ -1,10 +1,11 @@
 //! A data file to be merged: its footer, and the pages of its leaves.
 
 use crate::error::Result;
-use crate::merge::page::{Page, Pages, damaged};
+use crate::merge::page::{Inflater, Page, Pages, Wanted, damaged};
 use bytes::Bytes;
 use hashbrown::HashMap;
-use polars_parquet::parquet::metadata::{FileMetadata, RowGroupMetadata};
+use polars_parquet::parquet::compression::Compression;
+use polars_parquet::parquet::metadata::{Descriptor, FileMetadata, RowGroupMetadata};
 use polars_parquet::parquet::read::read_metadata;
 use polars_parquet::parquet::schema::types::ParquetType;
 use std::io::Cursor;
@@ -59,6 +60,11 @@ impl Input {
         self.groups.last().map_or(0, |group| group.end)
     }
 
+    /// Returns how many bytes it has.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Returns the rows of each row group.
     pub(super) fn groups(&self) -> &[Range<u64>] {
         &self.groups
@@ -93,11 +99,49 @@ impl Input {
         None
     }
 
+    /// Returns how many bytes of the file a leaf takes.
+    pub(super) fn bytes_of(&self, leaf: usize) -> u64 {
+        let groups = self.footer.row_groups.iter();
+        let chunks = groups.filter_map(|group| group.parquet_columns().get(leaf));
+        chunks.map(|chunk| chunk.byte_range().end - chunk.byte_range().start).sum()
+    }
+
+    /// Returns whether some rows of a leaf are, byte by byte, those of a leaf of another file: so are the columns
+    /// that two tables share.
+    pub(super) fn is_same(
+        &self,
+        leaf: usize,
+        (other, of_other): (&Self, usize),
+        rows: &Range<u64>,
+    ) -> bool {
+        let is_wanted =
+            |of_group: &Range<u64>| of_group.end > rows.start && of_group.start < rows.end;
+        let mut groups = self.groups.iter().enumerate().filter(|(_, group)| is_wanted(group));
+        self.groups == other.groups
+            && groups.all(|(group, _)| {
+                let ours = self.chunk(group, leaf);
+                ours.is_some() && ours == other.chunk(group, of_other)
+            })
+    }
+
+    /// Returns what a column chunk has, its codec, and its bytes.
+    fn chunk(&self, group: usize, leaf: usize) -> Option<(&Descriptor, Compression, &[u8])> {
+        let chunk = self.footer.row_groups.get(group)?.parquet_columns().get(leaf)?;
+        let range = chunk.byte_range();
+        let bytes = self.bytes.get(range.start as usize..range.end as usize)?;
+        Some((&chunk.descriptor().descriptor, chunk.compression(), bytes))
+    }
+
     /// Reads the pages of a leaf that have any of some rows.
     ///
     /// # Errors
     /// `Damaged` when they cannot be read.
-    pub(super) fn pages(&self, leaf: usize, rows: &Range<u64>) -> Result<Vec<Page>> {
+    pub(super) fn pages(
+        &self,
+        leaf: usize,
+        rows: &Range<u64>,
+        (wanted, inflater): (Wanted, &mut Inflater),
+    ) -> Result<Vec<Page>> {
         let mut out = Vec::new();
         for (group, of_group) in self.groups.iter().enumerate() {
             if of_group.end <= rows.start || of_group.start >= rows.end {
@@ -109,7 +153,8 @@ impl Input {
             let bytes = self.bytes.get(range.start as usize..range.end as usize);
             let bytes = bytes.ok_or_else(|| damaged().at("file", &self.name))?;
             let column = chunk.descriptor();
-            let mut pages = Pages::new(bytes, chunk.compression(), column, of_group.clone());
+            let codec = chunk.compression();
+            let mut pages = Pages::new(bytes, codec, column, of_group.clone(), (wanted, inflater));
             let mut next = rows.start.max(of_group.start);
             let end = rows.end.min(of_group.end);
             while next < end {

@@ -4,6 +4,7 @@
 //! dictionaries of texts. Everything else is refused as damaged, never guessed at.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::merge::runs::{Run, dense, push, runs};
 use polars_parquet::parquet::compression::{Compression, DecompressionContext, decompress};
 use polars_parquet::parquet::encoding::hybrid_rle::HybridRleDecoder;
 use polars_parquet::parquet::metadata::ColumnDescriptor;
@@ -12,6 +13,7 @@ use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
 use polars_parquet_format::{DataPageHeader, Encoding, PageHeader, PageType};
 use std::ops::Range;
 use std::sync::Arc;
+use zstd::bulk::Decompressor;
 
 /// The error for bytes that the lake's own encoder does not write.
 pub(super) fn damaged() -> Error {
@@ -23,20 +25,28 @@ type Span = (u32, u32);
 
 /// Texts that pages refer to.
 #[derive(Debug, Default)]
-struct Texts {
+pub(super) struct Texts {
     bytes: Vec<u8>,
     spans: Vec<Span>,
 }
 
 impl Texts {
-    fn get(&self, number: usize) -> &[u8] {
+    #[inline]
+    pub(super) fn get(&self, number: usize) -> &[u8] {
         let (start, length) = self.spans.get(number).copied().unwrap_or_default();
         self.bytes.get(start as usize..(start + length) as usize).unwrap_or_default()
     }
+
+    /// Returns all of them, in their order.
+    #[inline]
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (0..self.spans.len()).map(|number| self.get(number))
+    }
 }
 
+/// The values of a page, without nulls.
 #[derive(Debug)]
-enum Values {
+pub(super) enum Values {
     /// None at all: every entry is a null.
     Nothing,
     Plain(Texts),
@@ -46,17 +56,52 @@ enum Values {
     Boolean(Vec<bool>),
 }
 
+/// The levels of a page: most leaves do not repeat, and have few values.
+#[derive(Debug)]
+pub(super) enum Levels {
+    /// Every entry is a row; so it is in most pages of leaves that could repeat.
+    Flat(Vec<Run>),
+    /// Rows of any number of entries.
+    Nested {
+        def: Vec<u8>,
+        rep: Vec<u8>,
+        /// The entry and the value at which each row begins, and where the last one ends.
+        starts: Vec<(u32, u32)>,
+    },
+}
+
+impl Levels {
+    fn nested(def: Vec<u8>, rep: Vec<u8>, max_def: u8) -> Self {
+        let mut starts = Vec::with_capacity(def.len() + 1);
+        let mut value = 0;
+        for (entry, level) in def.iter().enumerate() {
+            if rep[entry] == 0 {
+                starts.push((entry as u32, value));
+            }
+            value += u32::from(*level == max_def);
+        }
+        starts.push((def.len() as u32, value));
+        Self::Nested { def, rep, starts }
+    }
+
+    fn rows(&self) -> usize {
+        match self {
+            Self::Flat(runs) => runs.iter().map(|run| run.entries as usize).sum(),
+            Self::Nested { starts, .. } => starts.len() - 1,
+        }
+    }
+}
+
 /// A data page.
 #[derive(Debug)]
 pub(super) struct Page {
     /// The number of its first row in the file.
     pub(super) first_row: u64,
-    pub(super) def: Vec<u8>,
-    /// Empty where nothing repeats.
-    pub(super) rep: Vec<u8>,
-    values: Values,
-    /// The entry and the value at which each row begins, and where the last one ends.
-    starts: Vec<(u32, u32)>,
+    rows: usize,
+    /// The level of entries that have a value.
+    pub(super) max_def: u8,
+    pub(super) levels: Levels,
+    pub(super) values: Values,
 }
 
 /// A value of a page.
@@ -68,66 +113,62 @@ pub(super) enum Value<'p> {
     Boolean(bool),
 }
 
+/// The level of pages without values: none reaches it.
+const NO_VALUE: u8 = u8::MAX;
+
 impl Page {
-    fn new(first_row: u64, def: Vec<u8>, rep: Vec<u8>, values: Values, max_def: u8) -> Self {
-        let mut starts = Vec::with_capacity(def.len() + 1);
-        let mut value = 0;
-        for (entry, level) in def.iter().enumerate() {
-            if rep.is_empty() || rep[entry] == 0 {
-                starts.push((entry as u32, value));
-            }
-            value += u32::from(*level == max_def);
-        }
-        starts.push((def.len() as u32, value));
-        Self { first_row, def, rep, values, starts }
+    fn new(first_row: u64, levels: Levels, values: Values, max_def: u8) -> Self {
+        Self { first_row, rows: levels.rows(), max_def, levels, values }
     }
 
     /// Returns a page of rows that have nothing.
-    pub(super) fn of_nothing(rows: Range<u64>, repeats: bool) -> Self {
-        let count = (rows.end - rows.start) as usize;
-        let rep = if repeats { vec![0; count] } else { Vec::new() };
-        Self::new(rows.start, vec![0; count], rep, Values::Nothing, u8::MAX)
+    pub(super) fn of_nothing(rows: Range<u64>) -> Self {
+        let entries = (rows.end - rows.start) as u32;
+        let levels = Levels::Flat(vec![Run { level: 0, entries }]);
+        Self::new(rows.start, levels, Values::Nothing, NO_VALUE)
     }
 
     /// Returns what a leaf that is absent from the file has in the rows of this page of another leaf:
     /// everything down to the group that both are in, which is at these levels, and nothing below.
-    pub(super) fn of_group(&self, (max_def, max_rep): (u8, u8), repeats: bool) -> Self {
-        let (mut def, mut rep) = (Vec::new(), Vec::new());
-        for (entry, level) in self.def.iter().enumerate() {
-            let repeated = self.rep.get(entry).copied().unwrap_or(0);
-            if repeated <= max_rep {
-                def.push((*level).min(max_def));
-                rep.push(repeated);
+    pub(super) fn of_group(&self, (max_def, max_rep): (u8, u8)) -> Self {
+        let levels = match &self.levels {
+            Levels::Nested { def, rep, .. } if max_rep > 0 => {
+                let kept = def.iter().zip(rep).filter(|(_, repeated)| **repeated <= max_rep);
+                let (def, rep) = kept.map(|(level, rep)| ((*level).min(max_def), *rep)).unzip();
+                Levels::nested(def, rep, NO_VALUE)
+            }
+            _ => Levels::Flat(self.group_runs(max_def)),
+        };
+        Self::new(self.first_row, levels, Values::Nothing, NO_VALUE)
+    }
+
+    /// Returns the levels of rows down to a group that does not repeat, which is at this level.
+    pub(super) fn group_runs(&self, max_def: u8) -> Vec<Run> {
+        let mut runs = Vec::new();
+        match &self.levels {
+            Levels::Flat(own) => {
+                own.iter().for_each(|run| push(&mut runs, run.level.min(max_def), run.entries));
+            }
+            Levels::Nested { def, rep, .. } => {
+                let firsts = def.iter().zip(rep).filter(|(_, repeated)| **repeated == 0);
+                firsts.for_each(|(level, _)| push(&mut runs, (*level).min(max_def), 1));
             }
         }
-        if !repeats {
-            rep.clear();
-        }
-        Self::new(self.first_row, def, rep, Values::Nothing, u8::MAX)
+        runs
     }
 
     /// Returns how many rows begin in it.
     pub(super) fn rows(&self) -> usize {
-        self.starts.len() - 1
+        self.rows
     }
 
     /// Returns the numbers of its rows in the file.
     pub(super) fn range(&self) -> Range<u64> {
-        self.first_row..self.first_row + self.rows() as u64
-    }
-
-    /// Returns whether no row has anything of the column.
-    pub(super) fn is_void(&self) -> bool {
-        self.def.len() == self.rows() && self.def.iter().all(|level| *level == 0)
-    }
-
-    /// Returns the entries and the values of a row, by its place in the page.
-    pub(super) fn row(&self, row: usize) -> (Range<usize>, Range<usize>) {
-        let ((entry, value), (end, values_end)) = (self.starts[row], self.starts[row + 1]);
-        (entry as usize..end as usize, value as usize..values_end as usize)
+        self.first_row..self.first_row + self.rows as u64
     }
 
     /// Returns a value by its number in the page.
+    #[inline]
     pub(super) fn value(&self, number: usize) -> Option<Value<'_>> {
         Some(match &self.values {
             Values::Nothing => return None,
@@ -140,6 +181,53 @@ impl Page {
             Values::Boolean(values) => Value::Boolean(*values.get(number)?),
         })
     }
+
+    /// Calls `see` with each run of rows of a page in which nothing repeats: its level, its rows, and the number
+    /// of the first of its values, if they have any.
+    pub(super) fn each_run(&self, mut see: impl FnMut(u8, Range<usize>, Option<usize>)) {
+        let Levels::Flat(runs) = &self.levels else { return };
+        let (mut row, mut value) = (0, 0);
+        for run in runs {
+            let end = row + run.entries as usize;
+            let has_values = run.level == self.max_def;
+            see(run.level, row..end, has_values.then_some(value));
+            value += if has_values { run.entries as usize } else { 0 };
+            row = end;
+        }
+    }
+}
+
+/// Inflates pages, with what is worth keeping from one to the next.
+#[derive(Default)]
+pub(super) struct Inflater(Option<Decompressor<'static>>);
+
+impl Inflater {
+    fn inflate(&mut self, codec: Compression, body: &[u8], size: usize) -> Result<Vec<u8>> {
+        if codec == Compression::Zstd {
+            let mut bytes = Vec::with_capacity(size);
+            let begun = match self.0.take() {
+                Some(begun) => begun,
+                None => Decompressor::new().map_err(|err| damaged().because(err))?,
+            };
+            let found = self.0.insert(begun).decompress_to_buffer(body, &mut bytes);
+            let is_whole = found.map_err(|err| damaged().because(err))? == size;
+            return if is_whole { Ok(bytes) } else { Err(damaged()) };
+        }
+        let mut bytes = vec![0; size];
+        decompress(codec, body, &mut bytes, &mut DecompressionContext::Unset)
+            .map_err(|err| damaged().because(err))?;
+        Ok(bytes)
+    }
+}
+
+/// What of pages is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Everything,
+    /// All values; but where nothing repeats, levels up to this one are told as 0.
+    Above(u8),
+    /// No value: a page is as if all were nulls at their levels.
+    Levels,
 }
 
 /// A column chunk whose pages are read one after another.
@@ -147,7 +235,8 @@ pub(super) struct Pages<'b> {
     bytes: &'b [u8],
     codec: Compression,
     column: &'b ColumnDescriptor,
-    context: DecompressionContext,
+    inflater: &'b mut Inflater,
+    wanted: Wanted,
     dictionary: Option<Arc<Texts>>,
     next_row: u64,
     end: u64,
@@ -160,13 +249,14 @@ impl<'b> Pages<'b> {
         codec: Compression,
         column: &'b ColumnDescriptor,
         rows: Range<u64>,
+        (wanted, inflater): (Wanted, &'b mut Inflater),
     ) -> Self {
-        let context = DecompressionContext::Unset;
         Self {
             bytes,
             codec,
             column,
-            context,
+            inflater,
+            wanted,
             dictionary: None,
             next_row: rows.start,
             end: rows.end,
@@ -181,8 +271,13 @@ impl<'b> Pages<'b> {
         while self.next_row < self.end {
             let (header, body) = self.header()?;
             if header.type_ == PageType::DICTIONARY_PAGE {
+                if self.wanted == Wanted::Levels {
+                    continue;
+                }
                 let bytes = self.inflate(&header, body)?;
-                let spans = spans(&bytes)?;
+                let count =
+                    header.dictionary_page_header.as_ref().map_or(0, |head| head.num_values);
+                let spans = spans(&bytes, 0, usize::try_from(count).unwrap_or_default())?;
                 self.dictionary = Some(Arc::new(Texts { bytes, spans }));
                 continue;
             }
@@ -196,10 +291,10 @@ impl<'b> Pages<'b> {
             }
             let bytes = self.inflate(&header, body)?;
             let page = self.decode(head, bytes)?;
-            if page.rows() == 0 {
+            self.next_row += page.rows() as u64;
+            if page.rows() == 0 || self.next_row > self.end {
                 return Err(damaged());
             }
-            self.next_row += page.rows() as u64;
             if self.next_row > from {
                 return Ok(Some(page));
             }
@@ -227,10 +322,7 @@ impl<'b> Pages<'b> {
         if size > MAX_PAGE {
             return Err(damaged());
         }
-        let mut bytes = vec![0; size];
-        decompress(self.codec, body, &mut bytes, &mut self.context)
-            .map_err(|err| damaged().because(err))?;
-        Ok(bytes)
+        self.inflater.inflate(self.codec, body, size)
     }
 
     fn decode(&self, head: &DataPageHeader, bytes: Vec<u8>) -> Result<Page> {
@@ -238,18 +330,28 @@ impl<'b> Pages<'b> {
         let (max_def, max_rep) = (descriptor.max_def_level as u8, descriptor.max_rep_level as u8);
         let entries = usize::try_from(head.num_values).map_err(|_| damaged())?;
         let mut at = 0;
-        let rep = levels(&bytes, &mut at, max_rep, entries)?;
-        let mut def = levels(&bytes, &mut at, max_def, entries)?;
-        if max_def == 0 {
-            def = vec![0; entries];
-        }
-        let count = def.iter().filter(|level| **level == max_def).count();
+        let rep = match max_rep {
+            0 => Vec::new(),
+            _ => runs(&bytes, &mut at, (max_rep, 0), entries).ok_or_else(damaged)?,
+        };
+        let floor = match (self.wanted, &rep[..]) {
+            (Wanted::Above(floor), [] | [_]) => floor,
+            _ => 0,
+        };
+        let def = runs(&bytes, &mut at, (max_def, floor), entries).ok_or_else(damaged)?;
+        let with_value = def.iter().filter(|run| run.level == max_def);
+        let count = with_value.map(|run| run.entries as usize).sum();
+        let levels = match &rep[..] {
+            [] | [Run { level: 0, .. }] => Levels::Flat(def),
+            [Run { level: 0, .. }, ..] => Levels::nested(dense(&def), dense(&rep), max_def),
+            // A page begins with a row.
+            _ => return Err(damaged()),
+        };
         let physical = descriptor.primitive_type.physical_type;
         let values = match (head.encoding, physical) {
+            _ if count == 0 || self.wanted == Wanted::Levels => Values::Nothing,
             (Encoding::PLAIN, PhysicalType::ByteArray) => {
-                let mut bytes = bytes;
-                bytes.drain(..at);
-                let spans = spans(&bytes)?;
+                let spans = spans(&bytes, at, count)?;
                 if spans.len() != count {
                     return Err(damaged());
                 }
@@ -257,7 +359,11 @@ impl<'b> Pages<'b> {
             }
             (Encoding::RLE_DICTIONARY, PhysicalType::ByteArray) => {
                 let dictionary = self.dictionary.clone().ok_or_else(damaged)?;
-                Values::Dictionary(dictionary, indices(&bytes, at, count)?)
+                let entries = indices(&bytes, at, count)?;
+                if entries.iter().any(|entry| *entry as usize >= dictionary.spans.len()) {
+                    return Err(damaged());
+                }
+                Values::Dictionary(dictionary, entries)
             }
             (Encoding::PLAIN, PhysicalType::Int64) => {
                 Values::Bigint(words(&bytes, at, count)?.map(i64::from_le_bytes).collect())
@@ -272,34 +378,12 @@ impl<'b> Pages<'b> {
             }
             _ => return Err(damaged()),
         };
-        if let Values::Dictionary(texts, entries) = &values
-            && entries.iter().any(|entry| *entry as usize >= texts.spans.len())
-        {
-            return Err(damaged());
-        }
-        Ok(Page::new(self.next_row, def, rep, values, max_def))
+        Ok(Page::new(self.next_row, levels, values, max_def))
     }
 }
 
 /// The largest page that is inflated: the encoder's end at 256 KiB or at one value.
 const MAX_PAGE: usize = 1 << 30;
-
-/// Levels, with their length before them; none where there is only one level.
-fn levels(bytes: &[u8], at: &mut usize, max: u8, entries: usize) -> Result<Vec<u8>> {
-    if max == 0 {
-        return Ok(Vec::new());
-    }
-    let length = bytes.get(*at..*at + 4).and_then(|length| length.try_into().ok());
-    let length = u32::from_le_bytes(length.ok_or_else(damaged)?) as usize;
-    let runs = bytes.get(*at + 4..*at + 4 + length).ok_or_else(damaged)?;
-    *at += 4 + length;
-    let width = u8::BITS - max.leading_zeros();
-    let decoded = hybrid(runs, width, entries)?;
-    if decoded.iter().any(|level| *level > u32::from(max)) {
-        return Err(damaged());
-    }
-    Ok(decoded.into_iter().map(|level| level as u8).collect())
-}
 
 fn indices(bytes: &[u8], at: usize, count: usize) -> Result<Vec<u32>> {
     let (width, runs) = bytes.get(at..).and_then(<[u8]>::split_first).ok_or_else(damaged)?;
@@ -320,10 +404,10 @@ fn words(bytes: &[u8], at: usize, count: usize) -> Result<impl Iterator<Item = [
     Ok(words.as_chunks::<8>().0.iter().copied())
 }
 
-/// Where the texts of plain bytes stand.
-fn spans(bytes: &[u8]) -> Result<Vec<Span>> {
-    let mut spans = Vec::new();
-    let mut at = 0;
+/// Where the texts of plain bytes stand, from some byte on; there are about so many.
+fn spans(bytes: &[u8], mut at: usize, count: usize) -> Result<Vec<Span>> {
+    // Each takes four bytes at least.
+    let mut spans = Vec::with_capacity(count.min(bytes.len() / 4));
     while at < bytes.len() {
         let length = bytes.get(at..at + 4).and_then(|length| length.try_into().ok());
         let length = u32::from_le_bytes(length.ok_or_else(damaged)?);

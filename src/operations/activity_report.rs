@@ -4,11 +4,9 @@
 //! lake. Files that lie before the window are read too: what is seen for the first time is known only from
 //! all that came before.
 
-use crate::engine::tasks::all;
 use crate::error::{Error, ErrorKind, Result};
-use crate::family::Family;
+use crate::family::{Family, main_table};
 use crate::lake::Manifest;
-use crate::operations::history::data_bytes;
 use crate::operations::list_ignored::list_ignored;
 use crate::operations::list_quarantine::list_quarantine;
 use crate::operations::proven_rows::proven_rows;
@@ -18,11 +16,9 @@ use crate::report::{
     ActivityReport, Answers, Asked, Batch, Grain, LakeFacts, Part, ProvenRows, Question, Span,
     TableFacts, Window,
 };
-use crate::scan::{DataBytes, LiveFile, live_files};
-use crate::schema::main_table;
+use crate::scan::{CacheOptions, DataFiles, LiveFile, live_files};
 use crate::storage::Storage;
 use std::collections::{BTreeMap, BTreeSet};
-use tokio::task::JoinSet;
 
 /// Events that statements are run over at once, in each thread, at least: row groups have 100,000 at most.
 const BATCH: usize = 50_000;
@@ -40,6 +36,8 @@ pub struct ReportOptions {
     pub generated_at: Option<String>,
     /// Threads that read and count.
     pub threads: usize,
+    /// Where files of a lake in a bucket are kept.
+    pub cache: CacheOptions,
 }
 
 /// A report, and what was read for it.
@@ -51,6 +49,8 @@ pub struct MadeReport {
     pub files_read: u64,
     /// Files of the lake's table of events.
     pub files: u64,
+    /// Bytes that were fetched from a bucket.
+    pub bytes_fetched: u64,
 }
 
 /// Makes a report.
@@ -68,7 +68,7 @@ pub async fn activity_report(storage: &Storage, options: &ReportOptions) -> Resu
         live.into_iter().filter(|live| live.file.table == table).collect();
     let count = files.len() as u64;
     files.retain(|live| is_wanted(live, &options.window));
-    let none = MadeReport { report: None, files_read: 0, files: count };
+    let none = MadeReport { report: None, files_read: 0, files: count, bytes_fetched: 0 };
     let times = files.iter().map(|live| (live.file.min_instant, live.file.max_instant));
     let Some(span) = span(times.filter(|time| options.window.may_have(time.0, time.1))) else {
         return Ok(none);
@@ -88,13 +88,14 @@ pub async fn activity_report(storage: &Storage, options: &ReportOptions) -> Resu
         top: options.top,
     };
     let asked = Asked::new(question)?;
-    let answers = answer(storage, &files, &asked, options.threads.max(1)).await?;
+    let data = DataFiles::open(storage, &options.cache)?;
+    let (answers, bytes_fetched) = answer(&data, &files, &asked, options.threads.max(1)).await?;
     let (answers, coverage) = on_own_thread(|| answers.finish())?;
     let (lake, question) = (&options.lake, asked.question());
     let mut report = ActivityReport::new(lake, question, horizon, facts, answers, coverage);
     report.generated_at.clone_from(&options.generated_at);
     let report = (report.events() > 0).then_some(report);
-    Ok(MadeReport { report, files_read: files.len() as u64, files: count })
+    Ok(MadeReport { report, files_read: files.len() as u64, files: count, bytes_fetched })
 }
 
 /// Whether a file can have events that a report is about: of its accounts, and before its end.
@@ -152,41 +153,29 @@ async fn facts(storage: &Storage, live: &[LiveFile]) -> Result<LakeFacts> {
     })
 }
 
-/// Answers all panels: some files are fetched, then read and counted side by side.
+/// Answers all panels: some files are fetched, then read and counted side by side. Returns also the bytes
+/// that were fetched.
 async fn answer<'a>(
-    storage: &Storage,
+    data: &DataFiles,
     files: &[LiveFile],
     asked: &'a Asked,
     threads: usize,
-) -> Result<Answers<'a>> {
+) -> Result<(Answers<'a>, u64)> {
     let mut answers = Answers::new(asked);
+    let mut bytes_fetched = 0;
     for wave in groups(files).chunks(threads) {
-        let mut tasks = JoinSet::new();
-        let numbered = wave.iter().enumerate();
-        for (at, live) in numbered.flat_map(|(at, group)| group.iter().map(move |it| (at, *it))) {
-            let (storage, live) = (storage.clone(), live.clone());
-            tasks.spawn(async move {
-                let bytes = data_bytes(&storage, &live.file.key).await?;
-                Ok((at, live, bytes))
-            });
-        }
-        let mut fetched: Vec<Vec<(LiveFile, DataBytes)>> = vec![Vec::new(); wave.len()];
-        for (at, live, bytes) in all(tasks).await? {
-            if let Some(group) = fetched.get_mut(at) {
-                group.push((live, bytes));
-            }
-        }
-        let parts = parts(fetched, asked)?;
+        bytes_fetched += data.fetch(&wave.concat()).await?;
+        let parts = parts(data, wave, asked)?;
         on_own_thread(|| parts.into_iter().try_for_each(|part| answers.add(part)))?;
     }
-    Ok(answers)
+    Ok((answers, bytes_fetched))
 }
 
 /// Files in groups of as many events as statements are run over at once.
-fn groups(files: &[LiveFile]) -> Vec<Vec<&LiveFile>> {
+fn groups(files: &[LiveFile]) -> Vec<Vec<LiveFile>> {
     let (mut groups, mut group, mut rows) = (Vec::new(), Vec::new(), 0);
     for live in files {
-        group.push(live);
+        group.push(live.clone());
         rows += live.file.rows;
         if rows >= BATCH as u64 {
             groups.push(std::mem::take(&mut group));
@@ -198,11 +187,11 @@ fn groups(files: &[LiveFile]) -> Vec<Vec<&LiveFile>> {
 }
 
 /// Answers the panels for groups of files, a thread each.
-fn parts(groups: Vec<Vec<(LiveFile, DataBytes)>>, asked: &Asked) -> Result<Vec<Part>> {
+fn parts(data: &DataFiles, groups: &[Vec<LiveFile>], asked: &Asked) -> Result<Vec<Part>> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = groups
-            .into_iter()
-            .map(|group| scope.spawn(move || on_own_thread(|| parts_of(group, asked))))
+            .iter()
+            .map(|group| scope.spawn(move || on_own_thread(|| parts_of(data, group, asked))))
             .collect();
         let mut out = Vec::new();
         for thread in threads {
@@ -213,11 +202,11 @@ fn parts(groups: Vec<Vec<(LiveFile, DataBytes)>>, asked: &Asked) -> Result<Vec<P
     })
 }
 
-fn parts_of(group: Vec<(LiveFile, DataBytes)>, asked: &Asked) -> Result<Vec<Part>> {
+fn parts_of(data: &DataFiles, group: &[LiveFile], asked: &Asked) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
     let mut pending: Option<Batch> = None;
-    for (live, bytes) in group {
-        Batch::read(&live, bytes, |batch| {
+    for live in group {
+        Batch::read(live, &data.path(live), |batch| {
             let Some(joined) = &mut pending else {
                 pending = Some(batch);
                 return Ok(());

@@ -1,8 +1,10 @@
 //! Which files of which partitions are compacted together.
 
+use crate::family::main_table;
 use crate::history::Pattern;
-use crate::lake::{DataFile, GoneFile, Loss, Manifest, live_files};
-use crate::schema::main_table;
+use crate::lake::{
+    DataFile, FileBatch, GoneFile, LeftPartition, Loss, Manifest, PartitionFiles, live_files,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a partition must be like.
@@ -20,45 +22,12 @@ pub(super) struct Wanted<'o> {
     pub partitions: &'o [Pattern],
 }
 
-/// Files that become one: of the main table, and those with the same rows of the typed one, or none.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Batch {
-    pub main: Vec<DataFile>,
-    pub typed: Vec<DataFile>,
-}
-
-/// A partition that is to be compacted, of both tables.
-#[derive(Clone, Debug)]
-pub(super) struct Chosen {
-    /// The main table.
-    pub table: String,
-    pub partition: String,
-    pub batches: Vec<Batch>,
-    /// The other live files.
-    pub kept: Vec<DataFile>,
-}
-
-/// A partition that is left as it is, and why.
-#[derive(Clone, Debug)]
-pub(super) struct LeftOut {
-    pub table: String,
-    pub partition: String,
-    pub reason: String,
-}
-
-impl Chosen {
-    /// Returns all files that are merged.
-    pub(super) fn inputs(&self) -> impl Iterator<Item = &DataFile> {
-        self.batches.iter().flat_map(|batch| batch.main.iter().chain(&batch.typed))
-    }
-}
-
 /// Chooses what to compact, in the order of tables and partitions.
 pub(super) fn choose(
     manifests: &[Manifest],
     gone: &[GoneFile],
     wanted: &Wanted<'_>,
-) -> (Vec<Chosen>, Vec<LeftOut>) {
+) -> (Vec<PartitionFiles>, Vec<LeftPartition>) {
     let is_gone: BTreeSet<&str> = gone.iter().map(|gone| gone.file.key.as_str()).collect();
     let is_lost = |gone: &&GoneFile| gone.loss == Loss::Lost;
     let lost: BTreeSet<(&str, &str)> = gone
@@ -85,16 +54,16 @@ pub(super) fn choose(
         }
         if lost.contains(&(table.as_str(), partition.as_str())) {
             let reason = "data files are missing: run `trailmill convert --restore`".to_owned();
-            left_out.push(LeftOut { table, partition, reason });
+            left_out.push(LeftPartition { table, partition, reason });
             continue;
         }
-        chosen.push(Chosen { table, partition, batches, kept });
+        chosen.push(PartitionFiles { table, partition, batches, kept });
     }
     (chosen, left_out)
 }
 
 /// Sorts a partition's files into batches and those that stay.
-fn batches(mut files: Vec<&DataFile>, wanted: &Wanted<'_>) -> (Vec<Batch>, Vec<DataFile>) {
+fn batches(mut files: Vec<&DataFile>, wanted: &Wanted<'_>) -> (Vec<FileBatch>, Vec<DataFile>) {
     files.sort_by(|a, b| a.key.cmp(&b.key));
     let name = |file: &DataFile| file.key.rsplit('/').next().unwrap_or_default().to_owned();
     let is_main = |file: &&DataFile| main_table(&file.table) == file.table;
@@ -120,7 +89,7 @@ fn batches(mut files: Vec<&DataFile>, wanted: &Wanted<'_>) -> (Vec<Batch>, Vec<D
         let is_enough = class.len() >= wanted.min_files.max(2);
         for batch in cut(&class, wanted) {
             let (main, typed): (Vec<_>, Vec<_>) = batch.iter().copied().unzip();
-            let batch = Batch {
+            let batch = FileBatch {
                 main: main.into_iter().cloned().collect(),
                 typed: typed.into_iter().flatten().cloned().collect(),
             };

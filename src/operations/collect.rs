@@ -11,7 +11,7 @@ use crate::location::Location;
 use crate::notice::tell;
 use crate::operations::watch_options::WatchOptions;
 use crate::queue::{
-    Closing, Held, MOST_PER_REQUEST, Message, Named, Queue, Shape, Window, WindowLimits, read_body,
+    Closing, Held, MOST_PER_REQUEST, Message, Named, Queue, Window, WindowLimits, read_body,
 };
 use crate::source::{Object, Window as Wanted, listed_object};
 use crate::storage::{BucketObject, S3};
@@ -34,6 +34,18 @@ const LEAST_POLL: Duration = Duration::from_secs(1);
 const WINDOWS_WAITING: usize = 16;
 const OBJECTS_WAITING: usize = 50_000;
 const BYTES_WAITING: u64 = 1 << 30;
+
+/// The longest poll while messages are in hand. Where the run ends, its answer is waited for before they are given
+/// back: the service would hand them out to a poll whose answer nobody reads.
+const POLL_IN_HAND: Duration = Duration::from_secs(3);
+
+/// How long an answer is waited for beyond its poll when the run is over: its messages would be invisible to others,
+/// and nobody would know them.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
+
+/// How long a conversion may go on when the run was asked to stop, until its messages are given back: the process
+/// is ended some seconds later.
+const STOP_PATIENCE: Duration = Duration::from_secs(12);
 
 /// How often flags that wake nobody are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -154,6 +166,12 @@ impl<'a> Collector<'a> {
         }
     }
 
+    /// Waits until the run has been over for a while.
+    async fn until_over_for(&self, grace: Duration) {
+        self.until_over().await;
+        tokio::time::sleep(grace).await;
+    }
+
     /// Waits, unless the run is over first.
     pub(super) async fn pause(&self, pause: Duration) {
         tokio::select! {
@@ -189,11 +207,6 @@ impl<'a> Collector<'a> {
         Ok(Collected::Nothing)
     }
 
-    /// Returns whether more windows have closed.
-    pub(super) fn has_more(&self) -> bool {
-        !self.state().closed.is_empty()
-    }
-
     /// Collects until the run is over, or a queue that is drained is empty; renews visibility until the run is
     /// over.
     pub(super) async fn run(&self) {
@@ -206,18 +219,25 @@ impl<'a> Collector<'a> {
         tokio::join!(collect, self.keep_renewing());
     }
 
+    /// Renews visibility until the run is over. A run that was asked to stop and does not end gives its messages back
+    /// before it is ended.
     async fn keep_renewing(&self) {
+        let (mut renewed, mut stopped) = (Instant::now(), None);
         while !self.over.load(Ordering::Relaxed) {
-            let due = Instant::now() + self.held.renew_every();
-            while Instant::now() < due {
-                if self.over.load(Ordering::Relaxed) {
-                    return;
-                }
-                tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(LOOK_EVERY).await;
+            if self.stop.load(Ordering::Relaxed)
+                && stopped.get_or_insert_with(Instant::now).elapsed() >= STOP_PATIENCE
+            {
+                // Where it fails, they return when their visibility ends.
+                let _ = self.held.give_back(true).await;
+                return;
             }
-            // Where it fails, messages return to the queue, and are recognized when they come again.
-            if let Ok(expired) = self.held.renew().await {
-                self.count(|counts| counts.receipts_expired += expired as u64);
+            if renewed.elapsed() >= self.held.renew_every() {
+                // Where it fails, messages return to the queue, and are recognized when they come again.
+                if let Ok(expired) = self.held.renew().await {
+                    self.count(|counts| counts.receipts_expired += expired as u64);
+                }
+                renewed = Instant::now();
             }
         }
     }
@@ -233,7 +253,11 @@ impl<'a> Collector<'a> {
                 tokio::time::sleep(LOOK_EVERY).await;
                 continue;
             }
-            let Some(messages) = self.receive(&window, is_busy).await? else { return Ok(()) };
+            let messages = self.receive(&window, is_busy).await?;
+            if self.is_over() {
+                self.hold(messages);
+                return Ok(());
+            }
             is_busy = messages.len() >= MOST_PER_REQUEST;
             let is_new = self.take(messages, &mut window).await?;
             if let Some(closing) = window.closing(&self.limits, Instant::now()) {
@@ -271,47 +295,67 @@ impl<'a> Collector<'a> {
         state.closed.push_back(messages);
     }
 
-    /// Receives messages; none when the run is over. A watch repeats requests that fail until they do not.
-    async fn receive(
-        &self,
-        window: &Window<InHand>,
-        is_busy: bool,
-    ) -> Result<Option<Vec<Message>>> {
+    /// Receives messages; ends soon when the run is over, with those that have come by then. A watch repeats
+    /// requests that fail until they do not.
+    async fn receive(&self, window: &Window<InHand>, is_busy: bool) -> Result<Vec<Message>> {
         let mut pause = FIRST_PAUSE;
         loop {
+            let mut messages = Vec::new();
+            let (poll, grace) = match self.held.count() {
+                0 => (self.poll, LAST_ANSWER),
+                _ => (self.poll.min(POLL_IN_HAND), POLL_IN_HAND + LAST_ANSWER),
+            };
             let received = tokio::select! {
-                received = self.receive_once(window, is_busy) => received,
-                () = self.until_over() => return Ok(None),
+                received = self.receive_once(window, poll, is_busy, &mut messages) => received,
+                () = self.until_over_for(grace) => Ok(()),
             };
             match received {
+                // What was received must not be lost with what was not.
+                _ if self.is_over() || !messages.is_empty() => return Ok(messages),
                 Err(err) if err.kind().reaction() == Reaction::TryLater && !self.drains => {
                     tell(&format!("cannot receive messages, trying again: {err}"));
                     self.pause(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-                received => return received.map(Some),
+                received => return received.map(|()| messages),
             }
         }
     }
 
-    async fn receive_once(&self, window: &Window<InHand>, is_busy: bool) -> Result<Vec<Message>> {
+    async fn receive_once(
+        &self,
+        window: &Window<InHand>,
+        poll: Duration,
+        is_busy: bool,
+        messages: &mut Vec<Message>,
+    ) -> Result<()> {
         if !is_busy {
             let left = window.time_left(&self.limits, Instant::now());
-            let wait = left.map_or(self.poll, |left| left.max(LEAST_POLL).min(self.poll));
-            return self.queue.receive(wait).await;
+            let wait = left.map_or(poll, |left| left.max(LEAST_POLL).min(poll));
+            messages.extend(self.queue.receive(wait).await?);
+            return Ok(());
         }
         let mut requests = stream::iter(0..RECEIVES)
             .map(|_| self.queue.receive(Duration::ZERO))
             .buffer_unordered(RECEIVES);
-        let (mut messages, mut failure) = (Vec::new(), None);
+        let mut outcome = Ok(());
         while let Some(received) = requests.next().await {
             match received {
                 Ok(more) => messages.extend(more),
-                Err(err) => failure = Some(err),
+                Err(err) => outcome = Err(err),
             }
         }
-        // What was received must not be lost with what was not.
-        failure.filter(|_| messages.is_empty()).map_or(Ok(messages), Err)
+        outcome
+    }
+
+    /// Takes messages in hand that nobody looks at any more, to be given back.
+    fn hold(&self, messages: Vec<Message>) {
+        self.count(|counts| counts.messages_received += messages.len() as u64);
+        for message in messages {
+            if !self.held.comes_again(&message.id, &message.receipt) {
+                self.held.hold(&message.id, message.receipt);
+            }
+        }
     }
 
     /// Takes messages in; returns whether one of them is new to a drain.
@@ -357,13 +401,13 @@ impl<'a> Collector<'a> {
         let State { counts, left, gone, .. } = &mut *state;
         counts.messages_received += 1;
         if let Some(shape) = body.shape {
-            *counts.messages_by_shape.entry(name_of(shape).to_owned()).or_default() += 1;
+            *counts.messages_by_shape.entry(shape.name().to_owned()).or_default() += 1;
         }
         counts.messages_of_tests += u64::from(body.is_test);
         counts.events_of_other_kinds += body.others;
         counts.objects_named += body.objects.len() as u64;
         let mut reason = body.problem.map(str::to_owned);
-        let mut objects = Vec::new();
+        let (mut objects, mut lost) = (Vec::new(), Vec::new());
         for resolved in resolved {
             match resolved {
                 Resolved::Object(object, time) => {
@@ -373,12 +417,13 @@ impl<'a> Collector<'a> {
                 Resolved::Ignored => counts.objects_ignored += 1,
                 Resolved::Gone(key) if message.receives >= self.gone_after => {
                     counts.note_gone(&key);
-                    gone.push(key);
+                    lost.push(key);
                 }
                 Resolved::Gone(_) => reason = Some("object not found so far".to_owned()),
                 Resolved::Left(why) => reason = Some(why),
             }
         }
+        gone.extend(lost.iter().cloned());
         let is_first = match &reason {
             None => true,
             Some(reason) => {
@@ -386,7 +431,12 @@ impl<'a> Collector<'a> {
                 !self.drains || left.insert(message.id.clone())
             }
         };
+        drop(state);
+        for key in lost {
+            tell(&format!("{key} is gone: deleted before it was read"));
+        }
         if reason.is_some() && objects.is_empty() {
+            self.held.leave_received(vec![message.receipt]);
             return (is_first, None);
         }
         let (sent, is_left) = (message.sent, reason.is_some());
@@ -445,7 +495,7 @@ impl<'a> Collector<'a> {
             false => sources.iter().find_map(below),
         };
         let narrow = &self.options.narrow;
-        let reads_hidden = self.options.reads_hidden;
+        let reads_hidden = self.options.output.hidden;
         let wanted = Wanted { narrow: narrow.clone(), reads_hidden, ..Wanted::default() };
         let layout = parse(key);
         !key.ends_with('/')
@@ -472,15 +522,6 @@ impl<'a> Collector<'a> {
             counts.messages_deleted += deleted as u64;
             counts.receipts_expired += (all - deleted) as u64;
         });
-    }
-}
-
-fn name_of(shape: Shape) -> &'static str {
-    match shape {
-        Shape::S3 => "s3",
-        Shape::S3ThroughSns => "s3_through_sns",
-        Shape::EventBridge => "event_bridge",
-        Shape::Trail => "trail",
     }
 }
 

@@ -9,18 +9,21 @@ use crate::catalog::Catalog;
 use crate::engine::{CatalogOptions, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::Pattern;
-use crate::lake::{DataFile, Known, Manifest, WorkPlan, read_gone, read_lock};
+use crate::lake::{
+    DataFile, Known, LeftPartition, Manifest, PartitionFiles, WorkPlan, read_gone, read_lock,
+};
 use crate::location::Location;
-use crate::operations::choose_files::{Chosen, LeftOut, Wanted, choose};
+use crate::operations::choose_files::{Wanted, choose};
 use crate::operations::compact_partition::Compacting;
 use crate::operations::lake_catalog::options_of;
 use crate::operations::open_lake::open_lake;
 use crate::operations::recover::end_all;
 use crate::operations::register::{after_commit, open_catalog, refresh_catalog};
 use crate::operations::switch::{finish_exchanges, is_projected, remove_replaced};
+use crate::operations::take_turn::take_turn;
 use crate::operations::target::check_known;
 use crate::parquet::Compression;
-use crate::storage::{Lease, S3, Storage};
+use crate::storage::{S3, Storage};
 use crate::units::ByteCount;
 use serde::Serialize;
 use std::sync::Arc;
@@ -76,17 +79,6 @@ pub struct CompactedPartition {
     pub rows: u64,
 }
 
-/// A partition that was left as it is, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SkippedPartition {
-    /// The main table.
-    pub table: String,
-    /// The partition.
-    pub partition: String,
-    /// The reason.
-    pub reason: String,
-}
-
 /// What a compaction did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct CompactReport {
@@ -95,7 +87,7 @@ pub struct CompactReport {
     /// Partitions that were compacted.
     pub partitions: Vec<CompactedPartition>,
     /// Partitions that could not be.
-    pub skipped: Vec<SkippedPartition>,
+    pub skipped: Vec<LeftPartition>,
     /// Files in them before.
     pub files_before: u64,
     /// Files after.
@@ -115,17 +107,12 @@ pub struct CompactReport {
 }
 
 impl CompactReport {
-    fn add(&mut self, partition: CompactedPartition) {
+    pub(super) fn add(&mut self, partition: CompactedPartition) {
         self.files_before += partition.files_before;
         self.files_after += partition.files_after;
         self.bytes_before += partition.bytes_before;
         self.bytes_after += partition.bytes_after;
         self.partitions.push(partition);
-    }
-
-    fn skip(&mut self, left_out: LeftOut) {
-        let LeftOut { table, partition, reason } = left_out;
-        self.skipped.push(SkippedPartition { table, partition, reason });
     }
 }
 
@@ -146,7 +133,7 @@ pub fn compact(
     let mut report = if options.dry_run {
         handle.block_on(look(&storage, options))?
     } else {
-        let lease = handle.block_on(Lease::take(&storage))?;
+        let lease = handle.block_on(take_turn(&storage, None))?;
         let run = Run { storage: lease.storage(), options, handle };
         let outcome = run.run(&tell);
         handle.block_on(lease.conclude(outcome))?
@@ -161,15 +148,15 @@ async fn look(storage: &Storage, options: &CompactOptions) -> Result<CompactRepo
     let (chosen, left_out) = choose_files(storage, options, &manifests).await?;
     let mut report = CompactReport { dry_run: true, ..CompactReport::default() };
     chosen.iter().for_each(|chosen| report.add(before(chosen)));
-    left_out.into_iter().for_each(|left_out| report.skip(left_out));
+    report.skipped.extend(left_out);
     Ok(report)
 }
 
-async fn choose_files(
+pub(super) async fn choose_files(
     storage: &Storage,
     options: &CompactOptions,
     manifests: &[Manifest],
-) -> Result<(Vec<Chosen>, Vec<LeftOut>)> {
+) -> Result<(Vec<PartitionFiles>, Vec<LeftPartition>)> {
     let now = jiff::Timestamp::now().as_millisecond();
     let wanted = Wanted {
         before: now.saturating_sub(options.older_than),
@@ -185,7 +172,7 @@ async fn choose_files(
 /// rest.
 const INPUT_SHARE: u64 = 4;
 
-fn before(chosen: &Chosen) -> CompactedPartition {
+fn before(chosen: &PartitionFiles) -> CompactedPartition {
     let files = || chosen.inputs().chain(&chosen.kept);
     CompactedPartition {
         table: chosen.table.clone(),
@@ -195,6 +182,12 @@ fn before(chosen: &Chosen) -> CompactedPartition {
         rows: chosen.inputs().map(DataFile::records).sum(),
         ..CompactedPartition::default()
     }
+}
+
+/// Starts threads for the work on bytes.
+pub(super) fn threads(count: usize) -> Result<rayon::ThreadPool> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
+    pool.map_err(|err| Error::new(ErrorKind::Io, "cannot start threads").because(err))
 }
 
 struct Run<'a> {
@@ -208,18 +201,16 @@ impl Run<'_> {
         let Self { storage, options, handle } = *self;
         let mut known = handle.block_on(self.prepare())?;
         let names = options_of(&known.snapshot, &options.catalog);
-        let catalog = handle.block_on(self.open_catalog(&known, &names))?;
+        let catalog = handle.block_on(open_movable(storage, &known, &names, &options.s3))?;
         let lock = handle.block_on(read_lock(storage, &known.snapshot))?;
         let mut manifests = handle.block_on(Manifest::read_all(storage))?;
         let (chosen, left_out) = handle.block_on(choose_files(storage, options, &manifests))?;
         let mut report = CompactReport::default();
-        left_out.into_iter().for_each(|left_out| report.skip(left_out));
+        report.skipped.extend(left_out);
         if !chosen.is_empty() {
             handle.block_on(storage.require_exchange())?;
         }
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
-        let pool =
-            &pool.map_err(|err| Error::new(ErrorKind::Io, "cannot start threads").because(err))?;
+        let pool = &threads(options.threads)?;
         let (compression, target) = (options.compression, options.target.0);
         let compacting = Compacting { storage, handle, pool, lock: &lock, compression, target };
         for chosen in &chosen {
@@ -233,79 +224,86 @@ impl Run<'_> {
                 }
                 // A matter of this partition only.
                 Err(err) if matches!(err.kind(), ErrorKind::Damaged | ErrorKind::Config) => {
-                    let Chosen { table, partition, .. } = chosen.clone();
-                    report.skip(LeftOut { table, partition, reason: err.to_string() });
+                    report.skipped.push(chosen.left(err.to_string()));
                     handle.block_on(end_all(storage, &mut known, &names.table))?;
                 }
                 Err(err) => return Err(err),
             }
         }
-        handle.block_on(self.conclude(&mut known, &manifests, catalog, &names, &mut report))?;
+        let lake = (&mut known, &manifests[..]);
+        handle.block_on(conclude(storage, lake, (catalog, &names), options.grace, &mut report))?;
         Ok(report)
     }
 
     /// Refuses what cannot be compacted, and ends what killed runs have begun.
     async fn prepare(&self) -> Result<Known> {
-        let Self { storage, options, .. } = *self;
-        WorkPlan::refuse_open(storage).await?;
-        let mut known = Known::read(storage).await?;
-        check_known(storage, &known).await?;
-        storage.clear_half_written()?;
-        finish_exchanges(storage).await?;
-        let names = options_of(&known.snapshot, &options.catalog);
-        end_all(storage, &mut known, &names.table).await?;
-        Ok(known)
-    }
-
-    /// Opens the catalog. A lake in a bucket needs one that can be told where a partition is.
-    async fn open_catalog(&self, known: &Known, names: &CatalogOptions) -> Result<Option<Catalog>> {
-        let Self { storage, options, .. } = *self;
-        let catalog = open_catalog(storage, &known.snapshot, names, &options.s3).await?;
-        let Some(found) = catalog.as_ref().filter(|_| storage.is_remote()) else {
-            return Ok(catalog);
-        };
-        let database = names.database_of(&known.snapshot);
-        for table in known.snapshot.tables() {
-            if is_projected(found, &database, table).await? {
-                let message = "the lake's tables have partition projection: Athena computes where \
-                               partitions are, and cannot be told that one has moved; register \
-                               partitions with `trailmill catalog sync --partition-projection=off`";
-                return Err(Error::config(message).at("table", table));
-            }
-        }
-        Ok(catalog)
-    }
-
-    /// Writes a checkpoint, brings the catalog in line, and removes what earlier runs replaced.
-    async fn conclude(
-        &self,
-        known: &mut Known,
-        manifests: &[Manifest],
-        catalog: Option<Catalog>,
-        names: &CatalogOptions,
-        report: &mut CompactReport,
-    ) -> Result<()> {
-        let Self { storage, options, .. } = *self;
-        if known.has_recent() {
-            known.write_checkpoint(storage).await?;
-            known.sweep(storage).await?;
-        }
-        let lake = &known.snapshot;
-        let lock = read_lock(storage, lake).await?;
-        if let Some(catalog) = &catalog {
-            let refreshed = refresh_catalog(catalog, storage, lake, &lock, names).await;
-            report.catalog_changes = refreshed.map_err(after_commit)?.changes;
-        }
-        let database = names.database_of(lake);
-        let told = catalog.as_ref().map(|catalog| (catalog, database.as_str()));
-        let removed = remove_replaced(storage, manifests, lake, told, options.grace).await?;
-        (report.files_removed, report.files_waiting) = (removed.files, removed.waiting);
-        // Nothing is left to be exchanged, but folders.
-        finish_exchanges(storage).await
+        WorkPlan::refuse_open(self.storage).await?;
+        prepare(self.storage, &self.options.catalog).await
     }
 }
 
-fn after(chosen: &Chosen, manifest: &Manifest) -> CompactedPartition {
+/// Reads what is known of a lake that is to be compacted, and ends what killed runs have begun.
+pub(super) async fn prepare(storage: &Storage, catalog: &CatalogOptions) -> Result<Known> {
+    let mut known = Known::read(storage).await?;
+    check_known(storage, &known).await?;
+    storage.clear_half_written()?;
+    finish_exchanges(storage).await?;
+    let names = options_of(&known.snapshot, catalog);
+    end_all(storage, &mut known, &names.table).await?;
+    Ok(known)
+}
+
+/// Opens the catalog. A lake in a bucket needs one that can be told where a partition is.
+pub(super) async fn open_movable(
+    storage: &Storage,
+    known: &Known,
+    names: &CatalogOptions,
+    s3: &S3,
+) -> Result<Option<Catalog>> {
+    let catalog = open_catalog(storage, &known.snapshot, names, s3).await?;
+    let Some(found) = catalog.as_ref().filter(|_| storage.is_remote()) else {
+        return Ok(catalog);
+    };
+    let database = names.database_of(&known.snapshot);
+    for table in known.snapshot.tables() {
+        if is_projected(found, &database, table).await? {
+            let message = "the lake's tables have partition projection: Athena computes where \
+                           partitions are, and cannot be told that one has moved; register \
+                           partitions with `trailmill catalog sync --partition-projection=off`";
+            return Err(Error::config(message).at("table", table));
+        }
+    }
+    Ok(catalog)
+}
+
+/// Writes a checkpoint, brings the catalog in line, and removes what earlier runs replaced and the catalog has
+/// not named for `grace` milliseconds.
+pub(super) async fn conclude(
+    storage: &Storage,
+    (known, manifests): (&mut Known, &[Manifest]),
+    (catalog, names): (Option<Catalog>, &CatalogOptions),
+    grace: i64,
+    report: &mut CompactReport,
+) -> Result<()> {
+    if known.has_recent() {
+        known.write_checkpoint(storage).await?;
+        known.sweep(storage).await?;
+    }
+    let lake = &known.snapshot;
+    let lock = read_lock(storage, lake).await?;
+    if let Some(catalog) = &catalog {
+        let refreshed = refresh_catalog(catalog, storage, lake, &lock, names).await;
+        report.catalog_changes = refreshed.map_err(after_commit)?.changes;
+    }
+    let database = names.database_of(lake);
+    let told = catalog.as_ref().map(|catalog| (catalog, database.as_str()));
+    let removed = remove_replaced(storage, manifests, lake, told, grace).await?;
+    (report.files_removed, report.files_waiting) = (removed.files, removed.waiting);
+    // Nothing is left to be exchanged, but folders.
+    finish_exchanges(storage).await
+}
+
+pub(super) fn after(chosen: &PartitionFiles, manifest: &Manifest) -> CompactedPartition {
     let before = before(chosen);
     let is_replaced = |file: &&DataFile| manifest.replaced.iter().any(|old| old.key == file.key);
     let kept: Vec<&DataFile> = chosen.kept.iter().filter(|file| !is_replaced(file)).collect();

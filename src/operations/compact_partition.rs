@@ -5,16 +5,16 @@
 
 use crate::engine::tasks::all;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{DataFile, Intent, Manifest, UnitId, names};
-use crate::merge::{Input, Joined, Order, Sum, Union, join, sum_of};
-use crate::operations::choose_files::{Batch, Chosen};
-use crate::operations::switch::exchange;
+use crate::family::{Family, main_table};
+use crate::lake::{DataFile, FileBatch, Intent, Manifest, PartitionFiles, UnitId, names};
+use crate::merge::{Input, Joined, Order, Sum, Union, join, sums_of};
+use crate::operations::switch::commit;
 use crate::parquet::Compression;
-use crate::schema::{Family, Lock, main_table};
+use crate::schema::Lock;
 use crate::storage::Storage;
 use bytes::Bytes;
 use rayon::ThreadPool;
-use std::collections::BTreeSet;
+use rayon::prelude::*;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -49,76 +49,104 @@ impl Target<'_> {
     }
 }
 
+/// A compaction of a partition, as its unit is named after it.
+pub(super) struct Begun<'c> {
+    pub unit: UnitId,
+    chosen: &'c PartitionFiles,
+    replaced: Vec<&'c DataFile>,
+    is_moved: bool,
+}
+
+impl<'c> Begun<'c> {
+    /// Names the unit that compacts a partition: by what it replaces, and how.
+    pub(super) fn of(
+        chosen: &'c PartitionFiles,
+        number: u64,
+        (compression, target): (Compression, u64),
+        storage: &Storage,
+    ) -> Self {
+        let is_moved = storage.is_remote()
+            || chosen.inputs().any(|file| names::generation_of(&file.key).is_some());
+        let program = env!("CARGO_PKG_VERSION");
+        let how = format!("program={program} compression={compression} target={target}");
+        let mut replaced: Vec<&DataFile> = chosen.inputs().collect();
+        if is_moved {
+            replaced.extend(&chosen.kept);
+        }
+        Self { unit: UnitId::of_compaction(number, &how, &replaced), chosen, replaced, is_moved }
+    }
+}
+
 impl Compacting<'_> {
     /// Compacts a partition under the next number; returns the manifest that was committed.
     ///
     /// # Errors
     /// `Damaged` when an input cannot be read or the rows are not proven equal, and nothing is committed then;
     /// `Busy` when another run has the lake; `Unavailable`, `Denied`, `Io`.
-    pub(super) fn compact(&self, chosen: &Chosen, number: u64) -> Result<Manifest> {
+    pub(super) fn compact(&self, chosen: &PartitionFiles, number: u64) -> Result<Manifest> {
         let Self { storage, handle, .. } = *self;
-        let is_moved = storage.is_remote()
-            || chosen.inputs().any(|file| names::generation_of(&file.key).is_some());
-        let how = format!(
-            "program={} compression={} target={}",
-            env!("CARGO_PKG_VERSION"),
-            self.compression,
-            self.target
-        );
-        let mut replaced: Vec<&DataFile> = chosen.inputs().collect();
-        if is_moved {
-            replaced.extend(&chosen.kept);
-        }
-        let unit = UnitId::of_compaction(number, &how, &replaced);
-        let target = Target { unit: &unit, is_moved };
-        let inputs = replaced.iter().map(|file| (file.key.clone(), file.bytes.to_string()));
-        let intent = Intent { unit: unit.clone(), basis: None, objects: inputs.collect() };
-        handle.block_on(intent.write(storage))?;
+        let begun = Begun::of(chosen, number, (self.compression, self.target), storage);
+        let inputs = begun.replaced.iter().map(|file| (file.key.clone(), file.bytes.to_string()));
+        let (unit, objects) = (begun.unit.clone(), inputs.collect());
+        handle.block_on(Intent { unit, basis: None, objects }.write(storage))?;
         storage.sync()?;
+        let manifest = self.write_all(&begun)?;
+        handle.block_on(commit(storage, &manifest))?;
+        handle.block_on(Intent::remove(storage, &manifest.unit))?;
+        Ok(manifest)
+    }
+
+    /// Writes and proves the files of a partition where no reader looks; returns the manifest that they wait
+    /// for.
+    ///
+    /// # Errors
+    /// As [`Compacting::compact`].
+    pub(super) fn write_all(&self, begun: &Begun<'_>) -> Result<Manifest> {
+        let Begun { unit, chosen, replaced, is_moved } = begun;
+        let target = Target { unit, is_moved: *is_moved };
         let mut files = Vec::new();
         for (at, batch) in chosen.batches.iter().enumerate() {
             files.extend(self.write(chosen, batch, &target, at as u32)?);
         }
-        match is_moved {
-            true => files.extend(handle.block_on(self.copy_kept(chosen, &target))?),
-            false => handle.block_on(self.link_kept(chosen, &target))?,
+        if *is_moved {
+            files.extend(self.handle.block_on(self.copy_kept(chosen, &target))?);
         }
-        let manifest = Manifest::compaction(unit, replaced.into_iter().cloned().collect(), files);
-        handle.block_on(manifest.write_copy(storage))?;
-        storage.sync()?;
-        handle.block_on(manifest.write(storage))?;
-        handle.block_on(self.switch(chosen, &manifest))?;
-        Ok(manifest)
+        let replaced = replaced.iter().map(|file| (*file).clone()).collect();
+        Ok(Manifest::compaction(unit.clone(), replaced, files))
     }
 
     /// Writes the files of a batch, and proves them.
     fn write(
         &self,
-        chosen: &Chosen,
-        batch: &Batch,
+        chosen: &PartitionFiles,
+        batch: &FileBatch,
         target: &Target<'_>,
         segment: u32,
     ) -> Result<Vec<DataFile>> {
         let family = family_of(&chosen.table)?;
-        let main = Table::read(self, &batch.main, family)?;
-        let typed = match batch.typed.is_empty() {
+        let mut main = Table::read(self, &batch.main, family)?;
+        let mut typed = match batch.typed.is_empty() {
             true => None,
             false => Some(Table::read(self, &batch.typed, family)?),
         };
-        let order = Order::of(&main.inputs)?;
-        let (Joined { main: of_main, typed: of_typed }, sums) = self.pool.install(|| {
+        let (order, joined) = self.pool.install(|| {
+            let order = Order::of(&main.inputs)?;
             let sides = typed.as_ref().map(|typed| (&typed.inputs[..], &typed.union));
             let notes = [Some(typed.is_some()), None].map(|typed| main.notes(target.unit, typed));
-            let main_side = (&main.inputs[..], &main.union);
-            let joined = join(main_side, sides, &order, self.compression, notes)?;
-            Ok::<_, Error>((joined, (main.sum()?, typed.as_ref().map(Table::sum).transpose()?)))
+            let joined = join((&main.inputs, &main.union), sides, &order, self.compression, notes)?;
+            Ok::<_, Error>((order, joined))
         })?;
-        let mut files = Vec::new();
-        let mut put = |table: &Table, bytes: Vec<u8>, sum: Sum| -> Result<()> {
-            let name = names::data_file("", target.unit, segment, 0);
+        // What is written is read back in the room that these had.
+        [Some(&mut main), typed.as_mut()].into_iter().flatten().for_each(Table::forget);
+        let Joined { main: of_main, typed: of_typed, sums } = joined;
+        let name = names::data_file("", target.unit, segment, 0);
+        let (min_instant, max_instant) = order.instants();
+        let mut written = vec![(&main, of_main, sums[0])];
+        written.extend(typed.as_ref().zip(of_typed).map(|(table, bytes)| (table, bytes, sums[1])));
+        let (mut files, mut proofs) = (Vec::new(), Vec::new());
+        for (table, bytes, sum) in written {
             let of = table.files.first().ok_or_else(|| not_proven(&chosen.table))?;
-            let (min_instant, max_instant) = order.instants();
-            let file = DataFile {
+            files.push(DataFile {
                 key: target.folder(&of.table, &of.partition) + &name,
                 table: of.table.clone(),
                 partition: of.partition.clone(),
@@ -126,28 +154,41 @@ impl Compacting<'_> {
                 bytes: bytes.len() as u64,
                 min_instant,
                 max_instant,
-            };
+            });
             let key = target.generation(&of.table, &of.partition) + &name;
             self.handle.block_on(self.storage.put_once(&key, bytes))?;
-            let written = self.handle.block_on(self.storage.read(&key))?.unwrap_or_default();
-            let written = Input::open(&key, written)?;
-            let expected: u64 = table.files.iter().map(|file| file.rows).sum();
-            let found = self.pool.install(|| sum_of(&[written], &table.union))?;
-            if found != sum || sum.rows != expected {
-                return Err(not_proven(&key));
-            }
-            files.push(file);
-            Ok(())
-        };
-        put(&main, of_main, sums.0)?;
-        if let ((Some(typed), Some(bytes)), Some(sum)) = ((&typed, of_typed), sums.1) {
-            put(typed, bytes, sum)?;
+            proofs.push((table, key, sum));
         }
+        self.prove(&proofs)?;
         Ok(files)
     }
 
+    /// Reads the written files back, that of the main table first, and insists that they have exactly the rows of
+    /// their inputs.
+    fn prove(&self, proofs: &[(&Table<'_>, String, Sum)]) -> Result<()> {
+        let mut written = Vec::with_capacity(proofs.len());
+        for (table, key, _) in proofs {
+            let bytes = self.handle.block_on(self.storage.read(key))?.unwrap_or_default();
+            written.push((Input::open(key, bytes)?, &table.union));
+        }
+        let mut sides = written.iter().map(|(input, union)| (input, *union));
+        let Some(main) = sides.next() else { return Ok(()) };
+        let found = self.pool.install(|| sums_of(main, sides.next()))?;
+        for ((table, key, sum), found) in proofs.iter().zip(found) {
+            let expected: u64 = table.files.iter().map(|file| file.rows).sum();
+            if found != *sum || sum.rows != expected {
+                return Err(not_proven(key));
+            }
+        }
+        Ok(())
+    }
+
     /// Copies the files that stay as they are to where the new ones are: a catalog has one location for both.
-    async fn copy_kept(&self, chosen: &Chosen, target: &Target<'_>) -> Result<Vec<DataFile>> {
+    async fn copy_kept(
+        &self,
+        chosen: &PartitionFiles,
+        target: &Target<'_>,
+    ) -> Result<Vec<DataFile>> {
         let mut copies = Vec::with_capacity(chosen.kept.len());
         for file in &chosen.kept {
             let name = file.key.rsplit('/').next().unwrap_or_default();
@@ -157,28 +198,6 @@ impl Compacting<'_> {
             copies.push(DataFile { key, ..file.clone() });
         }
         Ok(copies)
-    }
-
-    /// Links everything that stays in the partition's folders into the new ones.
-    async fn link_kept(&self, chosen: &Chosen, target: &Target<'_>) -> Result<()> {
-        for table in tables_of(chosen.inputs()) {
-            let name = |file: &DataFile| file.key.rsplit('/').next().unwrap_or_default().to_owned();
-            let except = chosen.inputs().filter(|file| file.table == table).map(name).collect();
-            let from = names::partition_folder(table, &chosen.partition);
-            let to = target.generation(table, &chosen.partition);
-            self.storage.link_files(&from, &to, &except).await?;
-        }
-        Ok(())
-    }
-
-    /// Puts what is committed in its place; of a bucket, the catalog does it.
-    async fn switch(&self, chosen: &Chosen, manifest: &Manifest) -> Result<()> {
-        if !manifest.is_moved() {
-            for table in tables_of(manifest.files.iter()) {
-                exchange(self.storage, (table, &chosen.partition), &manifest.unit).await?;
-            }
-        }
-        Intent::remove(self.storage, &manifest.unit).await
     }
 }
 
@@ -192,14 +211,17 @@ struct Table<'a> {
 impl<'a> Table<'a> {
     fn read(compacting: &Compacting<'_>, files: &'a [DataFile], family: Family) -> Result<Self> {
         let bytes = compacting.handle.block_on(read_all(compacting.storage, files))?;
-        let inputs = files.iter().zip(bytes).map(|(file, bytes)| Input::open(&file.key, bytes));
-        let inputs = inputs.collect::<Result<Vec<_>>>()?;
+        let inputs = compacting.pool.install(|| {
+            let inputs = files.par_iter().zip(bytes);
+            inputs.map(|(file, bytes)| Input::open(&file.key, bytes)).collect::<Result<Vec<_>>>()
+        })?;
         let union = Union::of(&inputs, family, compacting.lock)?;
         Ok(Self { files, inputs, union })
     }
 
-    fn sum(&self) -> Result<Sum> {
-        sum_of(&self.inputs, &self.union)
+    /// Gives the bytes of the files back; the columns of all of them stay.
+    fn forget(&mut self) {
+        self.inputs = Vec::new();
     }
 
     /// What is noted in a footer; of the main table, whether the typed one has its rows.
@@ -215,6 +237,11 @@ impl<'a> Table<'a> {
             entry("sorted_by", "eventsource,eventname,event_timestamp".to_owned()),
         ];
         notes.extend(has_typed.map(|has_typed| entry("typed", has_typed.to_string())));
+        let has_open_keys =
+            |input: &Input| input.note("trailmill.open_keys").is_some_and(|text| text == "true");
+        if self.inputs.iter().any(has_open_keys) {
+            notes.push(entry("open_keys", true.to_string()));
+        }
         notes
     }
 }
@@ -232,10 +259,6 @@ async fn read_all(storage: &Storage, files: &[DataFile]) -> Result<Vec<Bytes>> {
     let mut read = all(tasks).await?;
     read.sort_by_key(|(at, _)| *at);
     Ok(read.into_iter().map(|(_, bytes)| bytes).collect())
-}
-
-fn tables_of<'f>(files: impl Iterator<Item = &'f DataFile>) -> BTreeSet<&'f str> {
-    files.map(|file| file.table.as_str()).collect()
 }
 
 /// Returns the family of a main table, whatever its base name is.

@@ -18,20 +18,21 @@ use crate::operations::look_back::{is_listed, note_listings, sources, today};
 use crate::operations::named::{Naming, buckets_of};
 use crate::operations::options_check::{check_lake, check_names, check_places};
 use crate::operations::partitioning::settle;
-use crate::operations::preflight::{note_unrecognized, refuse_empty, refuse_nothing};
+use crate::operations::preflight::{note_unrecognized, only_others, refuse_empty};
 use crate::operations::prove::{upgrade, with_proofs};
 use crate::operations::recover::{Recovery, end_unfinished, recover};
 use crate::operations::register::{
-    after_commit, open_catalog, refresh_catalog, refuse_others_tables,
+    after_commit, open_catalog, projections, refresh_catalog, refuse_others_tables,
 };
 use crate::operations::restore::Restore;
 use crate::operations::run_log::{about_run, loss_warning, warnings, write_run_log};
 use crate::operations::strict::refuse_quarantine;
 use crate::operations::sweep::{clean_up, sweep_discarded};
 use crate::operations::switch::finish_exchanges;
+use crate::operations::take_turn::take_turn_as;
 use crate::operations::target::{check_known, check_target};
 use crate::schema::Lock;
-use crate::storage::{Lease, Storage};
+use crate::storage::Storage;
 use crate::units::Day;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +51,27 @@ const NAMED_UNITS_DUE: usize = 50;
 /// `Damaged` from the store, `BadInput` with `strict` when something would be quarantined. What was
 /// committed before stays.
 pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool) -> Result<Report> {
+    convert_listed(options, progress, stop, false)
+}
+
+/// As [`convert`], for the sweep of a watch: others wait for the lake as they do for the watch.
+///
+/// # Errors
+/// As [`convert`].
+pub(super) fn convert_as_sweep(
+    options: &ConvertOptions,
+    progress: &Progress,
+    stop: &AtomicBool,
+) -> Result<Report> {
+    convert_listed(options, progress, stop, true)
+}
+
+fn convert_listed(
+    options: &ConvertOptions,
+    progress: &Progress,
+    stop: &AtomicBool,
+    gives_way: bool,
+) -> Result<Report> {
     let started = Instant::now();
     check_places(options)?;
     check_names(options)?;
@@ -58,7 +80,7 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     handle.block_on(check_target(options))?;
     let empty = handle.block_on(refuse_empty(options))?;
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
-    let lease = handle.block_on(Lease::take(&storage))?;
+    let lease = handle.block_on(take_turn_as(&storage, Some(stop), gives_way))?;
     let storage = lease.storage();
     let settled = settle(options, storage, handle);
     let (options, chosen) = match settled {
@@ -69,23 +91,9 @@ pub fn convert(options: &ConvertOptions, progress: &Progress, stop: &AtomicBool)
     let broken = Arc::new(Broken::default());
     let (today, broken) = (today(), &broken);
     let about = about_run(&options.lake, options.sources.iter().map(ToString::to_string).collect());
-    let about = &about;
     let outcome = handle.block_on(with_proofs(options, storage)).and_then(|options| {
-        let options = &options;
-        let naming = None;
-        let conversion = Conversion {
-            options,
-            progress,
-            stop,
-            handle,
-            storage,
-            about,
-            started,
-            today,
-            broken,
-            naming,
-        };
-        conversion.convert_readable()
+        let conversion = Conversion::new(&options, storage, progress, stop, handle, broken);
+        Conversion { about, started, today, ..conversion }.convert_readable()
     });
     let mut outcome = handle.block_on(lease.conclude(outcome));
     if let Ok(report) = &mut outcome {
@@ -109,21 +117,9 @@ pub(super) fn convert_named(
     stop: &AtomicBool,
     handle: &Handle,
 ) -> Result<Report> {
-    let (broken, about) = (&Arc::new(Broken::default()), &About::default());
-    let (started, today, naming) = (Instant::now(), today(), Some(naming));
-    let conversion = Conversion {
-        options,
-        progress,
-        stop,
-        handle,
-        storage,
-        about,
-        started,
-        today,
-        broken,
-        naming,
-    };
-    conversion.convert_readable()
+    let broken = &Arc::new(Broken::default());
+    let conversion = Conversion::new(options, storage, progress, stop, handle, broken);
+    Conversion { naming: Some(naming), ..conversion }.convert_readable()
 }
 
 /// One conversion: prepare, recover, feed, run, conclude.
@@ -133,7 +129,7 @@ struct Conversion<'a> {
     stop: &'a AtomicBool,
     handle: &'a Handle,
     storage: &'a Storage,
-    about: &'a About,
+    about: About,
     started: Instant,
     today: Day,
     /// Objects whose reading broke off in this run.
@@ -163,6 +159,19 @@ struct Outcome<'a> {
 }
 
 impl<'a> Conversion<'a> {
+    /// A conversion of what is listed, that begins now.
+    fn new(
+        options: &'a ConvertOptions,
+        storage: &'a Storage,
+        progress: &'a Progress,
+        stop: &'a AtomicBool,
+        handle: &'a Handle,
+        broken: &'a Arc<Broken>,
+    ) -> Self {
+        let (about, started, today, naming) = (About::default(), Instant::now(), today(), None);
+        Self { options, progress, stop, handle, storage, about, started, today, broken, naming }
+    }
+
     /// Converts, and again without what broke off while it was read, as the next run would.
     fn convert_readable(&self) -> Result<Report> {
         let mut earlier = Report::default();
@@ -345,10 +354,9 @@ impl<'a> Conversion<'a> {
         let Target::Lake { mut known, .. } = target else {
             return Err(Error::new(ErrorKind::Bug, "the lake was no lake"));
         };
-        if is_through {
-            if report.units == 0 && unreadable.count() == 0 && self.naming.is_none() {
-                refuse_nothing(&known, &seen.report)?;
-            }
+        let is_idle = report.units == 0 && unreadable.count() == 0 && self.naming.is_none();
+        let others = (is_through && is_idle).then(|| only_others(&known, &seen.report)).flatten();
+        if is_through && others.is_none() {
             handle.block_on(self.note_complete(&mut known, lake, &seen, &mut report))?;
             if let Some(restore) = restore {
                 self.end_restore(restore, &mut known, &mut report)?;
@@ -362,6 +370,8 @@ impl<'a> Conversion<'a> {
             report.warnings = self.warnings(snapshot);
             note_unrecognized(&mut report, snapshot.tables().len() > 0);
         }
+        report.nothing_recognized |= others.is_some();
+        report.warnings.extend(others);
         if is_key_restored {
             let restored =
                 "the key of the lake's fingerprints was missing or damaged and has been restored";
@@ -402,19 +412,23 @@ impl<'a> Conversion<'a> {
         report: &mut Report,
     ) -> Result<()> {
         let Self { options, storage, .. } = *self;
-        if self.naming.is_some_and(|naming| !naming.is_due(report, lock.version)) {
+        let names = &options.catalog;
+        let projections = || projections(storage, snapshot, lock, names);
+        if self.naming.is_some_and(|naming| !naming.is_due(report, lock.version, projections)) {
             return Ok(());
         }
-        let names = &options.catalog;
+        let mut is_projected = false;
         let opened = match (&lake.catalog, self.naming) {
             (None, Some(_)) => open_catalog(storage, snapshot, names, &options.s3).await?,
             _ => None,
         };
         if let Some(catalog) = lake.catalog.as_ref().or(opened.as_ref()) {
-            report.add_catalog(refresh_catalog(catalog, storage, snapshot, lock, names).await?);
+            let refreshed = refresh_catalog(catalog, storage, snapshot, lock, names).await?;
+            is_projected = refreshed.is_projected;
+            report.add_catalog(refreshed);
         }
         if let Some(naming) = self.naming {
-            naming.registered(report, lock.version);
+            naming.registered(report, lock.version, is_projected.then(projections));
         }
         Ok(())
     }

@@ -6,7 +6,9 @@ use crate::lake::{Intent, Known, PlanEnd, WorkPlan};
 use crate::location::Location;
 use crate::operations::open_plan::{find_plan, is_own};
 use crate::operations::sweep::sweep_discarded;
-use crate::storage::{Lease, S3, Storage};
+use crate::operations::switch::finish_exchanges;
+use crate::operations::take_turn::take_turn;
+use crate::storage::{S3, Storage};
 use std::sync::Arc;
 
 /// The plan to discard.
@@ -29,7 +31,7 @@ pub fn discard_plan(options: &DiscardOptions) -> Result<String> {
     runtime.block_on(async {
         let (storage, plan) = find_plan(&options.plan, &options.s3).await?;
         let plan = plan.ok_or_else(|| Error::config("the lake has no open plan"))?;
-        let lease = Lease::take(&storage).await?;
+        let lease = take_turn(&storage, None).await?;
         let outcome = discard(&plan, lease.storage()).await;
         lease.conclude(outcome).await.map(|()| storage.address() + &plan.key())
     })
@@ -62,5 +64,6 @@ async fn discard(plan: &WorkPlan, storage: &Storage) -> Result<()> {
     let known = Known::read(storage).await?;
     let intents = Intent::read_all(storage).await?;
     sweep_discarded(storage, &known, &intents, &plan.settings.table).await?;
+    finish_exchanges(storage).await?;
     storage.clear_half_written()
 }

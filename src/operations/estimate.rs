@@ -6,8 +6,9 @@ use crate::engine::{Candidate, ConvertOptions, PartitionChoice, Volume, runtime}
 use crate::error::{Error, Result};
 use crate::lake::{CompleteListing, Intent, Known, Unavailable};
 use crate::operations::look_back::{sources, today};
-use crate::operations::options_check::adopt;
-use crate::operations::preflight::{refuse_empty, refuse_nothing};
+use crate::operations::options_check::{adopt, check_from_digests};
+use crate::operations::preflight::{refuse_empty, refuse_others};
+use crate::operations::prove::{ask_digests, with_proofs};
 use crate::operations::recover::recover;
 use crate::source::{ListingReport, Object, Source};
 use crate::storage::Storage;
@@ -55,6 +56,7 @@ pub struct Estimate {
 /// # Errors
 /// As for a conversion's listing and ledger.
 pub fn estimate(options: &ConvertOptions) -> Result<Estimate> {
+    check_from_digests(options)?;
     let runtime = runtime()?;
     runtime.block_on(refuse_empty(options))?;
     let unreadable = Arc::new(Unreadable::default());
@@ -62,6 +64,7 @@ pub fn estimate(options: &ConvertOptions) -> Result<Estimate> {
     let (mut feed, known) = runtime.block_on(async {
         let is_absent = options.lake.local().is_some_and(|folder| !folder.is_dir());
         if is_absent {
+            options = ask_digests(&options, &[], &Unavailable::default()).await?;
             return Ok((new_feed(&options, &unreadable).await?, Known::default()));
         }
         let storage = Storage::open(&options.lake, &options.s3).await?;
@@ -69,6 +72,7 @@ pub fn estimate(options: &ConvertOptions) -> Result<Estimate> {
         if let Some(last) = known.snapshot.last() {
             adopt(&mut options, last.settings.clone());
         }
+        options = with_proofs(&options, &storage).await?;
         let options = &options;
         let intents = Intent::read_all(&storage).await?;
         let resumed =
@@ -99,7 +103,7 @@ pub fn estimate(options: &ConvertOptions) -> Result<Estimate> {
     report.unavailable_by_reason = unreadable.by_reason();
     report.listing = seen.report;
     if report.units == 0 && unreadable.count() == 0 {
-        refuse_nothing(&known, &report.listing)?;
+        refuse_others(&known, &report.listing)?;
     }
     Ok(report)
 }

@@ -15,16 +15,18 @@ use crate::lake::{
     write_lock,
 };
 use crate::location::Location;
+use crate::operations::array_child::child_of;
+use crate::operations::finish_compaction::CompactionFinish;
+use crate::operations::finished::{Finished, Missing};
 use crate::operations::look_back::note_listings;
 use crate::operations::open_plan::{catalog_of, find_plan, is_own};
 use crate::operations::register::{
     after_commit, open_catalog, refresh_catalog, refuse_others_tables,
 };
-use crate::operations::run_child::child_of;
 use crate::operations::run_log::{about_run, warnings, write_run_log};
+use crate::operations::take_turn::take_turn;
 use crate::schema::Lock;
-use crate::storage::{Lease, S3, Storage};
-use serde::Serialize;
+use crate::storage::{S3, Storage};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::JoinSet;
@@ -46,32 +48,6 @@ pub struct FinishOptions {
     pub catalog: CatalogOptions,
 }
 
-/// Units that are not done.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Missing {
-    /// The plan.
-    pub plan: String,
-    /// Its units.
-    pub units: u64,
-    /// How many are not done.
-    pub missing: u64,
-    /// The first of them, by their numbers in the lake.
-    pub numbers: Vec<u64>,
-    /// Their children, if the array has as many as the plan was cut for.
-    pub children: Vec<u64>,
-}
-
-/// What became of a plan.
-#[derive(Clone, Debug)]
-pub enum Finished {
-    /// Its units are in the lake.
-    Done(Box<Report>),
-    /// Some are not done yet; nothing was changed.
-    Missing(Missing),
-    /// It has ended before, or none is open.
-    Nothing(Option<PlanEnd>),
-}
-
 /// Commits a plan whose units are all done, and brings the catalog in line.
 ///
 /// # Errors
@@ -82,7 +58,7 @@ pub fn finish_plan(options: &FinishOptions, progress: &Progress) -> Result<Finis
     let runtime = runtime()?;
     runtime.block_on(async {
         let (storage, plan) = find_plan(&options.plan, &options.s3).await?;
-        let lease = Lease::take(&storage).await?;
+        let lease = take_turn(&storage, None).await?;
         let storage = lease.storage();
         let outcome = match &plan {
             Some(plan) => Finish { options, progress, plan, storage, started }.run().await,
@@ -114,6 +90,12 @@ impl Finish<'_> {
         }
         if let Some(missing) = self.missing().await? {
             return Ok(Finished::Missing(missing));
+        }
+        if let Some(how) = &plan.compaction {
+            self.gap().await?;
+            let started = self.started;
+            let finish = CompactionFinish { plan, how, storage, s3: &options.s3, started };
+            return finish.run(&options.catalog).await;
         }
         let names = catalog_of(plan, options.catalog.clone());
         let known = Known::read(storage).await?;
@@ -200,6 +182,7 @@ impl Finish<'_> {
                     bytes_compressed,
                     quarantined_by_reason,
                     unavailable,
+                    left: _,
                 } = unit;
                 manifest.objects.iter().for_each(|object| unreadable.is_well(&object.key));
                 unavailable.iter().try_for_each(|object| unreadable.add(object))?;
@@ -319,6 +302,12 @@ impl Finish<'_> {
         report.warnings = warnings(storage).await;
         report.objects_ignored += plan.listing.objects_ignored;
         report.objects_known = plan.objects_known;
+        if let Some(integrity) = &plan.integrity {
+            let totals = report.integrity.get_or_insert_default();
+            (totals.digests, totals.digests_verified) =
+                (integrity.digests, integrity.digests_verified);
+            totals.objects_upgraded = integrity.objects_upgraded;
+        }
         report.listing = plan.listing.clone();
         report.seconds = self.started.elapsed().as_secs_f64();
         report.about = about_run(storage.address(), plan.sources.clone());

@@ -6,12 +6,13 @@ use crate::engine::unit::Unit;
 use crate::engine::unreadable::Unreadable;
 use crate::engine::{ConvertOptions, runtime};
 use crate::error::{Error, Result};
+use crate::family::Family;
 use crate::operations::estimate::new_feed;
 use crate::operations::preflight::refuse_empty;
 use crate::rows::{
     Fingerprints, Host, Input, Parsed, SegmentObject, SegmentParser, Visiting, parse_segment,
 };
-use crate::schema::{Family, Lock, Observed};
+use crate::schema::{Lock, Observed};
 use crate::source::{Member, Object, members};
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -1,12 +1,13 @@
 //! A lake's catalog, to be read: its tables and their partitions.
 
-use crate::catalog::{Catalog, PartitionInput, TableInput};
+use crate::catalog::{Catalog, PartitionInput, TableInput, chosen_views};
 use crate::engine::CatalogOptions;
 use crate::error::{Error, Result};
+use crate::family::tables;
 use crate::lake::{Known, Snapshot};
+use crate::operations::lake_views::glue_views;
 use crate::operations::register::open_catalog;
 use crate::operations::repair::base_table;
-use crate::schema::tables;
 use crate::storage::{S3, Storage};
 
 /// A table as its catalog has it.
@@ -18,6 +19,8 @@ pub struct RegisteredTable {
     pub table: TableInput,
     /// Its partitions.
     pub partitions: Vec<PartitionInput>,
+    /// Its views that the catalog has.
+    pub views: Vec<TableInput>,
 }
 
 /// The catalog of a lake, and the names that the lake's tables have there.
@@ -25,7 +28,10 @@ pub struct RegisteredTable {
 pub struct LakeCatalog {
     catalog: Catalog,
     database: String,
+    /// Whether the database was asked for by its name.
+    is_named: bool,
     names: Vec<String>,
+    address: String,
 }
 
 impl LakeCatalog {
@@ -38,22 +44,42 @@ impl LakeCatalog {
         let options = options_of(&lake, options);
         let catalog = require_catalog(storage, &lake, &options, s3).await?;
         let names = tables(&options.table);
-        Ok(Self { catalog, database: options.database_of(&lake), names })
+        let (database, is_named) = (options.database_of(&lake), options.database.is_some());
+        Ok(Self { catalog, database, is_named, names, address: storage.address() })
     }
 
-    /// Reads each of the lake's tables, in every database that has it.
+    /// Reads each of the lake's tables, in every database that has it, or in the one that was asked for.
     ///
     /// # Errors
-    /// `Damaged` for a document that cannot be read; `Denied` and `Unavailable` from Glue.
+    /// `Config` if there is no such database; `Damaged` for a document that cannot be read; `Denied` and `Unavailable` from Glue.
     pub async fn tables(&self) -> Result<Vec<RegisteredTable>> {
         let mut all = Vec::new();
-        for database in self.catalog.databases(&self.database).await? {
+        let mut databases = self.catalog.databases(&self.database).await?;
+        if self.is_named {
+            databases.retain(|database| *database == self.database);
+            if databases.is_empty() {
+                let message = "there is no such database in the lake's catalog";
+                return Err(Error::config(message).at("database", &self.database));
+            }
+        }
+        for database in databases {
             for table in self.catalog.tables(&database, &self.names).await? {
                 let partitions = self.catalog.partitions(&database, &table).await?;
-                all.push(RegisteredTable { database: database.clone(), table, partitions });
+                let views = self.views(&database, &table).await?;
+                all.push(RegisteredTable { database: database.clone(), table, partitions, views });
             }
         }
         Ok(all)
+    }
+
+    async fn views(&self, database: &str, table: &TableInput) -> Result<Vec<TableInput>> {
+        let mut found = Vec::new();
+        let Some(selection) = chosen_views(table) else { return Ok(found) };
+        for view in glue_views(database, table, &selection) {
+            let view = self.catalog.view(database, &view.name).await?.map(|(view, _)| view);
+            found.extend(view.filter(|view| view.is_view_of(&self.address)));
+        }
+        Ok(found)
     }
 }
 

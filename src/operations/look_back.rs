@@ -12,7 +12,7 @@ use crate::engine::{ConvertOptions, Retry};
 use crate::error::Result;
 use crate::lake::{CompleteListing, Unavailable};
 use crate::location::Location;
-use crate::source::{Source, Window};
+use crate::source::{Narrow, Source, Window};
 use crate::storage::Storage;
 use crate::units::Day;
 use std::path::Path;
@@ -36,10 +36,7 @@ pub(super) fn sources(
 ) -> Vec<Source> {
     let today = today();
     let narrow = &options.narrow;
-    let looks_back = !options.full
-        && options.retry == Retry::default()
-        && narrow.from.is_none()
-        && narrow.to.is_none();
+    let looks_back = looks_back(options);
     let since = |location: &Location| {
         let days = options.look_back_days.unwrap_or(DEFAULT_LOOK_BACK_DAYS).min(1 << 20) as i32;
         let is_worth_it =
@@ -58,11 +55,29 @@ pub(super) fn sources(
         window: Window {
             narrow: narrow.clone(),
             since: since(location),
-            reads_hidden: options.reads_hidden,
+            reads_hidden: options.output.hidden,
+            named: options.named_days.clone(),
         },
         location: location.clone(),
     };
     options.sources.iter().map(source).collect()
+}
+
+/// Returns whether a run with these options may leave out what an earlier one has listed.
+fn looks_back(options: &ConvertOptions) -> bool {
+    let Narrow { from, to, .. } = &options.narrow;
+    !options.full && options.retry == Retry::default() && from.is_none() && to.is_none()
+}
+
+/// Returns the day on which what lies at an address was listed last, if that counts for a run with these
+/// options.
+pub(super) fn last_listed(
+    options: &ConvertOptions,
+    listed: &[CompleteListing],
+    address: &str,
+) -> Option<Day> {
+    let location = address.parse().ok().filter(|_| looks_back(options))?;
+    last_listing(&location, listed, today())?.day()
 }
 
 /// Returns whether a run with these options comes across an object, if it is there.

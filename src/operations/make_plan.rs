@@ -6,6 +6,8 @@ use crate::engine::unit::Unit;
 use crate::engine::unreadable::Unreadable;
 use crate::engine::{ConvertOptions, DEFAULT_SPEED, Progress, SchemaMode, Volume, runtime};
 use crate::error::{Error, ErrorKind, Result};
+use crate::family::Family;
+use crate::integrity::Proofs;
 use crate::lake::{
     CompleteListing, CopyKey, Intent, Known, PlanTotals, PlannedObject, PlannedUnit, Unavailable,
     WorkPlan, read_lock, write_lock,
@@ -15,19 +17,21 @@ use crate::operations::infer::observe;
 use crate::operations::look_back::{is_listed, sources, today};
 use crate::operations::options_check::{check_lake, check_names, check_places};
 use crate::operations::partitioning::settle;
-use crate::operations::preflight::{refuse_empty, refuse_nothing};
+use crate::operations::preflight::{refuse_empty, refuse_others};
+use crate::operations::prove::{prove_for_plan, with_proofs};
 use crate::operations::recover::end_all;
 use crate::operations::register::{open_catalog, refuse_others_tables};
 use crate::operations::stratified_sample::Sample;
 use crate::operations::sweep::{salt, sweep_discarded};
 use crate::operations::switch::finish_exchanges;
+use crate::operations::take_turn::take_turn;
 use crate::operations::target::{check_known, check_target};
 use crate::rows::{
     Fingerprints, Host, Parsed, SegmentObject, SegmentParser, Visiting, parse_segment,
 };
-use crate::schema::{Family, Lock, Observed};
+use crate::schema::{Lock, Observed};
 use crate::source::{ListingReport, Member, Object, members};
-use crate::storage::{Lease, Storage};
+use crate::storage::Storage;
 use crate::units::Day;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,7 +39,7 @@ use tokio::runtime::Handle;
 
 /// What a request weighs, in bytes of JSON: with 64 in flight and 30 ms each, a request takes as long
 /// as two vCPUs need for about as much.
-const REQUEST_WEIGHT: u64 = 64 << 10;
+pub(super) const REQUEST_WEIGHT: u64 = 64 << 10;
 
 /// What one child is to do when nobody says how many there are: four minutes of two vCPUs. Jobs should
 /// run for three to five minutes at least, and for less than thirty on Spot (docs/aws-facts.md A31).
@@ -66,6 +70,8 @@ pub enum Planned {
     New(Box<WorkPlan>, String),
     /// The lake has an open plan, which is to be finished first.
     Open(Box<WorkPlan>, String),
+    /// No partition is due; what the plan would have said.
+    NothingToCompact(Box<WorkPlan>),
     /// There is nothing new.
     Nothing {
         /// Objects that the lake has.
@@ -99,7 +105,7 @@ pub fn make_plan(
     handle.block_on(check_target(options))?;
     handle.block_on(refuse_empty(options))?;
     let storage = handle.block_on(Storage::open(&options.lake, &options.s3))?;
-    let lease = handle.block_on(Lease::take(&storage))?;
+    let lease = handle.block_on(take_turn(&storage, None))?;
     let storage = lease.storage();
     let (options, _) = match settle(options, storage, handle) {
         Ok(settled) => settled,
@@ -140,16 +146,23 @@ impl Making<'_> {
             let address = storage.address() + &plan.key();
             return Ok(Planned::Open(Box::new(plan), address));
         }
+        let options = &handle.block_on(with_proofs(options, storage))?;
+        Making { options, ..*self }.make_new()
+    }
+
+    fn make_new(&self) -> Result<Planned> {
+        let Self { options, handle, storage, .. } = *self;
         let (known, lock, complete) = handle.block_on(prepare(options, storage))?;
         let database = options.catalog.database_of(&known.snapshot);
         let (first_number, settings) = (known.snapshot.next_number(), options.output.clone());
         let mut plan = WorkPlan::begin(first_number, salt(), settings, database);
+        plan.integrity = handle.block_on(prove_for_plan(options, storage))?;
         let listed = self.list(&mut plan, &known, &complete)?;
         let Listed { seen: Seen { report: listing, known: objects_known, .. }, .. } = listed;
         plan.unavailable = listed.unreadable.by_reason();
         if plan.totals.units == 0 {
             if plan.unavailable.is_empty() {
-                refuse_nothing(&known, &listing)?;
+                refuse_others(&known, &listing)?;
             }
             let unavailable = plan.unavailable;
             return Ok(Planned::Nothing { known: objects_known, listing, unavailable });
@@ -184,7 +197,8 @@ impl Making<'_> {
         }))?;
         let is_inferred = options.output.typed && options.output.schema == SchemaMode::Evolve;
         let sample = Sample::new(if is_inferred { self.most_sampled } else { 0 });
-        let sample = write_parts(plan, sample, &mut feed, storage, handle)?;
+        let proofs = options.integrity.proofs.as_deref();
+        let sample = write_parts(plan, sample, &mut feed, (storage, handle), proofs)?;
         let unavailable = unreadable.list(|key| is_listed(options, key));
         handle.block_on(unavailable.write(storage))?;
         unreadable.end()?;
@@ -197,12 +211,7 @@ impl Making<'_> {
         let mut lock = before.clone();
         plan.new_fields = infer(&mut lock, sample.into_objects(), options, handle)?;
         lock.version += u32::from(lock.is_more_than(before));
-        plan.children = match self.children {
-            Children::Count(count) => count,
-            Children::Auto => {
-                plan.totals.weight.div_ceil(AUTO_WEIGHT).clamp(1, MAX_CHILDREN) as u32
-            }
-        };
+        plan.children = children_of(self.children, plan.totals.weight);
         plan.made = jiff::Timestamp::now().to_string();
         plan.sources = options.sources.iter().map(ToString::to_string).collect();
         plan.listed = options.narrow.is_everything().then(|| self.today.to_string());
@@ -213,6 +222,14 @@ impl Making<'_> {
         })?;
         let address = storage.address() + &plan.key();
         Ok(Planned::New(Box::new(plan), address))
+    }
+}
+
+/// Returns how many children a plan of this weight is cut for.
+pub(super) fn children_of(children: Children, weight: u64) -> u32 {
+    match children {
+        Children::Count(count) => count,
+        Children::Auto => weight.div_ceil(AUTO_WEIGHT).clamp(1, MAX_CHILDREN) as u32,
     }
 }
 
@@ -253,10 +270,10 @@ fn write_parts(
     plan: &mut WorkPlan,
     mut sample: Sample,
     feed: &mut Feed,
-    storage: &Storage,
-    handle: &Handle,
+    (storage, handle): (&Storage, &Handle),
+    proofs: Option<&Proofs>,
 ) -> Result<Sample> {
-    let (mut part, mut objects) = (Vec::new(), 0);
+    let (mut part, mut objects, mut has_archives) = (Vec::new(), 0, false);
     let mut volume = Volume::default();
     while let Some(unit) = feed.next(handle)? {
         for object in &unit.objects {
@@ -264,20 +281,40 @@ fn write_parts(
             volume.add(&object.layout, object.json_estimate);
         }
         if objects + unit.objects.len() > PART_OBJECTS && !part.is_empty() {
-            handle.block_on(plan.add_part(storage, &part))?;
+            handle.block_on(add_part(plan, storage, &part, proofs, has_archives))?;
             part.clear();
-            objects = 0;
+            (objects, has_archives) = (0, false);
         }
         objects += unit.objects.len();
+        has_archives |= unit.objects.iter().any(|object| object.is_archive);
         part.push(planned_unit(unit, &mut plan.totals));
     }
     if !part.is_empty() {
-        handle.block_on(plan.add_part(storage, &part))?;
+        handle.block_on(add_part(plan, storage, &part, proofs, has_archives))?;
     }
     if let Some(warning) = volume.warning(&plan.settings.partition_by) {
         tell(&format!("warning: {warning}"));
     }
     Ok(sample)
+}
+
+/// Adds a part, with what digests list of its objects. Members of archives are not known yet: all that digests
+/// list goes with those.
+async fn add_part(
+    plan: &mut WorkPlan,
+    storage: &Storage,
+    part: &[PlannedUnit],
+    proofs: Option<&Proofs>,
+    has_archives: bool,
+) -> Result<()> {
+    plan.add_part(storage, part).await?;
+    let Some(proofs) = proofs else { return Ok(()) };
+    let objects = part.iter().flat_map(|unit| &unit.objects);
+    let entries = match has_archives {
+        true => proofs.entries(),
+        false => proofs.entries_of(objects.map(|object| object.0.as_str())),
+    };
+    plan.add_proofs(storage, &entries).await
 }
 
 fn planned_unit(unit: Unit, totals: &mut PlanTotals) -> PlannedUnit {
@@ -304,6 +341,7 @@ fn planned_unit(unit: Unit, totals: &mut PlanTotals) -> PlannedUnit {
         identity: unit.id.identity,
         weight,
         objects: unit.objects.into_iter().map(object).collect(),
+        partition: None,
     }
 }
 

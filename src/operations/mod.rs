@@ -1,19 +1,24 @@
 //! What the product does, a verb a file: each joins the rooms below it into one run.
 
 mod activity_report;
+mod array_child;
 mod array_cost;
 mod check_files;
 mod choose_files;
 mod collect;
 mod compact;
+mod compact_child;
 mod compact_partition;
 mod convert;
 mod discard_plan;
 mod estimate;
+mod finish_compaction;
 mod finish_plan;
+mod finished;
 mod history;
 mod infer;
 mod lake_catalog;
+mod lake_views;
 mod list_ignored;
 mod list_quarantine;
 mod look_back;
@@ -23,6 +28,7 @@ mod open_lake;
 mod open_plan;
 mod options_check;
 mod partitioning;
+mod plan_compaction;
 mod preflight;
 mod prove;
 mod proven_rows;
@@ -39,21 +45,24 @@ mod successors;
 mod sweep;
 mod switch;
 mod sync;
+mod take_turn;
 mod target;
 mod watch;
 mod watch_options;
+mod windows;
 
 pub use activity_report::{MadeReport, ReportOptions, activity_report};
+pub use array_child::{ArrayChild, ChildOptions};
 pub use array_cost::{ArrayCost, Prices};
 pub use check_files::FileCheck;
 pub use compact::{
-    CompactOptions, CompactReport, CompactedPartition, DEFAULT_COMPACTED_SIZE, SkippedPartition,
-    compact,
+    CompactOptions, CompactReport, CompactedPartition, DEFAULT_COMPACTED_SIZE, compact,
 };
 pub use convert::convert;
 pub use discard_plan::{DiscardOptions, discard_plan};
 pub use estimate::{Estimate, estimate};
-pub use finish_plan::{FinishOptions, Finished, Missing, finish_plan};
+pub use finish_plan::{FinishOptions, finish_plan};
+pub use finished::{Finished, Missing};
 pub use history::{HistoryOptions, HistoryReport, history};
 pub use infer::infer;
 pub use lake_catalog::{LakeCatalog, RegisteredTable};
@@ -62,10 +71,13 @@ pub use list_quarantine::list_quarantine;
 pub use make_plan::{Children, Planned, make_plan};
 pub use open_lake::{open_lake, read_lake_lock};
 pub use open_plan::{find_plan, lake_of_plan};
+pub use plan_compaction::plan_compaction;
 pub use proven_rows::{PartitionProof, proven_rows};
-pub use query::{DEFAULT_CACHE, QueryAnswer, QueryEngine, QueryOptions};
+pub use query::{QueryAnswer, QueryEngine, QueryOptions};
 pub use repair::{RepairReport, RepairedUnit, repair};
-pub use run_child::{ArrayChild, ChildOptions, convert_plan};
+pub use run_child::convert_plan;
 pub use sync::{Differences, SyncOptions, sync};
-pub use watch::{WindowSummary, watch};
+pub use take_turn::take_turn;
+pub use watch::{check_sweep, watch};
 pub use watch_options::{GONE_AFTER, WatchOptions};
+pub use windows::{WatchEvent, WindowSummary};

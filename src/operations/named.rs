@@ -1,13 +1,14 @@
 //! A conversion of objects that a queue has named: nothing is listed, and the catalog is asked only where
 //! something new is to be registered.
 
+use crate::catalog::Parameters;
 use crate::engine::Report;
 use crate::engine::unreadable::Unreadable;
 use crate::lake::Intent;
 use crate::location::Location;
 use crate::source::Object;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// How long counts in the catalog may be behind: partitions that are registered are left alone until then.
@@ -17,6 +18,8 @@ const REFRESH_EVERY: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default)]
 pub(super) struct Registered {
     partitions: BTreeSet<String>,
+    /// What projection says of the tables, where partitions are projected.
+    projections: Option<BTreeMap<String, Parameters>>,
     schema_version: u32,
     since: Option<Instant>,
 }
@@ -24,8 +27,8 @@ pub(super) struct Registered {
 /// What became of the objects of one conversion.
 #[derive(Debug, Default)]
 pub(super) struct NamedOutcome {
-    /// Objects that could not be read, and are left.
-    pub left: HashSet<String>,
+    /// Objects that could not be read and are left, with the reasons.
+    pub left: HashMap<String, String>,
     /// Objects that the lake had.
     pub known: HashSet<String>,
     /// Whether all objects were seen to.
@@ -50,17 +53,32 @@ impl Naming<'_> {
     }
 
     /// Returns whether the catalog is to be brought in line after a conversion.
-    pub(super) fn is_due(&self, report: &Report, schema_version: u32) -> bool {
+    pub(super) fn is_due(
+        &self,
+        report: &Report,
+        schema_version: u32,
+        projections: impl Fn() -> BTreeMap<String, Parameters>,
+    ) -> bool {
         let catalog = self.catalog.borrow();
+        let has_partitions = || {
+            report.partitions_touched.is_subset(&catalog.partitions)
+                || catalog.projections.as_ref().is_some_and(|known| *known == projections())
+        };
         let is_current = catalog.since.is_some_and(|since| since.elapsed() < REFRESH_EVERY)
             && catalog.schema_version == schema_version
-            && report.partitions_touched.is_subset(&catalog.partitions);
+            && has_partitions();
         self.is_last || !is_current
     }
 
     /// Notes that the catalog is in line.
-    pub(super) fn registered(&self, report: &Report, schema_version: u32) {
+    pub(super) fn registered(
+        &self,
+        report: &Report,
+        schema_version: u32,
+        projections: Option<BTreeMap<String, Parameters>>,
+    ) {
         let mut catalog = self.catalog.borrow_mut();
+        catalog.projections = projections;
         catalog.partitions.extend(report.partitions_touched.iter().cloned());
         catalog.schema_version = schema_version;
         catalog.since = Some(Instant::now());

@@ -3,12 +3,22 @@
 use crate::catalog::is_name;
 use crate::engine::{CatalogOptions, ConvertOptions, DEFAULT_DATABASE};
 use crate::error::{Error, Result};
+use crate::family::{TYPED_SUFFIX, tables};
 use crate::lake::{OutputSettings, Snapshot};
 use crate::location::Location;
-use crate::schema::{TYPED_SUFFIX, tables};
+
+/// Folders of this machine have no listing to save.
+pub(super) fn check_from_digests(options: &ConvertOptions) -> Result<()> {
+    if options.from_digests && !options.sources.iter().any(Location::is_s3) {
+        let message = "`--from-digests` requires a source in S3: folders are always listed whole";
+        return Err(Error::config(message));
+    }
+    Ok(())
+}
 
 /// A lake inside its source would be read as a source the next time.
 pub(super) fn check_places(options: &ConvertOptions) -> Result<()> {
+    check_from_digests(options)?;
     let inside = |lake: &dyn std::fmt::Display, source: &Location| {
         Error::config("the lake and a source overlap: one is inside the other")
             .at("lake", lake)

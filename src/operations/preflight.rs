@@ -4,7 +4,7 @@
 //! converted, and removed since. Anywhere else it is more likely the wrong one.
 
 use crate::engine::{ConvertOptions, Report};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{CompleteListing, Known, Manifest};
 use crate::location::Location;
 use crate::source::{ListingReport, is_empty, is_in};
@@ -59,13 +59,10 @@ async fn knows_any(options: &ConvertOptions, sources: &[&Location]) -> Result<bo
     .await
 }
 
-/// Refuses a first run that found objects, and nothing among them to convert.
-///
-/// # Errors
-/// `Config`, saying what there was.
-pub(super) fn refuse_nothing(known: &Known, listing: &ListingReport) -> Result<()> {
+/// Says what a first run saw that found objects, and nothing among them to convert.
+pub(super) fn only_others(known: &Known, listing: &ListingReport) -> Option<String> {
     if known.snapshot.last().is_some() {
-        return Ok(());
+        return None;
     }
     let passed_over = listing.objects_ignored + listing.folders_ignored.values().sum::<u64>();
     let mut seen = Vec::new();
@@ -91,12 +88,20 @@ pub(super) fn refuse_nothing(known: &Known, listing: &ListingReport) -> Result<(
     if seen.is_empty() {
         seen.push("nothing else either".to_owned());
     }
-    let message = format!(
+    Some(format!(
         "no CloudTrail log to convert found in the sources, but {}: check addresses and options; \
          nothing was converted",
         seen.join(" and ")
-    );
-    Err(Error::config(message))
+    ))
+}
+
+/// Refuses to plan such a run.
+///
+/// # Errors
+/// `NothingFound`, saying what there was.
+pub(super) fn refuse_others(known: &Known, listing: &ListingReport) -> Result<()> {
+    let others = only_others(known, listing);
+    others.map_or(Ok(()), |others| Err(Error::new(ErrorKind::NothingFound, others)))
 }
 
 /// Says so when all that a run was given held no CloudTrail records, or all that the lake was ever given.
@@ -107,16 +112,28 @@ pub(super) fn note_unrecognized(report: &mut Report, has_tables: bool) {
     let has_read = report.units > 0 || report.objects_known > 0;
     let is_first = report.objects_known == 0 && report.objects_read > 0;
     report.nothing_recognized = has_read && !is_any && (!has_tables || is_first);
-    if report.nothing_recognized {
-        let what = match report.objects_read {
-            0 => {
-                "no object that was read before holds CloudTrail records: see `trailmill ignored` \
-                  and `trailmill quarantine`"
-                    .to_owned()
-            }
-            1 => "the only object that was read holds no CloudTrail records".to_owned(),
-            count => format!("none of the {count} objects that were read holds CloudTrail records"),
-        };
+    if report.nothing_recognized
+        && let Some(what) = what_was_read(report, foreign)
+    {
         report.warnings.push(format!("{what}: is this the right source?"));
     }
+}
+
+/// What to say of a run in which no record was found; nothing where all is in the quarantine, with a reason.
+fn what_was_read(report: &Report, foreign: u64) -> Option<String> {
+    Some(match (report.units, foreign, report.objects_quarantined) {
+        (0, ..) => "no object that was read before holds CloudTrail records: see `trailmill \
+                    ignored` and `trailmill quarantine`"
+            .to_owned(),
+        (_, 0, 0) => "no log was found in the archives that were read".to_owned(),
+        (_, 0, _) => return None,
+        (_, 1, 0) => "the only object that was read holds no CloudTrail records".to_owned(),
+        (_, count, 0) => {
+            format!("none of the {count} objects that were read holds CloudTrail records")
+        }
+        (_, count, bad) => format!(
+            "no record was found: {} without CloudTrail records, and {bad} in the quarantine",
+            counted(count, "object")
+        ),
+    })
 }

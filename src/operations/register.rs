@@ -2,16 +2,18 @@
 
 use crate::catalog::{
     Catalog, CatalogDiff, Column, Comparison, Existing, GlueCatalog, LAKE, LocalCatalog,
-    OnExtraPartition, PartitionDefinition, Permission, Publication, Reading, TableDefinition, diff,
-    projection_parameters, refuse_foreign,
+    OnExtraPartition, Parameters, PartitionDefinition, Permission, Publication, Reading,
+    TableDefinition, chosen_views, diff, projection_parameters, refuse_foreign,
 };
 use crate::engine::{CatalogKind, CatalogOptions, Refreshed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::family::{ColumnSpec, PLACES, Role};
+use crate::family::{ColumnSpec, Family, Form, PLACES, Role};
 use crate::lake::{OutputSettings, Snapshot, names::Folder};
-use crate::partition::values_of;
-use crate::schema::{Family, Form, Kind, Lock, hive_type};
+use crate::operations::lake_views::{compare_views, refuse_idle_views};
+use crate::partition::{PartitionKey, values_of};
+use crate::schema::{Kind, Lock, hive_type};
 use crate::storage::{S3, Storage};
+use std::collections::BTreeMap;
 
 /// Returns the columns of a table as the catalog names them.
 fn catalog_columns(family: Family, form: Form, lock: &Lock, keys: &[String]) -> Vec<Column> {
@@ -114,12 +116,18 @@ fn definition(
         location: format!("{}{name}/", storage.address()),
         name,
         columns: catalog_columns(family, form, lock, keys),
-        partition_keys: keys.to_vec(),
+        partition_keys: keys.iter().map(|key| key_column(key)).collect(),
         compression: "none".to_owned(),
         description,
         schema_version: lock.version,
         ..TableDefinition::default()
     }
+}
+
+/// Returns a partition column as the catalog has it.
+fn key_column(name: &str) -> Column {
+    let comment = PartitionKey::named(name).map_or("", PartitionKey::comment);
+    Column::new(name, "string").with_comment(comment)
 }
 
 /// Opens the catalog of a lake; nothing if it has none.
@@ -202,6 +210,22 @@ pub(super) fn after_commit(err: Error) -> Error {
     Error::new(ErrorKind::Io, message).because(err)
 }
 
+/// Returns what projection says of the partitions of a lake's tables; asks no catalog.
+pub(super) fn projections(
+    storage: &Storage,
+    lake: &Snapshot,
+    lock: &Lock,
+    options: &CatalogOptions,
+) -> BTreeMap<String, Parameters> {
+    let tables = tables(storage, lake, lock, options).into_iter();
+    tables
+        .map(|(table, partitions)| {
+            let parameters = projection_parameters(&table, &partitions);
+            (table.name, parameters)
+        })
+        .collect()
+}
+
 /// Says how partitions are published: as an option wants, else as the table was made.
 fn set_publication(
     mut table: TableDefinition,
@@ -240,7 +264,9 @@ pub(super) async fn catalog_diffs(
     options: &CatalogOptions,
     comparison: Comparison,
 ) -> Result<Vec<CatalogDiff>> {
+    refuse_idle_views(catalog, options)?;
     let mut diffs = Vec::new();
+    let mut views = options.views.clone();
     for (table, partitions) in tables(storage, lake, lock, options) {
         let reading = Reading {
             comparison,
@@ -250,10 +276,16 @@ pub(super) async fn catalog_diffs(
         let existing = catalog.existing(&table.database, &table.name, &reading).await?;
         // A lake's own catalog moves with it; in a shared one, lakes must not take each other's tables.
         let address = matches!(catalog, Catalog::Glue(_)).then(|| storage.address());
-        let table = set_publication(table, &partitions, &existing, options, address);
+        let mut table = set_publication(table, &partitions, &existing, options, address.clone());
+        // A table that is new has the views that the lake's other tables have.
+        views = views.or_else(|| existing.table.as_ref().and_then(chosen_views));
+        table.views.clone_from(&views);
         let mut diff = diff(&table, &partitions, &existing, OnExtraPartition::Delete)?;
         // Tables share the database: one creates it.
         diff.create_database &= diffs.iter().all(|earlier: &CatalogDiff| !earlier.create_database);
+        if let (Some(views), Some(lake)) = (&views, &address) {
+            compare_views(catalog, &mut diff, options, views, comparison, lake).await?;
+        }
         diffs.push(diff);
     }
     Ok(diffs)
@@ -268,7 +300,8 @@ pub(super) async fn apply_diffs(catalog: &Catalog, diffs: &[CatalogDiff]) -> Res
     for diff in diffs.iter().filter(|diff| !diff.is_empty()) {
         let applied = catalog.apply(diff).await?;
         let is_table_touched = diff.create_table.is_some() || diff.update_table.is_some();
-        changes += applied.partitions + u64::from(is_table_touched);
+        let views = diff.views.iter().filter(|view| !view.is_empty()).count() as u64;
+        changes += applied.partitions + u64::from(is_table_touched) + views;
     }
     Ok(changes)
 }
@@ -287,5 +320,7 @@ pub(super) async fn refresh_catalog(
     let comparison = Comparison::Fingerprints;
     let diffs = catalog_diffs(catalog, storage, lake, lock, options, comparison).await?;
     let changes = apply_diffs(catalog, &diffs).await?;
-    Ok(Refreshed { changes, usage: catalog.usage() })
+    let is_projected =
+        !diffs.is_empty() && diffs.iter().all(|diff| diff.wanted.input.is_projected());
+    Ok(Refreshed { changes, usage: catalog.usage(), is_projected })
 }

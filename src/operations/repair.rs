@@ -8,13 +8,13 @@
 
 use crate::engine::DEFAULT_TABLE;
 use crate::error::{Error, ErrorKind, Result};
+use crate::family::{Family, main_table, tables};
 use crate::lake::{
     CopyKey, DataFile, DayCopies, Remains, UnitId, WorkPlan, Wreck, decode_copies,
     names::{self, Folder},
 };
 use crate::operations::switch::finish_exchanges;
 use crate::parquet::FileFacts;
-use crate::schema::{Family, main_table, tables};
 use crate::storage::{Listed, Storage};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};

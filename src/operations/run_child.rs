@@ -4,7 +4,6 @@
 //! late, or beside its own retry, and may be killed at any instant. A child knows nothing of the
 //! others but which units are done, and who claimed which record.
 
-use crate::decode::Passwords;
 use crate::engine::cancel::{Cancel, Flow};
 use crate::engine::commit::Target;
 use crate::engine::driver::{Converted, convert_units};
@@ -14,17 +13,20 @@ use crate::engine::run::{Run, RunInputs};
 use crate::engine::unit::Unit;
 use crate::engine::unreadable::Unreadable;
 use crate::engine::{
-    CatalogOptions, ChildReport, ConvertOptions, OutputSettings, Progress, Report, SchemaMode,
-    runtime,
+    CatalogOptions, ChildReport, ConvertOptions, Integrity, OutputSettings, Progress, Report,
+    SchemaMode, runtime,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{CopyKey, Known, PlanEnd, PlannedUnit, UnitBasis, WorkPlan, read_lock_version};
-use crate::location::Location;
+use crate::integrity::Proofs;
+use crate::lake::{
+    CopyKey, Known, PlanEnd, PlanIntegrity, PlannedUnit, UnitBasis, WorkPlan, read_lock_version,
+};
+use crate::operations::array_child::{ChildOptions, Part, check_program};
+use crate::operations::compact_child::CompactionChild;
 use crate::operations::open_plan::{catalog_of, find_plan};
 use crate::operations::run_log::about_run;
 use crate::source::known_object;
 use crate::storage::{S3, Storage};
-use crate::units::ByteCount;
 use hashbrown::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -34,70 +36,6 @@ use tokio::sync::mpsc::{Receiver, Sender, channel, error::TryRecvError};
 
 /// Units that are read ahead of the driver.
 const UNITS_WAITING: usize = 2;
-
-/// A child of an array job, by its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ArrayChild {
-    /// From 0.
-    pub index: u32,
-    /// How many there are; none: as many as the plan was cut for.
-    pub count: Option<u32>,
-}
-
-/// What a child is told; the plan says the rest.
-#[derive(Clone, Debug)]
-pub struct ChildOptions {
-    /// The plan's document, or a lake with an open plan.
-    pub plan: Location,
-    /// How S3 is reached.
-    pub s3: Arc<S3>,
-    /// Worker threads.
-    pub threads: usize,
-    /// Bytes in flight.
-    pub memory: ByteCount,
-    /// Which part; none: the whole plan.
-    pub child: Option<ArrayChild>,
-    /// What is tried on archives that are encrypted: those that the plan was made with.
-    pub passwords: Passwords,
-}
-
-/// The units of a part: those that begin in a stretch of the plan's weight.
-#[derive(Clone, Copy, Debug)]
-struct Part {
-    index: u128,
-    count: u128,
-    weight: u128,
-}
-
-impl Part {
-    fn new(plan: &WorkPlan, child: Option<ArrayChild>) -> Self {
-        let whole = ArrayChild { index: 0, count: Some(1) };
-        let ArrayChild { index, count } = child.unwrap_or(whole);
-        let count = count.unwrap_or(plan.children).max(1);
-        let weight = u128::from(plan.totals.weight.max(1));
-        Self { index: index.into(), count: count.into(), weight }
-    }
-
-    /// Which part has what begins after so much weight.
-    fn of(self, start: u64) -> u128 {
-        u128::from(start) * self.count / self.weight
-    }
-
-    /// Whether a unit that begins after so much weight is in it.
-    fn has(self, start: u64) -> bool {
-        self.of(start) == self.index
-    }
-
-    /// Whether any unit that begins within a stretch may be in it.
-    fn touches(self, start: u64, weight: u64) -> bool {
-        self.of(start) <= self.index && self.index <= self.of(start + weight)
-    }
-}
-
-/// Returns which child of an array of this size has the unit that begins after so much weight.
-pub(super) fn child_of(plan: &WorkPlan, start: u64) -> u128 {
-    Part::new(plan, Some(ArrayChild { index: 0, count: None })).of(start)
-}
 
 /// What a child's units were like before it began.
 #[derive(Debug, Default)]
@@ -149,12 +87,18 @@ fn convert_part(
         index: options.child.map(|child| child.index),
         count: part.count as u32,
         ended: handle.block_on(plan.read_end(storage))?.map(|end| end == PlanEnd::Finished),
+        compacts: plan.compaction.is_some(),
         ..ChildReport::default()
     };
     if report.ended.is_some() || part.index >= part.count {
         return Ok(Report { child: Some(report), ..Report::default() });
     }
-    let options = convert_options(options, plan)?;
+    if let Some(how) = &plan.compaction {
+        let child = CompactionChild { options, plan, how, part, storage, handle, progress };
+        return check_program(plan).and_then(|()| child.run(report, stop));
+    }
+    let mut options = convert_options(options, plan)?;
+    options.integrity = handle.block_on(integrity_of(plan, part, storage))?;
     let ((units_of_day, homes), lock, key) = handle.block_on(async {
         let known = Known::read_for_child(storage).await?;
         let lock = read_lock_version(storage, &plan.schema).await?;
@@ -203,14 +147,8 @@ fn explain_gone(err: Error) -> Error {
 
 /// The options that a plan was made with, and a child's own.
 fn convert_options(options: &ChildOptions, plan: &WorkPlan) -> Result<ConvertOptions> {
+    check_program(plan)?;
     let settings = &plan.settings;
-    if settings.program != env!("CARGO_PKG_VERSION") {
-        let message = format!(
-            "the plan was made by version {} of this program; its jobs must run the same version",
-            settings.program
-        );
-        return Err(Error::config(message).at("plan", &plan.id));
-    }
     if settings.passwords != options.passwords.check() {
         let message = "the plan was made with other archive passwords: give its children the same \
                        `--archive-password-file`";
@@ -228,6 +166,19 @@ fn convert_options(options: &ChildOptions, plan: &WorkPlan) -> Result<ConvertOpt
         catalog: catalog_of(plan, CatalogOptions::new(settings.table.clone())),
         ..ConvertOptions::default()
     })
+}
+
+/// What digests said of a part's objects when the plan was made.
+async fn integrity_of(plan: &WorkPlan, part: Part, storage: &Storage) -> Result<Integrity> {
+    let Some(PlanIntegrity { mode, .. }) = plan.integrity else { return Ok(Integrity::default()) };
+    let (mut proofs, mut start) = (Proofs::new(mode), 0);
+    for (at, of) in plan.parts.iter().enumerate() {
+        if part.touches(start, of.weight) {
+            proofs.add_entries(&plan.read_proofs(storage, at).await?)?;
+        }
+        start += of.weight;
+    }
+    Ok(Integrity { mode, proofs: Some(Arc::new(proofs)), ..Integrity::default() })
 }
 
 /// The units of a part that are not done, as they are read.
@@ -348,39 +299,5 @@ impl Reading {
         let id = self.plan.unit_id(number, &planned.identity);
         let unavailable = Vec::new();
         Ok(Unit { id, objects, is_resumed: false, is_planned: true, unavailable })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn every_unit_is_in_exactly_one_part_and_every_part_finds_its_own(
-            weights in prop::collection::vec(1_u64..1000, 1..60),
-            count in 1_u128..20,
-            cut in 1_usize..7,
-        ) {
-            let weight = u128::from(weights.iter().sum::<u64>());
-            let mut owners = vec![0; weights.len()];
-            for index in 0..count {
-                let part = Part { index, count, weight };
-                let mut start = 0;
-                for (at, units) in weights.chunks(cut).enumerate() {
-                    let mut inner = start;
-                    for (within, unit) in units.iter().enumerate() {
-                        if part.has(inner) {
-                            owners[at * cut + within] += 1;
-                            prop_assert!(part.touches(start, units.iter().sum()));
-                        }
-                        inner += unit;
-                    }
-                    start = inner;
-                }
-            }
-            prop_assert!(owners.iter().all(|owners| *owners == 1));
-        }
     }
 }

@@ -8,9 +8,9 @@
 
 use crate::engine::tasks::all;
 use crate::error::Result;
+use crate::family::tables;
 use crate::lake::names::{self, Folder};
 use crate::lake::{Abandoned, Intent, Known, Manifest, UnitId, WorkPlan};
-use crate::schema::tables;
 use crate::storage::Storage;
 use tokio::task::JoinSet;
 
@@ -91,16 +91,24 @@ async fn remove_files(
         let files = storage.list(&table).await?.into_iter().map(|file| file.key);
         keys.extend(files.filter(|key| names::unit_of(key).is_some_and(|unit| is_one(&unit))));
     }
-    let files = storage.list(&Folder::Compacted.path()).await?.into_iter().map(|file| file.key);
     // Of a local lake, the files of other units there are links of files that stay.
-    keys.extend(
-        files.filter(|key| names::generation_of(key).is_some_and(|(_, _, unit)| is_one(&unit))),
-    );
+    keys.extend(generation_files(storage, &is_one).await?);
     for folder in [Folder::Quarantine, Folder::Copies, Folder::Replaced] {
         let files = storage.list(&folder.path()).await?.into_iter().map(|file| file.key);
         keys.extend(files.filter(|key| folder.unit_of(key).is_some_and(|unit| is_one(&unit))));
     }
     remove_all(storage, keys).await
+}
+
+/// Returns the files in the folders that compactions of these units write to.
+pub(super) async fn generation_files(
+    storage: &Storage,
+    is_one: impl Fn(&UnitId) -> bool,
+) -> Result<Vec<String>> {
+    let files = storage.list(&Folder::Compacted.path()).await?.into_iter().map(|file| file.key);
+    Ok(files
+        .filter(|key| names::generation_of(key).is_some_and(|(_, _, unit)| is_one(&unit)))
+        .collect())
 }
 
 /// Removes keys that were listed, side by side, if they were listed by the lake's only writer.

@@ -9,7 +9,7 @@
 use crate::catalog::{Catalog, Comparison, Reading};
 use crate::error::Result;
 use crate::lake::{
-    Manifest, ReplacedFiles, Snapshot, UnitId, live_files,
+    DataFile, Manifest, ReplacedFiles, Snapshot, UnitId, live_files,
     names::{self, Folder},
     read_replaced, write_replaced,
 };
@@ -17,17 +17,56 @@ use crate::operations::sweep::remove_all;
 use crate::storage::Storage;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Commits a compaction whose files are written and proven, and puts them in their place; of a bucket, the
+/// catalog does that.
+///
+/// # Errors
+/// `Config` when a folder lies in the partition's folder; `Busy` when another run has the lake; `Damaged`,
+/// `Unavailable`, `Denied`, `Io`.
+pub(super) async fn commit(storage: &Storage, manifest: &Manifest) -> Result<()> {
+    if !manifest.is_moved() {
+        link_kept(storage, manifest).await?;
+    }
+    manifest.write_copy(storage).await?;
+    storage.sync()?;
+    manifest.write(storage).await?;
+    if !manifest.is_moved() {
+        for (table, partition) in places_of(&manifest.files) {
+            exchange(storage, (table, partition), &manifest.unit).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Links everything that stays in the partition's folders into the new ones.
+async fn link_kept(storage: &Storage, manifest: &Manifest) -> Result<()> {
+    for (table, partition) in places_of(&manifest.replaced) {
+        let name = |file: &DataFile| file.key.rsplit('/').next().unwrap_or_default().to_owned();
+        let of_table = manifest.replaced.iter().filter(|file| file.table == table);
+        let from = names::partition_folder(table, partition);
+        let to = names::generation(table, partition, &manifest.unit);
+        storage.link_files(&from, &to, &of_table.map(name).collect()).await?;
+    }
+    Ok(())
+}
+
+/// The tables and partitions of files.
+fn places_of(files: &[DataFile]) -> BTreeSet<(&str, &str)> {
+    files.iter().map(|file| (file.table.as_str(), file.partition.as_str())).collect()
+}
+
 /// Puts a committed generation of a local lake in the place of the partition's folder, and removes what was
 /// there.
 ///
 /// # Errors
 /// `Busy` when another run has the lake; `Io`.
-pub(super) async fn exchange(
+async fn exchange(
     storage: &Storage,
     (table, partition): (&str, &str),
     unit: &UnitId,
 ) -> Result<()> {
     let generation = names::generation(table, partition, unit);
+    storage.clear_half_written_in(&generation)?;
     storage.exchange(&names::partition_folder(table, partition), &generation).await?;
     storage.sync()?;
     storage.delete_all(&generation).await
@@ -51,12 +90,13 @@ pub(super) async fn finish_exchanges(storage: &Storage) -> Result<()> {
         *generations.entry((table, partition, unit)).or_default() |= is_new;
     }
     for ((table, partition, unit), is_new) in generations {
-        let manifest = Manifest::of_unit(storage, &unit).await?;
+        let Some(manifest) = Manifest::of_unit(storage, &unit).await? else { continue };
         // A copy of a bucket's lake has its files there for good.
-        if manifest.is_none_or(|manifest| manifest.is_moved()) {
+        if manifest.is_moved() {
             continue;
         }
-        match is_new {
+        // A late child of a plan may have written files again that were exchanged, or left out.
+        match is_new && is_to_be_exchanged(storage, &manifest, (table, partition)).await? {
             true => exchange(storage, (table, partition), &unit).await?,
             false => storage.delete_all(&names::generation(table, partition, &unit)).await?,
         }
@@ -65,6 +105,23 @@ pub(super) async fn finish_exchanges(storage: &Storage) -> Result<()> {
         storage.delete_all(&folder).await?;
     }
     Ok(())
+}
+
+/// Whether the files of a compaction are not yet where they count.
+async fn is_to_be_exchanged(
+    storage: &Storage,
+    manifest: &Manifest,
+    (table, partition): (&str, &str),
+) -> Result<bool> {
+    let is_its = |file: &&DataFile| file.table == table && file.partition == partition;
+    let Some(file) = manifest.files.iter().find(is_its) else { return Ok(false) };
+    let there = storage.list(&names::partition_folder(table, partition)).await?;
+    if there.iter().any(|listed| listed.key == file.key) {
+        return Ok(false);
+    }
+    // Unless it is in its place since a later compaction has replaced it.
+    let is_later = |other: &Manifest| other.replaced.iter().any(|old| old.key == file.key);
+    Ok(!Manifest::any_newest_first(storage, is_later).await?)
 }
 
 /// What became of replaced files in a bucket.

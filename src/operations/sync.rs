@@ -8,7 +8,8 @@ use crate::operations::check_files::{FileCheck, check_files, repair_files};
 use crate::operations::lake_catalog::{options_of, require_catalog};
 use crate::operations::register::{after_commit, apply_diffs, catalog_diffs};
 use crate::operations::switch::finish_exchanges;
-use crate::storage::{Lease, S3, Storage};
+use crate::operations::take_turn::take_turn;
+use crate::storage::{S3, Storage};
 
 /// What a sync may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,14 +52,16 @@ impl Differences {
 
     /// Returns whether the catalog and the files are in line with the lake.
     pub fn is_empty(&self) -> bool {
-        self.files.is_clean() && self.tables.iter().all(CatalogDiff::is_empty)
+        let is_in_line = |table: &CatalogDiff| table.is_empty() && !table.has_refused();
+        self.files.is_clean() && self.tables.iter().all(is_in_line)
     }
 
-    /// Returns whether a sync leaves nothing to do: it can bring no file back, and removes none that
-    /// is not the lake's own.
+    /// Returns whether a sync leaves nothing to do: it can bring no file back, and removes no file and
+    /// changes no view that is not the lake's own.
     pub fn can_be_resolved(&self, how: SyncOptions) -> bool {
         let is_whole = self.files.missing.is_empty() || how.accepts_loss;
-        is_whole && self.files.foreign.is_empty() && self.files.doubled.is_empty()
+        let is_ours = !self.tables.iter().any(CatalogDiff::has_refused);
+        is_whole && is_ours && self.files.foreign.is_empty() && self.files.doubled.is_empty()
     }
 
     /// Returns what the catalog was asked.
@@ -90,7 +93,7 @@ pub async fn sync(
         tell(&found)?;
         return Ok(found);
     }
-    let lease = Lease::take(storage).await?;
+    let lease = take_turn(storage, None).await?;
     let outcome = sync_leased(lease.storage(), options, how, s3, tell).await;
     lease.conclude(outcome).await
 }

@@ -4,10 +4,10 @@
 //! into. Who has lost `_trailmill` has data files that no run knows of, and would have all rows twice.
 
 use crate::engine::ConvertOptions;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::family::tables;
 use crate::lake::{Known, refuse_forgotten, refuse_missing};
 use crate::location::Location;
-use crate::schema::tables;
 use crate::storage::{OWN, Storage};
 use std::path::{Path, PathBuf};
 
@@ -17,24 +17,35 @@ use std::path::{Path, PathBuf};
 /// `Config` when something else is there; `Unavailable`, `Denied`, `Io`.
 pub(super) async fn check_target(options: &ConvertOptions) -> Result<()> {
     match &options.lake {
-        Location::Local(folder) => check_folder(folder, options),
+        Location::Local(folder) => match check_folder(folder, options) {
+            // Another run may have begun the lake after `_trailmill/` was looked for.
+            Err(err) if err.kind() == ErrorKind::Config => check_folder(folder, options),
+            checked => checked,
+        },
         // A bucket is opened without writing to it.
         lake @ Location::S3 { .. } => {
             let storage = Storage::open(lake, &options.s3).await?;
             if !storage.is_empty(OWN).await? {
                 return Ok(());
             }
-            for table in tables(&options.output.table) {
-                if !storage.is_empty(&table).await? {
-                    return Err(holds_data(lake, &table));
-                }
+            match refusal(&storage, options).await? {
+                // As in a folder: another run may have begun the lake since.
+                Some(refusal) if storage.is_empty(OWN).await? => Err(refusal),
+                _ => Ok(()),
             }
-            if options.into_existing || storage.has_nothing().await? {
-                return Ok(());
-            }
-            Err(not_a_lake(lake))
         }
     }
+}
+
+/// Returns why a bucket without `_trailmill/` cannot become a lake, unless it can.
+async fn refusal(storage: &Storage, options: &ConvertOptions) -> Result<Option<Error>> {
+    for table in tables(&options.output.table) {
+        if !storage.is_empty(&table).await? {
+            return Ok(Some(holds_data(&options.lake, &table)));
+        }
+    }
+    let is_free = options.into_existing || storage.has_nothing().await?;
+    Ok((!is_free).then(|| not_a_lake(&options.lake)))
 }
 
 fn check_folder(folder: &Path, options: &ConvertOptions) -> Result<()> {

@@ -4,24 +4,24 @@
 //! conversion, or a second watch, has its turn. A message is deleted when the manifest that has its objects is in
 //! the lake, and never before: after a kill at any instant it comes again, and the ledger knows its objects.
 
-use crate::engine::{ConvertOptions, Progress, QueueReport, Report, runtime};
+use crate::engine::{ConvertOptions, EventTimes, Progress, QueueReport, Report, runtime};
 use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::lake::Known;
 use crate::notice::tell;
-use crate::operations::collect::{Collected, Collector, InHand};
-use crate::operations::convert::{convert, convert_named};
+use crate::operations::collect::{Collected, Collector};
+use crate::operations::convert::{convert_as_sweep, convert_named};
 use crate::operations::named::{NamedOutcome, Naming, Registered, buckets};
 use crate::operations::options_check::{check_names, check_places};
 use crate::operations::partitioning::settle_for;
 use crate::operations::run_log::{about_run, write_run_log};
+use crate::operations::take_turn::Turns;
 use crate::operations::target::check_target;
 use crate::operations::watch_options::WatchOptions;
-use crate::queue::{Delays, Queue};
+use crate::operations::windows::{WatchEvent, WindowDelays, WindowSummary, Windows};
+use crate::queue::Queue;
 use crate::source::{Object, is_empty};
 use crate::storage::{Lease, Storage};
-use serde::Serialize;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -30,60 +30,35 @@ use tokio::runtime::Handle;
 /// How often a lease that another run has is asked for.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
-/// How long the lease is left to others while more windows wait.
-const HAND_OVER: Duration = Duration::from_secs(1);
+/// How often counts are told while nothing is converted.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// Pauses after conversions that failed and may succeed later.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The limit for giving messages back, and for the log of the run, at its end.
+/// The limit for the log of the run at its end, and for giving messages back where the run was asked to stop.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What one conversion did, for those who look at a watch.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct WindowSummary {
-    /// Messages that were in hand.
-    pub messages: u64,
-    /// Of them, messages that were left in the queue.
-    pub messages_left: u64,
-    /// Objects converted.
-    pub objects: u64,
-    /// Objects that the lake had.
-    pub objects_known: u64,
-    /// Records written.
-    pub records_written: u64,
-    /// Data files.
-    pub files: u64,
-    /// Seconds that the conversion took.
-    pub seconds: f64,
-    /// Seconds from put to rows of half of the objects.
-    pub delay_p50_seconds: Option<f64>,
-    /// Seconds from put to rows of all but one in a hundred.
-    pub delay_p99_seconds: Option<f64>,
-    /// Age of the oldest message.
-    pub oldest_seconds: f64,
-}
+/// The limit for giving messages back where nobody waits for the end.
+const GIVE_BACK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Converts the objects that a queue's messages name, until it is asked to stop or the queue is empty.
 ///
 /// # Errors
-/// As [`convert`]; `Config`, `Denied` and, for a drain, `Unavailable` from the queue. Messages whose objects are
+/// As [`crate::operations::convert`]; `Config`, `Denied` and, for a drain, `Unavailable` from the queue. Messages whose objects are
 /// not in the lake stay in the queue.
 pub fn watch(
     options: &WatchOptions,
     queue: Arc<dyn Queue>,
     progress: &Progress,
-    on_window: &dyn Fn(&WindowSummary),
+    on_event: &dyn Fn(WatchEvent<'_>),
     stop: &AtomicBool,
 ) -> Result<Report> {
     let started = Instant::now();
     check_places(&options.convert)?;
     check_names(&options.convert)?;
-    if options.sweep.is_some() && options.convert.sources.is_empty() {
-        let message = "`--sweep` lists sources: give them before the lake";
-        return Err(Error::config(message));
-    }
+    check_sweep(options.sweep, &options.convert)?;
     let runtime = runtime()?;
     let handle = runtime.handle();
     handle.block_on(check_target(&options.convert))?;
@@ -94,11 +69,13 @@ pub fn watch(
         options,
         collector: &collector,
         progress,
-        on_window,
+        on_event,
+        told: RefCell::new((Instant::now(), QueueReport::default())),
         stop,
         handle,
         storage: &storage,
         catalog: RefCell::default(),
+        turns: RefCell::new(Turns::new(Instant::now())),
         settled: RefCell::default(),
     };
     let mut total = Total::default();
@@ -110,9 +87,23 @@ pub fn watch(
         let panicked = || Error::new(ErrorKind::Bug, "the collector of messages panicked");
         outcome.and(joined.map_err(|_| panicked()))
     });
+    watching.give_back(outcome.is_err());
+    watching.tell_counts();
     let outcome = outcome.map(|()| watching.conclude(total, started));
     runtime.shutdown_background();
     outcome
+}
+
+/// Checks that a sweep has something to list.
+///
+/// # Errors
+/// `Config` without sources.
+pub fn check_sweep(sweep: Option<Duration>, options: &ConvertOptions) -> Result<()> {
+    if sweep.is_some() && options.sources.is_empty() {
+        let message = "`--sweep` lists sources: give them before the lake";
+        return Err(Error::config(message));
+    }
+    Ok(())
 }
 
 /// A watch under way.
@@ -120,11 +111,14 @@ struct Watching<'a> {
     options: &'a WatchOptions,
     collector: &'a Collector<'a>,
     progress: &'a Progress,
-    on_window: &'a dyn Fn(&WindowSummary),
+    on_event: &'a dyn Fn(WatchEvent<'_>),
+    /// When counts were told last, and which.
+    told: RefCell<(Instant, QueueReport)>,
     stop: &'a AtomicBool,
     handle: &'a Handle,
     storage: &'a Storage,
     catalog: RefCell<Registered>,
+    turns: RefCell<Turns>,
     /// The options with the layout of the lake, once that is known.
     settled: RefCell<Option<ConvertOptions>>,
 }
@@ -133,7 +127,7 @@ struct Watching<'a> {
 #[derive(Default)]
 struct Total {
     report: Report,
-    delays: Delays,
+    delays: WindowDelays,
     oldest: f64,
 }
 
@@ -156,37 +150,9 @@ impl Total {
                 all.warnings.push(warning.clone());
             }
         }
-        all.add_earlier(report);
+        // Their delays are known by now.
+        all.add_earlier(Report { event_times: EventTimes::default(), ..report });
         all.partitions = all.partitions_touched.len() as u64;
-    }
-}
-
-/// The objects of windows, each once.
-struct Windows {
-    messages: Vec<InHand>,
-    objects: Vec<Object>,
-    /// When each was put.
-    put: HashMap<String, i64>,
-    repeated: u64,
-}
-
-impl Windows {
-    fn new(mut messages: Vec<InHand>) -> Self {
-        let mut newest: HashMap<String, (i64, Object)> = HashMap::new();
-        let mut repeated = 0;
-        for (object, time) in messages.iter_mut().flat_map(|m| &mut m.objects) {
-            match newest.get(&object.key) {
-                Some((other, _)) if other >= time => repeated += 1,
-                Some(_) => {
-                    repeated += 1;
-                    newest.insert(object.key.clone(), (*time, object.clone()));
-                }
-                None => drop(newest.insert(object.key.clone(), (*time, object.clone()))),
-            }
-        }
-        let put = newest.iter().map(|(key, (time, _))| (key.clone(), *time)).collect();
-        let objects = newest.into_values().map(|(_, object)| object).collect();
-        Self { messages, objects, put, repeated }
     }
 }
 
@@ -201,16 +167,17 @@ impl Watching<'_> {
                 swept = Some(Instant::now());
             }
             match self.handle.block_on(self.collector.next())? {
-                Collected::Nothing => {}
+                Collected::Nothing => {
+                    if self.told.borrow().0.elapsed() >= TELL_EVERY {
+                        self.tell_counts();
+                    }
+                }
                 Collected::End => return Ok(()),
                 Collected::Windows { messages, gone, is_last } => {
                     let windows = Windows::new(messages);
                     self.collector.count(|counts| counts.objects_repeated += windows.repeated);
                     if !self.convert_patiently(&windows, &gone, is_last, total)? {
                         return Ok(());
-                    }
-                    if self.collector.has_more() {
-                        self.handle.block_on(self.collector.pause(HAND_OVER));
                     }
                 }
             }
@@ -262,9 +229,12 @@ impl Watching<'_> {
         let outcome = self.settle(storage, &windows.objects).and_then(|mut options| {
             let keys = windows.objects.iter().map(|object| object.key.as_str());
             options.sources = buckets(keys);
+            options.notes_event_times = true;
             convert_named(&options, storage, &naming, self.progress, self.stop, self.handle)
         });
-        let report = self.handle.block_on(lease.conclude(outcome))?;
+        let concluded = self.handle.block_on(lease.conclude(outcome));
+        self.turns.borrow_mut().released = Instant::now();
+        let report = concluded?;
         let is_through = self.acknowledge(windows, naming.outcome.take(), &report, started, total);
         total.add(report);
         Ok(is_through)
@@ -272,12 +242,14 @@ impl Watching<'_> {
 
     /// Takes the lake's lease; returns none when the run is asked to stop.
     async fn take_lease(&self) -> Result<Option<Lease>> {
+        let pause = self.turns.borrow_mut().pause(Instant::now());
+        self.collector.pause(pause).await;
         let (asked, mut is_told) = (Instant::now(), false);
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            match Lease::take(self.storage).await {
+            match Lease::take_briefly(self.storage).await {
                 Err(err) if err.kind() == ErrorKind::Busy => {
                     if self.options.lease_wait.is_some_and(|most| asked.elapsed() >= most) {
                         return Err(err);
@@ -319,28 +291,26 @@ impl Watching<'_> {
             return false;
         }
         let now = jiff::Timestamp::now().as_millisecond();
-        let (mut done, mut later, mut failed) = (Vec::new(), Vec::new(), 0);
+        let (mut done, mut later, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for message in &windows.messages {
-            let has_left = message.objects.iter().any(|(object, _)| left.contains(&object.key));
-            failed += u64::from(has_left && !message.is_left);
-            let list = if has_left || message.is_left { &mut later } else { &mut done };
+            let reason = message.objects.iter().find_map(|(object, _)| left.get(&object.key));
+            let list = if reason.is_some() || message.is_left { &mut later } else { &mut done };
             list.push(message.number);
+            // Why it was left before is counted already.
+            failed.extend(reason.filter(|_| !message.is_left));
         }
         self.collector.held.leave(&later);
         self.handle.block_on(self.collector.delete(&done));
-        let mut delays = Delays::default();
-        let is_converted = |key: &String| !left.contains(key) && !known.contains(key);
-        for (_, put) in windows.put.iter().filter(|(key, put)| **put > 0 && is_converted(key)) {
-            delays.add(now - put);
-        }
+        let is_converted = |key: &str| !left.contains_key(key) && !known.contains(key);
+        let delays = WindowDelays::new(windows, is_converted, &report.event_times, now);
         let sent = windows.messages.iter().map(|message| message.sent).filter(|sent| *sent > 0);
         let oldest = sent.min().map_or(0.0, |sent| (now - sent).max(0) as f64 / 1000.0);
         self.collector.count(|counts| {
-            (0..failed).for_each(|_| counts.leave("an object cannot be read"));
+            failed.iter().for_each(|reason| counts.leave(reason));
         });
         total.delays.join(&delays);
         total.oldest = total.oldest.max(oldest);
-        (self.on_window)(&WindowSummary {
+        (self.on_event)(WatchEvent::Converted(&WindowSummary {
             messages: windows.messages.len() as u64,
             messages_left: later.len() as u64,
             objects: report.objects_read,
@@ -348,11 +318,25 @@ impl Watching<'_> {
             records_written: report.records_written,
             files: report.files,
             seconds: started.elapsed().as_secs_f64(),
-            delay_p50_seconds: delays.percentile(0.5),
-            delay_p99_seconds: delays.percentile(0.99),
+            delay_p50_seconds: delays.from_event.percentile(0.5),
+            delay_p99_seconds: delays.from_event.percentile(0.99),
+            delay_from_put_p50_seconds: delays.from_put.percentile(0.5),
+            delay_from_put_p99_seconds: delays.from_put.percentile(0.99),
             oldest_seconds: oldest,
-        });
+        }));
+        self.tell_counts();
         true
+    }
+
+    /// Tells what was counted since the last time.
+    fn tell_counts(&self) {
+        let counts = self.collector.counts();
+        let mut told = self.told.borrow_mut();
+        let new = counts.since(&told.1);
+        *told = (Instant::now(), counts);
+        if new != QueueReport::default() {
+            (self.on_event)(WatchEvent::Counted(&new));
+        }
     }
 
     /// Lists the sources and converts what is missing, as a nightly conversion does. What goes wrong with it does
@@ -362,7 +346,7 @@ impl Watching<'_> {
         loop {
             let outcome = match self.handle.block_on(has_nothing(options)) {
                 Ok(true) => return Ok(()),
-                Ok(false) => convert(options, self.progress, self.stop),
+                Ok(false) => convert_as_sweep(options, self.progress, self.stop),
                 Err(err) => Err(err),
             };
             match outcome {
@@ -394,21 +378,36 @@ impl Watching<'_> {
         self.collector.queue.address().to_owned()
     }
 
-    /// Gives messages back that were not seen to, and makes the report.
+    /// Gives back the messages in hand, however the run ends, so that whoever comes next need not wait until
+    /// their visibility ends; those that were left as well if it has failed.
+    fn give_back(&self, has_failed: bool) {
+        let limit = match self.stop.load(Ordering::Relaxed) {
+            true => END_TIMEOUT,
+            false => GIVE_BACK_TIMEOUT,
+        };
+        let given = self.collector.held.give_back(has_failed);
+        let given = self.handle.block_on(async { tokio::time::timeout(limit, given).await });
+        let why = match given {
+            Ok(Ok(())) => return,
+            Ok(Err(err)) => err.to_string(),
+            Err(_) => format!("it took longer than {} s", limit.as_secs()),
+        };
+        tell(&format!(
+            "not all messages could be made visible again; they are when their visibility ends: {why}"
+        ));
+    }
+
+    /// Makes the report.
     fn conclude(&self, total: Total, started: Instant) -> Report {
         let Total { mut report, delays, oldest } = total;
         let ConvertOptions { lake, sources, .. } = &self.options.convert;
         let sources = sources.iter().map(ToString::to_string);
         report.about = about_run(lake, sources.chain([self.queue_address()]).collect());
-        if self.collector.held.count() > 0 {
-            // Where it fails, they return when their visibility ends.
-            let give_back = self.collector.held.give_back();
-            let _ =
-                self.handle.block_on(async { tokio::time::timeout(END_TIMEOUT, give_back).await });
-        }
         report.queue = Some(QueueReport {
-            delay_p50_seconds: delays.percentile(0.5),
-            delay_p99_seconds: delays.percentile(0.99),
+            delay_p50_seconds: delays.from_event.percentile(0.5),
+            delay_p99_seconds: delays.from_event.percentile(0.99),
+            delay_from_put_p50_seconds: delays.from_put.percentile(0.5),
+            delay_from_put_p99_seconds: delays.from_put.percentile(0.99),
             oldest_seconds: oldest,
             ..self.collector.counts()
         });

@@ -22,6 +22,16 @@ pub(super) struct Dictionary {
     /// Per value its entry.
     pub(super) indices: Vec<u32>,
     is_seen: Vec<bool>,
+    /// Of texts by number, the entry of each.
+    entries: Vec<u32>,
+}
+
+/// The entry of a text that has none yet.
+const NO_ENTRY: u32 = u32::MAX;
+
+/// Whether so many bytes and entries among so many values are no dictionary.
+fn is_too_much(size: usize, values: usize, entries: usize) -> bool {
+    size > MAX_DICTIONARY_BYTES || (values >= DICTIONARY_TRIAL && entries * 2 > values)
 }
 
 impl Dictionary {
@@ -33,6 +43,7 @@ impl Dictionary {
         let is_small = match leaf {
             Leaf::Text { values, ids: false } => self.index(values, xxh3_64, <[u8]>::len),
             Leaf::Interned { cells, .. } => self.index(cells, |cell| mix(cell.id()), Cell::len),
+            Leaf::Numbered { texts, ids } => self.index_numbered(texts, ids),
             _ => false,
         };
         is_small && !self.indices.is_empty() && self.firsts.len() * 4 <= self.indices.len() * 3
@@ -63,13 +74,41 @@ impl Dictionary {
             if id == next {
                 firsts.push(number as u32);
                 size += len(value) + 4;
-                let hardly_repeat = number >= DICTIONARY_TRIAL && firsts.len() * 2 > number;
-                if size > MAX_DICTIONARY_BYTES || hardly_repeat {
+                if is_too_much(size, number, firsts.len()) {
                     return false;
                 }
             }
             indices.push(id);
             last = Some((value, id));
+        }
+        true
+    }
+
+    /// Finds the distinct values of texts by number: a text is looked at once for each of its numbers.
+    fn index_numbered(&mut self, texts: &[&[u8]], ids: &[u32]) -> bool {
+        let Self { table, firsts, indices, entries, .. } = self;
+        entries.clear();
+        entries.resize(texts.len(), NO_ENTRY);
+        indices.reserve(ids.len());
+        let mut size = 0;
+        for (number, id) in ids.iter().enumerate() {
+            let (text, mut entry) = (texts[*id as usize], entries[*id as usize]);
+            if entry == NO_ENTRY {
+                let next = firsts.len() as u32;
+                let text_of = |entry: &u32| texts[ids[firsts[*entry as usize] as usize] as usize];
+                let is_it = |entry: &u32| text_of(entry) == text;
+                let found = table.entry(xxh3_64(text), is_it, |entry| xxh3_64(text_of(entry)));
+                entry = *found.or_insert(next).get();
+                entries[*id as usize] = entry;
+                if entry == next {
+                    firsts.push(number as u32);
+                    size += text.len() + 4;
+                    if is_too_much(size, number, firsts.len()) {
+                        return false;
+                    }
+                }
+            }
+            indices.push(entry);
         }
         true
     }
@@ -113,5 +152,17 @@ mod tests {
         let bounds = dictionary.bounds(&leaf(&repeated), 2..4).unwrap();
         assert_eq!(bounds, Bounds::new(*b"2", *b"3"));
         assert!(!dictionary.build(&leaf(&[])), "a page of nulls needs none");
+
+        let every: Vec<u32> = (0..5000).collect();
+        assert!(!dictionary.build(&Leaf::Numbered { texts: &distinct, ids: &every }));
+        let ids: Vec<u32> = (0..5000).map(|i| i % 7).collect();
+        assert!(dictionary.build(&Leaf::Numbered { texts: &distinct, ids: &ids }));
+        assert_eq!(
+            (&dictionary.firsts[..], &dictionary.indices),
+            (&[0, 1, 2, 3, 4, 5, 6][..], &ids)
+        );
+        let texts: [&[u8]; 3] = [b"a", b"b", b"a"];
+        assert!(dictionary.build(&Leaf::Numbered { texts: &texts, ids: &[2, 1, 0, 2, 1] }));
+        assert_eq!(dictionary.indices, [0, 1, 0, 0, 1], "equal texts have one entry");
     }
 }

@@ -364,6 +364,13 @@ fn page_extent(
     value: usize,
     has_dictionary: bool,
 ) -> (usize, usize) {
+    let is_small = || match leaf.is_text() && !has_dictionary {
+        true => (value..leaf.len()).map(|n| leaf.text(n).len() + 4).sum::<usize>() <= PAGE_BYTES,
+        false => true,
+    };
+    if leaf.len() - value <= PAGE_VALUES && is_small() {
+        return (levels.def.len() - entry, leaf.len() - value);
+    }
     let (mut values, mut bytes) = (0, 0);
     // Where the last row began, if a page may end there.
     let mut row = (0, 0);

@@ -190,8 +190,17 @@ impl<'a> TableWriter<'a> {
         if form == Form::Main {
             // Who proves the lake from its files knows by this that one of the typed table is missing.
             entries.push(entry("trailmill.typed", has_typed.to_string()));
+        } else if self.has_open_keys() {
+            // And by this, that members may be missing.
+            entries.push(entry("trailmill.open_keys", true.to_string()));
         }
         entries
+    }
+
+    fn has_open_keys(&self) -> bool {
+        let is_open =
+            |values: &Values| matches!(values, Values::Nested(tree) if tree.has_open_keys());
+        self.table.values.iter().any(is_open)
     }
 
     /// The file's inferred columns with their types, each at its place.

@@ -7,11 +7,39 @@
 /// Repeats worth a run of their own: a group of literals has eight values.
 const MIN_RUN: usize = 8;
 
+/// A level or an index.
+pub(super) trait Item: Copy + Eq + Into<u32> {
+    /// Returns how many of the first eight values are equal to the first.
+    fn first_run(values: &[Self]) -> usize;
+}
+
+impl Item for u32 {
+    #[inline]
+    fn first_run(values: &[Self]) -> usize {
+        first_run(values)
+    }
+}
+
+impl Item for u8 {
+    #[inline]
+    fn first_run(values: &[Self]) -> usize {
+        let Some(eight) = values.first_chunk::<8>() else { return first_run(values) };
+        let word = u64::from_le_bytes(*eight);
+        let others = word ^ ((word & 0xff) * 0x0101_0101_0101_0101);
+        (others.trailing_zeros() / 8) as usize
+    }
+}
+
+fn first_run<T: Eq>(values: &[T]) -> usize {
+    let is_first = |value: &&T| Some(*value) == values.first();
+    values.iter().take(MIN_RUN).take_while(is_first).count()
+}
+
 /// Appends `values`, each of at most `width` bits.
-pub(super) fn encode<T: Copy + Eq + Into<u32>>(values: &[T], width: u32, out: &mut Vec<u8>) {
+pub(super) fn encode<T: Item>(values: &[T], width: u32, out: &mut Vec<u8>) {
     let (mut at, mut literals) = (0, 0);
     while at < values.len() {
-        let run = values[at..].iter().take_while(|value| **value == values[at]).count();
+        let run = run_length(&values[at..]);
         // Literals come in whole groups: the run's first values fill theirs up.
         let padding = (at - literals).next_multiple_of(8) - (at - literals);
         if run >= MIN_RUN + padding {
@@ -22,6 +50,24 @@ pub(super) fn encode<T: Copy + Eq + Into<u32>>(values: &[T], width: u32, out: &m
         at += run;
     }
     pack(&values[literals..], width, out);
+}
+
+/// How many values at the beginning are equal. Levels are mostly long runs, which are compared in blocks; of
+/// literals, a run ends soon.
+#[inline]
+fn run_length<T: Item>(values: &[T]) -> usize {
+    const BLOCK: usize = 64;
+    let Some(first) = values.first() else { return 0 };
+    let soon = T::first_run(values);
+    if soon < MIN_RUN {
+        return soon;
+    }
+    let (blocks, _) = values.as_chunks::<BLOCK>();
+    // Without an early end, blocks are compared by vector instructions.
+    let is_even =
+        |block: &&[T; BLOCK]| block.iter().fold(true, |all, value| all & (value == first));
+    let run = blocks.iter().take_while(is_even).count() * BLOCK;
+    run + values[run..].iter().take_while(|value| *value == first).count()
 }
 
 /// Appends one run of equal values.
@@ -36,6 +82,17 @@ fn pack<T: Copy + Into<u32>>(values: &[T], width: u32, out: &mut Vec<u8>) {
         return;
     }
     varint((values.len().div_ceil(8) as u64) << 1 | 1, out);
+    if width <= 8 {
+        out.reserve(values.len().div_ceil(8) * width as usize);
+        for group in values.chunks(8) {
+            let bits = group
+                .iter()
+                .rev()
+                .fold(0_u64, |bits, value| bits << width | u64::from((*value).into()));
+            out.extend_from_slice(&bits.to_le_bytes()[..width as usize]);
+        }
+        return;
+    }
     for group in values.chunks(8) {
         let (mut bits, mut count) = (0_u64, 0);
         for n in 0..8 {
@@ -76,7 +133,13 @@ mod tests {
             let mut bytes = Vec::new();
             encode(&values, width, &mut bytes);
             let read = HybridRleDecoder::new(&bytes, width, values.len()).collect().unwrap();
-            prop_assert_eq!(read, values);
+            prop_assert_eq!(&read, &values);
+            // Levels are bytes, and are looked at eight at a time.
+            let levels: Vec<u8> = values.iter().map(|value| *value as u8).collect();
+            let (mut of_bytes, mut of_words) = (Vec::new(), Vec::new());
+            encode(&levels, 8, &mut of_bytes);
+            encode(&levels.iter().map(|level| u32::from(*level)).collect::<Vec<_>>(), 8, &mut of_words);
+            prop_assert_eq!(of_bytes, of_words);
         }
     }
 

@@ -15,6 +15,11 @@ pub(crate) enum Leaf<'a> {
         cells: &'a [Cell],
         texts: &'a Texts,
     },
+    /// Texts by number; several numbers may have equal texts.
+    Numbered {
+        texts: &'a [&'a [u8]],
+        ids: &'a [u32],
+    },
     Bigint(&'a [i64]),
     Double(&'a [f64]),
     Boolean(&'a [bool]),
@@ -26,6 +31,7 @@ impl Leaf<'_> {
         match self {
             Self::Text { values, .. } => values.len(),
             Self::Interned { cells, .. } => cells.len(),
+            Self::Numbered { ids, .. } => ids.len(),
             Self::Bigint(values) => values.len(),
             Self::Double(values) => values.len(),
             Self::Boolean(values) => values.len(),
@@ -37,11 +43,12 @@ impl Leaf<'_> {
         match self {
             Self::Text { values, .. } => values[number],
             Self::Interned { cells, texts } => texts.get(cells[number]),
+            Self::Numbered { texts, ids } => texts[ids[number] as usize],
             Self::Bigint(_) | Self::Double(_) | Self::Boolean(_) => &[],
         }
     }
 
     pub(super) fn is_text(&self) -> bool {
-        matches!(self, Self::Text { .. } | Self::Interned { .. })
+        matches!(self, Self::Text { .. } | Self::Interned { .. } | Self::Numbered { .. })
     }
 }

@@ -12,8 +12,13 @@ use polars_parquet::parquet::schema::types::ParquetType;
 /// The values of a leaf, without nulls, in the order of its levels.
 #[derive(Clone, Debug)]
 pub enum LeafValues<'v> {
-    /// Texts.
-    Text(Vec<&'v [u8]>),
+    /// Texts, and the number of each value's text; equal texts may have several numbers.
+    Text {
+        /// The texts.
+        texts: Vec<&'v [u8]>,
+        /// By value, which text it is.
+        ids: Vec<u32>,
+    },
     /// Integers.
     Bigint(Vec<i64>),
     /// Doubles.
@@ -42,7 +47,7 @@ impl LeafChunk {
         compression: Compression,
     ) -> Result<Self> {
         let leaf = match values {
-            LeafValues::Text(values) => Leaf::Text { values, ids: false },
+            LeafValues::Text { texts, ids } => Leaf::Numbered { texts, ids },
             LeafValues::Bigint(values) => Leaf::Bigint(values),
             LeafValues::Double(values) => Leaf::Double(values),
             LeafValues::Boolean(values) => Leaf::Boolean(values),
@@ -68,13 +73,15 @@ pub struct MergedFile {
 }
 
 impl MergedFile {
-    /// Begins a file with these columns.
+    /// Begins a file with these columns, with room for so many bytes.
     ///
     /// # Errors
     /// `Bug` when polars refuses the schema.
-    pub fn new(types: Vec<ParquetType>) -> Result<Self> {
+    pub fn new(types: Vec<ParquetType>, room: usize) -> Result<Self> {
         let schema = FileSchema::new(types)?;
-        Ok(Self { schema, bytes: MAGIC.to_vec(), groups: Vec::new() })
+        let mut bytes = Vec::with_capacity(room);
+        bytes.extend_from_slice(MAGIC);
+        Ok(Self { schema, bytes, groups: Vec::new() })
     }
 
     /// Returns the leaves, in their order.

@@ -21,6 +21,7 @@ mod shape;
 
 pub use crate::codec::{Compression, DEFAULT_COMPRESSION};
 pub use arrange::{Order, arrange};
+pub use bloom::may_contain;
 pub use encode::Encoder;
 pub use facts::FileFacts;
 pub use file::{EncodedFile, ROW_GROUP_ROWS, TableWriter, Written};

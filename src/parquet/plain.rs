@@ -7,7 +7,7 @@ use std::ops::Range;
 /// Appends the plain values, and returns their bounds.
 pub(super) fn plain(leaf: &Leaf<'_>, range: Range<usize>, out: &mut Vec<u8>) -> Option<Bounds> {
     match leaf {
-        Leaf::Text { .. } | Leaf::Interned { .. } => {
+        Leaf::Text { .. } | Leaf::Interned { .. } | Leaf::Numbered { .. } => {
             range.clone().for_each(|number| plain_text(leaf.text(number), out));
             Bounds::of_texts(range.map(|number| leaf.text(number)))
         }

@@ -5,7 +5,7 @@ use crate::parse::split::RecordSpans;
 use memchr::{memchr, memmem};
 use std::ops::Range;
 
-/// Braces of a line that are tried.
+/// Braces of a line that are tried in vain.
 const MAX_TRIED: usize = 16;
 
 /// A line, and the JSON in it.
@@ -37,9 +37,10 @@ impl<'a> Lines<'a> {
         self.at = self.at.max(at);
     }
 
-    /// The object at a position: within its line, and beyond it if it begins the line.
+    /// The object at a position: within its line, and beyond it if it begins the line or opens at its end.
     fn object(&mut self, at: usize, line: &Range<usize>) -> Option<Range<usize>> {
-        let is_first = is_blank(&self.text[line.start..at]);
+        let is_first = is_blank(&self.text[line.start..at])
+            || self.text[at + 1..line.end].trim_ascii().is_empty();
         let whole = |end: usize| RecordSpans::new(self.text, at..end).next().filter(|(_, w)| *w);
         let found = whole(line.end).or_else(|| {
             let found = (is_first && self.is_whole).then(|| whole(self.text.len())).flatten();
@@ -63,18 +64,20 @@ impl Iterator for Lines<'_> {
         self.at = end + 1;
         let mut objects = Vec::new();
         let mut from = span.start;
-        for _ in 0..MAX_TRIED {
-            let Some(found) = self.text.get(from..span.end).and_then(|rest| memchr(b'{', rest))
-            else {
-                break;
-            };
+        let mut tried = 0;
+        while tried < MAX_TRIED
+            && let Some(found) = self.text.get(from..span.end).and_then(|rest| memchr(b'{', rest))
+        {
             let at = from + found;
             match self.object(at, &span) {
                 Some(object) => {
                     from = object.end;
                     objects.push(object);
                 }
-                None => from = at + 1,
+                None => {
+                    from = at + 1;
+                    tried += 1;
+                }
             }
         }
         Some(Line { span, objects })
@@ -111,8 +114,10 @@ pub fn is_blank(text: &[u8]) -> bool {
 pub fn is_remark(line: &[u8]) -> bool {
     let line = line.trim_ascii();
     let is_rule = line.iter().all(|byte| matches!(byte, b'-' | b'=' | b'*' | b'#' | b'_' | b'~'));
-    let starts: [&[u8]; 4] = [b"//", b"# ", b"RESOURCES\t", b"NEXTTOKEN\t"];
-    is_blank(line) || is_rule || starts.iter().any(|start| line.starts_with(start))
+    let starts: [&[u8]; 6] =
+        [b"//", b"# ", b"```", b"RESOURCES\t", b"NEXTTOKEN\t", b"SEARCHEDLOGSTREAMS\t"];
+    let is_frame = matches!(line.first(), Some(b'|' | b'+')) && !line.contains(&b'{');
+    is_blank(line) || is_rule || is_frame || starts.iter().any(|start| line.starts_with(start))
 }
 
 #[cfg(test)]
@@ -146,10 +151,19 @@ mod tests {
 
     #[test]
     fn remarks_say_nothing() {
-        for line in ["", "---", "// exported by hand", "RESOURCES\ta\tb", "\0\0\x1a", "====="] {
+        for line in [
+            "",
+            "---",
+            "// exported by hand",
+            "RESOURCES\ta\tb",
+            "\0\0\x1a",
+            "=====",
+            "```json",
+            "|  a |",
+        ] {
             assert!(is_remark(line.as_bytes()), "{line}");
         }
-        for line in ["x", "-1", "#x", "{}", "]"] {
+        for line in ["x", "-1", "#x", "{}", "]", "| a | {} |"] {
             assert!(!is_remark(line.as_bytes()), "{line}");
         }
     }

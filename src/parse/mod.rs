@@ -21,6 +21,7 @@ mod unknown;
 mod unwrap;
 mod walk;
 mod wrappers;
+mod yaml;
 
 pub use container::{Container, Foreign, array_end, detect};
 pub use cursor::{Cursor, Parser, Place, Scalar, ScalarKind};
@@ -33,6 +34,7 @@ pub use table::WRAPPER_KEY;
 pub use unwrap::Unwrapper;
 pub use walk::{Sink, Unwrapped};
 pub use wrappers::{Holds, WRAPPERS, Wrapper};
+pub use yaml::json_of_yaml;
 
 /// The deepest nesting of a record that is parsed; deeper records are quarantined.
 ///

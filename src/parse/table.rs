@@ -15,8 +15,20 @@ use std::ops::Range;
 pub const WRAPPER_KEY: &str = "_wrapper";
 
 /// Columns that may hold a record.
-const RECORD_COLUMNS: [&str; 6] =
-    ["_raw", "@message", "message", "eventjson", "cloudtrailevent", "event"];
+const RECORD_COLUMNS: [&str; 12] = [
+    "_raw",
+    "@message",
+    "message",
+    "eventjson",
+    "cloudtrailevent",
+    "event",
+    "event.original",
+    "_source",
+    "full_log",
+    "raw_data",
+    "jsonpayload",
+    "textpayload",
+];
 
 /// A partial record has at least so many cells that CloudTrail has keys for.
 const LEAST_KEYS: usize = 2;
@@ -154,16 +166,23 @@ pub(super) struct Rows<'t> {
 }
 
 impl<'t> Rows<'t> {
-    /// The rows of a text; what separates cells is what its first line has most of.
+    /// The rows of a text; what separates cells is what a line before them says, else what their first line has
+    /// most of.
     pub(super) fn of(text: &'t [u8]) -> Self {
-        let first = text.iter().take(MAX_HEADER_BYTES).position(|byte| *byte == b'\n');
-        let first = &text[..first.unwrap_or(text.len().min(MAX_HEADER_BYTES))];
-        let count = |delimiter: &u8| first.iter().filter(|byte| *byte == delimiter).count();
-        let delimiters = [b',', b'\t', b';'].into_iter();
-        let delimiter = delimiters.max_by_key(|byte| (count(byte), *byte == b',')).unwrap_or(b',');
+        let (delimiter, at) =
+            said_delimiter(text).unwrap_or_else(|| (commonest_delimiter(text), 0));
         let reader = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
-        Self { reader, text, at: 0, cells: vec![0; 1024], ends: vec![0; 32] }
+        Self { reader, text, at, cells: vec![0; 1024], ends: vec![0; 32] }
     }
+}
+
+/// What the first line of a text has most of.
+fn commonest_delimiter(text: &[u8]) -> u8 {
+    let first = text.iter().take(MAX_HEADER_BYTES).position(|byte| *byte == b'\n');
+    let first = &text[..first.unwrap_or(text.len().min(MAX_HEADER_BYTES))];
+    let count = |delimiter: &u8| first.iter().filter(|byte| *byte == delimiter).count();
+    let delimiters = [b',', b'\t', b';'].into_iter();
+    delimiters.max_by_key(|byte| (count(byte), *byte == b',')).unwrap_or(b',')
 }
 
 impl Iterator for Rows<'_> {
@@ -195,6 +214,14 @@ impl Iterator for Rows<'_> {
         });
         Some((start..self.at, cells.collect()))
     }
+}
+
+/// The delimiter that a first line for Excel says, `sep=;`, and where the next line begins.
+fn said_delimiter(text: &[u8]) -> Option<(u8, usize)> {
+    let (head, rest) = text.split_at_checked("sep=;".len())?;
+    let is_said = head[..4].eq_ignore_ascii_case(b"sep=");
+    let end = if rest.starts_with(b"\r\n") { 2 } else { usize::from(rest.starts_with(b"\n")) };
+    (is_said && end > 0 && head[4].is_ascii()).then_some((head[4], head.len() + end))
 }
 
 /// The cells of a row that is a list, with their columns.

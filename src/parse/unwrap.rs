@@ -52,7 +52,8 @@ impl Unwrapper {
         };
         let is_action = |member: &Member| {
             let key = &text[member.key.clone()];
-            matches!(key, b"index" | b"create") && text[member.value.clone()].starts_with(b"{")
+            matches!(key, b"index" | b"create" | b"update")
+                && text[member.value.clone()].starts_with(b"{")
         };
         let is_last_row = |member: &Member| &text[member.key.clone()] == b"lastrow";
         members.iter().any(|member| is_first_key(member) && is_empty_list(member))

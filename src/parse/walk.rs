@@ -14,6 +14,7 @@ use crate::parse::table::{Header, Rows, row_of};
 use crate::parse::wrappers::{Holds, WRAPPERS, Wrapper};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use memchr::memchr;
 use std::ops::Range;
 
 /// Wrappers in wrappers are looked into this deep.
@@ -315,7 +316,7 @@ impl Walk<'_> {
         for (span, is_whole) in RecordSpans::new(text, range) {
             let is_it = is_whole && visit(self, &text[span.clone()], spot.plus(span.start));
             found |= is_it;
-            if !is_it && &text[span.clone()] != b"null" {
+            if !is_it && !is_plain(&text[span.clone()]) {
                 missed.push(span);
             }
             if !is_whole {
@@ -375,6 +376,17 @@ impl Walk<'_> {
         if members.capacity() * size_of::<Member>() <= MAX_KEPT {
             self.buffers.members.push(members);
         }
+    }
+}
+
+/// Whether a value is a number, a word, a text that holds no JSON, or a list of such: what a list says beside
+/// records.
+fn is_plain(value: &[u8]) -> bool {
+    match value {
+        [b'[', .., b']'] => memchr(b'{', value).is_none(),
+        [b'"', b'{' | b'[' | b'\\' | b' ', ..] | [b'{' | b'[', ..] | [b'"'] => false,
+        [b'"', .., last] => *last == b'"',
+        _ => true,
     }
 }
 

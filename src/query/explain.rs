@@ -4,6 +4,7 @@ use crate::scan::LiveFile;
 use crate::units::grouped;
 use serde::Serialize;
 use std::fmt;
+use std::path::Path;
 
 /// What a statement reads.
 #[derive(Clone, Debug, Serialize)]
@@ -47,6 +48,15 @@ impl Explained {
         let lines = plan.lines().filter(|line| !line.trim().starts_with("ESTIMATED ROWS"));
         let plan = lines.collect::<Vec<_>>().join("\n");
         Self { tables: scans.iter().map(read).collect(), plan }
+    }
+
+    /// Shows files where they are, which were read by another path.
+    pub fn of_folder(mut self, read_by: &Path, folder: &Path) -> Self {
+        if read_by != folder {
+            let [read_by, folder] = [read_by, folder].map(Path::to_string_lossy);
+            self.plan = self.plan.replace(&*read_by, &folder);
+        }
+        self
     }
 }
 

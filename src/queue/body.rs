@@ -33,6 +33,18 @@ pub enum Shape {
     Trail,
 }
 
+impl Shape {
+    /// Returns its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::S3ThroughSns => "s3_through_sns",
+            Self::EventBridge => "event_bridge",
+            Self::Trail => "trail",
+        }
+    }
+}
+
 /// An object that a message names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {

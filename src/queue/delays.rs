@@ -13,11 +13,11 @@ pub struct Delays {
 }
 
 impl Delays {
-    /// Adds a delay in milliseconds; a negative one counts as none.
-    pub fn add(&mut self, millis: i64) {
+    /// Adds a delay in milliseconds, so many times; a negative one counts as none.
+    pub fn add(&mut self, millis: i64, times: u64) {
         let step = ((millis.max(0) as f64 + 1.0).log2() * STEPS).ceil() as u32;
-        *self.counts.entry(step).or_default() += 1;
-        self.all += 1;
+        *self.counts.entry(step).or_default() += times;
+        self.all += times;
     }
 
     /// Adds those of another.
@@ -48,9 +48,9 @@ mod tests {
     fn percentiles_are_right_to_two_percent() {
         let mut delays = Delays::default();
         assert_eq!(delays.percentile(0.5), None);
-        (1..=1000).for_each(|n| delays.add(n * 100));
+        (1..=1000).for_each(|n| delays.add(n * 100, 1));
         let mut more = Delays::default();
-        more.add(-5);
+        more.add(-5, 1);
         delays.join(&more);
 
         for (share, want) in [(0.5, 50.0), (0.99, 99.0), (1.0, 100.0)] {

@@ -6,12 +6,15 @@
 use crate::error::Result;
 use crate::queue::{MOST_PER_REQUEST, Queue};
 use futures::{StreamExt, TryStreamExt, stream};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Requests side by side.
 const AT_ONCE: usize = 8;
+
+/// The same when all messages are given back, which has seconds and may be tens of thousands.
+const AT_ONCE_AT_THE_END: usize = 32;
 
 /// Messages in hand, by numbers.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ struct InHand {
     /// Ids and receipts.
     by_number: BTreeMap<u64, (String, String)>,
     by_id: HashMap<String, u64>,
+    /// Receipts of messages that were left, and when their visibility ends.
+    left: VecDeque<(String, Instant)>,
 }
 
 impl Held {
@@ -100,9 +105,19 @@ impl Held {
         numbers.iter().filter_map(&mut take).collect()
     }
 
-    /// Leaves messages in the queue: they return when their visibility ends.
+    /// Leaves messages in hand in the queue: they return when their visibility ends.
     pub fn leave(&self, numbers: &[u64]) {
-        self.take(numbers);
+        self.leave_received(self.take(numbers));
+    }
+
+    /// Leaves messages in the queue that were never in hand.
+    pub fn leave_received(&self, receipts: Vec<String>) {
+        let now = Instant::now();
+        let left = &mut self.messages().left;
+        left.extend(receipts.into_iter().map(|receipt| (receipt, now + self.visibility)));
+        while left.front().is_some_and(|(_, end)| *end <= now) {
+            left.pop_front();
+        }
     }
 
     /// Deletes messages whose objects are safe; returns how many could not be deleted, and return.
@@ -120,13 +135,24 @@ impl Held {
             .await
     }
 
-    /// Gives all messages back at once, for others to take.
+    /// Gives all messages in hand back at once, for others to take, and those that were left if they are asked for.
+    /// A request that fails keeps no other from being made.
     ///
     /// # Errors
-    /// As [`Queue::extend`].
-    pub async fn give_back(&self) -> Result<usize> {
+    /// As [`Queue::extend`], the last that there was.
+    pub async fn give_back(&self, has_left: bool) -> Result<()> {
         let numbers: Vec<u64> = self.messages().by_number.keys().copied().collect();
-        let receipts = self.take(&numbers);
-        self.extend(receipts, Duration::ZERO).await
+        let mut receipts = self.take(&numbers);
+        if has_left {
+            let left = std::mem::take(&mut self.messages().left);
+            receipts.extend(left.into_iter().map(|(receipt, _)| receipt));
+        }
+        let batches = receipts.chunks(MOST_PER_REQUEST).map(<[String]>::to_vec);
+        let queue = &self.queue;
+        stream::iter(batches.collect::<Vec<_>>())
+            .map(|batch| async move { queue.extend(&batch, Duration::ZERO).await.map(drop) })
+            .buffer_unordered(AT_ONCE_AT_THE_END)
+            .fold(Ok(()), |all, given| async move { given.and(all) })
+            .await
     }
 }

@@ -38,14 +38,21 @@ pub struct SqsQueue {
 }
 
 impl SqsQueue {
-    /// Prepares requests to the queue at an address; makes none.
+    /// Prepares requests to the queue at an address, or of an ARN; makes none.
     ///
     /// # Errors
-    /// `Config` for what is not the address of a queue.
-    pub fn open(aws: &Arc<Aws>, url: &str) -> Result<Self> {
+    /// `Config` for what is not the address of a queue, and for a FIFO queue.
+    pub fn open(aws: &Arc<Aws>, queue: &str) -> Result<Self> {
+        let url = url_of_arn(queue).unwrap_or_else(|| queue.to_owned());
+        let url = url.trim_end_matches('/');
+        if url.ends_with(".fifo") {
+            let message = "FIFO queues are not supported: use a standard queue; \
+                           duplicates and their order make no difference";
+            return Err(Error::config(message).at("queue", url));
+        }
         let origin = origin(url).ok_or_else(|| {
             let message =
-                "invalid queue URL: expected https://sqs.REGION.amazonaws.com/ACCOUNT/NAME";
+                "invalid queue URL: expected https://sqs.REGION.amazonaws.com/ACCOUNT/NAME or the queue's ARN";
             Error::config(message).at("queue", url)
         })?;
         let region = queue_region(url).or(aws.region()).unwrap_or("us-east-1");
@@ -83,7 +90,8 @@ impl SqsQueue {
         let code = error_code(err).unwrap_or_default();
         let kind = match code.rsplit('.').next().unwrap_or_default() {
             "NonExistentQueue" | "QueueDoesNotExist" => {
-                return Error::config("there is no such queue").at("queue", &self.url);
+                let message = "there is no such queue, or this account may not see it";
+                return Error::config(message).at("queue", &self.url);
             }
             // Too many messages are in hand, or too many requests are.
             "OverLimit" | "RequestThrottled" | "KmsThrottled" | "QueueDeletedRecently" => {
@@ -94,6 +102,15 @@ impl SqsQueue {
         };
         Error::new(kind, format!("{action} was refused with {code}")).at("queue", &self.url)
     }
+}
+
+/// The address of the queue that an ARN names, if it is one.
+fn url_of_arn(arn: &str) -> Option<String> {
+    let parts: Vec<&str> = arn.split(':').collect();
+    let ["arn", partition, "sqs", region, account, name] = parts[..] else { return None };
+    let is_complete = ![region, account, name].iter().any(|part| part.is_empty());
+    let domain = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    is_complete.then(|| format!("https://sqs.{region}.{domain}/{account}/{name}"))
 }
 
 /// The scheme and host of an address, if it is one of a queue.
@@ -214,6 +231,12 @@ mod tests {
             assert_eq!(queue_region(url), region, "{url}");
         }
         assert_eq!(origin("http://127.0.0.1:9324/0/q"), Some("http://127.0.0.1:9324"));
+        let url = url_of_arn("arn:aws:sqs:eu-west-1:111122223333:logs");
+        assert_eq!(url.as_deref(), Some("https://sqs.eu-west-1.amazonaws.com/111122223333/logs"));
+        let url = url_of_arn("arn:aws-cn:sqs:cn-north-1:1:q").unwrap();
+        assert_eq!(queue_region(&url), Some("cn-north-1"));
+        assert_eq!(url_of_arn("arn:aws:sns:eu-west-1:1:q"), None);
+        assert_eq!(url_of_arn("arn:aws:sqs::1:q"), None);
         for url in ["", "logs", "arn:aws:sqs:eu-west-1:1:q", "https://", "https://a/", "s3://a/b"] {
             assert_eq!(origin(url), None, "{url}");
         }

@@ -7,7 +7,9 @@ use crate::report::coverage::{Coverage, DayCounts};
 use crate::report::panel::{Drawing, Kept, Measure, Panel, Question};
 use crate::report::panels::PANELS;
 use crate::report::window::iso;
-use polars::prelude::{AnyValue, DataFrame, DataType, PolarsError, PolarsResult, StringChunked};
+use polars::prelude::{
+    AnyValue, Column, DataFrame, DataType, IntoColumn, PolarsError, PolarsResult, StringChunked,
+};
 use serde::{Serialize, Serializer};
 
 /// Rows of unsummed answers that are kept before they are added up.
@@ -87,7 +89,9 @@ pub struct Part(Vec<Option<DataFrame>>);
 pub struct Asked {
     question: Question,
     engine: FrameEngine,
-    /// The statement of each panel over some events, and the one that adds up its answers.
+    /// The statement of the columns that panels share.
+    computed: FrameStatement,
+    /// The statement of each panel over some events with these columns, and the one that adds up its answers.
     statements: Vec<(FrameStatement, FrameStatement)>,
 }
 
@@ -107,7 +111,8 @@ impl Asked {
             part.and_then(|part| sum.map(|sum| (part, sum))).map_err(|err| of(panel, err))
         });
         let statements = statements.collect::<Result<_>>()?;
-        Ok(Self { question, engine, statements })
+        let computed = engine.prepare(&question.computed(), &question.table)?;
+        Ok(Self { question, engine, computed, statements })
     }
 
     /// Returns the question.
@@ -121,16 +126,32 @@ impl Asked {
     /// `Config` when a statement cannot be run over their columns.
     pub fn answer(&self, batch: &Batch) -> Result<Part> {
         let is_in = self.question.window.may_have(batch.times.0, batch.times.1);
+        let (all, with_texts) = (self.prepared(&batch.events)?, self.prepared(&batch.with_texts)?);
         let answer = |(panel, (statement, _)): (&Panel, &(FrameStatement, FrameStatement))| {
-            let events = if panel.reads_texts { &batch.with_texts } else { &batch.events };
+            let events = if panel.reads_texts { &with_texts } else { &all };
             if events.height() == 0 || !(is_in || panel.kept == Kept::New) {
                 return Ok(None);
             }
             let frame = self.engine.run(statement, events).map_err(|err| of(panel, err))?;
-            let frame = counted(frame, panel).map_err(|err| unexpected(panel, err))?;
+            let frame = counted(frame, panel).and_then(|frame| copied(&frame));
+            let frame = frame.map_err(|err| unexpected(panel, err))?;
             Ok((frame.height() > 0).then_some(frame))
         };
         PANELS.iter().zip(&self.statements).map(answer).collect::<Result<_>>().map(Part)
+    }
+
+    /// Returns events with the columns that panels share. Those of several files become one piece each, once
+    /// and not for each panel.
+    fn prepared(&self, events: &DataFrame) -> Result<DataFrame> {
+        if events.height() == 0 {
+            return Ok(events.clone());
+        }
+        let mut events = events.clone();
+        events.rechunk_mut();
+        let computed = self.engine.run(&self.computed, &events)?;
+        events
+            .hstack(computed.columns())
+            .map_err(|_| Error::new(ErrorKind::Bug, "unexpected columns of what panels share"))
     }
 }
 
@@ -211,7 +232,8 @@ impl Parts {
         }
         self.rows = 0;
         if let Some(all) = all {
-            self.sum = Some(asked.engine.run(sum, &all).map_err(|err| of(panel, err))?);
+            let sum = asked.engine.run(sum, &all).map_err(|err| of(panel, err))?;
+            self.sum = Some(copied(&sum).map_err(|err| unexpected(panel, err))?);
         }
         Ok(())
     }
@@ -235,6 +257,20 @@ fn counted(mut frame: DataFrame, panel: &Panel) -> PolarsResult<DataFrame> {
         }
     }
     Ok(frame)
+}
+
+/// Copies the texts of an answer: those of polars are parts of the texts that it was made of, all of which would
+/// stay in memory.
+fn copied(frame: &DataFrame) -> PolarsResult<DataFrame> {
+    let copy = |column: &Column| match column.dtype() {
+        DataType::String => {
+            let texts: StringChunked = column.str()?.iter().collect();
+            Ok(texts.with_name(column.name().clone()).into_column())
+        }
+        _ => Ok(column.clone()),
+    };
+    let columns = frame.columns().iter().map(copy).collect::<PolarsResult<Vec<_>>>()?;
+    DataFrame::new(frame.height(), columns)
 }
 
 fn day_counts(frame: &DataFrame) -> PolarsResult<DayCounts> {

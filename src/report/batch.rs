@@ -2,14 +2,15 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::panels::WITH_TEXTS;
-use crate::scan::{DataBytes, LiveFile, OpenFile};
+use crate::scan::{LiveFile, OpenFile};
 use polars::prelude::{
     BooleanChunked, Column, DataFrame, DataType, IntoColumn, IntoSeries, PlSmallStr, PolarsResult,
     Scalar, Series, StructChunked, TimeUnit,
 };
+use std::path::Path;
 
 /// The columns of every event that panels name.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 14] = [
     "event_timestamp",
     "eventsource",
     "eventname",
@@ -24,10 +25,21 @@ const COLUMNS: [&str; 15] = [
     "s3_key",
     "lambda_function",
     "recipientaccountid",
-    "useridentity",
 ];
 
-/// The members of `useridentity` that panels name, and those of the structs in it.
+/// The members of `useridentity` that panels name: of the others, most are null, and they take more room than
+/// all other columns.
+const MEMBERS: [&str; 7] = [
+    "useridentity.type",
+    "useridentity.invokedby",
+    "useridentity.arn",
+    "useridentity.principalid",
+    "useridentity.accountid",
+    "useridentity.username",
+    "useridentity.sessioncontext.sessionissuer.arn",
+];
+
+/// The same, as structs and the members that each has.
 const IDENTITY: [(&[&str], &[&str]); 3] = [
     (&[], &["type", "invokedby", "arn", "principalid", "accountid", "username", "sessioncontext"]),
     (&["sessioncontext"], &["sessionissuer"]),
@@ -85,27 +97,31 @@ impl Batch {
         None
     }
 
-    /// Reads the events of a file, a batch for each of its row groups.
+    /// Reads the events of a file that lies at `path`, a batch for each of its row groups.
     ///
     /// # Errors
     /// `Damaged` when it cannot be read.
     pub fn read(
         live: &LiveFile,
-        bytes: DataBytes,
+        path: &Path,
         mut each: impl FnMut(Self) -> Result<()>,
     ) -> Result<()> {
-        let file = OpenFile::open(&live.file.key, bytes)?;
+        let file = OpenFile::open(&live.file.key, path)?;
         let failed = |err| {
             let message = "unexpected columns: run `trailmill verify` on the lake";
             Error::new(ErrorKind::Damaged, message).at("file", &live.file.key).because(err)
         };
         for group in 0..file.groups() {
-            let events = file.frame(group, &[&COLUMNS[..], &KEYS[..]].concat())?;
+            let columns = [&COLUMNS[..], &KEYS[..], &MEMBERS[..]].concat();
+            let events = file.frame(group, &columns, None)?;
             let events = completed(events, live, file.rows(group)).map_err(failed)?;
             let has_texts = has_texts(&events).map_err(failed)?;
             let mut with_texts = events.filter(&has_texts).map_err(failed)?;
             if with_texts.height() > 0 {
-                let texts = file.frame(group, &TEXTS)?.filter(&has_texts).map_err(failed)?;
+                let rows = has_texts.iter().enumerate();
+                let rows: Vec<usize> =
+                    rows.filter_map(|(row, has)| (has == Some(true)).then_some(row)).collect();
+                let texts = file.frame(group, &TEXTS, Some(&rows))?;
                 with_texts.hstack_mut(texts.columns()).map_err(failed)?;
             }
             let times = (live.file.min_instant, live.file.max_instant);
@@ -136,8 +152,7 @@ fn completed(mut frame: DataFrame, live: &LiveFile, rows: usize) -> PolarsResult
     Ok(frame)
 }
 
-/// Keeps the members of a struct that panels name: of the others, most are null, and they take more room
-/// than all other columns.
+/// Puts the members of a struct in the order of [`IDENTITY`]; those that a file has not are null.
 fn narrowed(of: &Series, path: &[&str]) -> PolarsResult<Series> {
     let Some((_, wanted)) = IDENTITY.iter().find(|(at, _)| *at == path) else {
         return Ok(of.clone());

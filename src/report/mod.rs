@@ -4,7 +4,7 @@
 //! - `panels`: the list of panels; `panel`: a panel as a statement, in parts and as a whole.
 //! - `batch`, `answers`: events of some files as frames, and the statements run over them and added up.
 //! - `coverage`: accounts and regions by day, and gaps.
-//! - `document`: what `--output json` prints; [`page`] draws it.
+//! - `document`: what `--output json` prints; `page` draws it.
 //!
 //! Nothing here reads a clock, so the same lake gives the same bytes. Every text of an answer was written by
 //! whoever made the call: it is cut, and the page shows it and lets nothing in it act.

@@ -137,9 +137,30 @@ const SHARED: [(&str, &str); 8] = [
     ),
 ];
 
+/// Those of [`SHARED`] that most panels have: when panels are run, each is a column that is computed once.
+const COMPUTED: [(&str, &str); 5] = [
+    ("{principal}", "shared_principal"),
+    ("{session}", "shared_session"),
+    ("{is_error}", "shared_is_error"),
+    ("{is_denied}", "shared_is_denied"),
+    ("{is_address}", "shared_is_address"),
+];
+
+/// Where a statement stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// In the report: it is whole.
+    Shown,
+    /// Over events that have the columns of [`Question::computed`].
+    Run,
+}
+
 impl Question {
-    fn expand(&self, text: &str) -> String {
+    fn expand(&self, text: &str, form: Form) -> String {
         let mut out = text.replace("{grain}", self.grain.name());
+        for (name, column) in COMPUTED.iter().filter(|_| form == Form::Run) {
+            out = out.replace(name, column);
+        }
         for (name, shared) in SHARED {
             out = out.replace(name, shared);
         }
@@ -147,45 +168,62 @@ impl Question {
     }
 
     /// The conditions of the rows that a panel is about, one a line.
-    fn wheres(&self, panel: &Panel) -> String {
+    fn wheres(&self, panel: &Panel, form: Form) -> String {
         let mut all = self.window.conditions(panel.kept == Kept::New);
         if !panel.filter.is_empty() {
-            all.push(self.expand(panel.filter));
+            all.push(self.expand(panel.filter, form));
         }
         if all.is_empty() { String::new() } else { format!("\nWHERE {}", all.join("\n  AND ")) }
     }
 
-    fn selected(&self, panel: &Panel) -> String {
+    fn selected(&self, panel: &Panel, form: Form) -> String {
         let keys = panel.keys.iter().map(|(name, expression)| {
             if name == expression {
                 (*name).to_owned()
             } else {
-                format!("{} AS {name}", self.expand(expression))
+                format!("{} AS {name}", self.expand(expression, form))
             }
         });
         let measures = panel
             .measures
             .iter()
-            .map(|(name, measure)| format!("{} AS {name}", self.measure(*measure)));
+            .map(|(name, measure)| format!("{} AS {name}", self.measure(*measure, form)));
         keys.chain(measures).collect::<Vec<_>>().join(",\n  ")
     }
 
-    fn measure(&self, measure: Measure) -> String {
+    fn measure(&self, measure: Measure, form: Form) -> String {
         match measure {
             Measure::Count => "count(*)".to_owned(),
             Measure::CountIf(condition) => {
-                format!("sum(CASE WHEN {} THEN 1 ELSE 0 END)", self.expand(condition))
+                format!("sum(CASE WHEN {} THEN 1 ELSE 0 END)", self.expand(condition, form))
             }
             Measure::First => "min(event_timestamp)".to_owned(),
             Measure::Last => "max(event_timestamp)".to_owned(),
         }
     }
 
-    /// Returns the statement of a panel without order and limit.
+    /// Returns the statement of the columns that panels share, over events.
+    pub fn computed(&self) -> String {
+        let column = |(name, column): &(&str, &str)| {
+            format!("{} AS {column}", self.expand(name, Form::Shown))
+        };
+        let columns = COMPUTED.iter().map(column).collect::<Vec<_>>().join(", ");
+        format!("SELECT {columns} FROM {}", self.from())
+    }
+
+    /// Returns the statement of a panel without order and limit, over events that have the columns of
+    /// [`Question::computed`] as well.
     pub fn part(&self, panel: &Panel) -> String {
-        let table = format!("{}.{}", quoted(&self.database), quoted(&self.table));
-        let (selected, wheres) = (self.selected(panel), self.wheres(panel));
-        format!("SELECT\n  {selected}\nFROM {table}{wheres}{}", grouped_by(panel))
+        self.part_in(panel, Form::Run)
+    }
+
+    fn part_in(&self, panel: &Panel, form: Form) -> String {
+        let (selected, wheres) = (self.selected(panel, form), self.wheres(panel, form));
+        format!("SELECT\n  {selected}\nFROM {}{wheres}{}", self.from(), grouped_by(panel))
+    }
+
+    fn from(&self) -> String {
+        format!("{}.{}", quoted(&self.database), quoted(&self.table))
     }
 
     /// Returns the statement that a panel shows.
@@ -198,7 +236,8 @@ impl Question {
             Kept::All => String::new(),
             _ => format!("\nLIMIT {}", self.top),
         };
-        format!("{}{having}{}{limit}", self.part(panel), ordered(panel))
+        let part = self.part_in(panel, Form::Shown);
+        format!("{part}{having}{}{limit}", ordered(panel))
     }
 
     /// Returns the statement that adds up answers of [`Question::part`].

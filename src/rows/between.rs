@@ -2,9 +2,10 @@
 
 use crate::lake::Unwrap;
 use crate::parse::{
-    Foreign, Lines, RecordSpans, Unwrapper, is_blank, is_remark, json_of_python, may_hold_records,
-    skip_padding,
+    Foreign, Lines, RecordSpans, Unwrapper, is_blank, is_remark, json_of_python, json_of_yaml,
+    may_hold_records, skip_padding,
 };
+use crate::rows::MAX_RECORD_BYTES;
 use crate::rows::object::ObjectReader;
 use memchr::memchr;
 use std::borrow::Cow;
@@ -18,9 +19,18 @@ impl ObjectReader<'_> {
         self.tools.options.unwrap != Unwrap::Off
     }
 
-    /// The JSON of a text that Python has printed, else the text itself.
+    /// Whether a value that has its end is JSON; of one that is too large for a record to be parsed, that
+    /// is enough.
+    pub(super) fn is_json(&mut self, source: &[u8], span: Range<usize>) -> bool {
+        span.len() > MAX_RECORD_BYTES || self.tools.parser.parse(source, span, |_, _| ()).is_ok()
+    }
+
+    /// The JSON of YAML and of a text that Python has printed, else the text itself.
     pub(super) fn as_json<'s>(&mut self, source: &'s [u8]) -> Cow<'s, [u8]> {
-        let json = self.unwraps().then(|| json_of_python(source)).flatten();
+        let json = match self.unwraps() {
+            true => json_of_python(source).or_else(|| json_of_yaml(source)),
+            false => None,
+        };
         match json {
             Some(json) if self.make_room(json.len() as u64) => Cow::Owned(json),
             _ => Cow::Borrowed(source),
@@ -65,12 +75,22 @@ impl ObjectReader<'_> {
         self.add_foreign(span, kind);
     }
 
-    /// Takes a string of an array that is not one of records; returns where it ends.
+    /// Takes a string or a list in an array that is not one of records; returns where it ends.
     pub(super) fn text_value(&mut self, source: &[u8], span: Range<usize>) -> Option<usize> {
-        if source.get(span.start) != Some(&QUOTE) {
+        if !matches!(source.get(span.start), Some(&QUOTE | b'[')) {
             return None;
         }
         self.unwrap(source, span)
+    }
+
+    /// Takes a line that is a string with JSON in it; returns whether it is one.
+    fn quoted_line(&mut self, source: &[u8], line: Range<usize>) -> bool {
+        let start = skip_padding(source, line.start).min(line.end);
+        if source.get(start) != Some(&QUOTE) {
+            return false;
+        }
+        let end = self.unwrap(source, start..line.end);
+        end.is_some_and(|end| trimmed(&source[end..line.end]).is_empty())
     }
 
     /// Takes an object that does not begin as JSON: a table, or lines with JSON in them.
@@ -92,7 +112,8 @@ impl ObjectReader<'_> {
     fn lines(&mut self, source: &[u8], start: usize) {
         let mut lines = Lines::new(source, start);
         while let Some(line) = lines.next() {
-            if is_remark(&source[line.span.clone()]) {
+            let is_said = is_remark(&source[line.span.clone()]);
+            if is_said || self.quoted_line(source, line.span.clone()) {
                 continue;
             }
             let mut from = line.span.start;

@@ -21,6 +21,8 @@ pub(crate) struct RowOptions {
     pub assume_utc: bool,
     /// Whether digests are converted.
     pub digests: bool,
+    /// Whether hidden members of archives are read.
+    pub reads_hidden: bool,
     pub fingerprints: Fingerprints,
     /// JSON bytes of a unit.
     pub unit_size: u64,

@@ -201,26 +201,27 @@ impl<'a> ObjectReader<'a> {
         span.end
     }
 
-    /// Whether an array's first object is a record; in a folder of logs it is taken for one.
+    /// Whether an array's first whole object is a record; in a folder of logs it is taken for one.
     fn holds_records(&mut self, source: &[u8], array: &Array) -> bool {
         let mut values = RecordSpans::new(source, array.inside.clone()).peekable();
-        if self.unwraps() && values.peek().is_some_and(|(span, _)| source[span.start] == b'"') {
+        let is_text = |span: &Range<usize>| matches!(source[span.start], b'"' | b'[');
+        if self.unwraps() && values.peek().is_some_and(|(span, _)| is_text(span)) {
             return false;
         }
-        let first = values.find(|(span, complete)| *complete && source[span.start] == b'{');
-        let Some((span, _)) = first else {
-            return matches!(self.layout.folder, Folder::Logs(_));
-        };
-        if span.len() > MAX_RECORD_BYTES {
-            return true;
+        let mut has_objects = false;
+        for (span, _) in values.filter(|(span, complete)| *complete && source[span.start] == b'{') {
+            if span.len() > MAX_RECORD_BYTES {
+                return true;
+            }
+            has_objects = true;
+            // A damaged one says nothing about the others.
+            if let Ok(is_it) =
+                self.tools.parser.parse(source, span, |cursor, _| is_cloudtrail(&cursor))
+            {
+                return is_it;
+            }
         }
-        self.tools.parser.parse(source, span, |cursor, _| is_cloudtrail(&cursor)).unwrap_or(true)
-    }
-
-    /// Whether a value that has its end is JSON; of one that is too large for a record to be parsed, that
-    /// is enough.
-    pub(super) fn is_json(&mut self, source: &[u8], span: Range<usize>) -> bool {
-        span.len() > MAX_RECORD_BYTES || self.tools.parser.parse(source, span, |_, _| ()).is_ok()
+        has_objects || matches!(self.layout.folder, Folder::Logs(_))
     }
 
     /// Reads the elements of an array as documents of their own.

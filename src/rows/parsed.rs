@@ -27,6 +27,8 @@ pub(crate) struct Parsed {
     pub records_unread: u64,
     /// Members of archives that came out of objects which were passed over.
     pub members_passed_over: u64,
+    /// Those with hidden names, which were not read.
+    pub members_hidden: u64,
     /// Whether the first object is the rest of the last part's last one.
     pub continues: bool,
     /// Raw bytes kept of what is quarantined.
@@ -48,6 +50,7 @@ impl Parsed {
         self.records_unwrapped = 0;
         self.records_unread = 0;
         self.members_passed_over = 0;
+        self.members_hidden = 0;
         self.continues = false;
         self.raw_kept = 0;
     }

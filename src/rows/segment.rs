@@ -326,7 +326,9 @@ impl Archive<'_> {
         let Self { mut record, text, size, earlier, level } = self;
         record.outcome = ObjectOutcome::Archive;
         let (caps, passwords) = (worker.decoder.caps(), worker.decoder.passwords().clone());
-        let unpacking = Unpacking { caps: &caps, passwords: &passwords, stored: size, level };
+        let (stored, reads_hidden) = (size, options.reads_hidden);
+        let unpacking =
+            Unpacking { caps: &caps, passwords: &passwords, reads_hidden, stored, level };
         let key: Arc<str> = record.key.as_str().into();
         parsed.histories.push(options.fingerprints.object(&key, earlier));
         parsed.objects.push(record);
@@ -351,6 +353,7 @@ impl Archive<'_> {
             Ok(beside) => {
                 let beside = beside.unwrap_or_default();
                 parsed.members_passed_over += beside.passed_over;
+                parsed.members_hidden += beside.hidden;
                 Ok(())
             }
             Err(err) if err.kind().reaction() == Reaction::Quarantine => {

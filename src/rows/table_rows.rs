@@ -18,7 +18,7 @@ pub struct Row {
     pub object: u32,
     /// The instant of the event.
     pub instant: EpochMillis,
-    /// The fingerprint of the record's source text: see [`Fingerprints`].
+    /// The fingerprint of the record's source text: see `Fingerprints`.
     pub fingerprint: u128,
     /// Whether the record has an event id.
     pub has_event_id: bool,

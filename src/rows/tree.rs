@@ -71,13 +71,15 @@ pub struct Tree {
     pub(super) repeats: Repeats,
     /// In place of a path without values.
     absent: Node,
+    /// Whether an object had more different keys than are kept.
+    has_open_keys: bool,
 }
 
 impl Default for Tree {
     fn default() -> Self {
         let absent = Node { element: NONE, ..Node::default() };
         let repeats = Repeats::default();
-        let mut tree = Self { nodes: Vec::new(), repeats, absent };
+        let mut tree = Self { nodes: Vec::new(), repeats, absent, has_open_keys: false };
         tree.add_node("");
         tree
     }
@@ -94,6 +96,11 @@ impl Tree {
     /// Returns a node; for [`NONE`] one without values.
     pub(crate) fn node(&self, node: u32) -> &Node {
         self.nodes.get(node as usize).unwrap_or(&self.absent)
+    }
+
+    /// Returns whether values of some keys were left out, since their object had too many different ones.
+    pub(crate) fn has_open_keys(&self) -> bool {
+        self.has_open_keys
     }
 
     /// Returns how many values gave way to another spelling of their key.
@@ -239,6 +246,7 @@ impl Tree {
             }
             if parent.children.len() >= if level == 0 { MAX_ROOT_KEYS } else { MAX_KEYS } {
                 parent.opaque = Some("more than 200 different keys");
+                self.has_open_keys = true;
                 return None;
             }
         }

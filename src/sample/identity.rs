@@ -1,7 +1,7 @@
 //! Who called: `userIdentity` in every kind that CloudTrail writes, and the network side of it.
 
 use super::dice::{Dice, UPPER, mix, put, put_letters, put_number, put_time, put_uuid};
-use super::services::Caller;
+use super::services::{Call, Caller};
 use super::template::{PEOPLE, ROLES, Scene, put_ip};
 
 /// How a call reached AWS: decides `sourceIPAddress` and `userAgent`.
@@ -33,47 +33,67 @@ const SERVICES: [&str; 14] = [
     "AWS Internal",
 ];
 
+/// Programs, popular ones first. `{N}` is a number below N that belongs to the actor, `{service}` and
+/// `{command}` name the call.
 const AGENTS: [&str; 14] = [
-    "aws-cli/2.17.32 md/awscrt#0.21.2 ua/2.0 os/linux#6.8.0 md/arch#x86_64 lang/python#3.11.9 \
-     md/pyimpl#CPython cfg/retry-mode#standard md/prompt#off md/command#s3.cp",
-    "Boto3/1.34.131 md/Botocore#1.34.131 ua/2.0 os/linux#5.10.219 md/arch#aarch64 \
+    "Boto3/1.34.{150} md/Botocore#1.34.{150} ua/2.0 os/linux#5.10.219 md/arch#aarch64 \
      lang/python#3.12.4 md/pyimpl#CPython exec-env/AWS_Lambda_python3.12 cfg/retry-mode#legacy",
-    "APN/1.0 HashiCorp/1.0 Terraform/1.9.2 (+https://www.terraform.io) \
-     terraform-provider-aws/5.58.0 (+https://registry.terraform.io/providers/hashicorp/aws) \
-     aws-sdk-go-v2/1.30.1 os/linux lang/go#1.22.5 md/GOOS#linux md/GOARCH#amd64 api/ec2#1.167.1",
-    "aws-sdk-go-v2/1.30.3 os/linux lang/go#1.22.5 md/GOOS#linux md/GOARCH#arm64 api/sts#1.30.3",
-    "aws-sdk-java/2.26.12 Linux/5.10.219 OpenJDK_64-Bit_Server_VM/21.0.3 Java/21.0.3 \
+    "APN/1.0 HashiCorp/1.0 Terraform/1.9.{8} (+https://www.terraform.io) \
+     terraform-provider-aws/5.{90}.0 (+https://registry.terraform.io/providers/hashicorp/aws) \
+     aws-sdk-go-v2/1.30.{6} os/linux lang/go#1.22.5 md/GOOS#linux md/GOARCH#amd64 \
+     api/{service}#1.{170}.1",
+    "aws-cli/2.{31}.{40} md/awscrt#0.21.2 ua/2.0 os/linux#6.8.0 md/arch#x86_64 lang/python#3.11.9 \
+     md/pyimpl#CPython cfg/retry-mode#standard md/prompt#off md/command#{command}",
+    "aws-sdk-go-v2/1.30.{6} os/linux lang/go#1.22.{8} md/GOOS#linux md/GOARCH#arm64 \
+     api/{service}#1.{170}.3",
+    "aws-sdk-java/2.26.{30} Linux/5.10.219 OpenJDK_64-Bit_Server_VM/21.0.3 Java/21.0.3 \
      vendor/Amazon.com_Inc. io/sync http/Apache cfg/retry-mode/standard",
-    "aws-sdk-js/3.609.0 ua/2.1 os/linux#5.10.219 lang/js md/nodejs#20.14.0 api/dynamodb#3.609.0",
-    "aws-sdk-rust/1.3.3 os/linux lang/rust/1.79.0",
-    "S3Console/0.4, aws-internal/3",
-    "amazon-ssm-agent/3.3.551.0",
-    "eks-node/v1.30.2",
-    "Amazon ECS Agent - v1.84.0 (linux)",
-    "aws-sdk-go/1.54.19 (go1.22.5; linux; amd64) karpenter.sh-0.37.0",
+    "aws-sdk-js/3.{620}.0 ua/2.1 os/linux#5.10.219 lang/js md/nodejs#20.14.0 \
+     api/{service}#3.{620}.0",
+    "aws-sdk-rust/1.3.{9} os/linux lang/rust/1.79.0",
+    "S3Console/0.4, aws-internal/3 aws-sdk-java/1.12.{700} Linux/5.10.219 Java/1.8.0_412",
+    "amazon-ssm-agent/3.3.{900}.0",
+    "eks-node/v1.30.{9}",
+    "Amazon ECS Agent - v1.{90}.0 (linux)",
+    "aws-sdk-go/1.54.{30} (go1.22.5; linux; amd64) karpenter.sh-0.37.{7}",
     "Coral/Netty4",
-    "[aws-cli/1.33.26 md/Botocore#1.34.144 ua/2.0 os/macos#23.5.0 md/arch#arm64 lang/python#3.9.6]",
+    "[aws-cli/1.33.{40} md/Botocore#1.34.{150} ua/2.0 os/macos#23.5.0 md/arch#arm64 \
+     lang/python#3.9.6 md/command#{command}]",
 ];
 
 const BROWSERS: [&str; 3] = [
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
-     Chrome/126.0.0.0 Safari/537.36",
+     Chrome/{130}.0.0.0 Safari/537.36",
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) \
-     Version/17.5 Safari/605.1.15",
-    "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+     Version/17.{6} Safari/605.1.15",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:{130}.0) Gecko/20100101 Firefox/{130}.0",
 ];
+
+/// Uses of an actor's dice: what one decides does not change the others.
+const IDENTITY: u64 = 1;
+const ADDRESS: u64 = 2;
+const AGENT: u64 = 3;
+const SESSION: u64 = 4;
+const ACCESS_KEY: u64 = 5;
 
 /// Appends the `userIdentity` object and returns where the call came from.
 ///
-/// `minor` is the minor event version: older ones carry empty objects, newer ones more members.
+/// `minor` is the minor event version: older ones carry empty objects, newer ones more members. The
+/// same actor in the same session gives the same text.
 pub(super) fn write(
     out: &mut Vec<u8>,
     scene: &mut Scene<'_>,
     caller: Caller,
     minor: u32,
 ) -> Origin {
-    let roll = scene.dice.below(1000);
-    match (caller, roll) {
+    let own = std::mem::replace(&mut scene.dice, scene.actor.dice(IDENTITY));
+    let origin = write_kind(out, scene, caller, minor);
+    scene.dice = own;
+    origin
+}
+
+fn write_kind(out: &mut Vec<u8>, scene: &mut Scene<'_>, caller: Caller, minor: u32) -> Origin {
+    match (caller, scene.actor.roll) {
         (Caller::Service, _) | (Caller::Any, 0..140) | (Caller::Assume, 0..450) => {
             service(out, scene)
         }
@@ -110,26 +130,61 @@ pub(super) fn write(
     }
 }
 
+/// Addresses of an account.
+const ADDRESSES: u32 = 48;
+
 /// Appends the values of `sourceIPAddress` and `userAgent`, with both keys.
-pub(super) fn write_origin(out: &mut Vec<u8>, scene: &mut Scene<'_>, origin: Origin) {
+pub(super) fn write_origin(out: &mut Vec<u8>, scene: &mut Scene<'_>, origin: Origin, call: &Call) {
     put!(out, ",\"sourceIPAddress\":\"");
     if let Origin::Service(name) = origin {
         put!(out, name);
     } else {
-        let word = mix(scene.account.seed, 0x1_0000 + u64::from(scene.dice.below(48)));
-        put_ip(out, word);
+        // An actor calls from its own address, now and then from another of the account.
+        let moves = scene.dice.chance(60);
+        let member = if moves { &mut scene.dice } else { &mut scene.actor.dice(ADDRESS) };
+        let member = member.below(ADDRESSES);
+        put_ip(out, mix(scene.account.seed, 0x1_0000 + u64::from(member)));
     }
     put!(out, "\",\"userAgent\":\"");
+    let mut dice = scene.actor.dice(AGENT);
     match origin {
         Origin::Service(name) => put!(out, name),
-        Origin::Console => put!(out, scene.dice.pick(&BROWSERS)),
+        Origin::Console => {
+            let browser = dice.pick(&BROWSERS);
+            put_agent(out, &mut dice, browser, call);
+        }
         Origin::Program => {
-            let first = scene.dice.below(AGENTS.len() as u32);
-            // Popular agents come first in the list.
-            put!(out, AGENTS[scene.dice.below(first + 1) as usize]);
+            let first = dice.below(AGENTS.len() as u32);
+            let program = AGENTS[dice.below(first + 1) as usize];
+            put_agent(out, &mut dice, program, call);
         }
     }
     put!(out, "\"");
+}
+
+/// Appends a user agent, its holes filled.
+fn put_agent(out: &mut Vec<u8>, dice: &mut Dice, agent: &str, call: &Call) {
+    let mut parts = agent.split(['{', '}']);
+    put!(out, parts.next().unwrap_or(""));
+    while let (Some(hole), Some(text)) = (parts.next(), parts.next()) {
+        match hole {
+            "service" => put!(out, call.source),
+            "command" => put_command(out, call),
+            bound => put_number(out, u64::from(dice.below(bound.parse().unwrap_or(1)))),
+        }
+        put!(out, text);
+    }
+}
+
+/// Appends a call as the AWS CLI names it: `ec2.describe-instances`.
+fn put_command(out: &mut Vec<u8>, call: &Call) {
+    put!(out, call.source, ".");
+    for (at, letter) in call.name.bytes().enumerate() {
+        if at > 0 && letter.is_ascii_uppercase() {
+            out.push(b'-');
+        }
+        out.push(letter.to_ascii_lowercase());
+    }
 }
 
 /// Appends a role's session ARN, as error messages quote it.
@@ -150,8 +205,8 @@ fn put_principal(out: &mut Vec<u8>, scene: &Scene<'_>, prefix: &str, member: u64
 
 fn put_session_times(out: &mut Vec<u8>, scene: &mut Scene<'_>) {
     put!(out, "\"attributes\":{\"creationDate\":\"");
-    put_time(out, scene.time - scene.time.rem_euclid(3600) - 60 * i64::from(scene.dice.below(60)));
-    let factor = if scene.dice.chance(1200) { "true" } else { "false" };
+    put_time(out, scene.actor.started);
+    let factor = if scene.actor.session_dice(SESSION).chance(1200) { "true" } else { "false" };
     put!(out, "Z\",\"mfaAuthenticated\":\"", factor, "\"}");
 }
 
@@ -201,7 +256,7 @@ fn identity_center(out: &mut Vec<u8>, scene: &mut Scene<'_>) -> Origin {
     put_uuid(out, mix(scene.account.seed, 70 + member), mix(scene.account.seed, 90 + member));
     put!(out, "\",\"identityStoreArn\":\"arn:", scene.account.partition, ":identitystore::");
     put!(out, scene.account.id, ":identitystore/d-9067a1b2c3\"},\"credentialId\":\"");
-    put_letters(out, &mut scene.dice, 40, b"0123456789abcdef");
+    put_letters(out, &mut scene.actor.session_dice(SESSION), 40, b"0123456789abcdef");
     put!(out, "\"}");
     Origin::Console
 }
@@ -268,8 +323,8 @@ fn assumed_role(out: &mut Vec<u8>, scene: &mut Scene<'_>, minor: u32) -> Origin 
     put_principal(out, scene, "AROA", 64 + member as u64, 17);
     put!(out, ":", session, "\",\"arn\":\"arn:", partition, ":sts::", id, ":assumed-role/", role);
     put!(out, "/", session, "\",\"accountId\":\"", id, "\",\"accessKeyId\":\"");
-    let hour = scene.time.div_euclid(3600) as u64;
-    put_principal(out, scene, "ASIA", mix(hour, member as u64), 16);
+    put!(out, "ASIA");
+    put_letters(out, &mut scene.actor.session_dice(ACCESS_KEY), 16, UPPER);
     put!(out, "\",\"sessionContext\":{\"sessionIssuer\":{\"type\":\"Role\",\"principalId\":\"");
     put_principal(out, scene, "AROA", 64 + member as u64, 17);
     put!(out, "\",\"arn\":\"arn:", partition, ":iam::", id, ":role/", role);

@@ -10,6 +10,7 @@
 //! lists the calls and the oddities, `families` the objects that hold no calls. It writes no
 //! damaged objects: each parses, each is one gzip member.
 
+mod actor;
 mod dice;
 mod digests;
 mod families;

@@ -3,16 +3,25 @@
 //! A record is a function of its object's [`Content`] and its place in it, so that an exact copy
 //! can be written into another object without keeping anything.
 
+use super::actor::Actor;
 use super::dice::{Dice, UPPER, mix, put, put_hex, put_letters, put_number, put_time, put_uuid};
 use super::identity::{self, Origin};
 use super::layout::{Account, Family};
 use super::services::{Call, Caller, Catalogue, Compiled, EventType, Twist};
 use super::template::Scene;
+use std::ops::Range;
 
 /// One record in this many is an oddity; they take turns.
 const ODD_EVERY: u64 = 40;
 const DAY: i64 = 86_400;
 const EVENT_ID: u64 = 0xe1;
+/// Calls in 10,000 that fail.
+const ERRORS: u32 = 1_100;
+/// Calls in 10,000 that are about what others in the object are about.
+const AGAIN: u32 = 6_500;
+/// Uses of an actor's dice.
+const ENDPOINT: u64 = 11;
+const TLS: u64 = 12;
 
 /// What an object holds: decides its records.
 #[derive(Clone, Copy)]
@@ -65,7 +74,11 @@ impl Writer<'_> {
         let is_home = call.is_global || call.twist == Twist::ForeignRegion;
         let region = if is_home { account.home } else { content.region };
         let time = event_time(&mut dice, content, call.twist);
-        let mut scene = Scene { account, region, time, seed, dice, turn };
+        let actor = Actor::draw(&mut dice, account.seed, content.seed, time);
+        // A program asks again, and others ask for the same.
+        let is_again = turn.is_none() && dice.chance(AGAIN);
+        let subject = if is_again { mix(content.seed, dice.below(3).into()) } else { seed };
+        let mut scene = Scene { account, region, time, seed, subject, dice, actor, turn };
         let mut record = Record { compiled, scene: &mut scene, minor: 11, network };
         record.write(out);
     }
@@ -134,9 +147,10 @@ const HUGE_EVERY: u64 = 5;
 fn event_time(dice: &mut Dice, content: &Content, twist: Twist) -> i64 {
     let recent = content.delivered - 20 - i64::from(dice.below(700));
     match twist {
-        Twist::Late => recent - DAY - i64::from(dice.below(29 * DAY as u32)),
+        // Mostly hours; a few are as late as CloudTrail allows.
+        Twist::Late if dice.chance(2_000) => recent - DAY - i64::from(dice.below(29 * DAY as u32)),
+        Twist::Late => recent - i64::from(dice.below(DAY as u32)),
         Twist::Midnight => content.delivered - content.delivered.rem_euclid(DAY) - 1,
-        _ if dice.chance(8) => recent - i64::from(dice.below(30 * DAY as u32)),
         _ => recent,
     }
 }
@@ -156,11 +170,8 @@ impl Record<'_, '_> {
         self.minor = match roll {
             _ if self.network => 9,
             0..10 => 2,
-            10..35 => 5,
-            35..300 => 8,
-            300..540 => 9,
-            540..690 => 10,
-            _ => 11,
+            10..25 => 5,
+            _ => usual_version(source),
         };
         put!(
             out,
@@ -168,7 +179,9 @@ impl Record<'_, '_> {
             ["02", "05", "08", "09", "10", "11"][version(self.minor)]
         );
         put!(out, "\",\"userIdentity\":");
+        let start = out.len();
         let origin = identity::write(out, self.scene, caller, self.minor);
+        let identity = start..out.len();
         put!(out, ",\"eventTime\":\"");
         put_time(out, self.scene.time);
         if twist == Twist::FractionalTime {
@@ -183,16 +196,22 @@ impl Record<'_, '_> {
                 ",\"sourceIPAddress\":\"192.0.2.7\",\"userAgent\":[\"Boto3/1.34\",\"custom\"]"
             );
         } else {
-            identity::write_origin(out, self.scene, origin);
+            identity::write_origin(out, self.scene, origin, &self.compiled.call);
         }
-        let failed = self.write_error(out, event_type);
+        let failed = self.write_error(out, event_type, identity);
         self.write_free_form(out, failed);
         self.write_ids(out);
         self.write_tail(out, origin);
         put!(out, "}");
     }
 
-    fn write_error(&mut self, out: &mut Vec<u8>, event_type: EventType) -> bool {
+    /// `identity` is where `userIdentity` stands: messages quote its ARN.
+    fn write_error(
+        &mut self,
+        out: &mut Vec<u8>,
+        event_type: EventType,
+        identity: Range<usize>,
+    ) -> bool {
         let Call { source, name, twist, .. } = self.compiled.call;
         if self.network {
             let denied = self.scene.dice.chance(1800);
@@ -209,7 +228,7 @@ impl Record<'_, '_> {
             }
             return false;
         }
-        if twist != Twist::None || !self.scene.dice.chance(400) {
+        if twist != Twist::None || !self.scene.dice.chance(ERRORS) {
             return false;
         }
         let roll = self.scene.dice.below(10);
@@ -228,7 +247,7 @@ impl Record<'_, '_> {
                 let code =
                     if source == "ec2" { "Client.UnauthorizedOperation" } else { "AccessDenied" };
                 put!(out, code, "\",\"errorMessage\":\"User: ");
-                identity::put_session_arn(out, self.scene);
+                put_caller(out, self.scene, identity);
                 put!(out, " is not authorized to perform: ", source, ":", name, " because no ");
                 put!(out, "identity-based policy allows the ", source, ":", name, " action\"");
             }
@@ -245,7 +264,8 @@ impl Record<'_, '_> {
             _ => 0,
         };
         put!(out, ",\"requestParameters\":");
-        if self.compiled.request.is_empty() {
+        let is_refused = failed && self.scene.dice.chance(6_000);
+        if is_refused || self.compiled.request.is_empty() {
             put!(out, "null");
         } else {
             self.compiled.request.render(out, self.scene);
@@ -347,9 +367,10 @@ impl Record<'_, '_> {
             put_uuid(out, self.scene.dice.word(), self.scene.dice.word());
             put!(out, "\"");
         }
-        if self.network || (self.minor > 8 && self.scene.dice.chance(900)) {
+        let mut dice = self.scene.actor.dice(ENDPOINT);
+        if self.network || (self.minor > 8 && dice.chance(900)) {
             put!(out, ",\"vpcEndpointId\":\"vpce-0");
-            let member = u64::from(self.scene.dice.below(9));
+            let member = u64::from(dice.below(9));
             put_hex(out, &mut Dice::new(mix(self.scene.account.seed, member)), 16);
             put!(out, "\",\"vpcEndpointAccountId\":\"", self.scene.account.id, "\"");
         }
@@ -382,7 +403,7 @@ impl Record<'_, '_> {
     }
 
     fn write_tls(&mut self, out: &mut Vec<u8>, source: &str) {
-        let new = self.scene.dice.chance(8000);
+        let new = self.scene.actor.dice(TLS).chance(8000);
         put!(out, ",\"tlsDetails\":{\"tlsVersion\":\"", if new { "TLSv1.3" } else { "TLSv1.2" });
         put!(out, "\",\"cipherSuite\":\"");
         put!(out, if new { "TLS_AES_128_GCM_SHA256" } else { "ECDHE-RSA-AES128-GCM-SHA256" });
@@ -392,6 +413,28 @@ impl Record<'_, '_> {
             put!(out, ",\"keyExchange\":\"X25519MLKEM768\"");
         }
         put!(out, "}");
+    }
+}
+
+/// The minor event version that a service writes today.
+fn usual_version(source: &str) -> u32 {
+    let word = source.bytes().fold(0, |word, byte| mix(word, u64::from(byte)));
+    [8, 9, 9, 10, 11, 11, 11, 11][(word >> 40) as usize % 8]
+}
+
+/// Appends the ARN of the identity, or one of a session if it has none.
+fn put_caller(out: &mut Vec<u8>, scene: &mut Scene<'_>, identity: Range<usize>) {
+    const MARK: &[u8] = b",\"arn\":\"";
+    let text = &out[identity.clone()];
+    let start = text.windows(MARK.len()).position(|part| part == MARK).map(|at| at + MARK.len());
+    let end = start.and_then(|start| {
+        text[start..].iter().position(|byte| *byte == b'"').map(|length| start + length)
+    });
+    match (start, end) {
+        (Some(start), Some(end)) => {
+            out.extend_from_within(identity.start + start..identity.start + end);
+        }
+        _ => identity::put_session_arn(out, scene),
     }
 }
 

@@ -9,11 +9,13 @@
 //! | `account`, `region`, `partition`, `suffix` | where the record belongs; `aws`, `amazonaws.com` |
 //! | `time`, `millis` | the event's time as text without `Z`, and in milliseconds |
 //! | `uuid`, `hex:N`, `upper:N`, `b64:N`, `int:A:B` | a fresh random value |
+//! | `size:M:F` | bytes of an object: half are below M, one sigma is a factor of F % |
 //! | `id:N:P`, `uid:P`, `word:P` | N hex digits, a UUID or a name, out of P that the account has |
 //! | `bucket`, `key`, `user`, `role`, `ip` | names out of the account's pools |
 //! | `pick:A\|B\|C` | one of the texts |
 //! | `[:A:B` … `]` | what stands between, A to B times, with commas |
 
+use super::actor::Actor;
 use super::dice::{
     BASE64, Dice, UPPER, mix, put, put_hex, put_letters, put_number, put_time, put_uuid,
 };
@@ -26,9 +28,12 @@ pub(super) struct Scene<'a> {
     pub(super) region: &'static str,
     /// Seconds since 1970.
     pub(super) time: i64,
-    /// Decides everything in the record.
+    /// Decides everything in the record that is its own.
     pub(super) seed: u64,
+    /// Decides which names out of the account's pools the record has.
+    pub(super) subject: u64,
     pub(super) dice: Dice,
+    pub(super) actor: Actor,
     /// Which text a `pick` writes; `None` draws one. Oddities show all of theirs in turn.
     pub(super) turn: Option<u64>,
 }
@@ -47,6 +52,7 @@ enum Piece {
     Uuid,
     Letters(usize, &'static [u8]),
     Number(u64, u64),
+    Size(u64, u64),
     PooledHex(usize, u64),
     PooledUuid(u64),
     Word(u64),
@@ -198,6 +204,7 @@ fn hole(text: &'static str) -> Option<Piece> {
         "upper" => Piece::Letters(rest.parse().ok()?, UPPER),
         "b64" => Piece::Letters(rest.parse().ok()?, BASE64),
         "int" => range(rest).map(|(low, high)| Piece::Number(low, high))?,
+        "size" => two_numbers(rest).map(|(median, factor)| Piece::Size(median, factor))?,
         "id" => two_numbers(rest)
             .filter(|(_, pool)| *pool > 0)
             .map(|(digits, pool)| Piece::PooledHex(digits as usize, pool))?,
@@ -216,7 +223,9 @@ fn hole(text: &'static str) -> Option<Piece> {
 /// `turn` counts repetitions, so that the items of a list differ.
 fn render(pieces: &[Piece], out: &mut Vec<u8>, scene: &mut Scene<'_>, turn: u64) {
     let pooled = |scene: &Scene<'_>, pool: u64| {
-        let member = mix(scene.seed ^ turn.wrapping_mul(0x51_7c_c1_b7), pool) % pool;
+        let word = mix(scene.subject ^ turn.wrapping_mul(0x51_7c_c1_b7), pool);
+        // Two draws: few members of a pool are named often.
+        let member = (word >> 32) % ((word & 0xffff_ffff) % pool + 1);
         mix(scene.account.seed, (pool << 32) | member)
     };
     for piece in pieces {
@@ -235,6 +244,7 @@ fn render(pieces: &[Piece], out: &mut Vec<u8>, scene: &mut Scene<'_>, turn: u64)
                 put_letters(out, &mut scene.dice, *count, alphabet);
             }
             Piece::Number(low, high) => put_number(out, scene.dice.between(*low, *high)),
+            Piece::Size(median, factor) => put_size(out, scene, *median, *factor),
             Piece::PooledHex(digits, pool) => {
                 put_hex(out, &mut Dice::new(pooled(scene, *pool)), *digits);
             }
@@ -270,6 +280,12 @@ fn render(pieces: &[Piece], out: &mut Vec<u8>, scene: &mut Scene<'_>, turn: u64)
     }
 }
 
+/// Half of the sizes are below the median; one sigma is a factor of so many percent.
+fn put_size(out: &mut Vec<u8>, scene: &mut Scene<'_>, median: u64, factor: u64) {
+    let sigmas = (factor as f64 / 100.0).powf(scene.dice.normal());
+    put_number(out, (median as f64 * sigmas) as u64);
+}
+
 fn put_name(out: &mut Vec<u8>, word: u64) {
     put!(
         out,
@@ -283,7 +299,7 @@ fn put_name(out: &mut Vec<u8>, word: u64) {
 
 /// An S3 key: some are Hive-like, some are ids, a few have spaces and letters outside ASCII.
 fn put_key(out: &mut Vec<u8>, scene: &Scene<'_>, turn: u64) {
-    let word = mix(scene.seed ^ turn, 0x006b_6579);
+    let word = mix(scene.subject ^ turn, 0x006b_6579);
     let noun = NOUNS[(word >> 9) as usize % NOUNS.len()];
     match word % 16 {
         0..6 => {
@@ -336,7 +352,9 @@ mod tests {
             region: "eu-west-1",
             time: 1_714_564_800,
             seed: 7,
+            subject: 7,
             dice: Dice::new(7),
+            actor: Actor::draw(&mut Dice::new(7), 7, 7, 1_714_564_800),
             turn: None,
         };
         let mut out = Vec::new();

@@ -91,10 +91,11 @@ impl Column {
     }
 
     /// Returns a member by its path.
-    pub fn member(&self, path: &[&str]) -> Option<&Self> {
-        let Some((name, rest)) = path.split_first() else { return Some(self) };
-        let Self::Struct(_, members) = self else { return None };
-        members.iter().find(|(member, _)| member == name)?.1.member(rest)
+    pub fn member<'n>(&self, path: impl IntoIterator<Item = &'n str>) -> Option<&Self> {
+        path.into_iter().try_fold(self, |column, name| {
+            let Self::Struct(_, members) = column else { return None };
+            members.iter().find(|(member, _)| member == name).map(|(_, found)| found)
+        })
     }
 
     /// Returns the elements of a row's list: the column of all elements, and which are the row's.

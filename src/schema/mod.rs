@@ -6,7 +6,6 @@ mod kind;
 mod lock;
 mod omit;
 
-pub use crate::family::{Family, Form, TYPED_SUFFIX, main_table, tables};
 pub use diff::{Change, changes, render};
 pub use documented::{hive_type, nested_columns};
 pub use kind::{Field, Kind, Observed, ObservedField, column_name};

@@ -3,15 +3,21 @@
 //! What an archive is, its bytes say: a tar, a zip or a 7z, alone or in compressed streams, and in other
 //! archives up to [`MAX_LEVELS`]. Names only hint at what is worth being streamed: a compressed member with
 //! a tar's name is opened while it is read; any other is handed over as it is, and opened by the worker that
-//! decodes it. A zip or a 7z is read by its directory, so that one in another archive is held in memory.
+//! decodes it. A zip or a 7z is read by its directory, so that one in another archive is held in memory; it may lie
+//! behind other bytes, such as the program that unpacks it.
 
 use crate::decode::{Caps, Compression, Counting, MAX_LAYERS, Members, Meter, Passwords};
 use crate::error::{Error, ErrorKind, Reaction, Result};
-use crate::source::member::{Entry, Gauge, Scale, Stored, damaged, is_passed_over, read_capped};
+use crate::source::embedded::{find, is_stub};
+use crate::source::kind::Kind;
+use crate::source::member::{
+    Entry, Gauge, Scale, Stored, damaged, is_foreign, is_hidden, read_capped,
+};
 use crate::source::read_ahead::ReadAhead;
-use crate::source::sevenz_members::{is_sevenz, sevenz_members};
-use crate::source::tar_members::{is_tar, tar_members};
-use crate::source::zip_members::{is_zip, zip_members};
+use crate::source::section::Section;
+use crate::source::sevenz_members::sevenz_members;
+use crate::source::tar_members::tar_members;
+use crate::source::zip_members::zip_members;
 use crate::source::{Member, MemberSink};
 use std::cell::Cell;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
@@ -26,37 +32,18 @@ const HEAD_BYTES: u64 = 512;
 /// What archives may unpack to together, beside the ratio.
 const TOTAL_FLOOR: u64 = 64 << 20;
 
-/// How an archive is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Tar,
-    Zip,
-    SevenZ,
-}
-
-impl Kind {
-    fn of(head: &[u8]) -> Option<Self> {
-        match head {
-            _ if is_zip(head) => Some(Self::Zip),
-            _ if is_sevenz(head) => Some(Self::SevenZ),
-            _ if is_tar(head) => Some(Self::Tar),
-            _ => None,
-        }
-    }
-}
-
-/// Returns whether a text is an archive.
+/// Returns whether a text is an archive, or has one behind other bytes.
 pub fn is_archive(text: &[u8]) -> bool {
-    Kind::of(text).is_some()
+    Kind::of(text).is_some() || matches!(find(&mut Cursor::new(text), text), Ok(Some(_)))
 }
 
 /// Returns whether a file is an archive, by its first bytes as far as they say, and by its name if they do
 /// not: the beginning of a compressed stream may be all that is here.
 pub(super) fn begins_archive(head: &[u8], name: &str) -> bool {
-    if is_archive(head) {
+    if Kind::of(head).is_some() {
         return true;
     }
-    let Some(compression) = Compression::of(head) else { return false };
+    let Some(compression) = Compression::of(head) else { return is_stub(head) };
     let name = name.to_ascii_lowercase();
     if compression == Compression::Gzip && name.ends_with(".json.gz") {
         // A hundred thousand of them need not be looked into; the worker sees what comes out.
@@ -66,21 +53,39 @@ pub(super) fn begins_archive(head: &[u8], name: &str) -> bool {
     if let Ok(members) = Members::new(compression, head) {
         let _ = members.take(HEAD_BYTES).read_to_end(&mut begin);
     }
-    is_archive(&begin) || (begin.len() < HEAD_BYTES as usize && is_archive_name(&name))
+    Kind::of(&begin).is_some() || (begin.len() < HEAD_BYTES as usize && is_archive_name(&name))
 }
 
 /// Returns whether a name is usual for an archive.
 pub(super) fn is_archive_name(name: &str) -> bool {
-    const ENDINGS: [&str; 11] =
-        [".tar", ".tgz", ".tbz", ".tbz2", ".tb2", ".txz", ".tlz", ".tzst", ".taz", ".zip", ".7z"];
+    const ENDINGS: [&str; 12] = [
+        ".tar", ".tgz", ".tbz", ".tbz2", ".tb2", ".txz", ".tlz", ".tzst", ".taz", ".zip", ".7z",
+        ".exe",
+    ];
     let name = name.to_ascii_lowercase();
     ENDINGS.iter().any(|ending| name.ends_with(ending)) || is_packed_tar(&name)
 }
 
+/// Returns whether a name is that of a zip or a 7z in a compressed stream.
+pub fn is_packed_archive(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let packed = [".gz", ".bz2", ".xz", ".zst"].iter().find_map(|end| name.strip_suffix(end));
+    packed.is_some_and(|name| name.ends_with(".zip") || name.ends_with(".7z"))
+}
+
 /// Whether a name is that of a tar in a compressed stream.
 fn is_packed_tar(name: &str) -> bool {
-    const ENDINGS: [&str; 8] =
-        [".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tar.zstd", ".tar.lzma", ".tgz", ".txz"];
+    const ENDINGS: [&str; 9] = [
+        ".tar.gz",
+        ".tar.bz2",
+        ".tar.xz",
+        ".tar.zst",
+        ".tar.zstd",
+        ".tar.lzma",
+        ".tar.lz",
+        ".tgz",
+        ".txz",
+    ];
     const SHORT: [&str; 4] = [".tbz2", ".tbz", ".tzst", ".tlz"];
     ENDINGS.iter().chain(&SHORT).any(|ending| name.ends_with(ending))
 }
@@ -92,6 +97,8 @@ pub struct Unpacking<'a> {
     pub caps: &'a Caps,
     /// What is tried on what is encrypted.
     pub passwords: &'a Passwords,
+    /// Whether members with hidden names are read.
+    pub reads_hidden: bool,
     /// The bytes that the archive takes in the outermost file.
     pub stored: u64,
     /// How many archives it lies in.
@@ -101,8 +108,10 @@ pub struct Unpacking<'a> {
 /// The contents of an archive beside the members that were taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Beside {
-    /// Members passed over: links, hidden names, digests and other services' objects.
+    /// Members passed over: links, other services' objects, and what a lake keeps beside its data files.
     pub passed_over: u64,
+    /// Members with hidden names, unless these are read.
+    pub hidden: u64,
     /// Bytes of padding between and after the members of its compressed stream.
     pub padding: u64,
 }
@@ -137,7 +146,9 @@ pub fn members(
             walk.tar(file, "", level, Gauge::Metered(&meter, scale))?;
         }
         None => {
-            let Some(compression) = Compression::of(&head) else { return Ok(None) };
+            let Some(compression) = Compression::of(&head) else {
+                return walk.behind(archive, &head, level, scale);
+            };
             let file = Counting::new(BufReader::with_capacity(1 << 20, archive));
             let meter = file.meter();
             let opened = Opened::new(compression, Box::new(file), &meter)?;
@@ -165,15 +176,15 @@ impl<'r> Opened<'r> {
     ) -> Result<Self> {
         let (mut compression, mut padding) = (compression, Vec::new());
         loop {
-            let members = Members::new(compression, reader).map_err(damaged)?.metered(meter);
+            let mut members = Members::new(compression, reader).map_err(damaged)?.metered(meter);
             padding.push(members.padding());
-            let mut members = BufReader::with_capacity(64 << 10, members);
+            // Not read ahead: what comes before damage is not lost with it.
             let mut head = Vec::new();
             members.by_ref().take(HEAD_BYTES).read_to_end(&mut head).map_err(damaged)?;
             let inner = Compression::of(&head).filter(|_| padding.len() < MAX_LAYERS);
             let whole = Cursor::new(head.clone()).chain(members);
             match inner {
-                Some(inner) => (compression, reader) = (inner, Box::new(whole)),
+                Some(inner) => (compression, reader) = (inner, Box::new(BufReader::new(whole))),
                 None => return Ok(Self { head, reader: Box::new(whole), padding }),
             }
         }
@@ -184,6 +195,7 @@ impl<'r> Opened<'r> {
 struct Walk<'w> {
     caps: &'w Caps,
     passwords: &'w Passwords,
+    reads_hidden: bool,
     sink: &'w mut dyn MemberSink,
     beside: Beside,
     /// Bytes of all members so far, and how many there may be.
@@ -193,9 +205,9 @@ struct Walk<'w> {
 
 impl<'w> Walk<'w> {
     fn new(unpacking: &Unpacking<'w>, sink: &'w mut dyn MemberSink) -> Self {
-        let &Unpacking { caps, passwords, stored, .. } = unpacking;
+        let &Unpacking { caps, passwords, reads_hidden, stored, .. } = unpacking;
         let most = stored.saturating_mul(caps.max_ratio).max(TOTAL_FLOOR);
-        Self { caps, passwords, sink, beside: Beside::default(), total: 0, most }
+        Self { caps, passwords, reads_hidden, sink, beside: Beside::default(), total: 0, most }
     }
 
     /// Reads a tar. `prefix` is what stands before the names of its members.
@@ -204,6 +216,21 @@ impl<'w> Walk<'w> {
             tar_members(reader, gauge, &mut |entry| self.member(entry, prefix, level))?;
         self.beside.passed_over += passed_over;
         Ok(())
+    }
+
+    /// Reads an archive that lies behind other bytes, if there is one.
+    fn behind(
+        mut self,
+        mut file: impl Read + Seek,
+        head: &[u8],
+        level: u8,
+        scale: Scale,
+    ) -> Result<Option<Beside>> {
+        let Some((kind, start)) = find(&mut file, head).map_err(damaged)? else { return Ok(None) };
+        let archive = Section::new(file, start..scale.size);
+        let ahead = ReadAhead::new(archive).map_err(damaged)?;
+        self.seekable(kind, ahead, "", level, scale)?;
+        Ok(Some(self.beside))
     }
 
     /// Reads an archive that is read by its directory.
@@ -251,8 +278,12 @@ impl<'w> Walk<'w> {
     /// Takes a member of an archive: hands it over, or opens it if it is an archive itself.
     fn member(&mut self, entry: Entry<'_>, prefix: &str, level: u8) -> Result<()> {
         let Entry { name, claimed, reader, stored, is_independent } = entry;
-        if is_passed_over(&name) {
+        if is_foreign(&name) {
             self.beside.passed_over += 1;
+            return Ok(());
+        }
+        if is_hidden(&name) && !self.reads_hidden {
+            self.beside.hidden += 1;
             return Ok(());
         }
         let full = format!("{prefix}{name}");
@@ -415,7 +446,8 @@ mod tests {
         let mut seen = Vec::new();
         let passwords = Passwords::default();
         let stored = bytes.len() as u64;
-        let unpacking = Unpacking { caps, passwords: &passwords, stored, level: 0 };
+        let reads_hidden = false;
+        let unpacking = Unpacking { caps, passwords: &passwords, reads_hidden, stored, level: 0 };
         let beside = members(Cursor::new(bytes), &unpacking, &mut |member: Member| {
             seen.push((member.name, member.bytes.is_ok()));
             Ok(())

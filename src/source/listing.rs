@@ -6,7 +6,7 @@ use crate::keys::{Layout, parse};
 use crate::location::Location;
 use crate::source::archive::is_archive_name;
 use crate::source::pages::{Listed, Pages, Refused};
-use crate::source::walk::{Counting, Lister, reason_of, walk};
+use crate::source::walk::{Counting, Lister, Span, reason_of, walk};
 use crate::source::{ListingReport, Object, Place, Source, Window, local};
 use crate::storage::{Bucket, BucketObject, S3};
 use crate::units::Day;
@@ -78,10 +78,14 @@ impl Listing {
                 *report.folders_ignored.entry(name).or_default() += count;
             }
             let window = Arc::new(window);
-            let origin =
-                Origin { bucket, prefix: prefix.as_str().into(), window: Arc::clone(&window) };
-            let listed = Listed { lister, window, today };
-            spans.extend(walked.spans.into_iter().map(|s| (listed.clone(), s, origin.clone())));
+            for span in walked.spans {
+                for window in windows(&window, &bucket.address(&span.base), &span, &mut report) {
+                    let (bucket, prefix) = (bucket.clone(), prefix.as_str().into());
+                    let origin = Origin { bucket, prefix, window: Arc::clone(&window) };
+                    let listed = Listed { lister: Arc::clone(&lister), window, today };
+                    spans.push((listed, span.clone(), origin));
+                }
+            }
         }
         let objects = in_order(objects);
         spans.sort_by(|(_, a, _), (_, b, _)| {
@@ -130,6 +134,11 @@ impl Listing {
         Ok(Some(page.into_iter().filter_map(|found| self.object(found, &origin)).collect()))
     }
 
+    /// Returns whether files that are still to come are archives. Those of buckets are not known yet.
+    pub fn has_archives(&self) -> bool {
+        self.local.as_slice().iter().any(|object| object.is_archive)
+    }
+
     /// Returns what has been seen so far.
     pub fn report(&self) -> ListingReport {
         ListingReport { requests: self.requests.load(Ordering::Relaxed), ..self.report.clone() }
@@ -160,6 +169,29 @@ impl Listing {
     }
 }
 
+/// Returns the windows that a span is listed for: more than one where digests name days of it.
+fn windows(
+    window: &Arc<Window>,
+    base: &str,
+    span: &Span,
+    report: &mut ListingReport,
+) -> Vec<Arc<Window>> {
+    let is_of_logs = span.layout.holds_logs() && !span.base.is_empty();
+    let Some(named) = window.named.as_ref().filter(|_| is_of_logs) else {
+        return vec![Arc::clone(window)];
+    };
+    let savings = report.from_digests.get_or_insert_default();
+    savings.digests = named.digests;
+    let Some(days) = named.of(base) else {
+        savings.regions_listed += 1;
+        return vec![Arc::clone(window)];
+    };
+    let windows = window.only(days);
+    savings.regions += 1;
+    savings.requests_saved += window.saved(days, &windows);
+    windows.into_iter().map(Arc::new).collect()
+}
+
 /// Sorts objects as they are listed; no key comes twice.
 fn in_order(mut objects: Vec<Object>) -> Vec<Object> {
     objects.sort_by(|a, b| a.order().cmp(&b.order()));
@@ -171,7 +203,7 @@ fn in_order(mut objects: Vec<Object>) -> Vec<Object> {
 /// Makes an object of what a bucket lists.
 pub fn object(found: BucketObject, bucket: &Bucket, layout: Layout) -> Object {
     let is_archive = is_archive_name(&found.key);
-    let endings = [".gz", ".zst", ".bz2", ".xz", ".lzma"];
+    let endings = [".gz", ".zst", ".bz2", ".xz", ".lzma", ".lz"];
     let is_packed = !is_archive && endings.iter().any(|ending| found.key.ends_with(ending));
     Object {
         key: bucket.address(&found.key),

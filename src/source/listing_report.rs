@@ -3,6 +3,19 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// What digests spared a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DigestSavings {
+    /// Digests that were read.
+    pub digests: u64,
+    /// Folders of regions of which only the days that digests name were listed, and the last ones.
+    pub regions: u64,
+    /// Folders of regions without digests that tell, which were listed as without them.
+    pub regions_listed: u64,
+    /// LIST requests saved, about: by the logs that digests name for a day; negative if it took more.
+    pub requests_saved: i64,
+}
+
 /// What a listing saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListingReport {
@@ -22,6 +35,9 @@ pub struct ListingReport {
     /// Folders and prefixes that could not be listed, with the reason.
     #[serde(default)]
     pub folders_unreadable: BTreeMap<String, String>,
+    /// What digests spared, where they were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_digests: Option<DigestSavings>,
     /// With a look-back, the first delivery date listed of each source that has one.
     pub since: BTreeMap<String, String>,
 }

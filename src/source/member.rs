@@ -179,9 +179,12 @@ pub(super) fn damaged(err: impl std::error::Error + Send + Sync + 'static) -> Er
     Error::bad_input("archive is damaged or truncated").because(err)
 }
 
-/// Returns whether a member is hidden, or another service's object.
-pub(super) fn is_passed_over(name: &str) -> bool {
-    let is_hidden =
-        name.split('/').any(|part| part.starts_with(['_', '.']) && !matches!(part, "." | ".."));
-    is_hidden || parse(name).folder == Folder::Other
+/// Returns whether a member's path leads through a hidden name.
+pub(super) fn is_hidden(name: &str) -> bool {
+    name.split('/').any(|part| part.starts_with(['_', '.']) && !matches!(part, "." | ".."))
+}
+
+/// Returns whether a member is never read: another service's object, or what a lake keeps beside its data files.
+pub(super) fn is_foreign(name: &str) -> bool {
+    name.split('/').any(|part| part == "_trailmill") || parse(name).folder == Folder::Other
 }

@@ -5,32 +5,39 @@
 //! never all in memory.
 
 mod archive;
+mod embedded;
 mod empty;
 mod find;
+mod kind;
 mod listing;
 mod listing_report;
 mod local;
 mod member;
+mod named;
 mod narrow;
 mod pages;
 mod pipe;
 mod read_ahead;
 mod reader;
+mod section;
+mod sevenz_blocks;
 mod sevenz_members;
 mod split;
 mod tar_members;
 mod walk;
+mod zip_end;
 mod zip_members;
 
 use crate::keys::Layout;
 use crate::location::Location;
 use crate::storage::Bucket;
-pub use archive::{Beside, MAX_LEVELS, Unpacking, is_archive, members};
+pub use archive::{Beside, MAX_LEVELS, Unpacking, is_archive, is_packed_archive, members};
 pub use empty::{is_empty, is_in};
 pub use find::{find, known_object};
 pub use listing::{Listing, object as listed_object};
-pub use listing_report::ListingReport;
+pub use listing_report::{DigestSavings, ListingReport};
 pub use member::{Member, MemberSink};
+pub use named::{NamedDays, RegionDays};
 pub use narrow::{DigestFolders, Narrow, Window};
 pub use pipe::{KeptPipe, is_pipe, keep_pipes};
 pub use reader::ReadSeek;
@@ -61,7 +68,7 @@ pub struct Object {
 /// Where an object's bytes are.
 #[derive(Clone, Debug)]
 pub enum Place {
-    /// A file of this machine, at [`Object::path`].
+    /// A file of this machine, at `Object::path`.
     File,
     /// An object of a bucket; its key is that of the object, after the bucket's name.
     Bucket(Bucket),

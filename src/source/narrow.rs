@@ -5,9 +5,13 @@
 //! older date.
 
 use crate::keys::{Folder, Layout};
-use crate::source::is_hidden;
+use crate::source::{NamedDays, RegionDays, is_hidden};
 use crate::units::Day;
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Objects of one answer to a LIST request.
+const PAGE: i64 = 1000;
 
 /// What is wanted; by default everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,6 +98,8 @@ pub struct Window {
     pub since: Option<Day>,
     /// Whether names that begin with `.` or `_` are read, too.
     pub reads_hidden: bool,
+    /// The days to list of regions whose digests were read.
+    pub named: Option<Arc<NamedDays>>,
 }
 
 impl Window {
@@ -116,6 +122,39 @@ impl Window {
     /// Returns the last day to list.
     pub fn last(&self) -> Option<Day> {
         self.narrow.to
+    }
+
+    /// Returns about how many LIST requests it saves to list these windows instead of this one.
+    pub(super) fn saved(&self, days: &RegionDays, windows: &[Self]) -> i64 {
+        let Some(start) = self.first().max(days.before) else { return 0 };
+        let all = i64::from(days.from.0 - start.0).max(0);
+        let listed = |part: &Self| {
+            let (first, last) =
+                (part.first().map_or(start, |first| first.max(start)), part.last()?);
+            Some(i64::from(last.0 - first.0 + 1).max(0))
+        };
+        let listed: i64 = windows.iter().filter_map(listed).sum();
+        let logs = i64::try_from(days.logs_per_day).unwrap_or(i64::MAX);
+        let pages = (all - listed).max(0).saturating_mul(logs) / PAGE;
+        pages - (windows.len() as i64 - 1)
+    }
+
+    /// Returns the windows to list instead of this one, where digests name days.
+    pub(super) fn only(&self, days: &RegionDays) -> Vec<Self> {
+        let stretches = days.stretches(self.first(), self.last());
+        let part = |(from, to): (Option<Day>, Day)| {
+            let mut part = Self { since: None, named: None, ..self.clone() };
+            // An option that asks for days is never gone beyond.
+            (part.narrow.from, part.narrow.to) = (from.max(self.narrow.from), Some(to));
+            part
+        };
+        let is_any = |part: &Self| part.first().is_none_or(|first| Some(first) <= part.last());
+        let mut windows: Vec<Self> = stretches.into_iter().map(part).filter(is_any).collect();
+        if self.narrow.to.is_none_or(|to| to >= days.from) {
+            let since = Some(days.from).max(self.since);
+            windows.push(Self { since, named: None, ..self.clone() });
+        }
+        windows
     }
 
     /// Returns whether an object is wanted, by what its key says.
@@ -156,5 +195,67 @@ mod tests {
         assert!(window.wants(&key("111122223333", "eu-west-1", "2024/05/01")));
         assert!(!window.wants(&key("111122223333", "eu-west-1", "2024/04/30")));
         assert!(window.wants(&parse_layout("loose.json")));
+    }
+
+    fn day(text: &str) -> Day {
+        format!("2026-10-{text}").parse().unwrap()
+    }
+
+    fn shown(days: &RegionDays, window: &Window) -> Vec<String> {
+        let text =
+            |day: Option<Day>| day.map_or(String::new(), |day| day.to_string()[8..].to_owned());
+        let windows = window.only(days).into_iter();
+        windows.map(|one| format!("{}..{}", text(one.first()), text(one.last()))).collect()
+    }
+
+    #[test]
+    fn days_that_digests_name_are_listed_and_nothing_between_them() {
+        let days = |days: &[&str], before: Option<&str>| RegionDays {
+            before: before.map(day),
+            days: days.iter().map(|text| day(text)).collect(),
+            from: day("20"),
+            logs_per_day: 1500,
+        };
+        let since = |text: &str| Window { since: Some(day(text)), ..Window::default() };
+
+        assert_eq!(shown(&days(&[], None), &since("10")), ["20.."]);
+        // A log that was delivered late lies before the look-back.
+        assert_eq!(
+            shown(&days(&["02", "12", "13", "21"], None), &since("10")),
+            ["02..02", "12..13", "20.."]
+        );
+        assert_eq!(
+            shown(&days(&["12", "15"], Some("12")), &Window::default()),
+            ["..12", "15..15", "20.."]
+        );
+        assert_eq!(shown(&days(&["19"], Some("25")), &since("10")), ["10..19", "20.."]);
+        assert_eq!(shown(&days(&["19"], Some("05")), &since("10")), ["19..19", "20.."]);
+        assert_eq!(
+            shown(&days(&["02", "11", "14"], Some("12")), &since("10")),
+            ["02..02", "10..12", "14..14", "20.."]
+        );
+
+        let saved = |days: &RegionDays, window: &Window| window.saved(days, &window.only(days));
+        assert_eq!(saved(&days(&[], None), &since("10")), 15);
+        assert_eq!(saved(&days(&["12", "15"], None), &since("10")), 12 - 2);
+        assert_eq!(saved(&days(&["12"], Some("12")), &Window::default()), 10 - 1);
+        assert_eq!(saved(&days(&["10"], None), &since("10")), 13 - 1);
+        let rare = RegionDays { logs_per_day: 10, ..days(&["12"], None) };
+        assert_eq!(saved(&rare, &since("10")), -1);
+    }
+
+    #[test]
+    fn an_option_that_asks_for_days_is_not_gone_beyond() {
+        let days = RegionDays {
+            before: Some(day("11")),
+            days: [day("02"), day("14"), day("16")].into(),
+            from: day("20"),
+            logs_per_day: 0,
+        };
+        let narrow = Narrow { from: Some(day("10")), to: Some(day("15")), ..Narrow::default() };
+
+        let windows = shown(&days, &Window { narrow, ..Window::default() });
+
+        assert_eq!(windows, ["10..11", "14..14"]);
     }
 }

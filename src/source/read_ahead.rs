@@ -3,6 +3,7 @@
 //! Seeking costs nothing and keeps what is buffered: a zip is read by its directory, and `BufReader` would
 //! forget a megabyte at each of 70,000 members.
 
+use crate::source::section::place;
 use std::io::{Read, Result, Seek, SeekFrom};
 
 /// What is read after a jump, and at most where reading goes on.
@@ -57,13 +58,7 @@ impl<R: Read + Seek> Read for ReadAhead<R> {
 
 impl<R: Read + Seek> Seek for ReadAhead<R> {
     fn seek(&mut self, to: SeekFrom) -> Result<u64> {
-        let at = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.size.checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        let before_start = || std::io::Error::from(std::io::ErrorKind::InvalidInput);
-        self.at = at.ok_or_else(before_start)?;
+        self.at = place(to, self.at, self.size)?;
         Ok(self.at)
     }
 }

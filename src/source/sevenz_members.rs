@@ -2,30 +2,54 @@
 
 use crate::decode::{Counting, MAX_WINDOW_BYTES, Passwords};
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::embedded::{SEVENZ_HEADER_BYTES, end_of_sevenz, followed_by, left_over};
+use crate::source::kind::is_sevenz;
 use crate::source::member::{Entry, Gauge, Scale, Visit, damaged};
+use crate::source::section::Section;
+use crate::source::sevenz_blocks::for_each_entry;
 use crate::units::ByteCount;
-use sevenz_rust2::{ArchiveEntry, ArchiveReader, EntryDecision, Password};
-use std::io::{BufReader, Read, Seek};
+use sevenz_rust2::{Archive, ArchiveEntry, Password};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 
-/// Whether a file begins as 7z archives do.
-pub(super) fn is_sevenz(head: &[u8]) -> bool {
-    head.starts_with(b"7z\xbc\xaf\x27\x1c")
-}
+/// Bytes behind an archive that are looked at.
+const BEHIND_BYTES: u64 = 1 << 20;
 
-/// Calls `visit` with each member; of several passwords, the first that fits is used. `scale` says what
-/// bytes of the archive are in the file that it lies in.
-pub(super) fn sevenz_members<R: Read + Seek>(
-    mut reader: R,
+/// Calls `visit` with each member, of archives that were put one behind the other, too; of several passwords,
+/// the first that fits is used. `scale` says what bytes of the archive are in the file that it lies in.
+pub(super) fn sevenz_members(
+    mut reader: impl Read + Seek,
     passwords: &Passwords,
     scale: Scale,
     visit: &mut Visit<'_>,
 ) -> Result<()> {
-    let mut outcome = attempt(&mut reader, Password::empty(), scale, visit)?;
+    let size = reader.seek(SeekFrom::End(0)).map_err(damaged)?;
+    let mut start = 0;
+    loop {
+        let mut file = Section::new(&mut reader, start..size);
+        let header = file.read_at(0, SEVENZ_HEADER_BYTES as u64).map_err(damaged)?;
+        file.rewind().map_err(damaged)?;
+        one_archive(&mut file, passwords, scale, visit)?;
+        let end = end_of_sevenz(&header).unwrap_or(size);
+        let behind = file.read_at(end, BEHIND_BYTES).map_err(damaged)?;
+        if !is_sevenz(&behind) {
+            return left_over(&behind).map_or(Ok(()), |what| Err(followed_by(what)));
+        }
+        start += end;
+    }
+}
+
+fn one_archive(
+    mut reader: impl Read + Seek,
+    passwords: &Passwords,
+    scale: Scale,
+    visit: &mut Visit<'_>,
+) -> Result<()> {
+    let mut outcome = attempt(&mut reader, &Password::empty(), scale, visit)?;
     for password in passwords.iter() {
         if !matches!(outcome, Attempt::Locked) {
             break;
         }
-        outcome = attempt(&mut reader, Password::from(password), scale, visit)?;
+        outcome = attempt(&mut reader, &Password::from(password), scale, visit)?;
     }
     match outcome {
         Attempt::Through => Ok(()),
@@ -45,7 +69,7 @@ enum Attempt {
 
 fn attempt<R: Read + Seek>(
     reader: &mut R,
-    password: Password,
+    password: &Password,
     scale: Scale,
     visit: &mut Visit<'_>,
 ) -> Result<Attempt> {
@@ -53,17 +77,16 @@ fn attempt<R: Read + Seek>(
     let meter = counting.meter();
     let gauge = Gauge::Metered(&meter, scale);
     let most = MAX_WINDOW_BYTES >> 10;
-    let opened = ArchiveReader::new_with_memory_limit(BufReader::new(counting), password, most);
-    let mut archive = match opened {
+    let mut source = BufReader::new(counting);
+    let archive = match Archive::read_with_memory_limit(&mut source, password, most) {
         Ok(archive) => archive,
         Err(err) if is_locked(&err) => return Ok(Attempt::Locked),
         Err(err) => return Err(described(err)),
     };
-    archive.set_thread_count(1);
     let (mut taken, mut failure) = (0_u64, None);
-    let each = |entry: &ArchiveEntry, reader: &mut dyn Read| {
+    let mut each = |entry: &ArchiveEntry, reader: &mut dyn Read| {
         if entry.is_directory() || entry.is_anti_item() {
-            return Ok(EntryDecision::Continue);
+            return Ok(true);
         }
         let (stored, mut first) = (gauge.start(), Vec::new());
         if taken == 0 {
@@ -79,15 +102,10 @@ fn attempt<R: Read + Seek>(
             stored,
             is_independent: false,
         });
-        Ok(match visited {
-            Ok(()) => EntryDecision::Continue,
-            Err(err) => {
-                failure = Some(err);
-                EntryDecision::Stop
-            }
-        })
+        failure = visited.err();
+        Ok(failure.is_none())
     };
-    let outcome = archive.for_each_entries_with_decision(each);
+    let outcome = for_each_entry(&archive, &mut source, password, &mut each);
     match (failure, outcome) {
         (Some(err), _) => Err(err),
         (None, Ok(())) => Ok(Attempt::Through),

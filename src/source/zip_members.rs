@@ -1,34 +1,88 @@
 //! The members of a zip: those that can be read, and the reasons for the others.
 
 use crate::decode::{Compression, MAX_WINDOW_BYTES, Members, Passwords, lzma_of_zip};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::embedded::{MAX_ZIPS, followed_by, left_over};
+use crate::source::kind::is_zip;
 use crate::source::member::{Entry, Gauge, Scale, Visit, damaged};
+use crate::source::section::Section;
+use crate::source::zip_end::{TAIL_BYTES, ZipEnd};
 use crate::units::ByteCount;
 use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 use zip::read::ZipFile;
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
-/// Whether a file begins as zips do, an empty or the first part of a split one included.
-pub(super) fn is_zip(head: &[u8]) -> bool {
-    [&b"PK\x03\x04"[..], b"PK\x05\x06", b"PK\x07\x08PK\x03\x04"]
-        .iter()
-        .any(|magic| head.starts_with(magic))
-}
-
-/// Calls `visit` with each member; `scale` says what bytes of the zip are in the file that it lies in.
+/// Calls `visit` with each member, of zips that were put one behind the other, too; `scale` says what bytes of
+/// the zip are in the file that it lies in.
 pub(super) fn zip_members(
     mut reader: impl Read + Seek,
     passwords: &Passwords,
     scale: Scale,
     visit: &mut Visit<'_>,
 ) -> Result<()> {
-    let claimed = End::find(&mut reader).map_err(damaged)?;
-    if claimed.as_ref().is_some_and(|end| end.is_split) {
+    let zips = Zips::find(&mut reader).map_err(damaged)?;
+    let mut failure = None;
+    for (range, end) in zips.all {
+        let outcome = one_zip(Section::new(&mut reader, range), end, passwords, scale, visit);
+        match outcome {
+            // What is wrong with one of them is not wrong with the others.
+            Err(err) if err.kind() == ErrorKind::BadInput => failure = failure.or(Some(err)),
+            outcome => outcome?,
+        }
+    }
+    failure.or_else(|| zips.left_over.map(followed_by)).map_or(Ok(()), Err)
+}
+
+/// The zips of a file.
+#[derive(Default)]
+struct Zips {
+    all: Vec<(Range<u64>, Option<ZipEnd>)>,
+    /// What lies behind them, or between them.
+    left_over: Option<&'static str>,
+}
+
+impl Zips {
+    /// Looks for ends from behind.
+    fn find(reader: &mut (impl Read + Seek)) -> std::io::Result<Self> {
+        let mut zips = Self::default();
+        let mut size = reader.seek(SeekFrom::End(0))?;
+        loop {
+            let mut file = Section::new(&mut *reader, 0..size);
+            let end = ZipEnd::find(&mut file)?;
+            let extent = end.as_ref().and_then(|end| end.extent);
+            if let Some((_, end)) = extent {
+                let behind = file.read_at(end, TAIL_BYTES)?;
+                zips.left_over = zips.left_over.or_else(|| left_over(&behind));
+            }
+            // A program before a zip has other bytes.
+            let start = match extent {
+                Some((start, _)) if start > 0 && is_zip(&file.read_at(0, 8)?) => start,
+                _ => 0,
+            };
+            zips.all.push((start..size, end));
+            if start == 0 || zips.all.len() == MAX_ZIPS {
+                zips.all.reverse();
+                return Ok(zips);
+            }
+            size = start;
+        }
+    }
+}
+
+fn one_zip(
+    zip: Section<impl Read + Seek>,
+    end: Option<ZipEnd>,
+    passwords: &Passwords,
+    scale: Scale,
+    visit: &mut Visit<'_>,
+) -> Result<()> {
+    if end.as_ref().is_some_and(|end| end.is_split) {
         let message = "is the last part of a split archive: join the parts with `zip -s 0`";
         return Err(Error::bad_input(message));
     }
-    let mut archive = ZipArchive::new(reader).map_err(|err| not_whole(err, claimed.is_none()))?;
+    let mut archive = ZipArchive::new(zip).map_err(|err| not_whole(err, end.is_none()))?;
     for index in 0..archive.len() {
         let name = name_of(&mut archive, index);
         if name.ends_with('/') {
@@ -39,7 +93,7 @@ pub(super) fn zip_members(
             visit(Entry { name, claimed: 0, reader: Err(err), stored, is_independent: true })?;
         }
     }
-    if claimed.is_some_and(|end| end.members.is_some_and(|claimed| claimed > archive.len())) {
+    if end.is_some_and(|end| end.members.is_some_and(|claimed| claimed > archive.len())) {
         let message = "archive has members of the same name; only one of each was read";
         return Err(Error::bad_input(message));
     }
@@ -197,31 +251,6 @@ impl Facts {
             CompressionMethod::Unsupported(number) => Err(unsupported(number)),
             other => Err(Error::bad_input(format!("is compressed with {other}, which is unknown"))),
         }
-    }
-}
-
-/// The record at a zip's end.
-struct End {
-    /// How many members it claims; readers that go by name find fewer when two have the same.
-    members: Option<usize>,
-    /// Whether the directory begins in another file.
-    is_split: bool,
-}
-
-impl End {
-    fn find(reader: &mut (impl Read + Seek)) -> std::io::Result<Option<Self>> {
-        let size = reader.seek(SeekFrom::End(0))?;
-        reader.seek(SeekFrom::Start(size.saturating_sub(22 + 65_535)))?;
-        let mut tail = Vec::new();
-        reader.read_to_end(&mut tail)?;
-        reader.seek(SeekFrom::Start(0))?;
-        let record = memchr::memmem::rfind(&tail, b"PK\x05\x06");
-        let Some(record) = record.and_then(|at| tail.get(at..at + 12)) else { return Ok(None) };
-        let number = |at: usize| u16::from_le_bytes([record[at], record[at + 1]]);
-        // 65,535 says that the number is in the 64-bit record.
-        let members = Some(usize::from(number(10))).filter(|n| *n != 65_535);
-        let is_split = !matches!(number(4), 0 | 65_535);
-        Ok(Some(Self { members, is_split }))
     }
 }
 

@@ -180,17 +180,24 @@ impl Folder {
 
     /// Removes the remains of killed puts: `<name>#<number>`, which no listing shows.
     pub(super) fn clear_half_written(&self) -> Result<()> {
-        let failed = |err| Error::io("cannot clear half-written files", err);
-        for folder in self.folders(OWN)? {
-            for entry in std::fs::read_dir(self.root.join(OWN).join(folder)).map_err(failed)? {
-                let entry = entry.map_err(failed)?;
-                let name = entry.file_name();
-                let is_half = name.to_string_lossy().rsplit_once('#').is_some_and(|(_, number)| {
-                    !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
-                });
-                if is_half {
-                    std::fs::remove_file(entry.path()).map_err(failed)?;
-                }
+        let own = self.folders(OWN)?;
+        own.iter().try_for_each(|folder| self.clear_half_written_in(&format!("{OWN}/{folder}")))
+    }
+
+    pub(super) fn clear_half_written_in(&self, folder: &str) -> Result<()> {
+        let failed = |err| Error::io("cannot clear half-written files", err).at("folder", folder);
+        let entries = match std::fs::read_dir(self.root.join(folder)) {
+            Err(err) if err.kind() == IoKind::NotFound => return Ok(()),
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let is_half = name.to_string_lossy().rsplit_once('#').is_some_and(|(_, number)| {
+                !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+            });
+            if is_half {
+                std::fs::remove_file(entry.path()).map_err(failed)?;
             }
         }
         Ok(())

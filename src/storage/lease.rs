@@ -12,9 +12,10 @@ use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::storage::fence::{Fence, Leased, Locked};
 use crate::storage::holder::{Document, Holder, host};
 use crate::storage::{Bucket, Kind, OWN, Put, Storage};
+use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -38,21 +39,53 @@ impl Lease {
     /// `Busy` when another run holds it; the message names the holder. `Config` when the bucket ignores
     /// the conditions of puts.
     pub async fn take(storage: &Storage) -> Result<Self> {
+        Self::take_as(storage, false).await
+    }
+
+    /// Takes a lake's lease, as a run that gives it back between short conversions: others wait for it.
+    ///
+    /// # Errors
+    /// As [`Lease::take`].
+    pub async fn take_briefly(storage: &Storage) -> Result<Self> {
+        Self::take_as(storage, true).await
+    }
+
+    async fn take_as(storage: &Storage, gives_way: bool) -> Result<Self> {
         debug!(lake = storage.address(), "taking the lease");
         match &storage.0 {
             Kind::Folder(folder) => {
-                let locked = take_folder(&folder.root)?;
+                let locked = take_folder(&folder.root, gives_way)?;
                 let storage = storage.behind(Fence::Folder(Arc::new(locked)));
                 Ok(Self { storage, renewing: None })
             }
             Kind::Bucket { bucket, prefix } => {
                 let key = format!("{prefix}{OWN}/lease.json");
-                let leased = Arc::new(take_bucket(bucket, key).await?);
+                let leased = Arc::new(take_bucket(bucket, key, gives_way).await?);
                 let renewing = tokio::spawn(keep_renewing(Arc::clone(&leased)));
                 let storage = storage.behind(Fence::Bucket(leased));
                 Ok(Self { storage, renewing: Some(renewing) })
             }
         }
+    }
+
+    /// Returns whether a lease that was just found held will be free soon: its holder gives it back between short
+    /// conversions, or has given it back by now.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied` or `Io` from the store.
+    pub async fn is_free_soon(storage: &Storage) -> Result<bool> {
+        Ok(match &storage.0 {
+            Kind::Folder(folder) => {
+                let text = std::fs::read_to_string(lease_file(&folder.root)).unwrap_or_default();
+                // Its holder may be about to write it.
+                serde_json::from_str::<FolderLease>(&text).map_or(true, |lease| lease.gives_way)
+            }
+            Kind::Bucket { bucket, prefix } => {
+                let there = bucket.get_with_etag(&format!("{prefix}{OWN}/lease.json")).await?;
+                let document = there.and_then(|(bytes, _)| Document::parse(&bytes));
+                document.is_none_or(|document| document.released || document.gives_way)
+            }
+        })
     }
 
     /// Returns the lake's storage for its one writer: it changes nothing once the lease is lost.
@@ -111,7 +144,7 @@ impl Drop for Lease {
     }
 }
 
-async fn take_bucket(bucket: &Bucket, key: String) -> Result<Leased> {
+async fn take_bucket(bucket: &Bucket, key: String, gives_way: bool) -> Result<Leased> {
     let holder = Holder::this();
     loop {
         let there = bucket.get_with_etag(&key).await?;
@@ -122,6 +155,7 @@ async fn take_bucket(bucket: &Bucket, key: String) -> Result<Leased> {
             renewals: 0,
             seconds: bucket.lease_seconds(),
             released: false,
+            gives_way,
         };
         let etag = match &there {
             None => put_lease(bucket, &key, &document).await?,
@@ -200,9 +234,14 @@ async fn refuse_without_conditions(bucket: &Bucket, key: &str) -> Result<()> {
 /// Waits until it is certain that a lease's holder is gone.
 async fn watch(bucket: &Bucket, key: &str, etag: &str, other: Option<&Document>) -> Result<()> {
     let patience = other.map_or(super::DEFAULT_LEASE, Document::patience);
+    let look_every = match other {
+        // Its pauses are short.
+        Some(other) if other.gives_way => Duration::from_millis(250),
+        _ => Duration::from_secs(1),
+    };
     let started = Instant::now();
     while started.elapsed() < patience {
-        tokio::time::sleep(Duration::from_secs(1).min(patience / 4)).await;
+        tokio::time::sleep(look_every.min(patience / 4)).await;
         match bucket.get_with_etag(key).await? {
             None => return Ok(()),
             Some((_, now)) if now == etag => {}
@@ -233,11 +272,23 @@ async fn keep_renewing(leased: Arc<Leased>) {
     }
 }
 
-fn take_folder(root: &Path) -> Result<Locked> {
-    let folder = root.join(OWN);
-    let path = folder.join("lease.json");
+/// The content of a folder's lease, which is written by its holder.
+#[derive(Debug, Serialize, Deserialize)]
+struct FolderLease {
+    pid: u32,
+    host: String,
+    #[serde(default)]
+    gives_way: bool,
+}
+
+fn lease_file(root: &Path) -> PathBuf {
+    root.join(OWN).join("lease.json")
+}
+
+fn take_folder(root: &Path, gives_way: bool) -> Result<Locked> {
+    let path = lease_file(root);
     let io = |err| Error::io("cannot take the lake's lease", err).at("path", path.display());
-    std::fs::create_dir_all(&folder).map_err(io)?;
+    std::fs::create_dir_all(root.join(OWN)).map_err(io)?;
     let mut file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -250,15 +301,21 @@ fn take_folder(root: &Path) -> Result<Locked> {
         Err(TryLockError::WouldBlock) => return Err(busy_folder(file, root)),
         Err(TryLockError::Error(err)) => return Err(io(err)),
     }
-    let holder = serde_json::json!({ "pid": std::process::id(), "host": host() });
+    let holder = FolderLease { pid: std::process::id(), host: host(), gives_way };
+    let holder = serde_json::to_string(&holder)
+        .map_err(|err| Error::new(ErrorKind::Bug, "cannot render the lease").because(err))?;
     file.set_len(0).and_then(|()| writeln!(file, "{holder}")).map_err(io)?;
     Ok(Locked { file, path })
 }
 
 fn busy_folder(mut file: File, root: &Path) -> Error {
-    let mut holder = String::new();
-    let _ = file.read_to_string(&mut holder);
-    let message = format!("another run is writing to this lake: {}", holder.trim());
+    let mut text = String::new();
+    let _ = file.read_to_string(&mut text);
+    let who = serde_json::from_str::<FolderLease>(&text).map_or_else(
+        |_| String::new(),
+        |holder| format!(": process {} on {}", holder.pid, holder.host),
+    );
+    let message = format!("another run is writing to this lake{who}");
     Error::new(ErrorKind::Busy, message).at("lake", root.display())
 }
 
@@ -278,6 +335,21 @@ mod tests {
         assert!(err.to_string().contains(&std::process::id().to_string()), "{err}");
         lease.release().await;
         Lease::take(&storage).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lease_says_whether_it_is_given_back_between_conversions() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::local(folder.path()).unwrap();
+        for gives_way in [false, true] {
+            let lease = Lease::take_as(&storage, gives_way).await.unwrap();
+
+            let err = Lease::take(&storage).await.unwrap_err();
+
+            assert_eq!(err.kind(), ErrorKind::Busy);
+            assert_eq!(Lease::is_free_soon(&storage).await.unwrap(), gives_way);
+            lease.release().await;
+        }
     }
 
     #[tokio::test]

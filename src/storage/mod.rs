@@ -250,6 +250,17 @@ impl Storage {
         }
     }
 
+    /// Removes what killed runs have left half-written in one folder, before it comes into readers' sight.
+    ///
+    /// # Errors
+    /// `Io` when the folder cannot be emptied of it.
+    pub fn clear_half_written_in(&self, folder: &str) -> Result<()> {
+        match &self.0 {
+            Kind::Folder(lake) => lake.clear_half_written_in(folder),
+            Kind::Bucket { .. } => Ok(()),
+        }
+    }
+
     /// Makes everything written so far survive a loss of power.
     ///
     /// # Errors
@@ -269,6 +280,31 @@ impl Storage {
         match &self.0 {
             Kind::Folder(folder) => folder.read(key).await,
             Kind::Bucket { bucket, prefix } => bucket.get(&format!("{prefix}{key}"), None).await,
+        }
+    }
+
+    /// Returns the object at `key` of a lake in a bucket, as a listing of the bucket would show it, or `None`
+    /// if the key is absent; the files of a folder are no objects.
+    ///
+    /// # Errors
+    /// `Denied`, `Unavailable`, `Io`.
+    pub async fn head(&self, key: &str) -> Result<Option<BucketObject>> {
+        match &self.0 {
+            Kind::Folder(_) => Ok(None),
+            Kind::Bucket { bucket, prefix } => bucket.head(&format!("{prefix}{key}")).await,
+        }
+    }
+
+    /// Returns the bytes of an object as [`Storage::head`] showed it, or `None` if it is gone.
+    ///
+    /// # Errors
+    /// `Unavailable` also when the object has another etag by now; `Denied`, `Io`.
+    pub async fn read_object(&self, object: &BucketObject) -> Result<Option<Bytes>> {
+        match &self.0 {
+            Kind::Folder(_) => Ok(None),
+            Kind::Bucket { bucket, .. } => {
+                bucket.get_listed(&object.key, &object.etag, object.size).await
+            }
         }
     }
 

@@ -8,7 +8,10 @@
 use super::contract::{CONTRACT_COLUMNS, Column, Family, Member, Shape};
 use super::expected;
 use super::files::{DataFile, Files, Place, Placed, no_buckets};
+use super::lists::spans;
 use super::moved;
+use super::nested;
+use super::places;
 use super::row::Row;
 use crate::error::{Error, Result};
 use crate::location::Location;
@@ -16,8 +19,8 @@ use polars::io::SerReader;
 use polars::io::mmap::MmapBytesReader;
 use polars::io::parquet::read::{FileMetadata, ParallelStrategy, ParquetReader};
 use polars::prelude::{
-    BooleanChunked, DataFrame, DataType, Int64Chunked, ListChunked, PolarsResult, Series,
-    StringChunked, TimeUnit,
+    BooleanChunked, DataFrame, DataType, Int64Chunked, PolarsResult, Series, StringChunked,
+    TimeUnit,
 };
 use polars_parquet::parquet::metadata::SchemaDescriptor;
 use polars_parquet::parquet::schema::types::{GroupConvertedType, GroupLogicalType, ParquetType};
@@ -172,6 +175,8 @@ pub(super) struct Reading<T> {
     pub(super) problems: Vec<Option<String>>,
     /// Whether the file says that the typed table has its rows, too.
     pub(super) has_typed: bool,
+    /// Whether the file says that its nested columns may lack members, since objects had too many keys.
+    pub(super) has_open_keys: bool,
 }
 
 /// Reads a file's rows; `each` gets a group's state, a row and the row's event id.
@@ -180,13 +185,28 @@ pub(super) fn read<T: Default + Send>(
     data: &DataFile<'_>,
     each: impl Fn(&mut T, &Row, Option<&str>) + Sync,
 ) -> Reading<T> {
-    let mut reading =
-        Reading { groups: Vec::new(), rows: (0, 0), problems: Vec::new(), has_typed: false };
+    read_frames(file, data, each, |_, _| {})
+}
+
+/// Reads a file's rows; `whole` gets a group's state and all that is read of it, after its rows.
+pub(super) fn read_frames<T: Default + Send>(
+    file: &LakeFile,
+    data: &DataFile<'_>,
+    each: impl Fn(&mut T, &Row, Option<&str>) + Sync,
+    whole: impl Fn(&mut T, &DataFrame) + Sync,
+) -> Reading<T> {
+    let mut reading = Reading {
+        groups: Vec::new(),
+        rows: (0, 0),
+        problems: Vec::new(),
+        has_typed: false,
+        has_open_keys: false,
+    };
     let Some(opened) = guarded(|| Opened::new(file, data)) else {
         reading.problems.push(None);
         return reading;
     };
-    reading.has_typed = opened.has_typed;
+    (reading.has_typed, reading.has_open_keys) = (opened.has_typed, opened.has_open_keys);
     let columns = file.columns();
     reading.rows.0 = opened.groups.iter().map(|group| group.num_rows as u64).sum();
     reading.problems.extend(opened.problems.iter().cloned().map(Some));
@@ -194,9 +214,12 @@ pub(super) fn read<T: Default + Send>(
         guarded(|| {
             let frame = opened.group(data, metadata)?;
             let mut state = T::default();
-            let retyped = rows_of(&frame, &columns, file.family, &mut |row, id| {
+            let mut retyped = rows_of(&frame, &columns, file.family, &mut |row, id| {
                 each(&mut state, row, id);
             });
+            let misplaced = places::wrong(&frame, file.family, &file.below_table);
+            retyped.extend(misplaced.into_iter().map(str::to_owned));
+            whole(&mut state, &frame);
             Ok((state, frame.height() as u64, retyped))
         })
     };
@@ -228,6 +251,7 @@ struct Opened {
     columns: Vec<String>,
     problems: Vec<String>,
     has_typed: bool,
+    has_open_keys: bool,
 }
 
 impl Opened {
@@ -236,10 +260,11 @@ impl Opened {
             DataFile::Path(path) => polars_parquet::read::read_metadata(&mut File::open(path)?)?,
             DataFile::Bytes(bytes) => polars_parquet::read::read_metadata(&mut Cursor::new(bytes))?,
         };
-        let has_typed =
-            footer.key_value_metadata.iter().flatten().any(|entry| {
-                entry.key == "trailmill.typed" && entry.value.as_deref() == Some("true")
-            });
+        let says = |key: &str| {
+            let mut entries = footer.key_value_metadata.iter().flatten();
+            entries.any(|entry| entry.key == key && entry.value.as_deref() == Some("true"))
+        };
+        let (has_typed, has_open_keys) = (says("trailmill.typed"), says("trailmill.open_keys"));
         // The Parquet types alone say what a column is, not what its writer noted beside them.
         footer.key_value_metadata = None;
         footer.schema_descr = without_maps(&footer.schema_descr);
@@ -264,7 +289,15 @@ impl Opened {
             }
             after = after.max(place);
         }
-        Ok(Self { groups, columns, problems, has_typed })
+        // Without columns to compare, rows are counted only.
+        if !columns.is_empty() {
+            let nested = nested::columns(file.family).iter().map(|(nested, _)| *nested);
+            let nested = nested.filter(|_| file.table == Table::Typed);
+            let more = nested.chain(places::columns().iter().copied());
+            let more = more.filter(|name| schema.contains(name));
+            columns.extend(more.map(str::to_owned));
+        }
+        Ok(Self { groups, columns, problems, has_typed, has_open_keys })
     }
 
     /// Reads one row group, through a footer that knows of no other.
@@ -461,24 +494,4 @@ impl View {
             Self::Absent => row.null(),
         }
     }
-}
-
-/// Returns where each row's elements lie among the inner values; `None` for a null.
-fn spans(list: &ListChunked) -> Option<Vec<Option<(usize, usize)>>> {
-    let validity = list.rechunk_validity();
-    let mut chunks = list.downcast_iter();
-    let (first, rest) = (chunks.next(), chunks.next());
-    if rest.is_some() {
-        return None;
-    }
-    #[expect(
-        clippy::redundant_closure_for_method_calls,
-        reason = "the type is of a crate that is not ours to name"
-    )]
-    let offsets = first.map(|chunk| chunk.offsets());
-    let span = |at: usize| {
-        let is_null = validity.as_ref().is_some_and(|bits| !bits.get_bit(at));
-        offsets.filter(|_| !is_null).map(|offsets| offsets.start_end(at))
-    };
-    Some((0..list.len()).map(span).collect())
 }

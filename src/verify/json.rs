@@ -20,6 +20,18 @@ pub(super) struct Entry<'a> {
     pub(super) value: &'a [u8],
 }
 
+/// Whether a value is a number, a word, a whole text in which no JSON begins, or a list without any object.
+pub(super) fn is_plain(value: &[u8]) -> bool {
+    let Some(inside) = value.strip_prefix(b"\"") else {
+        let is_list = value.starts_with(b"[") && value.len() > 1 && value.ends_with(b"]");
+        return match is_list {
+            true => memchr(b'{', value).is_none(),
+            false => !value.starts_with(b"{") && !value.starts_with(b"["),
+        };
+    };
+    inside.ends_with(b"\"") && !matches!(inside[0], b'{' | b'[' | b'\\' | b' ')
+}
+
 /// Returns the place of the first byte at or after `at` that is not JSON whitespace.
 pub(super) fn skip_space(text: &[u8], mut at: usize) -> usize {
     while text.get(at).is_some_and(|byte| is_space(*byte)) {

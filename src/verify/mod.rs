@@ -11,28 +11,36 @@
 //!    row that is missing under an id that is also there too often is `different`, and the first
 //!    column that differs is named.
 //!
-//! The typed tables are compared with the main ones, file by file: see [`typed`].
+//! The typed tables are compared with the main ones, file by file: see `typed`.
 //!
-//! The proof covers all documented and free-form columns, event times and left-over fields. It does
-//! not cover promoted and nested columns, partition values, or values' order in a file. Records
+//! The proof covers all documented and free-form columns, event times and left-over fields, nested
+//! columns as far as a file has them, and account, region and day. It does not cover promoted
+//! columns, other partition values, or values' order in a file. Records
 //! that the converter must quarantine are not expected; its own decisions are passed in. Nothing is
 //! printed, and no record's content enters a report or a message.
 
+mod archive_kind;
 mod balance;
+mod beside;
 mod contract;
 mod cut;
 mod data_files;
+mod directories;
 mod expected;
 mod exported;
 mod files;
 mod hash;
 mod json;
+mod lists;
 mod methods;
 mod moved;
 mod naming;
+mod nested;
 mod objects;
 mod partial;
+mod places;
 mod proven_objects;
+mod reading;
 mod row;
 mod source_files;
 mod streams;
@@ -43,25 +51,25 @@ mod typed;
 mod unpack;
 mod unrecognized;
 mod wrapped;
+mod yaml;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use balance::{Balance, Booked, Claim};
-use contract::{Family, Folder};
+use beside::{Beside, EMPTY_LIST, by_name};
+use contract::Family;
 use data_files::Table;
 pub use files::{BLOCK_BYTES, Files, RemoteFile, Waiting};
 use files::{Opening, Placed};
-use objects::Object;
 use partial::Rest;
 pub use partial::{ConvertedObject, ConvertedUnit, Partial, Wants};
 pub use proven_objects::{ProvenCounts, ProvenObjects};
 use row::{Fingerprint, Row};
 use serde::Serialize;
 use source_files::SourceFile;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use typed::{Shared, Sums};
-use unpack::{Found, Limits};
+use typed::{Shared, Sums, TypedFiles};
 pub use wrapped::Wrappers;
 
 /// The base name of the tables unless told otherwise.
@@ -170,6 +178,13 @@ pub struct VerifyReport {
     /// encrypted, packed in an unknown way, or without a record that was recognized though they look like
     /// CloudTrail. Their records are not compared.
     pub objects_not_read: u64,
+    /// The same by reason.
+    pub not_read_by_reason: BTreeMap<String, u64>,
+    /// Objects in which no record was found and none is to be expected, by what they are: nothing of them is
+    /// compared.
+    pub without_records: BTreeMap<String, u64>,
+    /// Files, folders and members of archives that were not read since their names begin with `.` or `_`.
+    pub names_hidden: u64,
     /// Source records that the lake must hold.
     pub records_expected: u64,
     /// Source records that are copies of an expected one.
@@ -190,6 +205,9 @@ pub struct VerifyReport {
     pub typed_rows_checked: u64,
     /// Files of the typed tables.
     pub typed_files_read: u64,
+    /// Members of nested columns, file by file, that could not be compared: their keys look like data or are
+    /// too many in their object, and the converter keeps some of those only.
+    pub typed_members_not_compared: u64,
     /// Problems of whole files: unreadable, or a column that is missing, misplaced or of another
     /// type; of the typed tables also files that are missing or have other rows.
     pub file_problems: u64,
@@ -224,6 +242,15 @@ impl VerifyReport {
     /// Returns whether both sides are equal as far as they were read.
     pub fn is_equal_as_far_as_read(&self) -> bool {
         Self { objects_not_read: 0, ..self.clone() }.proves()
+    }
+
+    /// Returns whether there was nothing to compare: the lake is empty, and nothing in the sources is of CloudTrail,
+    /// not even a list without records. Both sides are equal then, which says nothing.
+    pub fn has_nothing(&self) -> bool {
+        let records = self.records_expected + self.records_quarantined + self.rows_not_compared;
+        records + self.records_in_lake == 0
+            && !self.without_records.is_empty()
+            && !self.without_records.contains_key(EMPTY_LIST)
     }
 }
 
@@ -297,7 +324,8 @@ struct Comparison<'a> {
     options: &'a VerifyOptions,
     on_progress: &'a (dyn Fn(Step) + Sync),
     sources: Vec<SourceFile>,
-    folders_not_read: u64,
+    /// What was found in listing them.
+    beside: Beside,
     lake: Vec<data_files::LakeFile>,
     /// Files of the typed tables.
     typed: Vec<data_files::LakeFile>,
@@ -314,11 +342,11 @@ struct Record<'a> {
 }
 
 /// Counts of one source file.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Tally {
     objects_read: u64,
     objects_quarantined: u64,
-    not_read: u64,
+    beside: Beside,
     expected: u64,
     duplicate: u64,
     quarantined: u64,
@@ -333,7 +361,7 @@ impl std::ops::Add for Tally {
         Self {
             objects_read: self.objects_read + other.objects_read,
             objects_quarantined: self.objects_quarantined + other.objects_quarantined,
-            not_read: self.not_read + other.not_read,
+            beside: self.beside.join(other.beside),
             expected: self.expected + other.expected,
             duplicate: self.duplicate + other.duplicate,
             quarantined: self.quarantined + other.quarantined,
@@ -349,7 +377,7 @@ impl<'a> Comparison<'a> {
         on_progress: &'a (dyn Fn(Step) + Sync),
     ) -> Result<(Self, Rest)> {
         let buckets = options.buckets.as_deref();
-        let (mut sources, folders_not_read) =
+        let (mut sources, beside) =
             source_files::list(&options.sources, &options.lake, options.reads_hidden, buckets)?;
         let is_empty = sources.is_empty();
         let rest = options.partial.as_ref().map(|partial| partial.narrow(&mut sources));
@@ -361,10 +389,7 @@ impl<'a> Comparison<'a> {
         let list = |which| data_files::list(&options.lake, &options.table, which, buckets);
         let (lake, typed) = (list(Table::Main)?, list(Table::Typed)?);
         on_progress(Step::Listed((sources.len() + lake.len()) as u64));
-        Ok((
-            Self { options, on_progress, sources, folders_not_read, lake, typed },
-            rest.unwrap_or_default(),
-        ))
+        Ok((Self { options, on_progress, sources, beside, lake, typed }, rest.unwrap_or_default()))
     }
 
     fn run(&self, mut not_compared: Rest) -> Result<VerifyReport> {
@@ -372,17 +397,22 @@ impl<'a> Comparison<'a> {
         let tallies =
             self.each(&self.sources, |file, opening| self.book(file, opening, &ledger))?;
         let tally = tallies.into_iter().fold(Tally::default(), |a, b| a + b);
+        let beside = self.beside.clone().join(tally.beside);
         let mut report = VerifyReport {
             integrity: self.options.proven.as_ref().map(|proven| proven.close()),
             objects_read: tally.objects_read,
             objects_quarantined: tally.objects_quarantined,
-            objects_not_read: tally.not_read + self.folders_not_read,
+            objects_not_read: beside.not_read.values().sum(),
+            not_read_by_reason: by_name(beside.not_read),
+            without_records: by_name(beside.without_records),
+            names_hidden: beside.hidden,
             records_duplicate: tally.duplicate + tally.promoted,
             files_read: self.lake.len() as u64,
             ..VerifyReport::default()
         };
         let mut rows = Vec::with_capacity(self.lake.len());
-        let readings = self.deliver(&ledger)?;
+        let typed = self.read_typed()?;
+        let readings = self.deliver(&ledger, &typed)?;
         for (file, reading) in self.lake.iter().zip(&readings) {
             rows.push(reading.rows.0);
             report.records_in_lake += reading.rows.0;
@@ -392,7 +422,7 @@ impl<'a> Comparison<'a> {
             let named = reading.problems.iter().take(room).cloned();
             report.differences.extend(named.map(|column| self.file_difference(file, column)));
         }
-        self.compare_typed(&readings, &mut report)?;
+        self.compare_typed(&readings, &typed, &mut report);
         not_compared.note(&self.lake, &rows, &mut report);
         let mut rest = ledger.settle();
         report.rows_not_compared = self.excuse(&mut not_compared, &mut rest.unexpected)?;
@@ -457,12 +487,18 @@ impl<'a> Comparison<'a> {
 
     /// Books every row of the main tables; the readings keep only what the report and the comparison with
     /// the typed tables need.
-    fn deliver(&self, ledger: &Balance) -> Result<Vec<data_files::Reading<Sums>>> {
+    fn deliver(
+        &self,
+        ledger: &Balance,
+        typed: &TypedFiles,
+    ) -> Result<Vec<data_files::Reading<Sums>>> {
         self.each(&self.lake, |file, opening| {
             let (data, shared) = (opening.data_file()?, Shared::of(file));
+            let nested = typed.nested_of(file);
             let reading = data_files::read(file, &data, |sums: &mut Sums, row, _| {
                 ledger.deliver(row.fingerprint(file.family));
                 if !self.typed.is_empty() {
+                    nested.expect(row, sums);
                     shared.add(row, sums);
                 }
             });
@@ -470,56 +506,6 @@ impl<'a> Comparison<'a> {
             (self.on_progress)(Step::File);
             Ok(reading)
         })
-    }
-
-    /// Reads a source file and hands over every record that may have a row, with that row.
-    /// Objects, and records without a row, are counted only.
-    fn records(
-        &self,
-        file: &SourceFile,
-        opening: Opening<'_>,
-        each: &mut dyn FnMut(&Record<'_>, &Row),
-    ) -> Result<Tally> {
-        let mut tally = Tally::default();
-        if !file.is_read() {
-            tally.objects_read = 1;
-            return Ok(tally);
-        }
-        let mut row = Row::default();
-        let &VerifyOptions { max_object_size, max_ratio, .. } = self.options;
-        let limits = Limits { max_object_size, max_ratio };
-        let passwords = &self.options.passwords;
-        let mut take = |found| match found {
-            Found::SetAside => tally.objects_quarantined += 1,
-            Found::NotRead => tally.not_read += 1,
-            Found::Object { name, own, text } => {
-                tally.objects_read += 1;
-                let folder = contract::folder(&name[own..]);
-                if folder != Folder::Ignored {
-                    // Digests prove logs; what proves them is their signature.
-                    let is_log = folder != Folder::Of(contract::Family::Digest);
-                    if let Some(proven) = self.options.proven.as_ref().filter(|_| is_log) {
-                        proven.look(&name, &text);
-                    }
-                    let object = Object { name: &name, folder };
-                    let (bad, has_records) = self.object(object, &text, &mut row, each);
-                    tally.quarantined += bad;
-                    let is_unknown = !has_records && bad == 0;
-                    if is_unknown && unrecognized::may_hold_records(&name, &text) {
-                        tally.not_read += 1;
-                    }
-                }
-            }
-        };
-        let read = source_files::read_objects(file, opening, limits, passwords, &mut take);
-        match read {
-            // One object that may not be read must not keep the others from being compared.
-            Err(err) if matches!(err.kind(), ErrorKind::Denied | ErrorKind::Io) => {
-                tally.not_read += 1;
-            }
-            read => read?,
-        }
-        Ok(tally)
     }
 }
 

@@ -7,7 +7,7 @@ use super::expected::{self, Outcome, Rules};
 use super::row::Row;
 use super::unpack::Limits;
 use super::wrapped::{self, Unpacker, Wrappers};
-use super::{Comparison, Record, Step, tables};
+use super::{Comparison, Record, Step, tables, yaml};
 use flate2::read::MultiGzDecoder;
 use std::borrow::Cow;
 
@@ -34,6 +34,8 @@ struct Reading<'r, 'c> {
     row: &'r mut Row,
     counts: Counts,
     each: &'r mut dyn FnMut(&Record<'_>, &Row),
+    /// Whether the boundaries of the piece are doubtful: what is found in it may be in the lake.
+    in_doubt: bool,
 }
 
 impl Comparison<'_> {
@@ -45,10 +47,19 @@ impl Comparison<'_> {
         row: &mut Row,
         each: &mut dyn FnMut(&Record<'_>, &Row),
     ) -> (u64, bool) {
-        let mut reading =
-            Reading { comparison: self, object, row, counts: Counts::default(), each };
+        let mut reading = Reading {
+            comparison: self,
+            object,
+            row,
+            counts: Counts::default(),
+            each,
+            in_doubt: false,
+        };
         let unwraps = self.options.unwrap != Wrappers::Off;
-        let json = unwraps.then(|| tables::of_python(text)).flatten();
+        let json = match unwraps {
+            true => tables::of_python(text).or_else(|| yaml::as_json(text)),
+            false => None,
+        };
         let text = json.map_or(Cow::Borrowed(text), Cow::Owned);
         let start = tables::after_padding(&text, 0);
         let is_json = matches!(text.get(start), Some(b'{' | b'[' | b',') | None);
@@ -77,7 +88,8 @@ impl Reading<'_, '_> {
         self.counts.pieces += 1;
         // Damage is counted where it begins.
         let costs = u64::from(piece.place != Place::Doubtful);
-        let may_wrap = matches!(piece.place, Place::Loose | Place::Recovered);
+        self.in_doubt = piece.place == Place::Doubtful;
+        let may_wrap = matches!(piece.place, Place::Loose | Place::Recovered | Place::Doubtful);
         let options = self.comparison.options;
         let rules = Rules {
             folder: self.object.folder,
@@ -116,7 +128,8 @@ impl Reading<'_, '_> {
         let Outcome::Row { family, event_id, is_quarantined, .. } = outcome else { return };
         self.counts.records += 1;
         let (object, index) = (self.object.name, self.counts.pieces - 1);
-        let is_spare = is_quarantined || self.comparison.is_listed(object, start as u64);
+        let is_spare =
+            is_quarantined || self.in_doubt || self.comparison.is_listed(object, start as u64);
         let claim = if is_spare { Claim::Spare } else { Claim::Expected };
         (self.each)(&Record { object, index, text, family, event_id, claim }, self.row);
     }
@@ -141,13 +154,13 @@ impl Reading<'_, '_> {
             let rules = Rules { folder, is_utc, without_digests };
             match expected::expect(text, Place::Enveloped, rules, self.row) {
                 outcome @ Outcome::Row { .. } => self.book(text, start, outcome),
-                _ => self.counts.quarantined += 1,
+                _ => self.counts.quarantined += u64::from(!self.in_doubt),
             }
         };
         let mut unpacker = Unpacker { take: &mut take, gunzip: &gunzip, missed: 0 };
         let found = read(&mut unpacker);
         let missed = unpacker.missed;
-        self.counts.quarantined += missed;
+        self.counts.quarantined += if self.in_doubt { 0 } else { missed };
         found
     }
 

@@ -59,6 +59,12 @@ impl Row {
         }
     }
 
+    /// Returns the text of a column that was added as one; nothing of a null.
+    pub(super) fn text_of(&self, column: usize) -> Option<&[u8]> {
+        let start = column.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.bytes[start..self.ends[column]].strip_prefix(b"t")?.get(size_of::<u64>()..)
+    }
+
     /// Adds how many elements or pairs follow.
     pub(super) fn count(&mut self, count: usize) {
         json::framed(b'l', &(count as u64).to_le_bytes(), &mut self.bytes);

@@ -3,11 +3,13 @@
 //! Links to nowhere or in a circle, and names that start with `.` or `_` below a source are not objects.
 //! Unreadable objects are quarantined, never guessed at; only a failing disk is an error.
 
+use super::beside::Beside;
 use super::contract::{Folder, folder};
 use super::files::{Files, Opening, Place, Placed, no_buckets};
 use super::unpack::{Found, Limits, Unpacker};
 use crate::error::{Error, Result};
 use crate::location::Location;
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::path::Path;
 use walkdir::WalkDir;
@@ -30,24 +32,30 @@ impl Placed for SourceFile {
     }
 }
 
-/// Lists every file below the sources in key order, without those of the lake; says how many folders
-/// could not be listed.
+/// Lists every file below the sources in key order, without those of the lake; also returns what was passed
+/// over.
 pub(super) fn list(
     sources: &[Location],
     lake: &Location,
     reads_hidden: bool,
     buckets: Option<&dyn Files>,
-) -> Result<(Vec<SourceFile>, u64)> {
-    let (mut files, mut not_read) = (Vec::new(), 0);
+) -> Result<(Vec<SourceFile>, Beside)> {
+    let (mut files, mut beside) = (Vec::new(), Beside::default());
     for source in sources {
         match source {
-            Location::Local(path) => not_read += list_folder(path, lake, reads_hidden, &mut files)?,
+            Location::Local(path) => {
+                list_folder(path, lake, reads_hidden, &mut files, &mut beside)?;
+            }
             Location::S3 { bucket, prefix } => {
                 let buckets = buckets.ok_or_else(|| no_buckets(&source.to_string()))?;
                 let found = buckets.list(bucket, prefix)?.into_iter();
-                let wanted = found.filter(|file| {
-                    is_object(&file.key, prefix, reads_hidden) && !is_below(lake, bucket, &file.key)
-                });
+                let wanted = found
+                    .filter(|file| !file.key.ends_with('/') && !is_below(lake, bucket, &file.key))
+                    .filter(|file| {
+                        let is_hidden = has_hidden_name(&file.key, prefix, reads_hidden);
+                        beside.hidden += u64::from(is_hidden);
+                        !is_hidden
+                    });
                 files.extend(
                     wanted
                         .map(|file| SourceFile { key: file.address(), place: Place::Remote(file) }),
@@ -57,7 +65,7 @@ pub(super) fn list(
     }
     files.sort_by(|a, b| (&a.key, path_of(a)).cmp(&(&b.key, path_of(b))));
     files.dedup_by(|a, b| a.key == b.key && a.place == b.place);
-    Ok((files, not_read))
+    Ok((files, beside))
 }
 
 fn path_of(file: &SourceFile) -> Option<&Path> {
@@ -67,21 +75,26 @@ fn path_of(file: &SourceFile) -> Option<&Path> {
     }
 }
 
-/// Adds the files of a folder; returns how many folders in it cannot be listed.
+/// Adds the files of a folder, and counts what is passed over.
 fn list_folder(
     source: &Path,
     lake: &Location,
     reads_hidden: bool,
     files: &mut Vec<SourceFile>,
-) -> Result<u64> {
-    let mut not_read = 0;
+    beside: &mut Beside,
+) -> Result<()> {
     let lake = lake.local().and_then(|lake| std::fs::canonicalize(lake).ok());
     let root = std::fs::canonicalize(source).map_err(|err| {
         Error::config("cannot open source").at("path", source.display()).because(err)
     })?;
+    let hidden = Cell::new(0);
     let is_wanted = |entry: &walkdir::DirEntry| {
-        lake.as_deref() != Some(entry.path())
-            && (entry.depth() == 0 || !is_hidden(entry.file_name(), reads_hidden))
+        let name = entry.file_name();
+        let is_lake = lake.as_deref() == Some(entry.path());
+        let is_hidden = entry.depth() > 0 && is_hidden(name, reads_hidden);
+        let is_counted = is_hidden && !is_lake && name != "_trailmill";
+        hidden.set(hidden.get() + u64::from(is_counted));
+        !is_lake && !is_hidden
     };
     for entry in WalkDir::new(&root).follow_links(true).into_iter().filter_entry(is_wanted) {
         match entry {
@@ -91,17 +104,18 @@ fn list_folder(
             }),
             Ok(_) => {}
             Err(err) if leads_nowhere(&err) => {}
-            Err(err) if err.depth() > 0 => not_read += 1,
+            Err(err) if err.depth() > 0 => beside.is_not_read("the folder cannot be listed"),
             Err(err) => return Err(Error::io("cannot list source", err)),
         }
     }
-    Ok(not_read)
+    beside.hidden += hidden.get();
+    Ok(())
 }
 
-/// Whether a key is not a folder marker, and has no hidden name below the prefix.
-fn is_object(key: &str, prefix: &str, reads_hidden: bool) -> bool {
+/// Whether a key has a hidden name below the prefix.
+fn has_hidden_name(key: &str, prefix: &str, reads_hidden: bool) -> bool {
     let below = key.get(prefix.len()..).unwrap_or("");
-    !key.ends_with('/') && !below.split('/').any(|name| is_hidden(OsStr::new(name), reads_hidden))
+    below.split('/').any(|name| is_hidden(OsStr::new(name), reads_hidden))
 }
 
 /// Whether a key is the lake's own.
@@ -141,11 +155,11 @@ pub(super) fn read_objects(
     file: &SourceFile,
     opening: Opening<'_>,
     limits: Limits,
-    passwords: &[String],
+    (passwords, reads_hidden): (&[String], bool),
     each: &mut dyn FnMut(Found),
 ) -> Result<()> {
     let mut opened = opening.source().map_err(|err| err.at("object", &file.key))?;
-    let outcome = Unpacker::new(limits, passwords, each).file(&file.key, &mut opened);
+    let outcome = Unpacker::new(limits, passwords, reads_hidden, each).file(&file.key, &mut opened);
     match (opened.failure(), outcome) {
         (Some(failure), _) => Err(failure),
         (None, Ok(())) => Ok(()),

@@ -50,7 +50,20 @@ impl Header {
 
     fn new(names: &[String]) -> Self {
         let targets: Vec<Target> = names.iter().map(|name| target(name)).collect();
-        let records = ["_raw", "@message", "message", "eventjson", "cloudtrailevent", "event"];
+        let records = [
+            "_raw",
+            "@message",
+            "message",
+            "eventjson",
+            "cloudtrailevent",
+            "event",
+            "event.original",
+            "_source",
+            "full_log",
+            "raw_data",
+            "jsonPayload",
+            "textPayload",
+        ];
         let holds = |name: &String| records.iter().any(|own| own.eq_ignore_ascii_case(name));
         let is_known = targets.iter().flatten().count() >= 2 || names.iter().any(holds);
         let is_utc = names.iter().any(|name| name == "eventTime" || name == "eventID");
@@ -58,24 +71,26 @@ impl Header {
     }
 
     /// The cells that may be whole records.
-    pub(super) fn records<'c>(&self, cells: &'c [String]) -> Vec<&'c [u8]> {
+    pub(super) fn records<'c>(&self, cells: &'c [Vec<u8>]) -> Vec<&'c [u8]> {
         let loose = cells.iter().zip(&self.targets).filter(|(_, target)| target.is_none());
-        let texts = loose.map(|(cell, _)| cell.as_bytes().trim_ascii());
+        let texts = loose.map(|(cell, _)| cell.trim_ascii());
         texts.filter(|text| text.starts_with(b"{") && is_json(text)).collect()
     }
 
     /// The partial record of a row, if it has enough for one.
-    pub(super) fn partial(&self, cells: &[String]) -> Option<Vec<u8>> {
+    pub(super) fn partial(&self, cells: &[Vec<u8>]) -> Option<Vec<u8>> {
         let mut members = Vec::new();
         let mut identity = Vec::new();
         for (cell, target) in cells.iter().zip(&self.targets) {
             let (Some((key, is_identity, keeps_json)), false) = (target, cell.is_empty()) else {
                 continue;
             };
-            let is_container = cell.starts_with(['{', '[']) && is_json(cell.as_bytes());
+            let text = String::from_utf8_lossy(cell);
+            // Bytes that are not UTF-8 are no JSON.
+            let is_container = matches!(cell.first(), Some(b'{' | b'[')) && is_json(cell);
             let value = match *keeps_json && is_container {
-                true => cell.clone(),
-                false => serde_json::Value::from(cell.as_str()).to_string(),
+                true => text.into_owned(),
+                false => serde_json::Value::from(&*text).to_string(),
             };
             let list = if *is_identity { &mut identity } else { &mut members };
             list.push(format!("\"{key}\":{value}"));
@@ -96,7 +111,8 @@ fn is_json(text: &[u8]) -> bool {
 }
 
 /// Reads a table's header and its rows; nothing if the text does not begin with a header that is known.
-pub(super) fn table(text: &[u8]) -> Option<(Header, impl Iterator<Item = Vec<String>>)> {
+pub(super) fn table(text: &[u8]) -> Option<(Header, impl Iterator<Item = Vec<Vec<u8>>>)> {
+    let (said, text) = after_said_delimiter(text);
     let first = &text[..text.len().min(MAX_HEADER)];
     let first = first.split(|byte| *byte == b'\n').next().unwrap_or(first);
     let count = |delimiter: u8| first.iter().filter(|byte| **byte == delimiter).count();
@@ -104,16 +120,25 @@ pub(super) fn table(text: &[u8]) -> Option<(Header, impl Iterator<Item = Vec<Str
     for other in [b'\t', b';'] {
         delimiter = if count(other) > count(delimiter) { other } else { delimiter };
     }
+    let delimiter = said.unwrap_or(delimiter);
     let mut at = 0;
-    let mut rows = std::iter::from_fn(move || {
-        let row = csv_row(text, &mut at, delimiter)?.into_iter();
-        Some(row.map(|cell| String::from_utf8_lossy(&cell).into_owned()).collect::<Vec<_>>())
-    });
+    let mut rows = std::iter::from_fn(move || csv_row(text, &mut at, delimiter));
     let names = rows.next()?.into_iter();
-    let is_space = |c: char| c.is_ascii_whitespace();
-    let names: Vec<String> = names.map(|name| name.trim_matches(is_space).to_owned()).collect();
+    let names: Vec<String> =
+        names.map(|name| String::from_utf8_lossy(name.trim_ascii()).into_owned()).collect();
     let header = Header::new(&names);
     header.is_known.then_some((header, rows))
+}
+
+/// What Excel's line `sep=;` says, and the text behind it.
+fn after_said_delimiter(text: &[u8]) -> (Option<u8>, &[u8]) {
+    let end = memchr(b'\n', &text[..text.len().min(8)]).unwrap_or(0);
+    match text[..end].trim_ascii_end() {
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] if delimiter.is_ascii() => {
+            (Some(*delimiter), &text[end + 1..])
+        }
+        _ => (None, text),
+    }
 }
 
 /// The cells of the row at a place of separated values, which is moved behind it; empty lines are no rows.
@@ -148,7 +173,7 @@ fn csv_row(text: &[u8], at: &mut usize, delimiter: u8) -> Option<Vec<Vec<u8>>> {
 }
 
 /// Reads a row that is a list of cells.
-pub(super) fn listed(row: &[u8]) -> (Header, Vec<String>) {
+pub(super) fn listed(row: &[u8]) -> (Header, Vec<Vec<u8>>) {
     let text = |value: &[u8]| match json::content(value) {
         Some(text) => text.into_owned(),
         None if value == b"null" => String::new(),
@@ -160,12 +185,12 @@ pub(super) fn listed(row: &[u8]) -> (Header, Vec<String>) {
         let of = |name: &str| members.iter().find(|own| own.key == name).map(|own| text(own.value));
         if let Some((field, value)) = of("field").zip(of("value")) {
             names.push(field);
-            cells.push(value);
+            cells.push(value.into_bytes());
             continue;
         }
         for member in &members {
             names.push(member.key.to_string());
-            cells.push(text(member.value));
+            cells.push(text(member.value).into_bytes());
         }
     }
     let is_utc = names.iter().any(|name| !name.starts_with('@'));
@@ -197,11 +222,13 @@ fn is_blank(text: &[u8]) -> bool {
 /// Whether a line says nothing about records: a rule, a comment, what the AWS CLI prints beside events.
 pub(super) fn is_remark(line: &[u8]) -> bool {
     let line = line.trim_ascii();
+    let words: [&[u8]; 6] =
+        [b"//", b"# ", b"```", b"RESOURCES\t", b"NEXTTOKEN\t", b"SEARCHEDLOGSTREAMS\t"];
+    let is_border = line.starts_with(b"|") || line.starts_with(b"+");
     is_blank(line)
         || line.iter().all(|byte| b"-=*#_~".contains(byte))
-        || [&b"//"[..], b"# ", b"RESOURCES\t", b"NEXTTOKEN\t"]
-            .iter()
-            .any(|own| line.starts_with(own))
+        || words.iter().any(|own| line.starts_with(own))
+        || (is_border && memchr(b'{', line).is_none())
 }
 
 /// Hands over the JSON objects in lines of text, with the place where each begins; `take` says whether one
@@ -214,6 +241,9 @@ pub(super) fn lines(text: &[u8], take: &mut dyn FnMut(&[u8], usize) -> bool) -> 
         let line = at..end_of(at);
         at = line.end + 1;
         if is_remark(&text[line.clone()]) {
+            continue;
+        }
+        if is_quoted(text, &line, take) {
             continue;
         }
         let objects = objects(text, &line, &mut is_whole);
@@ -232,16 +262,26 @@ pub(super) fn lines(text: &[u8], take: &mut dyn FnMut(&[u8], usize) -> bool) -> 
     without
 }
 
-/// The whole objects in a line; one that begins it may end in a later line.
+/// Whether a line is a string that holds records.
+fn is_quoted(text: &[u8], line: &Range<usize>, take: &mut dyn FnMut(&[u8], usize) -> bool) -> bool {
+    let at = after_padding(text, line.start).min(line.end);
+    let end = (text.get(at) == Some(&b'"')).then(|| json::skip_value(&text[..line.end], at));
+    let Some(end) = end.flatten().filter(|end| is_json(&text[at..*end])) else { return false };
+    let rest = &text[end..line.end];
+    take(&text[at..end], at) && (is_blank(rest) || rest.trim_ascii() == b",")
+}
+
+/// The whole objects in a line; one that begins it, or opens where it ends, may end in a later line.
 fn objects(text: &[u8], line: &Range<usize>, is_whole: &mut bool) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut from = line.start;
-    for _ in 0..MAX_TRIED {
-        let Some(next) = text.get(from..line.end).and_then(|rest| memchr(b'{', rest)) else {
-            break;
-        };
+    let mut tried = 0;
+    while tried < MAX_TRIED
+        && let Some(next) = text.get(from..line.end).and_then(|rest| memchr(b'{', rest))
+    {
         let at = from + next;
-        let is_first = is_blank(&text[line.start..at]);
+        let is_first =
+            is_blank(&text[line.start..at]) || text[at + 1..line.end].trim_ascii().is_empty();
         let mut end = json::skip_value(&text[..line.end], at);
         if end.is_none() && is_first && *is_whole {
             end = json::skip_value(text, at);
@@ -252,7 +292,10 @@ fn objects(text: &[u8], line: &Range<usize>, is_whole: &mut bool) -> Vec<Range<u
                 found.push(at..end);
                 from = end;
             }
-            None => from = at + 1,
+            None => {
+                from = at + 1;
+                tried += 1;
+            }
         }
     }
     found

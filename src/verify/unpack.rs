@@ -3,11 +3,11 @@
 //!
 //! Everything is taken by its first bytes, never by its name. Archives are opened at most
 //! [`ARCHIVE_LEVELS`] inside each other, compressed streams at most [`LAYERS`]; every member is an object
-//! named `<archive>!/<member>`. Links inside archives and hidden names are not objects. What cannot be read
+//! named `<archive>!/<member>`. Links inside archives and hidden names are not objects, these unless they are asked for. What cannot be read
 //! is quarantined, never guessed at.
 
-use super::methods::{in_lzma, is_closed, is_unknown_method};
-use super::streams::{Codec, Counted, Meter, Stream, WINDOW_KIB, codec};
+use super::archive_kind::{Archive, PEEK_BYTES, Part, archive, behind_others};
+use super::streams::{Codec, Counted, Meter, Stream, codec};
 use super::unrecognized::is_unknown_packing;
 use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 use std::rc::Rc;
@@ -16,13 +16,12 @@ use std::rc::Rc;
 const ARCHIVE_LEVELS: usize = 5;
 /// Compressed streams inside each other.
 const LAYERS: usize = 5;
-/// As many bytes as decide what a stream is: a tar's first header.
-const PEEK_BYTES: u64 = 512;
+const TAR_BLOCK: u64 = 512;
 /// A ratio says nothing of less text than this, and nothing of less than this of an archive.
 const LEAST_LIMIT: u64 = 1 << 20;
 const LEAST_TOTAL: u64 = 64 << 20;
 /// After so many bytes of text its limit is looked at.
-const STEP: u64 = 1 << 20;
+pub(super) const STEP: u64 = 1 << 20;
 
 /// What is quarantined for its size, as the lake was made with.
 #[derive(Clone, Copy, Debug)]
@@ -65,57 +64,36 @@ pub(super) enum Found {
         text: Vec<u8>,
     },
     SetAside,
-    /// An object that is encrypted or packed in a way that is not read: nobody knows what is in it.
-    NotRead,
+    /// An object of which nobody knows what is in it.
+    NotRead(Unread),
+    /// A member with a hidden name.
+    Hidden,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Archive {
-    Tar,
-    Zip,
-    SevenZip,
+/// Why an object is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    Encrypted,
+    UnknownPacking,
 }
 
-fn archive(head: &[u8]) -> Option<Archive> {
-    let zips = [&b"PK\x03\x04"[..], b"PK\x05\x06", b"PK\x07\x08PK\x03\x04"];
-    if zips.iter().any(|magic| head.starts_with(magic)) {
-        Some(Archive::Zip)
-    } else if head.starts_with(b"7z\xbc\xaf\x27\x1c") {
-        Some(Archive::SevenZip)
-    } else {
-        is_tar(head).then_some(Archive::Tar)
-    }
-}
-
-/// Whether a block is a tar header: its sum, with its own field as spaces, stands in it in octal.
-/// The oldest tars have nothing else to tell them by.
-fn is_tar(head: &[u8]) -> bool {
-    let Some(field) = head.get(148..156).filter(|_| head.len() == PEEK_BYTES as usize) else {
-        return false;
-    };
-    let digits = field.iter().skip_while(|byte| **byte == b' ');
-    let digits: Vec<u8> = digits.take_while(|byte| byte.is_ascii_digit()).copied().collect();
-    let claimed = std::str::from_utf8(&digits).ok();
-    let claimed = claimed.and_then(|digits| u64::from_str_radix(digits, 8).ok());
-    let all: u64 = head.iter().map(|byte| u64::from(*byte)).sum();
-    let own: u64 = field.iter().map(|byte| u64::from(*byte)).sum();
-    claimed == Some(all - own + 8 * u64::from(b' '))
-}
-
-/// Whether a member's path leads through a hidden name.
-fn is_hidden_member(path: &str) -> bool {
-    let mut parts = path.split('/');
-    parts.any(|part| part.starts_with(['.', '_']) && part != "." && part != "..")
+/// Whether a member's path leads through a hidden name, or a lake's own folder.
+fn is_hidden_member(path: &str, reads_hidden: bool) -> bool {
+    path.split('/').any(|part| match part {
+        "." | ".." => false,
+        "_trailmill" => true,
+        part => part.starts_with(['.', '_']) && !reads_hidden,
+    })
 }
 
 /// A member's path, with slashes where only backslashes stand.
-fn with_slashes(path: &str) -> String {
+pub(super) fn with_slashes(path: &str) -> String {
     if path.contains('/') { path.to_owned() } else { path.replace('\\', "/") }
 }
 
 /// What says how many bytes of the outermost file something takes.
 #[derive(Clone, Copy)]
-enum Gauge<'g> {
+pub(super) enum Gauge<'g> {
     Known(u64),
     /// As it is read, from a place on; so many bytes of it are so many of the outermost file.
     Read(&'g Meter, u64, (u64, u64)),
@@ -139,7 +117,7 @@ impl Gauge<'_> {
 }
 
 /// How many bytes of the outermost file `bytes` of an archive are, of whose `size` it holds `stored`.
-fn shared(bytes: u64, (stored, size): (u64, u64)) -> u64 {
+pub(super) fn shared(bytes: u64, (stored, size): (u64, u64)) -> u64 {
     if stored == size || size == 0 {
         return bytes;
     }
@@ -149,14 +127,14 @@ fn shared(bytes: u64, (stored, size): (u64, u64)) -> u64 {
 
 /// How deep something lies.
 #[derive(Clone, Copy, Default)]
-struct Depth {
+pub(super) struct Depth {
     archives: usize,
     layers: usize,
 }
 
 /// An object before it is opened: its name, and where its own part starts.
 #[derive(Clone, Copy)]
-struct Name<'n> {
+pub(super) struct Name<'n> {
     whole: &'n str,
     own: usize,
 }
@@ -164,22 +142,30 @@ struct Name<'n> {
 /// Opens what is in a file, and hands over every object in it, in order.
 pub(super) struct Unpacker<'a> {
     limits: Limits,
-    passwords: &'a [String],
-    each: &'a mut dyn FnMut(Found),
+    pub(super) passwords: &'a [String],
+    /// Whether members with hidden names are read.
+    reads_hidden: bool,
+    pub(super) each: &'a mut dyn FnMut(Found),
     /// The file's size.
     size: u64,
     /// Bytes of members, and how many there may be.
-    total: u64,
-    most: u64,
+    pub(super) total: u64,
+    pub(super) most: u64,
 }
 
 impl<'a> Unpacker<'a> {
     pub(super) fn new(
         limits: Limits,
         passwords: &'a [String],
+        reads_hidden: bool,
         each: &'a mut dyn FnMut(Found),
     ) -> Self {
-        Self { limits, passwords, each, size: 0, total: 0, most: u64::MAX }
+        Self { limits, passwords, reads_hidden, each, size: 0, total: 0, most: u64::MAX }
+    }
+
+    /// Whether a member is not read because its path leads through a hidden name.
+    pub(super) fn is_hidden(&self, path: &str) -> bool {
+        is_hidden_member(path, self.reads_hidden)
     }
 
     /// Opens a file.
@@ -198,6 +184,14 @@ impl<'a> Unpacker<'a> {
             self.seekable(kind, name, file, depth, (size, size));
             return Ok(());
         }
+        if archive(&head).is_none()
+            && codec(&head).is_none()
+            && let Some((kind, start)) = behind_others(&mut file, &head)?
+        {
+            self.seekable(kind, name, Part::new(file, start..size), depth, (size, size));
+            return Ok(());
+        }
+        file.seek(SeekFrom::Start(0))?;
         let counted = Counted::new(BufReader::new(file));
         let meter = counted.meter();
         let gauge = Gauge::Read(&meter, 0, (size, size));
@@ -261,9 +255,18 @@ impl<'a> Unpacker<'a> {
             }
             (None, None) => {
                 let text = self.limits.text(whole, || taken.so_far()).and_then(in_utf8);
+                let text = match text {
+                    Some(text) => match self.behind(name, text, depth, &taken) {
+                        Some(text) => Some(text),
+                        None => return,
+                    },
+                    None => None,
+                };
                 self.total += text.as_ref().map_or(0, Vec::len) as u64;
                 (self.each)(match text {
-                    Some(text) if is_unknown_packing(&text) => Found::NotRead,
+                    Some(text) if is_unknown_packing(&text) => {
+                        Found::NotRead(Unread::UnknownPacking)
+                    }
                     Some(text) => {
                         Found::Object { name: name.whole.to_owned(), own: name.own, text }
                     }
@@ -273,7 +276,27 @@ impl<'a> Unpacker<'a> {
         }
     }
 
-    fn member(
+    /// Opens the archive that lies behind other bytes of a text; returns the text if there is none.
+    fn behind(
+        &mut self,
+        name: Name<'_>,
+        text: Vec<u8>,
+        depth: Depth,
+        taken: &Gauge<'_>,
+    ) -> Option<Vec<u8>> {
+        match behind_others(&mut Cursor::new(&text), &text) {
+            Ok(Some(_)) if depth.archives >= ARCHIVE_LEVELS => (self.each)(Found::SetAside),
+            Ok(Some((kind, start))) => {
+                let size = text.len() as u64;
+                let part = Part::new(Cursor::new(text), start..size);
+                self.seekable(kind, name, part, depth, (taken.so_far(), size));
+            }
+            _ => return Some(text),
+        }
+        None
+    }
+
+    pub(super) fn member(
         &mut self,
         archive: Name<'_>,
         path: &str,
@@ -282,7 +305,9 @@ impl<'a> Unpacker<'a> {
         gauge: Gauge<'_>,
         meter: &Rc<Meter>,
     ) {
-        if !is_hidden_member(path) {
+        if self.is_hidden(path) {
+            (self.each)(Found::Hidden);
+        } else {
             let whole = format!("{}!/{path}", archive.whole);
             let name = Name { whole: &whole, own: whole.len() - path.len() };
             let depth = Depth { archives: depth.archives + 1, layers: 0 };
@@ -299,7 +324,7 @@ impl<'a> Unpacker<'a> {
         gauge: Gauge<'_>,
         meter: &Rc<Meter>,
     ) {
-        let mut archive = tar::Archive::new(reader);
+        let mut archive = tar::Archive::new(UpToZeros { inner: reader, read: 0, content: 0 });
         archive.set_ignore_zeros(true);
         let Ok(members) = archive.entries() else { return (self.each)(Found::SetAside) };
         for member in members {
@@ -309,7 +334,7 @@ impl<'a> Unpacker<'a> {
                 continue;
             }
             let path = String::from_utf8_lossy(&member.path_bytes()).into_owned();
-            if member.size() > self.limits.max_object_size && !is_hidden_member(&path) {
+            if member.size() > self.limits.max_object_size && !self.is_hidden(&path) {
                 (self.each)(Found::SetAside);
             } else {
                 self.member(name, &path, &mut member, depth, gauge.restarted(), meter);
@@ -318,165 +343,43 @@ impl<'a> Unpacker<'a> {
                 return (self.each)(Found::SetAside);
             }
         }
-    }
-
-    /// Reads an archive that is read by its directory.
-    fn seekable(
-        &mut self,
-        kind: Archive,
-        name: Name<'_>,
-        reader: impl Read + Seek,
-        depth: Depth,
-        share: (u64, u64),
-    ) {
-        let is_whole = match kind {
-            Archive::SevenZip => self.seven_zip(name, reader, depth, share),
-            _ => self.zip(name, reader, depth, share),
-        };
-        if !is_whole {
+        let end = archive.into_inner();
+        if end.read - end.content < TAR_BLOCK {
             (self.each)(Found::SetAside);
         }
     }
+}
 
-    /// Reads the files of a zip; returns whether it could be.
-    fn zip(
-        &mut self,
-        name: Name<'_>,
-        reader: impl Read + Seek,
-        depth: Depth,
-        share: (u64, u64),
-    ) -> bool {
-        let Ok(mut archive) = zip::ZipArchive::new(reader) else { return false };
-        let meter = Rc::default();
-        for index in 0..archive.len() {
-            let (path, stored, method, is_locked) = match archive.by_index_raw(index) {
-                Ok(member) => (
-                    with_slashes(&String::from_utf8_lossy(member.name_raw())),
-                    member.compressed_size(),
-                    member.compression(),
-                    member.encrypted(),
-                ),
-                Err(_) => {
-                    (self.each)(Found::SetAside);
-                    continue;
-                }
-            };
-            if path.ends_with('/') || is_hidden_member(&path) {
-                continue;
-            }
-            let gauge = Gauge::Known(shared(stored, share));
-            let is_lzma =
-                [zip::CompressionMethod::XZ, zip::CompressionMethod::LZMA].contains(&method);
-            let password = is_locked.then(|| self.fitting(&mut archive, index)).flatten();
-            let opened: Option<Box<dyn Read>> = match password {
-                _ if is_lzma && !is_locked => {
-                    let raw = archive.by_index_raw(index).ok();
-                    raw.and_then(|raw| in_lzma(raw, method, &meter))
-                }
-                Some(password) => {
-                    let member = archive.by_index_decrypt(index, password);
-                    member.ok().map(|member| Box::new(member) as Box<dyn Read>)
-                }
-                None => {
-                    let member = archive.by_index(index);
-                    member.ok().map(|member| Box::new(member) as Box<dyn Read>)
-                }
-            };
-            match opened {
-                Some(mut member) => self.member(name, &path, &mut member, depth, gauge, &meter),
-                None if is_locked || is_unknown_method(method) => (self.each)(Found::NotRead),
-                None => (self.each)(Found::SetAside),
-            }
-            if self.total > self.most {
-                return false;
-            }
-        }
-        true
-    }
+/// Knows where the last byte that is not zero ended: a tar that is not cut ends with blocks of zeros.
+struct UpToZeros<'r> {
+    inner: &'r mut dyn Read,
+    read: u64,
+    content: u64,
+}
 
-    /// Returns the password that opens a member, tried to its end.
-    fn fitting<'p>(
-        &self,
-        archive: &mut zip::ZipArchive<impl Read + Seek>,
-        index: usize,
-    ) -> Option<&'p [u8]>
-    where
-        'a: 'p,
-    {
-        self.passwords.iter().map(String::as_bytes).find(|password| {
-            let member = archive.by_index_decrypt(index, password);
-            member.is_ok_and(|mut member| std::io::copy(&mut member, &mut std::io::sink()).is_ok())
-        })
-    }
-
-    /// Reads the files of a 7z archive with the first password that fits; returns whether it could be.
-    fn seven_zip(
-        &mut self,
-        name: Name<'_>,
-        mut reader: impl Read + Seek,
-        depth: Depth,
-        share: (u64, u64),
-    ) -> bool {
-        let passwords = self.passwords.iter().map(|text| sevenz_rust2::Password::from(&**text));
-        let tried: Vec<_> =
-            std::iter::once(sevenz_rust2::Password::empty()).chain(passwords).collect();
-        let mut is_not_read = false;
-        for password in tried {
-            let counted = Counted::new(&mut reader);
-            let meter = counted.meter();
-            let opened = sevenz_rust2::ArchiveReader::new_with_memory_limit(
-                BufReader::new(counted),
-                password,
-                WINDOW_KIB,
-            );
-            let mut archive = match opened {
-                Ok(archive) => archive,
-                Err(err) => {
-                    is_not_read |= is_closed(&err);
-                    continue;
-                }
-            };
-            archive.set_thread_count(1);
-            let mut is_begun = false;
-            let outcome = archive.for_each_entries_with_decision(|entry, reader| {
-                if entry.is_directory() || entry.is_anti_item() {
-                    return Ok(sevenz_rust2::EntryDecision::Continue);
-                }
-                let gauge = Gauge::Read(&meter, meter.before(), share);
-                let mut first = Vec::new();
-                if !is_begun {
-                    reader.take(STEP).read_to_end(&mut first)?;
-                }
-                is_begun = true;
-                let path = entry.name().replace('\\', "/");
-                let mut whole = Cursor::new(first).chain(reader);
-                self.member(name, &path, &mut whole, depth, gauge, &meter);
-                Ok(match self.total > self.most {
-                    true => sevenz_rust2::EntryDecision::Stop,
-                    false => sevenz_rust2::EntryDecision::Continue,
-                })
-            });
-            if is_begun || outcome.is_ok() {
-                return outcome.is_ok() && self.total <= self.most;
-            }
-            is_not_read |= outcome.is_err_and(|err| is_closed(&err));
+impl Read for UpToZeros<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(out)?;
+        if let Some(last) = out[..count].iter().rposition(|byte| *byte != 0) {
+            self.content = self.read + last as u64 + 1;
         }
-        if is_not_read {
-            (self.each)(Found::NotRead);
-        }
-        is_not_read
+        self.read += count as u64;
+        Ok(count)
     }
 }
 
 /// A text in UTF-16 in UTF-8; nothing if it is damaged.
 fn in_utf8(text: Vec<u8>) -> Option<Vec<u8>> {
     let opens = |byte: u8| byte == b'{' || byte == b'[';
+    let is_character = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r');
     let is_little = match text[..] {
         [0xff, 0xfe, 0, 0, ..] => return Some(text),
         [0xff, 0xfe, ..] => true,
         [0xfe, 0xff, ..] => false,
         [first, 0, second, 0, ..] if opens(first) && second > 0 => true,
         [0, first, 0, second, ..] if opens(first) && second > 0 => false,
+        [a, 0, b, 0, c, 0, d, 0, ..] if [a, b, c, d].iter().all(is_character) => true,
+        [0, a, 0, b, 0, c, 0, d, ..] if [a, b, c, d].iter().all(is_character) => false,
         _ => return Some(text),
     };
     if text.len() % 2 == 1 {

@@ -34,7 +34,11 @@ use End::{Base64, Json, Rows};
 const PATHS: &[(&str, End)] = &[
     ("Events.CloudTrailEvent", Json),
     ("CloudTrailEvent", Json),
+    ("events.cloudTrailEvent", Json),
+    ("cloudTrailEvent", Json),
     ("detail", Json),
+    ("Entries.Detail", Json),
+    ("Detail", Json),
     ("logEvents.message", Json),
     ("awslogs.data", Base64),
     ("events.message", Json),
@@ -55,18 +59,37 @@ const PATHS: &[(&str, End)] = &[
     ("result._raw", Json),
     ("results._raw", Json),
     ("_raw", Json),
+    ("rows", Json),
+    ("columns", Json),
+    ("map._raw", Json),
     ("hits.hits._source", Json),
     ("_source", Json),
+    ("doc", Json),
+    ("fields.event\\.original", Json),
+    ("fields.message", Json),
     ("event.original", Json),
     ("event\\.original", Json),
     ("event", Json),
     ("data.aws", Json),
     ("full_log", Json),
+    ("aws", Json),
+    ("data.attributes.attributes", Json),
+    ("attributes.attributes", Json),
+    ("full_message", Json),
+    ("short_message", Json),
+    ("json", Json),
     ("message", Json),
     ("log", Json),
+    ("MESSAGE", Json),
+    ("jsonPayload", Json),
+    ("textPayload", Json),
+    ("raw_data", Json),
+    ("resourceLogs.scopeLogs.logRecords.body.stringValue", Json),
+    ("body.stringValue", Json),
     ("Records", Json),
     ("Events", Json),
     ("events", Json),
+    ("Event", Json),
     ("records", Json),
     ("Data", Base64),
     ("data", Base64),
@@ -213,7 +236,7 @@ impl Unpacker<'_> {
         for value in values.unwrap_or_default() {
             let is_it = take(self, value);
             found |= is_it;
-            missed += u64::from(!is_it && value != b"null");
+            missed += u64::from(!is_it && !json::is_plain(value));
         }
         self.missed += if found { missed } else { 0 };
         found
@@ -243,14 +266,14 @@ impl Unpacker<'_> {
         let mut missed = 0;
         for cells in rows {
             let is_it = cells.len() <= header.columns() && self.row(&header, &cells);
-            let is_blank = cells.iter().all(|cell| cell.trim().is_empty());
+            let is_blank = cells.iter().all(|cell| cell.trim_ascii().is_empty());
             missed += u64::from(!is_it && !is_blank);
         }
         Some(missed)
     }
 
     /// Takes the record of a row: a cell that holds one, or a partial one.
-    fn row(&mut self, header: &tables::Header, cells: &[String]) -> bool {
+    fn row(&mut self, header: &tables::Header, cells: &[Vec<u8>]) -> bool {
         if header.records(cells).into_iter().any(|cell| self.known(cell, 1)) {
             return true;
         }
@@ -299,7 +322,8 @@ pub(super) fn is_empty(text: &[u8]) -> bool {
     let is_none =
         |member: &Entry<'_>| json::elements(member.value).is_some_and(|own| own.is_empty());
     let is_action = |member: &Entry<'_>| {
-        matches!(member.key.as_ref(), "index" | "create") && member.value.starts_with(b"{")
+        matches!(member.key.as_ref(), "index" | "create" | "update")
+            && member.value.starts_with(b"{")
     };
     members.iter().any(|member| is_listed(member) && is_none(member))
         || (members.len() == 1 && is_action(&members[0]))

@@ -26,9 +26,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from faulty_proxy import FaultyProxy  # noqa: E402
-from lakes import BucketLake, FolderLake  # noqa: E402
+from lakes import BucketLake, FolderLake, without_nested  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
+SERVER = Path(__file__).with_name("strict_moto.py")
 BINARY = Path(os.environ.get("TRAILMILL_BIN", ROOT / "target/debug/trailmill")).resolve()
 
 ACCESS_KEY = "testing"
@@ -165,7 +166,7 @@ def endpoint():
     pytest.importorskip("moto.server", reason="moto is not installed: tests/requirements.txt has it")
     log = tempfile.TemporaryFile("w+")
     server = subprocess.Popen(
-        [sys.executable, "-B", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
+        [sys.executable, "-B", SERVER, "-H", "127.0.0.1", "-p", "0"],
         env={"PATH": os.environ.get("PATH", ""), "MOTO_S3_CUSTOM_ENDPOINTS": ""},
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -231,6 +232,40 @@ def new_bucket(s3):
 def lake(s3, new_bucket):
     """An empty lake in a bucket of its own."""
     return BucketLake(s3, new_bucket("lake"), "lake")
+
+
+@pytest.fixture(scope="session")
+def sqs(endpoint):
+    return client("sqs", endpoint)
+
+
+@pytest.fixture(scope="session")
+def elasticmq():
+    """ElasticMQ, which counts receipts and times itself as SQS says it does; needs Java, and Maven once."""
+    from elasticmq import ElasticMq
+
+    with ElasticMq() as server:
+        yield server
+
+
+@pytest.fixture
+def logs(s3, new_bucket):
+    """An empty bucket for log objects."""
+    from queues import Logs
+
+    return Logs(s3, new_bucket("logs"))
+
+
+@pytest.fixture
+def plain_rows(s3, new_bucket, endpoint):
+    """The rows that a plain conversion makes of some logs."""
+
+    def make(logs):
+        made = BucketLake(s3, new_bucket("plain"), "lake")
+        run_trailmill("convert", logs.url, made.url, *NO_CATALOG, "-q", endpoint=endpoint, seconds=3600)
+        return without_nested(made.rows())
+
+    return make
 
 
 @pytest.fixture

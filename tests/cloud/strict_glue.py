@@ -161,6 +161,10 @@ SHAPES = {
         },
         ["DatabaseName"],
     ),
+    "DeleteTableRequest": (
+        {"CatalogId": text(1, 255), "DatabaseName": NAME, "Name": NAME, "TransactionId": NAME},
+        ["DatabaseName", "Name"],
+    ),
     "UpdateTableRequest": (
         {
             "CatalogId": text(1, 255),
@@ -346,7 +350,8 @@ class StrictGlue:
         """Makes calls of an action fail: `throttle`, `error` (code, message, status), `drop` (the
         connection, before the work), `drop_after` (after the work), `error_after`, `items` (every
         n-th item has an error of a code; `done=True` does its work all the same), `before` (runs
-        `call()` first). The first `after` calls are spared."""
+        `call()` first), `nonsense` (an answer of something that is not Glue: status, content_type,
+        data; with `length`, says that it is longer, and ends there). The first `after` calls are spared."""
         self.faults.append(Fault(action, kind, times, after, options))
 
     def deny(self, action, message):
@@ -402,6 +407,8 @@ class StrictGlue:
         with self.lock:
             if fault and fault.kind == "drop":
                 return 0, None
+            if fault and fault.kind == "nonsense":
+                return fault.options["status"], fault
             try:
                 if fault and fault.kind == "throttle":
                     raise GlueError("ThrottlingException", "Rate exceeded")
@@ -477,6 +484,11 @@ class StrictGlue:
         if names != [key["Name"] for key in given["PartitionKeys"]] and table.partitions:
             raise invalid("partition keys cannot change while there are partitions")
         table.update(given, bool(body.get("SkipArchive")))
+        return {}
+
+    def do_DeleteTable(self, body):
+        self.found(body, body["Name"])
+        del self.tables[catalog(body), body["DatabaseName"].lower(), body["Name"].lower()]
         return {}
 
     def do_GetPartitions(self, body):
@@ -693,10 +705,16 @@ class Handler(BaseHTTPRequestHandler):
         if answer is None:
             self.close_connection = True
             return
-        data = json.dumps(answer).encode()
+        if isinstance(answer, Fault):
+            data, kind = answer.options["data"], answer.options["content_type"]
+            length = answer.options.get("length", len(data))
+            self.close_connection = length > len(data)
+        else:
+            data, kind = json.dumps(answer).encode(), "application/x-amz-json-1.1"
+            length = len(data)
         self.send_response(status)
-        self.send_header("Content-Type", "application/x-amz-json-1.1")
-        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(length))
         self.send_header("x-amzn-RequestId", "00000000-0000-0000-0000-000000000000")
         self.end_headers()
         self.wfile.write(data)

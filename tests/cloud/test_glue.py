@@ -712,6 +712,97 @@ class TestProjection:
         assert "cannot be used with" in err
 
 
+NONSENSE = {
+    "a page": {"status": 200, "content_type": "text/html", "data": b"<html>Please log in</html>"},
+    "nothing": {"status": 200, "content_type": "text/plain", "data": b"ok"},
+    "not found": {"status": 404, "content_type": "text/html", "data": b"<h1>Not Found</h1>"},
+    "not implemented": {"status": 501, "content_type": "text/html", "data": b"<h1>Not Implemented</h1>"},
+    "of another type": {
+        "status": 200, "content_type": "application/x-amz-json-1.1",
+        "data": b'{"PartitionIndexDescriptorList": {"IndexName": 7}}',
+    },
+}
+
+
+class TestNonsense:
+    """What answers is not Glue. A run must say so, and not ask for three minutes (20 seconds here)."""
+
+    @pytest.mark.parametrize("name", NONSENSE)
+    def test_indexes_that_nobody_can_read_are_an_error_with_the_reason(self, converted, name):
+        converted.glue.forget()
+        converted.glue.fail("GetPartitionIndexes", "nonsense", times=1000, **NONSENSE[name])
+
+        err = converted.sync("--partition-index", code=3)
+
+        assert "glue:GetPartitionIndexes was answered with HTTP" in err and "is not an answer of Glue" in err
+        assert NONSENSE[name]["content_type"] in err and "log in" not in err
+        assert converted.glue.count("GetPartitionIndexes") <= 3
+
+    @pytest.mark.parametrize("name", NONSENSE)
+    def test_so_is_an_index_that_is_not_created(self, converted, name):
+        converted.glue.forget()
+        converted.glue.fail("CreatePartitionIndex", "nonsense", times=1000, **NONSENSE[name])
+
+        err = converted.sync("--partition-index", code=3)
+
+        # An object in JSON may be an answer: that the index is not there tells that it was none.
+        is_object = name == "of another type"
+        assert f"glue:CreatePartitionIndex was answered with {'success' if is_object else 'HTTP'}" in err
+        assert "--glue-endpoint-url" in err and "log in" not in err
+        assert 2 <= converted.glue.count("CreatePartitionIndex") <= 3
+        assert not converted.glue.table().indexes
+
+    @pytest.mark.parametrize("action", ["CreateDatabase", "CreateTable", "BatchCreatePartition"])
+    @pytest.mark.parametrize("name", [name for name in NONSENSE if name != "of another type"])
+    def test_nothing_is_believed_to_be_made(self, world, action, name):
+        world.glue.fail(action, "nonsense", times=1000, **NONSENSE[name])
+
+        err = world.convert(code=3)
+
+        assert f"glue:{action} was answered with HTTP" in err and "is not an answer of Glue" in err
+        assert 2 <= world.glue.count(action) <= 3
+
+    def test_an_empty_object_is_neither_a_table_nor_a_database(self, world):
+        empty = {"status": 200, "content_type": "application/x-amz-json-1.1", "data": b"{}"}
+        for action in ("GetTable", "GetDatabase"):
+            world.glue.fail(action, "nonsense", times=1000, **empty)
+
+        err = world.convert(code=3)
+
+        assert "glue:GetTable was answered with success, but without a table" in err, err
+
+    def test_nothing_is_believed_to_be_changed(self, converted):
+        converted.glue.fail("UpdateTable", "nonsense", times=1000, **NONSENSE["a page"])
+
+        err = converted.sync("--partition-projection", code=3)
+
+        assert "glue:UpdateTable was answered with HTTP 200" in err, err
+
+    def test_one_such_answer_is_forgiven(self, converted):
+        for action in ("GetPartitionIndexes", "CreatePartitionIndex", "UpdateTable"):
+            converted.glue.fail(action, "nonsense", **NONSENSE["a page"])
+
+        converted.sync("--partition-index")
+
+        assert len(converted.glue.table().indexes) == 1
+
+    def test_an_answer_that_breaks_off_is_asked_for_again(self, converted):
+        cut = NONSENSE["of another type"] | {"length": 1000}
+        converted.glue.fail("GetPartitionIndexes", "nonsense", times=4, **cut)
+
+        converted.sync("--partition-index")
+
+        assert len(converted.glue.table().indexes) == 1
+
+    def test_everything_else_is_told_as_well(self, world):
+        for action in ("GetTable", "GetDatabase"):
+            world.glue.fail(action, "nonsense", times=1000, **NONSENSE["a page"])
+
+        err = world.convert(code=3)
+
+        assert "is not an answer of Glue" in err and "--glue-endpoint-url" in err
+
+
 class TestIndex:
     def test_a_new_table_is_created_with_it(self, world):
         world.convert("--partition-index")

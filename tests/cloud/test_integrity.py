@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from conftest import environment, log_object, record, run_trailmill
+from lakes import BucketLake, assert_same_rows, rows, without_nested
 
 pytest.importorskip("awscli", reason="awscli is not installed: tests/requirements.txt has it")
 from cryptography.hazmat.primitives import hashes  # noqa: E402
@@ -31,6 +32,12 @@ FIRST = datetime(2026, 10, 1, tzinfo=timezone.utc)
 KEY = rsa.generate_private_key(65537, 2048)
 PUBLIC = KEY.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
 FINGERPRINT = hashlib.md5(PUBLIC).hexdigest()
+
+
+# A key that is valid from then on.
+LATE_KEY = rsa.generate_private_key(65537, 2048)
+LATE_PUBLIC = LATE_KEY.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
+LATE = datetime(2027, 2, 3, 4, tzinfo=timezone.utc)
 
 
 class ListPublicKeys(BaseHTTPRequestHandler):
@@ -52,11 +59,18 @@ class ListPublicKeys(BaseHTTPRequestHandler):
             "ValidityEndTime": 9e9,
             "Fingerprint": FINGERPRINT,
         }
+        late = {
+            "Value": base64.b64encode(LATE_PUBLIC).decode(),
+            "ValidityStartTime": LATE.timestamp() - 60,
+            "ValidityEndTime": LATE.timestamp() + 9e6,
+            "Fingerprint": hashlib.md5(LATE_PUBLIC).hexdigest(),
+        }
+        keys = [key, late] if asked["EndTime"] > late["ValidityStartTime"] else [key]
         # aws-cli does not ask for a second page.
         is_aws_cli = "aws-cli" in self.headers.get("user-agent", "")
         if not is_aws_cli and "NextToken" not in asked:
             return self.answer(200, {"PublicKeyList": [], "NextToken": "more"})
-        self.answer(200, {"PublicKeyList": [key]})
+        self.answer(200, {"PublicKeyList": keys})
 
     def answer(self, code, document):
         body = json.dumps(document).encode()
@@ -80,53 +94,67 @@ def cloudtrail():
 
 
 class Chain:
-    """Six hours of digests and logs in a bucket."""
+    """Six hours of digests and logs in a bucket, and more if you add some."""
 
-    def __init__(self, s3, bucket, root="AWSLogs/", logs_per_hour=1, records=None):
-        self.s3, self.bucket, self.digests, self.logs, self.bytes = s3, bucket, [], [], 0
-        records = records or (lambda hour, _number, start: [record(hour, eventTime=start.strftime(STAMP))])
-        previous = None
-        for hour in range(6):
-            start, end = FIRST + timedelta(hours=hour), FIRST + timedelta(hours=hour + 1)
-            day = f"{REGION}/{end:%Y/%m/%d}"
-            listed = []
-            for number in range(logs_per_hour):
-                body = log_object(records(hour, number, start))
-                log = (
-                    f"{root}{ACCOUNT}/CloudTrail/{day}/{ACCOUNT}_CloudTrail_{REGION}_"
-                    f"{start + timedelta(minutes=50):%Y%m%dT%H%MZ}_aaaaaaaaaaa{number:04}{hour}.json.gz"
-                )
-                s3.put_object(Bucket=bucket, Key=log, Body=body)
-                listed.append(self.line(log, gzip.decompress(body), start))
-                self.logs.append(log)
-            digest = (
-                f"{root}{ACCOUNT}/CloudTrail-Digest/{day}/{ACCOUNT}_CloudTrail-Digest_{REGION}_{TRAIL}_"
-                f"{REGION}_{end:%Y%m%dT%H%M%SZ}.json.gz"
-            )
-            content = {
-                "awsAccountId": ACCOUNT,
-                "digestStartTime": start.strftime(STAMP),
-                "digestEndTime": end.strftime(STAMP),
-                "digestS3Bucket": bucket,
-                "digestS3Object": digest,
-                "digestPublicKeyFingerprint": FINGERPRINT,
-                "digestSignatureAlgorithm": "SHA256withRSA",
-                "newestEventTime": start.strftime(STAMP),
-                "oldestEventTime": start.strftime(STAMP),
-                "previousDigestS3Bucket": previous and bucket,
-                "previousDigestS3Object": previous and previous[0],
-                "previousDigestHashValue": previous and previous[1],
-                "previousDigestHashAlgorithm": previous and "SHA-256",
-                "previousDigestSignature": previous and previous[2],
-                "logFiles": listed,
-            }
-            raw = json.dumps(content).encode()
-            hashed = hashlib.sha256(raw).hexdigest()
-            text = f"{content['digestEndTime']}\n{bucket}/{digest}\n{hashed}\n{previous[2] if previous else 'null'}"
-            signature = KEY.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()).hex()
-            self.put_digest(digest, gzip.compress(raw), signature)
-            self.digests.append(digest)
-            previous = (digest, hashed, signature)
+    key, fingerprint, suffix, metadata = KEY, FINGERPRINT, "", {}
+
+    def __init__(self, s3, bucket, root="AWSLogs/", logs_per_hour=1, records=None, first=FIRST, hours=6):
+        self.s3, self.bucket, self.root, self.first = s3, bucket, root, first
+        self.digests, self.logs, self.bytes = [], [], 0
+        self.logs_per_hour = logs_per_hour
+        self.records = records or (
+            lambda hour, number, start: [record(hour + 100_000 * number, eventTime=start.strftime(STAMP))]
+        )
+        self.previous = None
+        for hour in range(hours):
+            self.add_hour(hour)
+
+    def add_hour(self, hour, late=()):
+        """Adds an hour's logs and their digest; `late` are starts of hours whose logs were delivered now."""
+        start, end = self.first + timedelta(hours=hour), self.first + timedelta(hours=hour + 1)
+        logs = [(number, start) for number in range(self.logs_per_hour)]
+        logs += [(5000 + number, of) for number, of in enumerate(late)]
+        listed = [self.add_log(hour, number, of) for number, of in logs]
+        digest = (
+            f"{self.root}{ACCOUNT}/CloudTrail-Digest/{REGION}/{end:%Y/%m/%d}/{ACCOUNT}_CloudTrail-Digest_{REGION}_"
+            f"{TRAIL}_{REGION}_{end:%Y%m%dT%H%M%SZ}{self.suffix}.json.gz"
+        )
+        bucket, previous = self.bucket, self.previous
+        content = {
+            "awsAccountId": ACCOUNT,
+            "digestStartTime": start.strftime(STAMP),
+            "digestEndTime": end.strftime(STAMP),
+            "digestS3Bucket": bucket,
+            "digestS3Object": digest,
+            "digestPublicKeyFingerprint": self.fingerprint,
+            "digestSignatureAlgorithm": "SHA256withRSA",
+            "newestEventTime": start.strftime(STAMP),
+            "oldestEventTime": start.strftime(STAMP),
+            "previousDigestS3Bucket": previous and bucket,
+            "previousDigestS3Object": previous and previous[0],
+            "previousDigestHashValue": previous and previous[1],
+            "previousDigestHashAlgorithm": previous and "SHA-256",
+            "previousDigestSignature": previous and previous[2],
+            "logFiles": listed,
+        }
+        raw = json.dumps(content).encode()
+        hashed = hashlib.sha256(raw).hexdigest()
+        text = f"{content['digestEndTime']}\n{bucket}/{digest}\n{hashed}\n{previous[2] if previous else 'null'}"
+        signature = self.key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()).hex()
+        self.put_digest(digest, gzip.compress(raw), signature)
+        self.digests.append(digest)
+        self.previous = (digest, hashed, signature)
+
+    def add_log(self, hour, number, start):
+        """Puts a log, in the folder of its day; returns its line in a digest."""
+        body = log_object(self.records(hour, number, start))
+        log = (
+            f"{self.root}{ACCOUNT}/CloudTrail/{REGION}/{start:%Y/%m/%d}/{ACCOUNT}_CloudTrail_{REGION}_"
+            f"{start + timedelta(minutes=50):%Y%m%dT%H%MZ}_aaaaaaaaaaa{number:04}{hour}.json.gz"
+        )
+        self.s3.put_object(Bucket=self.bucket, Key=log, Body=body)
+        self.logs.append(log)
+        return self.line(log, gzip.decompress(body), start)
 
     def line(self, log, content, start):
         """A log's line in a digest."""
@@ -141,7 +169,7 @@ class Chain:
         }
 
     def put_digest(self, key, body, signature):
-        metadata = {"signature": signature, "signature-algorithm": "SHA256withRSA"}
+        metadata = {"signature": signature, "signature-algorithm": "SHA256withRSA", **self.metadata}
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=body, Metadata=metadata)
 
     def get(self, key):
@@ -333,6 +361,20 @@ def test_keys_are_asked_for_once_a_month_and_region_and_a_refusal_is_named(s3, n
     assert "permission missing: cloudtrail:ListPublicKeys" in denied.stderr
 
 
+def test_a_backfill_digest_is_checked_with_the_key_of_the_day_it_was_made(s3, new_bucket, endpoint, cloudtrail):
+    chain = Chain(s3, new_bucket("trail"))
+    backfill = Chain(s3, chain.bucket, logs_per_hour=0, hours=0)
+    backfill.key, backfill.fingerprint = LATE_KEY, hashlib.md5(LATE_PUBLIC).hexdigest()
+    backfill.suffix, backfill.metadata = "_backfill", {"backfill-generation-timestamp": LATE.strftime(STAMP)}
+    backfill.add_hour(3, late=[FIRST + timedelta(hours=3)])
+
+    report = integrity(chain.bucket, endpoint, cloudtrail).report
+
+    assert report["digests"] == report["logs"] == {"verified": 7}
+    assert [found["is_backfill"] for found in report["chains"]] == [False, True]
+    assert len(report["keys"]["fingerprints"]) == 2
+
+
 def test_a_conversion_converts_what_digests_prove(s3, new_bucket, lake, endpoint, cloudtrail):
     chain = Chain(s3, new_bucket("trail"))
     forge_log(chain)
@@ -350,3 +392,58 @@ def test_a_conversion_converts_what_digests_prove(s3, new_bucket, lake, endpoint
     main = [partition for partition in shown if partition["table"] == "cloudtrail"]
     assert sum(partition["rows_proven"] for partition in main) == 5
     assert sum(partition["rows_unproven"] + partition["rows_unchecked"] for partition in main) == 0
+
+
+def test_digests_say_which_days_are_listed(s3, new_bucket, endpoint):
+    midnight = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
+    chain = Chain(s3, new_bucket("trail"), first=midnight - timedelta(days=4), hours=96)
+    env = {"AWS_ENDPOINT_URL_S3": endpoint}
+
+    def convert(lake, *more):
+        args = ["convert", f"s3://{chain.bucket}/", lake.url, "--catalog", "none", "--report", "json", "-q"]
+        return run_trailmill(*args, *more, env=env).report
+
+    plain, named = (BucketLake(s3, new_bucket("lake"), "lake") for _ in range(2))
+    before, first = convert(plain), convert(named, "--from-digests")
+    assert first["records_written"] == before["records_written"] == 96 + 96
+    assert first["listing"]["from_digests"]["digests"] == 96
+
+    # A log of long ago is delivered now: its folder is older than what a look-back lists.
+    chain.add_hour(96, late=[midnight - timedelta(days=60)])
+    chain.add_hour(97)
+    look_back = ["--look-back", "30"]
+    missed, found = convert(plain, *look_back), convert(named, *look_back, "--from-digests")
+    assert missed["records_written"] == 2 + 2, missed
+    assert found["records_written"] == 3 + 2, found
+    savings = found["listing"]["from_digests"]
+    assert savings["digests"] < 60 and (savings["regions"], savings["regions_listed"]) == (1, 0)
+
+    convert(plain, "--full")
+    assert_same_rows(without_nested(rows(plain)), without_nested(rows(named)))
+    for lake in (plain, named):
+        run_trailmill("verify", f"s3://{chain.bucket}/", lake.url, "-q", env=env)
+    assert convert(named, *look_back, "--from-digests")["units"] == 0
+
+
+def test_what_digests_do_not_cover_is_listed(s3, new_bucket, lake, endpoint):
+    midnight = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
+    chain = Chain(s3, new_bucket("trail"), first=midnight - timedelta(days=4), hours=90)
+    # Two hours whose digests are gone, a log from before validation was on, and one whose digest is to come.
+    chain.delete(*chain.digests[30:32])
+    chain.add_log(1, 7000, chain.first - timedelta(days=20))
+    chain.add_log(2, 7001, chain.first + timedelta(hours=91))
+    args = ["convert", f"s3://{chain.bucket}/", lake.url, "--catalog", "none", "--from-digests", "--report", "json"]
+
+    report = run_trailmill(*args, env={"AWS_ENDPOINT_URL_S3": endpoint}).report
+
+    assert report["records_written"] - report["rows_by_table"]["cloudtrail_digest"] == 92
+    chain.delete(*chain.digests)
+    other = BucketLake(s3, new_bucket("lake"), "lake")
+    without = run_trailmill(*args[:2], other.url, *args[3:], env={"AWS_ENDPOINT_URL_S3": endpoint})
+    assert without.report["records_written"] == 92 and "no digests found" in without.stderr
+
+
+def test_folders_have_no_days_to_choose_from(lake, tmp_path):
+    (tmp_path / "logs").mkdir()
+    refused = run_trailmill("convert", tmp_path / "logs", lake.url, "--from-digests", codes=(2,))
+    assert "requires a source in S3" in refused.stderr

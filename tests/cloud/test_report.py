@@ -15,9 +15,9 @@ def document(lake, *options, endpoint=None):
     return found
 
 
-def test_a_lake_in_a_bucket_gives_the_report_of_one_in_a_folder(local_lake, reference, endpoint):
+def test_a_lake_in_a_bucket_gives_the_report_of_one_in_a_folder(local_lake, reference, endpoint, tmp_path):
     for options in ([], ["--threads", "1", "--top", "100"]):
-        remote = document(reference.url, *options, endpoint=endpoint)
+        remote = document(reference.url, *options, "--cache", tmp_path, endpoint=endpoint)
 
         assert remote == document(local_lake.url, *options)
         assert len(remote["panels"]) > 20

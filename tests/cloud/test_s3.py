@@ -694,6 +694,30 @@ def test_data_files_and_documents_are_put_only_where_nothing_is(archive, proxy, 
     assert {put.status for put in puts} == {200}
 
 
+@pytest.mark.parametrize("condition", ["IfMatch", "IfNoneMatch"])
+def test_of_two_conditional_puts_at_once_the_test_server_takes_one_as_s3_does(condition, s3, endpoint, new_bucket):
+    bucket, clients = new_bucket("conditions"), [client("s3", endpoint), client("s3", endpoint)]
+    for number in range(20):
+        place = {"Bucket": bucket, "Key": f"{number}"}
+        wanted = "*" if condition == "IfNoneMatch" else s3.put_object(**place, Body=b"before")["ETag"]
+        start, outcomes = threading.Barrier(2), []
+
+        def put(client, body):
+            start.wait()
+            try:
+                client.put_object(**place, Body=body, **{condition: wanted})
+                outcomes.append("put")
+            except client.exceptions.ClientError as refused:
+                outcomes.append(refused.response["Error"]["Code"])
+
+        threads = [threading.Thread(target=put, args=pair) for pair in zip(clients, (b"one", b"two"))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(outcomes) == ["PreconditionFailed", "put"], (number, outcomes)
+
+
 def test_no_more_requests_are_in_flight_than_asked_for(archive, proxy, convert):
     proxy.on(None, "", faults.late(0.01), count=EVERY)
 

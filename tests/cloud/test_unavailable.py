@@ -351,7 +351,7 @@ def test_verify_says_what_it_could_not_read(world):
 
     assert (report["objects_not_read"], report["records_missing"]) == (1, 0)
     done = run_trailmill("verify", world.url, world.lake.url, "-q", endpoint=world.proxy.url, codes=(1,))
-    assert not done.stdout.startswith("Equal") and "could not be read" in done.stdout
+    assert not done.stdout.startswith("Equal") and "of the source not read" in done.stdout
 
 
 def test_an_archive_that_cannot_be_read_is_left_out(world, tmp_path):
@@ -433,7 +433,7 @@ def test_a_file_or_a_folder_without_permission_does_not_stop_the_others(folder, 
     assert written() == 10 * RECORDS
     assert "444455556666" in as_nobody("quarantine", path)[1]
     code, said = as_nobody("verify", logs, path, "-q")
-    assert code == 1 and "could not be read" in said, said
+    assert code == 1 and "of the source not read" in said, said
     barred.chmod(0o755)
     assert as_nobody(*args)[0] == 0
     assert written() == 11 * RECORDS

@@ -172,13 +172,60 @@ def test_docker_gets_every_file_that_is_compiled(context):
     assert [file for file in ours if not (context / file.relative_to(ROOT)).is_file()] == []
 
 
-def test_docker_is_told_commit_version_and_platforms(folder):
-    docker, told = folder / "docker", folder / "told"
-    docker.write_text(f'#!/bin/sh\n[ "$2" != build ] || printf "%s\\n" "$SOURCE_DATE_EPOCH" "$@" >{told}\n')
-    docker.chmod(0o755)
-    environ = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+DIGEST = "sha256:" + "0123456789abcdef" * 4
 
-    subprocess.run([ROOT / "scripts/image", "--push", "registry/trailmill:1"], env=environ, check=True)
+# Notes what it is told, and says what buildx would say of the image that it pushed.
+FAKE_DOCKER = f"""#!/bin/sh
+case "$1 $2" in
+"buildx build")
+  printf "%s\\n" "$SOURCE_DATE_EPOCH" "$@" >told
+  while [ $# -gt 0 ]; do
+    [ "$1" != --metadata-file ] || printf '{{"containerimage.digest": "{DIGEST}", "image.name": "x"}}' >"$2"
+    shift
+  done
+  ;;
+login*) printf "%s\\n" "$@" "$(cat)" >login ;;
+esac
+"""
+
+
+def push(folder, image):
+    """Pushes with a docker and an aws that only note it."""
+    for name, text in {"docker": FAKE_DOCKER, "aws": '#!/bin/sh\necho "password $*"\n'}.items():
+        text = text.replace(">told", f">{folder}/told").replace(">login", f">{folder}/login")
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    environ = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    return subprocess.run([ROOT / "scripts/image", "--push", image], env=environ, text=True, capture_output=True)
+
+
+def test_a_push_logs_in_to_ecr_and_prints_the_address_with_the_digest(tmp_path):
+    registry = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
+
+    done = push(tmp_path, f"{registry}/trailmill:1.2")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"{registry}/trailmill@{DIGEST}"
+    assert (tmp_path / "login").read_text().splitlines() == [
+        "login", "--username", "AWS", "--password-stdin", registry,
+        "password ecr get-login-password --region eu-west-1",
+    ]
+
+
+@pytest.mark.parametrize("image", ["registry/trailmill", "registry:5000/trailmill", f"registry/trailmill@{DIGEST}"])
+def test_a_push_needs_a_tag(tmp_path, image):
+    done = push(tmp_path, image)
+
+    assert done.returncode != 0 and "expected REPO:TAG" in done.stderr
+    assert not (tmp_path / "told").exists()
+
+
+def test_docker_is_told_commit_version_and_platforms(tmp_path):
+    done = push(tmp_path, "registry/trailmill:1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"registry/trailmill@{DIGEST}"
+    assert not (tmp_path / "login").exists()
+    told = tmp_path / "told"
 
     time_of_commit, *words = told.read_text().splitlines()
     options = dict(zip(words, words[1:]))
@@ -275,7 +322,8 @@ def test_a_folder_is_converted_and_proved_with_nothing_else_to_write_to(root, mo
     done = run(root, *CONVERT, "/logs", "/lake", mounts=mounts)
     proved = run(root, "verify", "/logs", "/lake", mounts={**mounts, "/lake": (lake, False)})
 
-    assert done.report["records_read"] == done.report["records_written"] > 1000
+    written, copies = done.report["records_written"], done.report["records_duplicate"]
+    assert done.report["records_read"] == written + copies and written > 1000
     assert "\x1b" not in done.stderr and not done.stderr.startswith("{"), "no terminal, and not in Batch"
     assert proved.code == 0
     assert state(root) == before

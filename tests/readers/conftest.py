@@ -12,6 +12,7 @@ import sys
 import types
 from pathlib import Path
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
@@ -109,6 +110,14 @@ class Lake:
         text = trailmill("catalog", "ddl", self.path, "--dialect", dialect, *options)
         return [part.strip() for part in text.split(";\n") if part.strip()]
 
+    def duckdb(self, *options):
+        """A connection of DuckDB with the tables and views of `catalog ddl`, and times in UTC."""
+        connection = duckdb.connect()
+        connection.execute("SET TimeZone = 'UTC'")
+        for statement in self.ddl("duckdb", *options):
+            connection.execute(statement)
+        return connection
+
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
@@ -120,6 +129,12 @@ def sample(folder):
     """8 MB of made-up logs in the finest partitions: many small files."""
     trailmill("sample", folder / "logs", "--size", "8MB", "--seed", "7", "-q")
     return Lake(folder / "logs", folder / "lake", "--partition-by", "account,region,event_date")
+
+
+@pytest.fixture(scope="module")
+def connection(sample):
+    """The sample's tables and views in DuckDB."""
+    return sample.duckdb()
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,11 @@
 
 import collections
 import json
+import os
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import duckdb
 import pyarrow.dataset as ds
@@ -94,3 +96,38 @@ def test_a_reader_that_walks_the_folder_never_sees_other_rows(small_files, folde
     assert process.wait(timeout=60) == 0
     assert seen > 0, f"{retries} walks met a change"
     assert ds.dataset(lake / "cloudtrail", format="parquet").count_rows() == want
+
+
+def nightly(logs, lake, **more):
+    """Runs scripts/nightly; partitions of days, in several files."""
+    script = Path(__file__).parents[2] / "scripts/nightly"
+    convert = "--partition-by event_date --unit-size 500kB -q"
+    env = {**os.environ, "TRAILMILL_BIN": str(BINARY), "CONVERT_OPTIONS": convert, **more}
+    return subprocess.run([script, logs, lake], env=env, capture_output=True, text=True, check=False)
+
+
+def files_a_day(lake):
+    return collections.Counter(path.parent.name for path in (lake / "cloudtrail").glob("**/*.parquet"))
+
+
+def test_a_nightly_job_compacts_what_is_old_unless_that_is_turned_off(folder):
+    logs = folder / "nightly-logs"
+    # The sample ends in October 2026, so that most of its days are old whenever this runs.
+    trailmill("sample", logs, "--size", "5MB", "--days", "120", "--seed", "4", "-q")
+
+    off = nightly(logs, folder / "nightly-off", COMPACT="off")
+    on = nightly(logs, folder / "nightly-on")
+    again = nightly(logs, folder / "nightly-on")
+
+    assert (off.returncode, on.returncode, again.returncode) == (0, 0, 0), on.stderr + off.stderr
+    before, after = files_a_day(folder / "nightly-off"), files_a_day(folder / "nightly-on")
+    assert before.keys() == after.keys() and max(before.values()) > 1
+    newest = sorted(after)
+    assert all(after[day] == 1 for day in newest[: len(newest) // 2])
+    assert rows(folder / "nightly-off", "cloudtrail") == rows(folder / "nightly-on", "cloudtrail")
+
+
+def test_a_nightly_job_refuses_what_it_does_not_know(folder):
+    refused = nightly(folder / "nightly-logs", folder / "nightly-no", COMPACT="maybe")
+
+    assert refused.returncode == 2 and "expected on or off" in refused.stderr

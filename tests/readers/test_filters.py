@@ -222,9 +222,7 @@ def test_filters_on_partitions_prune_and_lose_nothing(sample):
     files = ds.dataset(
         str(sample.path / "cloudtrail"), partitioning=ds.partitioning(PARTITIONS, flavor="hive")
     )
-    connection = duckdb.connect()
-    for statement in sample.ddl("duckdb"):
-        connection.execute(statement)
+    connection = sample.duckdb()
     days = sorted({part["event_date"] for part, _ in rows})
     first, last = days[len(days) // 3], days[2 * len(days) // 3]
     account = rows[0][0]["account"]

@@ -1,8 +1,12 @@
 """The line that a newcomer types first, in each tool, on the folder of the main table as it is.
 
 It must give every row and every column, whatever the layout. Tools that are not installed are skipped by
-name: pandas, awswrangler, Daft and Spark are not part of what CI installs.
+name: Daft, whose wheel is larger than all others together, and Spark without Java. The recipes of
+docs/queries.md are run as they stand there.
 """
+
+import re
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -12,6 +16,9 @@ import pytest
 from contract import EVENT_COLUMNS, PLACES
 
 NAMES = {name for name, _, _ in EVENT_COLUMNS} | set(PLACES)
+
+
+QUERIES = (Path(__file__).resolve().parents[2] / "docs/queries.md").read_text()
 
 
 @pytest.fixture(scope="module", params=["default", "sample"])
@@ -79,7 +86,9 @@ def test_pandas(table, rows, denied):
     assert (found.errorcode == "AccessDenied").sum() == denied
 
 
-def test_awswrangler(table, rows, monkeypatch):
+@pytest.fixture
+def in_bucket(table, monkeypatch):
+    """The table in a bucket of its own, for awswrangler, which reads nothing else."""
     wrangler = pytest.importorskip("awswrangler", reason="awswrangler is not installed")
     boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
     moto = pytest.importorskip("moto.server", reason="moto is not installed")
@@ -92,14 +101,72 @@ def test_awswrangler(table, rows, monkeypatch):
         host, port = server.get_host_and_port()
         url = f"http://{host}:{port}"
         client = boto3.client("s3", endpoint_url=url)
-        client.create_bucket(Bucket="lake")
+        # Servers of one process share what they hold.
+        bucket = "lake-" + str(abs(hash(table)))
+        client.create_bucket(Bucket=bucket)
         for file in ds.dataset(table, partitioning="hive").files:
-            client.upload_file(file, "lake", f"cloudtrail{file.removeprefix(table)}")
+            client.upload_file(file, bucket, f"cloudtrail{file.removeprefix(table)}")
         monkeypatch.setattr(wrangler.config, "s3_endpoint_url", url)
-        found = wrangler.s3.read_parquet("s3://lake/cloudtrail/", dataset=True)
+        yield f"s3://{bucket}"
     finally:
         server.stop()
+
+
+def test_awswrangler(in_bucket, rows):
+    import awswrangler
+
+    found = awswrangler.s3.read_parquet(f"{in_bucket}/cloudtrail/", dataset=True)
     assert (len(found), set(found.columns)) == (rows, NAMES)
+
+
+def test_dask(table, rows, denied):
+    dask = pytest.importorskip("dask.dataframe", reason="Dask is not installed")
+    found = dask.read_parquet(table)
+    assert (len(found), set(found.columns)) == (rows, NAMES)
+    assert int((found.errorcode == "AccessDenied").sum().compute()) == denied
+
+
+def recipe(tool, table):
+    """Runs the recipe of a tool in docs/queries.md; returns what it leaves behind."""
+    blocks = re.findall(r"```python\n(.*?)```", QUERIES, re.S)
+    (text,) = [block for block in blocks if block.startswith(f"# {tool}")]
+    left = {}
+    exec(re.sub(r"(s3://bucket/)?lake/cloudtrail", table, text), left)
+    return left
+
+
+@pytest.fixture(scope="module")
+def logins(sample):
+    """Logins to the console since the day that the recipes name, by account."""
+    found = {}
+    for event in sample.events:
+        if event["eventName"] == "ConsoleLogin" and event["eventTime"] >= "2026-10-25":
+            account = event.get("recipientAccountId") or event["userIdentity"]["accountId"]
+            found[account] = found.get(account, 0) + 1
+    return found
+
+
+@pytest.mark.parametrize("tool", ["pandas", "dask"])
+def test_recipes_of_folders_give_what_the_source_has(tool, table, logins):
+    pytest.importorskip(tool, reason=f"{tool} is not installed")
+
+    found = recipe(tool, table)["logins"]
+
+    assert {str(account): int(count) for account, count in found.items() if count} == logins
+
+
+def test_the_recipe_of_awswrangler_gives_what_the_source_has(in_bucket, logins):
+    found = recipe("awswrangler", f"{in_bucket}/cloudtrail")["logins"]
+
+    assert {str(account): int(count) for account, count in found.items() if count} == logins
+
+
+def test_the_recipe_of_daft_gives_what_the_source_has(table, logins):
+    pytest.importorskip("daft", reason="Daft is not installed")
+
+    found = recipe("Daft", table)["logins"]
+
+    assert dict(zip(found["account"], found["eventid"])) == logins
 
 
 def test_daft(table, rows, denied):

@@ -17,7 +17,6 @@ import shutil
 import subprocess
 import threading
 
-import duckdb
 import pytest
 from conftest import trailmill
 
@@ -57,10 +56,7 @@ def asked():
 
     def connect(lake):
         if lake.path not in connections:
-            connection = duckdb.connect()
-            connection.execute("SET TimeZone = 'UTC'")
-            for statement in lake.ddl("duckdb"):
-                connection.execute(statement)
+            connection = lake.duckdb()
             connection.execute("CREATE MACRO json_extract_scalar(j, p) AS json_extract_string(j, p)")
             connections[lake.path] = connection
         return connections[lake.path]

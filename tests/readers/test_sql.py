@@ -14,7 +14,6 @@ import sys
 import time
 from pathlib import Path
 
-import duckdb
 import pytest
 from conftest import BINARY, trailmill
 from test_queries import ordered, queries
@@ -60,15 +59,6 @@ def answers(lake, statements):
         found.append([tuple(row.values()) for row in answer])
         at += 1
     return found
-
-
-@pytest.fixture(scope="module")
-def connection(sample):
-    connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
-    for statement in sample.ddl("duckdb"):
-        connection.execute(statement)
-    return connection
 
 
 def test_queries_in_duckdb_s_spelling_answer_as_duckdb_does(sample, connection):

@@ -20,10 +20,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "readers"))
 
 import boto3  # noqa: E402
 import conftest  # noqa: E402
+import security_lake  # noqa: E402
 import servers  # noqa: E402
 import source  # noqa: E402
 from conftest import trailmill  # noqa: E402
 from contract import TABLES, columns_of, twin  # noqa: E402
+from ocsf_events import made, wanted_class  # noqa: E402
 from queries import (  # noqa: E402
     Query,
     acceptance,
@@ -38,6 +40,15 @@ from test_values import (  # noqa: E402
     test_every_record_is_there_with_every_documented_value as every_value,
 )
 from test_values import test_inferred_columns_say_what_the_text_says as every_member  # noqa: E402
+
+
+# Which events a daily view counts.
+COUNTED = {
+    "daily_activity": lambda event: True,
+    "daily_clients": lambda event: True,
+    "daily_errors": VIEWS["cloudtrail_errors"],
+    "daily_lambda": VIEWS["cloudtrail_lambda_invocations"],
+}
 
 
 class Bench:
@@ -244,12 +255,85 @@ class Lake:
                 table = max((t for t in self.sizes if name.startswith(f"{t}_")), key=len)
                 holds = VIEWS.get(f"cloudtrail{name.removeprefix(table)}", lambda event: True)
                 events = [r.plain for r in self.records if r.table == table]
+                if "_daily_" in name:
+                    counted = "errors" if name.endswith("_errors") else "events"
+                    ((total,),) = self.ask(f'SELECT sum({counted}) FROM "{name}"')
+                    counts = COUNTED.get(name.removeprefix(f"{table}_"))
+                    wanted = sum(map(counts, events)) if counts else self.s3_calls(table)
+                    return len(rows), None if total == wanted else f"{total} events instead of {wanted}"
                 found = sorted(r[0] for r in self.ask(f'SELECT eventid FROM "{name}"'))
                 wanted = sorted(event["eventID"] for event in events if holds(event))
                 return len(rows), None if found == wanted else "holds other events than its name says"
 
             self.check(f"view {name}", view)
         self.check("catalog diff, with the views in the database", self.in_line)
+
+    def s3_calls(self, table):
+        """Events that name a bucket; test_values compares that column with the records."""
+        where = "eventsource = 's3.amazonaws.com' AND s3_bucket IS NOT NULL"
+        return self.ask(f"SELECT count(*) FROM {table} WHERE {where}")[0][0]
+
+    def check_registered_views(self):
+        """The views that `catalog sync --views` registers: columns, types and rows, and that days prune."""
+        ddl = trailmill("catalog", "ddl", self.path, "--dialect", "athena", "--views-only")
+        bodies = {s.split('"')[3]: s.split(" AS\n", 1)[1] for s in ddl.split(";\n") if s.strip()}
+        for name in bodies:
+            self.bench.glue.delete_table(DatabaseName=self.name, Name=name)
+        trailmill("catalog", "sync", self.path, "--views", "-q")
+        for name, body in bodies.items():
+
+            def view(name=name, body=body):
+                types, rows = self.ask_typed(f'SELECT * FROM "{name}"')
+                wanted_types, wanted = self.ask_typed(body)
+                if types != wanted_types:
+                    return len(rows), f"types {[it for it in zip(types, wanted_types) if it[0] != it[1]]}"
+                alike = sorted(map(repr, rows)) == sorted(map(repr, wanted))
+                return len(rows), None if alike else "other rows than its statement"
+
+            def described(name=name):
+                rows = self.ask(f'SHOW COLUMNS FROM "{name}"')
+                bare = [row[0] for row in rows if not row[3]]
+                return len(rows), f"without a comment: {bare}" if bare else None
+
+            self.check(f"registered view {name}", view)
+            self.check(f"comments of {name}", described)
+        self.check("catalog diff, with registered views", self.views_in_line)
+        self.check("a day of a daily view reads that day's partitions", self.day_prunes)
+        trailmill("catalog", "sync", self.path, "--views=none", "-q")
+
+    def views_in_line(self):
+        found = json.loads(trailmill("catalog", "diff", self.path, "--report", "json"))["tables"]
+        return len(found), None if all(entry["in_sync"] for entry in found) else f"{found}"
+
+    def day_prunes(self):
+        day = max(e["eventTime"][:10] for e in self.events)
+        plan = self.ask(
+            "EXPLAIN (TYPE IO, FORMAT JSON) SELECT sum(events) FROM cloudtrail_daily_activity"
+            f" WHERE event_day BETWEEN date '{day}' AND date '{day}'"
+        )[0][0]
+        return "-", None if day in plan else f"no partition is left out: {plan[:600]}"
+
+    def check_ocsf(self, version):
+        """Each event in the view of all classes, and in that of its own, with its activity."""
+        arguments = ("catalog", "ddl", self.path, "--dialect", "athena", "--ocsf", version)
+        views = [s for s in trailmill(*arguments).split(";\n") if "_ocsf" in s.split("\n")[0]]
+        events = {event["eventID"]: wanted_class(event, version) for event in self.events}
+        for statement in views:
+            name = statement.split('"')[3]
+
+            def view(statement=statement, name=name):
+                self.ask(statement)
+                every = self.ask(f'SELECT * FROM "{name}"')
+                asked = f'SELECT metadata.uid, class_uid, activity_id, time FROM "{name}"'
+                found = {uid: (class_uid, activity) for uid, class_uid, activity, _ in self.ask(asked)}
+                of_class = {uid: of for uid, of in events.items() if uid in found}
+                sizes = {"cloudtrail_ocsf": len(events)}
+                for uid, suffix in ((6003, "api_activity"), (3002, "authentication"), (3001, "account_change")):
+                    sizes[f"cloudtrail_ocsf_{suffix}"] = sum(of == uid for of, _ in events.values())
+                is_right = found == of_class and len(found) == len(every) == sizes[name]
+                return len(every), None if is_right else f"{sizes[name]} rows expected, or other classes"
+
+            self.check(f"view {name}, {version}", view)
 
     def check_copy(self):
         """A copy of one partition's rows in another format, as people make them in Athena."""
@@ -374,6 +458,7 @@ def fresh(bench, logs):
     lake.check_queries()
     lake.check_families()
     lake.check_ddl()
+    lake.check_registered_views()
     lake.check_copy()
     lake.check_dialect()
 
@@ -448,6 +533,21 @@ def wide(bench, folder):
         lake.check_query(query)
 
 
+def ocsf(bench, folder):
+    """The OCSF views as `catalog ddl` prints them, and the queries that AWS publishes for Security Lake."""
+    logs = folder / "ocsf-logs"
+    logs.mkdir()
+    (logs / "a.json").write_text(json.dumps({"Records": made()}))
+    lake = Lake(bench, "ocsf", logs)
+    lake.convert()
+    lake.ask(f"CREATE SCHEMA IF NOT EXISTS {security_lake.DATABASE}")
+    for version in ("1.8", "1.1"):
+        lake.check_ocsf(version)
+    lake.ask(f"CREATE VIEW {security_lake.TABLE} AS SELECT * FROM ocsf.cloudtrail_ocsf")
+    for query in security_lake.queries(lake.events):
+        lake.check_query(query)
+
+
 def real(bench, logs):
     lake = Lake(bench, "real", logs)
     lake.convert()
@@ -463,6 +563,7 @@ PARTS = {
     "dated": (dated, lambda folder: part_of(folder / "logs")),
     "codecs": (codecs, lambda folder: part_of(folder / "logs")),
     "wide": (wide, lambda folder: folder),
+    "ocsf": (ocsf, lambda folder: folder),
     "real": (real, lambda _: conftest.REAL),
 }
 

@@ -5,6 +5,7 @@
 //! timeout, 5xx) may have been done: reading is repeated, writing is given back as
 //! [`Failed::Unknown`], and whoever wrote reads what happened before it decides. Waiting is bounded
 //! by [`Patience`]; after that the error is `Unavailable`, and the same command may succeed later.
+//! *Nonsense*, an answer that came whole and is not Glue's, is taken a few times and then is an error.
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,6 +15,9 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
+use aws_sdk_glue::config::interceptors::AfterDeserializationInterceptorContextRef;
+use aws_sdk_glue::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_glue::error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -73,24 +77,41 @@ impl From<Failed> for Error {
     }
 }
 
+/// Answers that are not Glue's, after which what was to be done is given up: whatever answers, a proxy or
+/// another service, will say the same for as long as anybody asks.
+const MOST_NONSENSE: u32 = 3;
+
 /// How long a call may be repeated.
 #[derive(Debug)]
-pub(super) struct Patience(aws::Patience);
+pub(super) struct Patience {
+    patience: aws::Patience,
+    nonsense: u32,
+}
 
 impl Patience {
+    fn new(limit: Duration) -> Self {
+        Self { patience: aws::Patience::new(limit), nonsense: 0 }
+    }
+
+    /// Counts an answer that is not Glue's; returns whether it was one too many.
+    pub(super) fn is_nonsense_enough(&mut self) -> bool {
+        self.nonsense += 1;
+        self.nonsense >= MOST_NONSENSE
+    }
+
     /// Waits before the next attempt.
     ///
     /// # Errors
     /// `Unavailable` because of `why`, if the limit is reached.
     pub(super) async fn wait(&mut self, why: Error) -> Result<()> {
-        if self.0.wait().await {
+        if self.patience.wait().await {
             return Ok(());
         }
         let message = format!(
             "{}; gave up after {} attempts in {} s (`--retry-timeout`)",
             why.message(),
-            self.0.attempts(),
-            self.0.limit().as_secs(),
+            self.patience.attempts(),
+            self.patience.limit().as_secs(),
         );
         Err(Error::new(ErrorKind::Unavailable, message).because(why))
     }
@@ -135,6 +156,8 @@ enum Meaning {
     /// Not done because of a passing state of the resource.
     NotYet,
     Unknown,
+    /// Answered, but not by Glue. A write may have been done all the same.
+    Nonsense,
     Refused,
 }
 
@@ -165,7 +188,7 @@ impl Caller {
 
     /// Returns the patience for one thing to be done.
     pub(super) fn patience(&self) -> Patience {
-        Patience(aws::Patience::new(self.limit))
+        Patience::new(self.limit)
     }
 
     /// Notes that Glue throttled something inside an answer.
@@ -202,12 +225,16 @@ impl Caller {
                 Ok(answer) => return Ok(answer),
                 Err(err) => err,
             };
-            let code = aws::error_code(&err).unwrap_or_default().to_owned();
-            let status = err.raw_response().map(|response| response.status().as_u16());
-            let code = if status == Some(413) { "RequestEntityTooLarge".into() } else { code };
-            let meaning = meaning(&code, status, matches!(err, SdkError::ConstructionFailure(_)));
-            let error = aws::failed(what.action, what.resource, &err);
+            let (meaning, code, error) = judge(what, &err);
             match meaning {
+                Meaning::Nonsense if patience.is_nonsense_enough() => {
+                    return Err(Failed::Refused { code, error });
+                }
+                Meaning::Nonsense => {
+                    if what.is_write {
+                        return Err(Failed::Unknown(error));
+                    }
+                }
                 Meaning::Refused => return Err(Failed::Refused { code, error }),
                 Meaning::Throttled => self.count_throttled(1),
                 Meaning::NotYet => {}
@@ -240,6 +267,36 @@ impl Caller {
     }
 }
 
+/// Refuses an answer that says that all went well and is not Glue's. Most calls that change something have an
+/// answer without members, of which the SDK reads nothing: it would take any page for it.
+#[derive(Debug)]
+pub(super) struct OnlyGlue;
+
+impl Intercept for OnlyGlue {
+    fn name(&self) -> &'static str {
+        "OnlyGlue"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response();
+        let body = response.body().bytes().unwrap_or_default();
+        match response.status().is_success() && !may_be_glues(body) {
+            true => Err("neither empty nor a JSON object".into()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Whether a body may be one of Glue's: an object in JSON, which whoever reads members reads whole, or nothing.
+fn may_be_glues(body: &[u8]) -> bool {
+    matches!(body.trim_ascii().first(), None | Some(b'{'))
+}
+
 /// Returns whether an item or a call with this code was throttled.
 pub(super) fn is_throttled(code: &str) -> bool {
     matches!(
@@ -270,14 +327,52 @@ pub(super) fn is_unknown(code: &str) -> bool {
     )
 }
 
-fn meaning(code: &str, status: Option<u16>, was_never_sent: bool) -> Meaning {
+/// Tells what a failure means, its code, and the error for people.
+fn judge<E>(what: &What<'_>, err: &SdkError<E, HttpResponse>) -> (Meaning, String, Error)
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let answer = err.raw_response();
+    let status = answer.map(|answer| answer.status().as_u16());
+    let code = match status {
+        Some(413) => "RequestEntityTooLarge",
+        _ => aws::error_code(err).unwrap_or_default(),
+    };
+    // The body is there once all of it was read.
+    let body = answer.and_then(|answer| answer.body().bytes());
+    let was_never_sent = matches!(err, SdkError::ConstructionFailure(_));
+    let meaning = meaning(code, status, was_never_sent, body.is_some());
+    let error = match (meaning, body, answer) {
+        (Meaning::Nonsense, Some(body), Some(answer)) => {
+            nonsense(what, answer, body.len()).because(aws::causes(err))
+        }
+        _ => aws::failed(what.action, what.resource, err),
+    };
+    (meaning, code.to_owned(), error)
+}
+
+/// The error of an answer that the SDK could not read. What it says may be anything, and is not shown.
+fn nonsense(what: &What<'_>, response: &HttpResponse, length: usize) -> Error {
+    let kind = response.headers().get("content-type").unwrap_or("no content type");
+    let message = format!(
+        "{} was answered with HTTP {} and {length} bytes of {kind}, which is not an answer of Glue: \
+         check `--glue-endpoint-url`, AWS_ENDPOINT_URL_GLUE, and proxies",
+        what.action,
+        response.status().as_u16(),
+    );
+    Error::new(ErrorKind::Io, message).at("resource", what.resource)
+}
+
+fn meaning(code: &str, status: Option<u16>, was_never_sent: bool, is_complete: bool) -> Meaning {
     match (code, status) {
         _ if was_never_sent => Meaning::Refused,
         _ if is_throttled(code) => Meaning::Throttled,
         (_, Some(429)) => Meaning::Throttled,
         ("ResourceNotReadyException", _) => Meaning::NotYet,
         _ if is_unknown(code) => Meaning::Unknown,
+        ("", Some(501)) if is_complete => Meaning::Nonsense,
         (_, Some(status)) if status >= 500 => Meaning::Unknown,
+        ("", Some(_)) if is_complete => Meaning::Nonsense,
         ("", _) => Meaning::Unknown,
         _ => Meaning::Refused,
     }
@@ -300,14 +395,33 @@ mod tests {
             ("AlreadyExistsException", Some(400), Meaning::Refused),
             ("AccessDeniedException", Some(400), Meaning::Refused),
         ] {
-            assert_eq!(meaning(code, status, false), want, "{code}");
+            assert_eq!(meaning(code, status, false, true), want, "{code}");
         }
-        assert_eq!(meaning("", None, true), Meaning::Refused);
+        assert_eq!(meaning("", None, true, false), Meaning::Refused);
+    }
+
+    #[test]
+    fn an_answer_of_something_else_is_not_one_that_broke_off() {
+        for status in [200, 302, 403, 404, 501] {
+            assert_eq!(meaning("", Some(status), false, true), Meaning::Nonsense, "{status}");
+            assert_eq!(meaning("", Some(status), false, false), Meaning::Unknown, "{status}");
+        }
+        assert_eq!(meaning("", Some(502), false, true), Meaning::Unknown);
+    }
+
+    #[test]
+    fn what_glue_would_never_say_is_told_from_what_it_may() {
+        for body in ["", "{}", " {\"Errors\": []}\n"] {
+            assert!(may_be_glues(body.as_bytes()), "{body}");
+        }
+        for body in ["<html>", "ok", "[]", "\"\"", "null"] {
+            assert!(!may_be_glues(body.as_bytes()), "{body}");
+        }
     }
 
     #[tokio::test]
     async fn patience_ends_in_trying_later() {
-        let mut patience = Patience(aws::Patience::new(Duration::from_millis(1)));
+        let mut patience = Patience::new(Duration::from_millis(1));
 
         let err = patience.wait(Error::config("glue:GetTable was throttled")).await.unwrap_err();
 

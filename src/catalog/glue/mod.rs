@@ -29,7 +29,8 @@ use aws_sdk_glue::config::retry::RetryConfig;
 use aws_sdk_glue::config::timeout::TimeoutConfig;
 
 pub use self::calls::Permission;
-use self::calls::{Caller, Failed, What};
+use self::calls::{Caller, Failed, OnlyGlue, What};
+use super::input::DATABASE_DESCRIPTION;
 use super::{
     Applied, CatalogDiff, Comparison, Existing, PartitionInput, Reading, TableInput, Usage,
 };
@@ -94,6 +95,7 @@ impl GlueCatalog {
             .credentials_provider(aws.identity())
             .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
+            .interceptor(OnlyGlue)
             .timeout_config(timeouts);
         config.set_endpoint_url(aws.glue_endpoint());
         let caller = Caller::new(options.retry, permission);
@@ -128,7 +130,13 @@ impl GlueCatalog {
     pub async fn has_database(&self, database: &str) -> Result<bool> {
         let what = What { action: "glue:GetDatabase", is_write: false, resource: database };
         let request = self.client.get_database().set_catalog_id(self.catalog_id()).name(database);
-        Ok(self.caller.find(&what, || request.clone().send()).await?.is_some())
+        let answer = self.caller.find(&what, || request.clone().send()).await?;
+        match answer {
+            Some(answer) if answer.database.is_none() => {
+                Err(not_glues(what.action, "without a database", database))
+            }
+            answer => Ok(answer.is_some()),
+        }
     }
 
     /// Returns a table and its version, if there is one.
@@ -144,9 +152,12 @@ impl GlueCatalog {
         let request = self.client.get_table();
         let request = request.set_catalog_id(self.catalog_id()).database_name(database).name(table);
         let answer = self.caller.find(&what, || request.clone().send()).await?;
-        let Some(mut table) = answer.and_then(|answer| answer.table) else { return Ok(None) };
-        let version = table.version_id.take();
-        Ok(Some((sdk_types::table_from(table), version)))
+        let Some(answer) = answer else { return Ok(None) };
+        let Some(mut found) = answer.table else {
+            return Err(not_glues(what.action, "without a table", table));
+        };
+        let version = found.version_id.take();
+        Ok(Some((sdk_types::table_from(found), version)))
     }
 
     /// Returns the partitions of a table, sorted by values. Those with the table's columns share them;
@@ -212,12 +223,11 @@ impl GlueCatalog {
         if diff.create_database {
             applied.files += self.create_database(&diff.database).await?;
         }
-        if diff.create_table.is_some() {
-            applied.files += self.create_table(diff).await?;
-        } else if let Some(update) = &diff.update_table {
-            applied.files +=
-                self.update_table(diff, update.input.clone(), diff.version.clone()).await?;
+        // First, so that the table says that it has views for as long as one is left.
+        for view in diff.views.iter().filter(|view| view.delete_view) {
+            applied.files += self.delete_table(&view.database, &view.table).await?;
         }
+        applied.files += self.put_table(diff).await?;
         if let Some(index) = diff.create_index.as_ref().filter(|_| diff.create_table.is_none()) {
             applied.files += self.create_index(diff, index).await?;
         }
@@ -226,13 +236,46 @@ impl GlueCatalog {
         applied.partitions += self.delete_partitions(place, &diff.delete_partitions).await?;
         let create = diff.create_partitions.iter().collect();
         applied.partitions += self.put_partitions(place, create, updates).await?;
+        for view in &diff.views {
+            applied.files += self.put_table(view).await?;
+        }
         Ok(applied)
+    }
+
+    /// Creates or updates the table or view of a diff, if it says so.
+    async fn put_table(&self, diff: &CatalogDiff) -> Result<u64> {
+        match (&diff.create_table, &diff.update_table) {
+            (Some(_), _) => self.create_table(diff).await,
+            (None, Some(update)) => {
+                self.update_table(diff, update.input.clone(), diff.version.clone()).await
+            }
+            (None, None) => Ok(0),
+        }
+    }
+
+    async fn delete_table(&self, database: &str, table: &str) -> Result<u64> {
+        let what = What { action: "glue:DeleteTable", is_write: true, resource: table };
+        let request = self.client.delete_table().set_catalog_id(self.catalog_id());
+        let request = request.database_name(database).name(table);
+        let mut patience = self.caller.patience();
+        loop {
+            let failed =
+                match self.caller.call(&what, &mut patience, || request.clone().send()).await {
+                    Ok(_) => return Ok(1),
+                    Err(failed) if failed.is("EntityNotFoundException") => return Ok(0),
+                    Err(failed) => failed,
+                };
+            self.wait_if_undecided(failed, &mut patience).await?;
+            if self.table(database, table).await?.is_none() {
+                return Ok(1);
+            }
+        }
     }
 
     async fn create_database(&self, database: &str) -> Result<u64> {
         self.require_database(database).await?;
-        let input = aws_sdk_glue::types::DatabaseInput::builder().name(database).build();
-        let input = input.map_err(|err| {
+        let input = aws_sdk_glue::types::DatabaseInput::builder().name(database);
+        let input = input.description(DATABASE_DESCRIPTION).build().map_err(|err| {
             Error::new(ErrorKind::Bug, "a database document is incomplete").because(err)
         })?;
         let what = What { action: "glue:CreateDatabase", is_write: true, resource: database };
@@ -343,16 +386,37 @@ impl GlueCatalog {
             .partition_index(sdk_types::index_to(index)?);
         let mut patience = self.caller.patience();
         loop {
-            let failed =
-                match self.caller.call(&what, &mut patience, || request.clone().send()).await {
-                    Ok(_) => return Ok(1),
-                    Err(failed) if failed.is("AlreadyExistsException") => return Ok(0),
-                    Err(failed) => failed,
-                };
-            self.wait_if_undecided(failed, &mut patience).await?;
-            if self.indexes(&diff.database, &diff.table).await?.contains(&index.keys) {
-                return Ok(1);
+            match self.caller.call(&what, &mut patience, || request.clone().send()).await {
+                // Any object in JSON passes for an answer: whether it was Glue's, the index says.
+                Ok(_) if self.has_index(diff, index).await? => return Ok(1),
+                Ok(_) => {
+                    let error = not_glues(action, "the index is not there", &diff.table);
+                    if patience.is_nonsense_enough() {
+                        return Err(error);
+                    }
+                    patience.wait(error).await?;
+                }
+                Err(failed) if failed.is("AlreadyExistsException") => return Ok(0),
+                Err(failed) => {
+                    self.wait_if_undecided(failed, &mut patience).await?;
+                    if self.has_index(diff, index).await? {
+                        return Ok(1);
+                    }
+                }
             }
         }
     }
+
+    async fn has_index(&self, diff: &CatalogDiff, index: &super::PartitionIndex) -> Result<bool> {
+        Ok(self.indexes(&diff.database, &diff.table).await?.contains(&index.keys))
+    }
+}
+
+/// The error of an answer of success that cannot be Glue's, because of what is missing.
+fn not_glues(action: &'static str, missing: &str, resource: &str) -> Error {
+    let message = format!(
+        "{action} was answered with success, but {missing}, which is not an answer of Glue: \
+         check `--glue-endpoint-url`, AWS_ENDPOINT_URL_GLUE, and proxies"
+    );
+    Error::new(ErrorKind::Io, message).at("resource", resource)
 }

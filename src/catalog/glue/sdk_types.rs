@@ -26,8 +26,6 @@ pub(super) fn table_from(table: sdk::Table) -> TableInput {
     keep(&mut other, "LastAccessTime", table.last_access_time.map(seconds));
     keep(&mut other, "LastAnalyzedTime", table.last_analyzed_time.map(seconds));
     keep(&mut other, "Retention", Some(table.retention).filter(|days| *days != 0));
-    keep(&mut other, "ViewOriginalText", table.view_original_text);
-    keep(&mut other, "ViewExpandedText", table.view_expanded_text);
     // A link to a table of another catalog: never ours, and refused before it is written.
     keep(&mut other, "TargetTable", table.target_table.map(|target| target.name));
     TableInput {
@@ -37,6 +35,8 @@ pub(super) fn table_from(table: sdk::Table) -> TableInput {
         partition_keys: table.partition_keys.into_iter().flatten().map(column_from).collect(),
         table_type: table.table_type.unwrap_or_default(),
         parameters: parameters_from(table.parameters),
+        view_original_text: table.view_original_text,
+        view_expanded_text: table.view_expanded_text,
         other,
     }
 }
@@ -162,8 +162,8 @@ pub(super) fn table_to(table: &TableInput) -> Result<sdk::TableInput> {
         .set_retention(whole(&table.other, "Retention"))
         .storage_descriptor(storage_to(&table.storage_descriptor)?)
         .set_partition_keys(Some(keys))
-        .set_view_original_text(text(&table.other, "ViewOriginalText"))
-        .set_view_expanded_text(text(&table.other, "ViewExpandedText"))
+        .set_view_original_text(table.view_original_text.clone())
+        .set_view_expanded_text(table.view_expanded_text.clone())
         .set_table_type(some(&table.table_type))
         .set_parameters(parameters_to(&table.parameters))
         .build()

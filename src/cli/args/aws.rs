@@ -1,7 +1,7 @@
 //! How AWS is reached, and how new objects are encrypted.
 
 use crate::aws::AwsOptions;
-use crate::cli::args::values::{account, region};
+use crate::cli::args::values::{account, endpoint, region};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::storage::{
@@ -29,16 +29,12 @@ pub(in crate::cli) struct AwsArgs {
     pub aws_region: Option<String>,
 
     /// Endpoint of every service, for S3-compatible stores and test servers
-    #[arg(long, value_name = "URL", help_heading = "AWS")]
+    #[arg(long, value_name = "URL", value_parser = endpoint, help_heading = "AWS")]
     pub endpoint_url: Option<String>,
 
     /// Endpoint of S3 alone
-    #[arg(long, value_name = "URL", help_heading = "AWS")]
+    #[arg(long, value_name = "URL", value_parser = endpoint, help_heading = "AWS")]
     pub s3_endpoint_url: Option<String>,
-
-    /// Endpoint of Glue alone
-    #[arg(long, value_name = "URL", help_heading = "AWS")]
-    pub glue_endpoint_url: Option<String>,
 
     /// Concurrent requests to S3
     #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_REQUESTS as u16,
@@ -49,14 +45,29 @@ pub(in crate::cli) struct AwsArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_RETRY_TIMEOUT.as_secs(), help_heading = "AWS")]
     pub retry_timeout: u64,
 
+    /// Pay for requests to requester-pays buckets
+    #[arg(long, help_heading = "AWS")]
+    pub request_payer: bool,
+}
+
+/// How Glue is reached; for commands that ask it.
+#[derive(Clone, Debug, Default, Group)]
+pub(in crate::cli) struct GlueEndpointArgs {
+    /// Endpoint of Glue alone
+    #[arg(long, value_name = "URL", value_parser = endpoint, help_heading = "AWS")]
+    pub glue_endpoint_url: Option<String>,
+}
+
+/// How a lake in S3 is written to; for commands that take its lease.
+#[derive(Clone, Debug, Group)]
+pub(in crate::cli) struct WritingArgs {
+    #[command(flatten)]
+    pub encryption: EncryptionArgs,
+
     /// Seconds without a response from S3 after which other runs may take over the lake
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_LEASE.as_secs(),
         value_parser = clap::value_parser!(u64).range(2..=3600), help_heading = "AWS")]
     pub lease_timeout: u64,
-
-    /// Pay for requests to requester-pays buckets
-    #[arg(long, help_heading = "AWS")]
-    pub request_payer: bool,
 }
 
 /// How new objects of a lake in S3 are encrypted.
@@ -83,30 +94,52 @@ pub(in crate::cli) enum EncryptionName {
 }
 
 impl AwsArgs {
-    /// Returns S3 as these options say.
+    /// Returns S3 as these options say, for a command that does not ask Glue.
     ///
     /// # Errors
     /// `Config` for a KMS key without SSE-KMS.
-    pub(in crate::cli) fn s3(&self, encryption: Option<&EncryptionArgs>) -> Result<Arc<S3>> {
+    pub(in crate::cli) fn s3(&self, writing: Option<&WritingArgs>) -> Result<Arc<S3>> {
+        self.s3_and_glue(writing, &GlueEndpointArgs::default())
+    }
+
+    /// Returns S3 as these options say, with the address of Glue.
+    ///
+    /// # Errors
+    /// As for [`AwsArgs::s3`].
+    pub(in crate::cli) fn s3_and_glue(
+        &self,
+        writing: Option<&WritingArgs>,
+        glue: &GlueEndpointArgs,
+    ) -> Result<Arc<S3>> {
+        let Some(writing) = writing else {
+            return Ok(self.reach(Encryption::BucketDefault, DEFAULT_LEASE, glue));
+        };
+        let lease = Duration::from_secs(writing.lease_timeout);
+        Ok(self.reach(writing.encryption.encryption()?, lease, glue))
+    }
+
+    /// Returns S3 with this encryption of new objects, and this lease.
+    pub(in crate::cli) fn reach(
+        &self,
+        encryption: Encryption,
+        lease: Duration,
+        glue: &GlueEndpointArgs,
+    ) -> Arc<S3> {
         let who = AwsOptions {
             profile: self.profile.clone(),
             region: self.aws_region.clone(),
             endpoint_url: self.endpoint_url.clone(),
             s3_endpoint_url: self.s3_endpoint_url.clone(),
-            glue_endpoint_url: self.glue_endpoint_url.clone(),
-        };
-        let encryption = match encryption {
-            Some(args) => args.encryption()?,
-            None => Encryption::BucketDefault,
+            glue_endpoint_url: glue.glue_endpoint_url.clone(),
         };
         let options = S3Options {
             requests: usize::from(self.requests),
             retry_timeout: Duration::from_secs(self.retry_timeout),
             encryption,
             request_payer: self.request_payer,
-            lease: Duration::from_secs(self.lease_timeout),
+            lease,
         };
-        Ok(Arc::new(S3::new(who, options)))
+        Arc::new(S3::new(who, options))
     }
 }
 

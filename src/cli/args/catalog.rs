@@ -1,7 +1,9 @@
 //! Catalogs, and how a lake is registered in them.
 
-use crate::catalog::GlueOptions;
+use crate::catalog::{GlueOptions, ViewSelection};
+use crate::cli::args::aws::GlueEndpointArgs;
 use crate::cli::args::places::LakePlace;
+use crate::cli::args::values::account;
 use crate::engine::{CatalogKind, CatalogOptions, DEFAULT_TABLE};
 use crate::error::{Error, Result};
 use clap::{Args as Group, ValueEnum};
@@ -38,12 +40,15 @@ pub(in crate::cli) struct CatalogPlaceArgs {
     pub database: Option<String>,
 
     /// Account that owns the Glue catalog [default: that of the credentials]
-    #[arg(long, value_name = "ACCOUNT", help_heading = "Catalog")]
+    #[arg(long, value_name = "ACCOUNT", value_parser = account, help_heading = "Catalog")]
     pub catalog_id: Option<String>,
 
     /// Stop with exit code 2 if the Glue database does not exist, instead of creating it
     #[arg(long, help_heading = "Catalog")]
     pub no_create_database: bool,
+
+    #[command(flatten)]
+    pub glue: GlueEndpointArgs,
 }
 
 /// How partitions are published.
@@ -69,6 +74,40 @@ pub(in crate::cli) struct PublicationArgs {
     pub partition_index: bool,
 }
 
+/// Which views are registered.
+#[derive(Clone, Debug, Default, Group)]
+pub(in crate::cli) struct ViewsArgs {
+    /// Register views in Glue for Athena and Trino: `standard` (the default) has flat and daily views for
+    /// BI tools, and views with the column names of other tables; `ocsf-1.1` or `ocsf-1.8`, also after a
+    /// comma, those of the events in OCSF; `none` removes them, which needs glue:DeleteTable. The choice is kept until the option is given again, and `convert` keeps the views up to date
+    #[arg(
+        long,
+        value_name = "SET",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "standard",
+        help_heading = "Catalog"
+    )]
+    pub views: Option<ViewSelection>,
+}
+
+impl ViewsArgs {
+    /// Returns the options of the catalog of a lake, as it is published, with these views.
+    ///
+    /// # Errors
+    /// `Config` where there is no catalog for them.
+    pub(in crate::cli) fn options(
+        &self,
+        lake: &CatalogLakeArgs,
+        publication: &PublicationArgs,
+    ) -> Result<CatalogOptions> {
+        if self.views.is_some() && lake.catalog.catalog == Some(CatalogName::None) {
+            return Err(Error::config("`--views` has no effect with `--catalog none`"));
+        }
+        Ok(CatalogOptions { views: self.views.clone(), ..lake.options_with(publication) })
+    }
+}
+
 /// The lake and the catalog of a command about the catalog.
 #[derive(Clone, Debug, Group)]
 pub(in crate::cli) struct CatalogLakeArgs {
@@ -76,8 +115,6 @@ pub(in crate::cli) struct CatalogLakeArgs {
     pub place: LakePlace,
     #[command(flatten)]
     pub catalog: CatalogPlaceArgs,
-    #[command(flatten)]
-    pub publication: PublicationArgs,
 }
 
 impl CatalogPlaceArgs {
@@ -129,9 +166,14 @@ impl CatalogPlaceArgs {
 }
 
 impl CatalogLakeArgs {
-    /// Returns the options of the catalog; the lake knows the base name of its tables.
+    /// Returns the options of the catalog as it is; the lake knows the base name of its tables.
     pub(in crate::cli) fn options(&self) -> CatalogOptions {
+        self.options_with(&PublicationArgs::default())
+    }
+
+    /// Returns the options of the catalog as it is to be.
+    pub(in crate::cli) fn options_with(&self, publication: &PublicationArgs) -> CatalogOptions {
         let retry = self.place.aws.retry_timeout;
-        self.catalog.options(&self.publication, retry, DEFAULT_TABLE)
+        self.catalog.options(publication, retry, DEFAULT_TABLE)
     }
 }

@@ -1,6 +1,6 @@
 //! How a conversion works.
 
-use crate::cli::args::aws::{AwsArgs, EncryptionArgs};
+use crate::cli::args::aws::{AwsArgs, WritingArgs};
 use crate::cli::args::catalog::{CatalogPlaceArgs, PublicationArgs};
 use crate::cli::args::input::{InputArgs, RetryName};
 use crate::cli::args::values::{bytes, megabytes};
@@ -19,6 +19,7 @@ use crate::units::ByteCount;
 use clap::Args as Group;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The least bytes of `--memory`: what is below is a number without its unit.
 const LEAST_MEMORY: u64 = 1_000;
@@ -37,7 +38,7 @@ pub(in crate::cli) struct ConversionArgs {
     #[command(flatten)]
     pub aws: AwsArgs,
     #[command(flatten)]
-    pub encryption: EncryptionArgs,
+    pub writing: WritingArgs,
 }
 
 /// Partition keys, or the wish that they are chosen.
@@ -80,9 +81,9 @@ pub(in crate::cli) struct LakeArgs {
     #[arg(long, value_name = "MODE", default_value = "evolve", help_heading = "Lake")]
     pub schema: SchemaMode,
 
-    /// Codec of the Parquet files: zstd, zstd:LEVEL (1 to 22), snappy, gzip or none
-    #[arg(long, value_name = "CODEC", default_value_t = DEFAULT_COMPRESSION, help_heading = "Lake")]
-    pub compression: Compression,
+    /// Codec of the Parquet files: zstd, zstd:LEVEL (1 to 22), snappy, gzip or none [default: zstd:1]
+    #[arg(long, value_name = "CODEC", help_heading = "Lake")]
+    pub compression: Option<Compression>,
 
     /// Size at which a new data file is begun; reached only with a large --unit-size
     #[arg(long, value_name = "BYTES", default_value = megabytes(DEFAULT_TARGET_FILE_SIZE.0),
@@ -149,6 +150,11 @@ pub(in crate::cli) fn passwords(file: Option<&Path>) -> Result<Passwords> {
 }
 
 impl ConversionArgs {
+    /// Returns how long a request is repeated.
+    pub(in crate::cli) fn patience(&self) -> Duration {
+        Duration::from_secs(self.aws.retry_timeout)
+    }
+
     /// Returns the options of a conversion of these sources into this lake.
     ///
     /// # Errors
@@ -159,13 +165,12 @@ impl ConversionArgs {
         sources: Vec<Location>,
         lake: Location,
     ) -> Result<ConvertOptions> {
-        self.encryption.refuse_folder(&lake)?;
+        self.writing.encryption.refuse_folder(&lake)?;
         self.catalog.refuse_none(publication)?;
-        let threads = threads(self.work.threads);
-        let passwords = self.work.passwords()?;
+        let (threads, passwords) = (threads(self.work.threads), self.work.passwords()?);
         let (table, retry) = (self.lake.table.clone(), self.aws.retry_timeout);
         Ok(ConvertOptions {
-            s3: self.aws.s3(Some(&self.encryption))?,
+            s3: self.aws.s3_and_glue(Some(&self.writing), &self.catalog.glue)?,
             catalog: self.catalog.options(publication, retry, table),
             sources,
             lake,
@@ -178,7 +183,7 @@ impl ConversionArgs {
                 typed: !self.lake.no_typed,
                 schema: self.lake.schema,
                 duplicates: self.input.duplicates,
-                compression: self.lake.compression,
+                compression: self.lake.compression.unwrap_or(DEFAULT_COMPRESSION),
                 target_file_size: self.lake.target_file_size,
                 unit_size: self.lake.unit_size,
                 caps: Caps {
@@ -189,6 +194,7 @@ impl ConversionArgs {
                 unwrap: self.input.reading.unwrap,
                 assume_utc: self.input.reading.assume_utc,
                 digests: !self.input.reading.no_digests,
+                hidden: self.input.reading.hidden,
                 passwords: passwords.check(),
                 ..OutputSettings::default()
             },
@@ -199,9 +205,10 @@ impl ConversionArgs {
                 },
                 ..self.input.narrow.narrow()?
             },
-            reads_hidden: self.input.reading.hidden,
             look_back_days: self.input.look_back,
             full: self.input.full,
+            from_digests: self.input.from_digests,
+            named_days: None,
             strict: self.input.strict,
             retry: Retry {
                 quarantined: self.input.retry.contains(&RetryName::Quarantined),
@@ -209,6 +216,7 @@ impl ConversionArgs {
             },
             integrity: Integrity::default(),
             passwords,
+            notes_event_times: false,
         })
     }
 }

@@ -1,10 +1,12 @@
 //! Files that digests are checked with.
 
+use crate::engine::Integrity;
 use crate::error::{Error, Result};
-use crate::integrity::{KeyRing, Signatures};
+use crate::integrity::{IntegrityMode, KeyRing, Signatures};
 use crate::text::clean;
-use clap::Args as Group;
+use clap::{Args as Group, ValueEnum};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[derive(Clone, Debug, Default, Group)]
 pub(in crate::cli) struct EvidenceArgs {
@@ -16,6 +18,50 @@ pub(in crate::cli) struct EvidenceArgs {
     /// File with signatures of digests, as --save-evidence writes it
     #[arg(long, value_name = "FILE", help_heading = "Evidence")]
     pub signatures: Option<PathBuf>,
+}
+
+/// What a conversion does about log file integrity.
+#[derive(Clone, Debug, Group)]
+pub(in crate::cli) struct ProofArgs {
+    /// Log file integrity: record hashes every log and records whether CloudTrail's digests prove it;
+    /// require converts only what is proven, and quarantines what is not what was delivered
+    #[arg(long, value_name = "MODE", default_value = "off", help_heading = "Evidence")]
+    pub integrity: IntegrityName,
+
+    #[command(flatten)]
+    pub evidence: EvidenceArgs,
+}
+
+/// What is done about the integrity of logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum IntegrityName {
+    /// Nothing
+    Off,
+    /// Hash every log, and record what digests say of it
+    Record,
+    /// Convert only what digests prove
+    Require,
+}
+
+impl ProofArgs {
+    /// Returns what is done about the integrity of logs; a question to CloudTrail is repeated for so long.
+    ///
+    /// # Errors
+    /// `Config` for evidence that is not used, or a file of it that cannot be read.
+    pub(in crate::cli) fn integrity(&self, patience: Duration) -> Result<Integrity> {
+        let mode = match self.integrity {
+            IntegrityName::Off => IntegrityMode::Off,
+            IntegrityName::Record => IntegrityMode::Record,
+            IntegrityName::Require => IntegrityMode::Require,
+        };
+        let has_files = self.evidence.keys.is_some() || self.evidence.signatures.is_some();
+        if mode == IntegrityMode::Off && has_files {
+            let message = "`--keys` and `--signatures` require `--integrity record` or `require`";
+            return Err(Error::config(message));
+        }
+        let (keys, signatures) = (self.evidence.key_ring()?, self.evidence.signatures()?);
+        Ok(Integrity { mode, keys, signatures, patience, proofs: None })
+    }
 }
 
 impl EvidenceArgs {

@@ -67,7 +67,8 @@ pub(in crate::cli) enum RetryName {
 /// How input is read; the same for `convert` and `verify`.
 #[derive(Clone, Copy, Debug, Group)]
 pub(in crate::cli) struct ReadingArgs {
-    /// Read files and folders whose names begin with `.` or `_`, too; never a lake's `_trailmill`
+    /// Read files, folders and members of archives whose names begin with `.` or `_`, too; never a
+    /// lake's `_trailmill`
     #[arg(long, help_heading = "Input")]
     pub hidden: bool,
 
@@ -98,6 +99,11 @@ pub(in crate::cli) struct InputArgs {
     /// List everything, whatever its delivery date
     #[arg(long, help_heading = "Input")]
     pub full: bool,
+
+    /// Read CloudTrail's digests first, and list only days on which they name logs that were delivered
+    /// since the last full listing, and the last days; regions without digests are listed as always
+    #[arg(long, help_heading = "Input")]
+    pub from_digests: bool,
 
     /// Stop with exit code 3, before anything is committed, if any input would be quarantined
     #[arg(long, help_heading = "Input")]

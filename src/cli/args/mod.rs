@@ -3,6 +3,7 @@
 
 mod aws;
 mod catalog;
+mod compaction;
 mod conversion;
 mod evidence;
 mod input;
@@ -13,14 +14,21 @@ mod queue;
 mod time;
 mod values;
 
-pub(super) use aws::{AwsArgs, EncryptionArgs};
-pub(super) use catalog::{CatalogLakeArgs, CatalogName, CatalogPlaceArgs, PublicationArgs};
+pub(super) use aws::{AwsArgs, EncryptionArgs, GlueEndpointArgs, WritingArgs};
+pub(super) use catalog::{
+    CatalogLakeArgs, CatalogName, CatalogPlaceArgs, PublicationArgs, ViewsArgs,
+};
+pub(super) use compaction::CompactionArgs;
 pub(super) use conversion::{ConversionArgs, passwords};
-pub(super) use evidence::{EvidenceArgs, show_path};
+pub(super) use evidence::{EvidenceArgs, ProofArgs, show_path};
 pub(super) use input::{NarrowArgs, ReadingArgs};
-pub(super) use output::{ConsoleArgs, EndingArgs, Format, MetricsFormat, OutputArgs};
+pub(super) use output::{
+    AnswerArgs, CacheArgs, ConsoleArgs, EndingArgs, Format, MetricsFormat, OutputArgs,
+};
 pub(super) use places::{LakePlace, PlaceArgs, sources_and_lake};
 pub(super) use plan::PlanPlace;
 pub(super) use queue::WindowArgs;
 pub(super) use time::{instant, now};
-pub(super) use values::{account, bytes, duration, length_of_time, location, megabytes};
+pub(super) use values::{
+    account, bytes, dollars, duration, length_of_time, location, megabytes, positive,
+};

@@ -1,6 +1,9 @@
 //! What a command says, and how.
 
+use crate::cli::args::values::megabytes;
 use crate::cli::console::{Color, LogFormat};
+use crate::scan::{CacheOptions, DEFAULT_CACHE};
+use crate::units::ByteCount;
 use clap::{ArgAction, Args as Group, ValueEnum};
 use std::path::PathBuf;
 
@@ -57,6 +60,38 @@ pub(in crate::cli) struct OutputArgs {
     /// Show no progress
     #[arg(long, short, help_heading = "Output")]
     pub quiet: bool,
+}
+
+/// For a command that answers on stdout.
+#[derive(Debug, Group)]
+pub(in crate::cli) struct AnswerArgs {
+    /// Worker threads [default: one per processor]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// Suppress everything on stderr except errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Where a command that reads rows keeps the files of a lake in a bucket.
+#[derive(Debug, Group)]
+pub(in crate::cli) struct CacheArgs {
+    /// Folder for files of a lake in a bucket [default: trailmill in the user's cache folder]
+    #[arg(long, value_name = "FOLDER", help_heading = "Cache")]
+    pub cache: Option<PathBuf>,
+
+    /// Bytes that the cache may hold; files that were not used for longest make room
+    #[arg(long, value_name = "BYTES", default_value = megabytes(DEFAULT_CACHE), help_heading = "Cache")]
+    pub cache_size: ByteCount,
+}
+
+impl CacheArgs {
+    /// Returns what the arguments ask for.
+    pub(in crate::cli) fn options(&self) -> CacheOptions {
+        let folder = self.cache.clone().or(CacheOptions::default().folder);
+        CacheOptions { folder, limit: self.cache_size.0 }
+    }
 }
 
 /// What a run reports beside its result.

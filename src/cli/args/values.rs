@@ -39,6 +39,43 @@ pub(in crate::cli) fn region(text: &str) -> Result<String> {
     is_region.then(|| text.to_owned()).ok_or_else(wrong)
 }
 
+/// Parses the address of a service.
+///
+/// # Errors
+/// `Config` for anything but a URL of HTTP.
+pub(in crate::cli) fn endpoint(text: &str) -> Result<String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_host = |host: &str| !host.is_empty() && !host.starts_with(['/', ':']);
+    let wrong = || {
+        Error::config(format!(
+            "invalid endpoint `{text}`: expected a URL such as https://host:port"
+        ))
+    };
+    host.is_some_and(is_host).then(|| text.to_owned()).ok_or_else(wrong)
+}
+
+/// Parses a number that is more than zero.
+///
+/// # Errors
+/// `Config` for anything else.
+pub(in crate::cli) fn positive(text: &str) -> Result<f64> {
+    number(text, |number| number > 0.0, "more than 0")
+}
+
+/// Parses a price.
+///
+/// # Errors
+/// `Config` for anything but a number of at least zero.
+pub(in crate::cli) fn dollars(text: &str) -> Result<f64> {
+    number(text, |number| number >= 0.0, "at least 0, without a currency")
+}
+
+fn number(text: &str, is_good: impl Fn(f64) -> bool, wanted: &str) -> Result<f64> {
+    let number: Option<f64> = text.parse().ok();
+    let wrong = || Error::config(format!("invalid number `{text}`: expected {wanted}"));
+    number.filter(|number| number.is_finite() && is_good(*number)).ok_or_else(wrong)
+}
+
 /// Parses a number of bytes of at least `least`.
 pub(in crate::cli) fn bytes(least: u64) -> impl TypedValueParser<Value = ByteCount> {
     StringValueParser::new().try_map(move |text| {
@@ -93,6 +130,23 @@ pub(in crate::cli) fn duration(text: &str) -> Result<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn endpoints_are_urls_and_numbers_are_what_they_must_be() {
+        for text in ["http://127.0.0.1:9", "https://s3.example/", "http://[::1]:80"] {
+            assert_eq!(endpoint(text).unwrap(), text);
+        }
+        for text in ["", "s3.example", "https://", "ftp://x", "http:///x", "http://:80"] {
+            assert!(endpoint(text).is_err(), "{text}");
+        }
+        assert_eq!((positive("0.5").unwrap(), dollars("0").unwrap()), (0.5, 0.0));
+        for text in ["0", "-1", "NaN", "inf", "two"] {
+            assert!(positive(text).is_err(), "{text}");
+        }
+        for text in ["-0.1", "NaN", "$1"] {
+            assert!(dollars(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn regions_have_words_and_a_number() {

@@ -25,8 +25,11 @@ pub(super) struct ChildArgs {
         long,
         value_name = "PLAN",
         value_parser = location(),
-        conflicts_with_all = ["LakeArgs", "InputArgs", "NarrowArgs", "ReadingArgs",
-            "CatalogPlaceArgs", "PublicationArgs", "allow_quarantine"],
+        // A group that flattens another one is empty for clap: its arguments are named.
+        conflicts_with_all = ["LakeArgs", "NarrowArgs", "ReadingArgs", "look_back", "full", "from_digests",
+            "strict", "retry", "duplicates", "max_object_size", "max_ratio", "catalog", "database", "catalog_id",
+            "no_create_database", "GlueEndpointArgs", "PublicationArgs", "integrity", "EvidenceArgs",
+            "allow_quarantine"],
         help_heading = "Array job"
     )]
     pub plan: Option<Location>,
@@ -79,7 +82,7 @@ fn from_environment(name: &str) -> Result<Option<u32>> {
     }
 }
 
-/// Converts a child's part of a plan. Quarantined input does not fail the child: `finish` reports it.
+/// Converts a child's part of a plan, or compacts it. Quarantined input does not fail the child: `finish` reports it.
 pub(super) fn run(
     child: &ChildArgs,
     conversion: &ConversionArgs,
@@ -91,7 +94,7 @@ pub(super) fn run(
     let threads = threads(conversion.work.threads);
     let options = ChildOptions {
         plan: plan.clone(),
-        s3: conversion.aws.s3(Some(&conversion.encryption))?,
+        s3: conversion.aws.s3(Some(&conversion.writing))?,
         threads,
         memory: memory(conversion.work.memory, threads),
         child: child.array_child()?,
@@ -127,6 +130,20 @@ fn text(report: &Report) -> String {
         None => {}
     }
     let mut out = String::new();
+    if child.compacts {
+        let _ = writeln!(
+            out,
+            "{which}: {}, {} of them done before; {} compacted now in {:.2} s",
+            counted(child.units, "partition"),
+            grouped(child.units_done_before),
+            grouped(report.units),
+            report.seconds,
+        );
+        let written = (counted(report.files, "file"), counted(report.records_written, "row"));
+        let bytes = ByteCount(report.bytes_parquet);
+        let _ = writeln!(out, "  written     {} with {}, {bytes}", written.0, written.1);
+        return out + stopped(report);
+    }
     let _ = writeln!(
         out,
         "{which}: {}, {} of them done before; {} done now in {:.2} s ({} of JSON a second)",
@@ -145,8 +162,45 @@ fn text(report: &Report) -> String {
         grouped(report.records_filtered),
         grouped(report.records_quarantined),
     );
-    if report.interrupted {
-        let _ = writeln!(out, "\nStopped before the end; run the same command to continue.");
+    out + stopped(report)
+}
+
+fn stopped(report: &Report) -> &'static str {
+    match report.interrupted {
+        true => "\nStopped before the end; run the same command to continue.\n",
+        false => "",
     }
-    out
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::commands::Args;
+    use clap::CommandFactory;
+
+    /// What a child acts on, and what is refused in other words.
+    const ACTED_ON: &str = "plan array_index array_size threads memory archive_password_file report quiet metrics \
+        profile expect_account aws_region endpoint_url s3_endpoint_url requests retry_timeout request_payer sse \
+        sse_kms_key_id lease_timeout help log_format config color verbose places window_bytes window_objects window_age";
+
+    #[test]
+    fn an_option_that_a_child_ignores_conflicts_with_its_plan() {
+        let mut program = Args::command();
+        program.build();
+        let convert = program.find_subcommand("convert").unwrap();
+        let plan = convert.get_arguments().find(|arg| arg.get_id() == "plan").unwrap();
+        let refused = convert.get_arg_conflicts_with(plan);
+        let is_refused = |arg: &clap::Arg| {
+            refused.iter().any(|other| other.get_id() == arg.get_id())
+                || convert.get_arg_conflicts_with(arg).iter().any(|other| other.get_id() == "plan")
+        };
+
+        let ignored = convert.get_arguments().filter(|arg| !is_refused(arg));
+        let ignored: Vec<_> = ignored.map(|arg| arg.get_id().as_str()).collect();
+        let unexpected: Vec<_> = ignored
+            .iter()
+            .filter(|id| !ACTED_ON.split_whitespace().any(|acted| acted == **id))
+            .collect();
+
+        assert_eq!(unexpected, Vec::<&&str>::new(), "of {ignored:?}");
+    }
 }

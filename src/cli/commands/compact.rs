@@ -1,8 +1,8 @@
 //! `trailmill compact`.
 
 use crate::cli::args::{
-    CatalogPlaceArgs, EncryptionArgs, Format, LakePlace, OutputArgs, PublicationArgs, bytes,
-    duration,
+    CatalogPlaceArgs, CompactionArgs, Format, LakePlace, OutputArgs, PublicationArgs, WritingArgs,
+    bytes,
 };
 use crate::cli::console::say;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
@@ -10,14 +10,15 @@ use crate::cli::machine::{memory, threads};
 use crate::cli::report::{print, print_json};
 use crate::engine::DEFAULT_TABLE;
 use crate::error::Result;
-use crate::history::Pattern;
-use crate::operations::{
-    CompactOptions, CompactReport, CompactedPartition, DEFAULT_COMPACTED_SIZE, compact,
-};
+use crate::operations::{CompactOptions, CompactReport, CompactedPartition, compact};
 use crate::parquet::Compression;
 use crate::units::{ByteCount, counted};
 use clap::Args as Group;
 use std::fmt::Write;
+
+/// How compacted files are compressed. Higher levels take up to twice the processor time, and save nothing
+/// (docs/benchmarks.md#compaction).
+pub(super) const DEFAULT_CODEC: &str = "zstd:1";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,32 +33,18 @@ Examples:
 /// read back, and must have the rows of their inputs. Readers never see a row twice or not at all: a
 /// partition of a folder changes in one step, one of a bucket when Glue is told its new location.
 /// Files in a bucket that were replaced are removed by a later run, after `--grace`. A run that is
-/// killed is safe to repeat. Exit code 1 when a partition was left as it is.
+/// killed is safe to repeat. `trailmill plan LAKE --compact` spreads the work over an array job. Exit code 1 when a partition was left as it is.
 #[derive(Debug, Group)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct CompactArgs {
     #[command(flatten)]
     pub place: LakePlace,
 
-    /// Compact partitions whose newest event is older than this: 12h, 35d or 8w
-    #[arg(long, value_name = "DURATION", default_value = "35d", value_parser = duration)]
-    pub older_than: i64,
-    /// Size of the files that are written; files of half of it stay as they are
-    #[arg(long, value_name = "BYTES", default_value = target(), value_parser = bytes(1_000))]
-    pub target: ByteCount,
-    /// Only partitions whose path matches a glob, such as 'event_date=2026-10-*'
-    #[arg(long, value_name = "GLOB")]
-    pub partitions: Vec<Pattern>,
-    /// Small files that a partition must have to be compacted
-    #[arg(long, value_name = "COUNT", default_value = "2",
-        value_parser = clap::value_parser!(u32).range(2..))]
-    pub min_files: u32,
+    #[command(flatten)]
+    pub compaction: CompactionArgs,
     /// Compression of the files: zstd, zstd:LEVEL, snappy, gzip or none
-    #[arg(long, value_name = "CODEC", default_value = "zstd:9")]
+    #[arg(long, value_name = "CODEC", default_value = DEFAULT_CODEC, help_heading = "Compaction")]
     pub compression: Compression,
-    /// How long replaced files of a lake in a bucket stay after Glue was told
-    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration)]
-    pub grace: i64,
     /// Say what would be compacted, and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -72,15 +59,11 @@ pub(super) struct CompactArgs {
     pub memory: Option<ByteCount>,
 
     #[command(flatten)]
-    pub encryption: EncryptionArgs,
+    pub writing: WritingArgs,
     #[command(flatten)]
     pub catalog: CatalogPlaceArgs,
     #[command(flatten)]
     pub output: OutputArgs,
-}
-
-fn target() -> clap::builder::Resettable<clap::builder::OsStr> {
-    crate::cli::args::megabytes(DEFAULT_COMPACTED_SIZE.0)
 }
 
 pub(super) fn run(args: &CompactArgs) -> Result<u8> {
@@ -88,17 +71,13 @@ pub(super) fn run(args: &CompactArgs) -> Result<u8> {
     let publication = PublicationArgs::default();
     let retry = args.place.aws.retry_timeout;
     let options = CompactOptions {
-        s3: args.place.aws.s3(Some(&args.encryption))?,
-        catalog: args.catalog.options(&publication, retry, DEFAULT_TABLE),
-        older_than: args.older_than,
-        target: args.target,
-        partitions: args.partitions.clone(),
-        min_files: args.min_files as usize,
-        compression: args.compression,
-        grace: args.grace,
-        memory: memory(args.memory, threads),
-        threads,
         dry_run: args.dry_run,
+        ..args.compaction.options(
+            args.place.aws.s3_and_glue(Some(&args.writing), &args.catalog.glue)?,
+            args.catalog.options(&publication, retry, DEFAULT_TABLE),
+            args.compression,
+            (threads, memory(args.memory, threads)),
+        )
     };
     let tell = |done: &CompactedPartition| say(args.output.quiet, &line(done));
     let report = compact(&args.place.lake, &options, tell)?;
@@ -126,7 +105,8 @@ fn size(files: u64, bytes: u64) -> String {
     format!("{} with {}", counted(files, "file"), ByteCount(bytes))
 }
 
-fn text(report: &CompactReport) -> String {
+/// What a compaction did, for people.
+pub(super) fn text(report: &CompactReport) -> String {
     let mut text = String::new();
     if report.dry_run {
         report.partitions.iter().for_each(|done| text.push_str(&(line(done) + "\n")));

@@ -1,7 +1,7 @@
 //! `trailmill convert`.
 
 use crate::cli::args::{
-    ConversionArgs, EndingArgs, EvidenceArgs, OutputArgs, PublicationArgs, WindowArgs, location,
+    ConversionArgs, EndingArgs, OutputArgs, ProofArgs, PublicationArgs, WindowArgs, location,
     sources_and_lake,
 };
 use crate::cli::commands::child::{self, ChildArgs};
@@ -14,16 +14,14 @@ use crate::cli::queue_run::{QueueRun, run_queue};
 use crate::cli::report::{listing, unavailable};
 use crate::cli::run_report::{catalog_changes, conclude, details, integrity, restored_text};
 use crate::cli::signals::stop_on_signal;
-use crate::engine::{Integrity, Report};
+use crate::engine::Report;
 use crate::error::{Error, Result};
-use crate::integrity::IntegrityMode;
 use crate::location::Location;
 use crate::operations;
 use crate::source::keep_pipes;
 use crate::units::{ByteCount, are, counted, grouped};
-use clap::{Args as Group, ValueEnum};
+use clap::Args as Group;
 use std::fmt::Write as _;
-use std::time::Duration;
 
 /// Convert new objects of the sources into the lake, or a part of a plan.
 ///
@@ -65,19 +63,8 @@ pub(super) struct ConvertArgs {
     #[command(flatten)]
     pub ending: EndingArgs,
 
-    /// Log file integrity: record hashes every log and records whether CloudTrail's digests prove it;
-    /// require converts only what is proven, and quarantines what is not what was delivered
-    #[arg(
-        long,
-        value_name = "MODE",
-        default_value = "off",
-        conflicts_with = "plan",
-        help_heading = "Evidence"
-    )]
-    pub integrity: IntegrityName,
-
     #[command(flatten)]
-    pub evidence: EvidenceArgs,
+    pub proof: ProofArgs,
 
     #[command(flatten)]
     pub conversion: ConversionArgs,
@@ -85,7 +72,8 @@ pub(super) struct ConvertArgs {
     pub publication: PublicationArgs,
     /// Convert the objects that the messages of this SQS queue name, and end when it is empty. Nothing is
     /// listed; sources say where objects must lie, others are ignored
-    #[arg(long, value_name = "URL", conflicts_with_all = ["plan", "restore", "integrity", "dry_run"],
+    #[arg(long, value_name = "URL", conflicts_with_all = ["plan", "restore", "integrity", "dry_run",
+        "from_digests"],
         help_heading = "Queue")]
     pub queue: Option<String>,
 
@@ -94,40 +82,6 @@ pub(super) struct ConvertArgs {
 
     #[command(flatten)]
     pub child: ChildArgs,
-}
-
-/// What is done about the integrity of logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum IntegrityName {
-    /// Nothing
-    Off,
-    /// Hash every log, and record what digests say of it
-    Record,
-    /// Convert only what digests prove
-    Require,
-}
-
-impl ConvertArgs {
-    /// Returns what is done about the integrity of logs.
-    fn integrity(&self) -> Result<Integrity> {
-        let mode = match self.integrity {
-            IntegrityName::Off => IntegrityMode::Off,
-            IntegrityName::Record => IntegrityMode::Record,
-            IntegrityName::Require => IntegrityMode::Require,
-        };
-        let has_files = self.evidence.keys.is_some() || self.evidence.signatures.is_some();
-        if mode == IntegrityMode::Off && has_files {
-            let message = "`--keys` and `--signatures` require `--integrity record` or `require`";
-            return Err(Error::config(message));
-        }
-        Ok(Integrity {
-            mode,
-            keys: self.evidence.key_ring()?,
-            signatures: self.evidence.signatures()?,
-            patience: Duration::from_secs(self.conversion.aws.retry_timeout),
-            proofs: None,
-        })
-    }
 }
 
 pub(super) fn run(args: &ConvertArgs) -> Result<u8> {
@@ -160,12 +114,13 @@ pub(super) fn run(args: &ConvertArgs) -> Result<u8> {
     }
     if args.dry_run {
         let (conversion, output) = (&args.conversion, &args.output);
-        return estimate(conversion, &args.publication, (sources, lake), output, false);
+        let how = (&args.publication, &args.proof);
+        return estimate(conversion, how, (sources, lake), output, false);
     }
     let (sources, _pipes) = keep_pipes(sources, &lake)?;
     let mut options = args.conversion.options(&args.publication, sources, lake)?;
     options.output.restores = args.restore;
-    options.integrity = args.integrity()?;
+    options.integrity = args.proof.integrity(args.conversion.patience())?;
     let (quiet, metrics, lake) = (args.output.quiet, args.ending.metrics, options.lake.to_string());
     let stop = stop_on_signal(quiet)?;
     say_identity(&args.conversion.aws, &options.s3, Reach::of_conversion(&options), quiet)?;

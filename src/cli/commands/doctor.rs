@@ -1,6 +1,8 @@
 //! `trailmill doctor`.
 
-use crate::cli::args::{AwsArgs, CatalogName, EncryptionArgs, Format, OutputArgs, PlaceArgs};
+use crate::cli::args::{
+    AwsArgs, CatalogName, EncryptionArgs, Format, GlueEndpointArgs, OutputArgs, PlaceArgs, account,
+};
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK, EXIT_TRY_LATER, EXIT_USAGE};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::report::{print, print_json};
@@ -10,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::lake::Known;
 use crate::location::Location;
 use crate::operations::open_lake;
-use crate::storage::S3;
+use crate::storage::{DEFAULT_LEASE, S3};
 use crate::text::{clean, clean_lines};
 use clap::Args as Group;
 use std::fmt::Write as _;
@@ -42,12 +44,15 @@ pub(super) struct DoctorArgs {
     pub database: Option<String>,
 
     /// Account that owns the Glue catalog [default: that of the credentials]
-    #[arg(long, value_name = "NUMBER", help_heading = "Catalog")]
+    #[arg(long, value_name = "ACCOUNT", value_parser = account, help_heading = "Catalog")]
     pub catalog_id: Option<String>,
 
     /// Base name of the tables
     #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE, help_heading = "Catalog")]
     pub table: String,
+
+    #[command(flatten)]
+    pub glue: GlueEndpointArgs,
 
     /// Check what `trailmill integrity` needs, too: reads a digest of each source in a bucket, and asks
     /// CloudTrail for public keys
@@ -67,7 +72,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<u8> {
     let runtime = runtime()?;
     // Everything else is for the checks to say.
     if args.places.aws.expect_account.is_some() || args.places.aws.profile.is_some() {
-        let s3 = args.places.aws.s3(Some(&args.encryption))?;
+        let s3 = reach(args, &args.places.aws)?;
         say_identity(&args.places.aws, &s3, Reach::Machine, args.output.quiet)?;
     }
     let options = runtime.block_on(options(args))?;
@@ -79,11 +84,16 @@ pub(super) fn run(args: &DoctorArgs) -> Result<u8> {
     Ok(exit_code(&diagnosis))
 }
 
+/// Returns S3 as the lake would be written to; no lease is taken.
+fn reach(args: &DoctorArgs, aws: &AwsArgs) -> Result<Arc<S3>> {
+    Ok(aws.reach(args.encryption.encryption()?, DEFAULT_LEASE, &args.glue))
+}
+
 async fn options(args: &DoctorArgs) -> Result<DoctorOptions> {
     let PlaceArgs { sources, lake, aws } = args.places.clone();
     let retry_timeout = aws.retry_timeout.min(PATIENCE_SECONDS);
     let aws = AwsArgs { retry_timeout, ..aws };
-    let s3: Arc<S3> = aws.s3(Some(&args.encryption))?;
+    let s3 = reach(args, &aws)?;
     let is_in_glue = match args.catalog {
         Some(name) => name == CatalogName::Glue,
         None => lake.is_s3(),

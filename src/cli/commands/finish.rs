@@ -1,10 +1,11 @@
 //! `trailmill finish`: the end of an array job.
 
 use crate::cli::args::{
-    AwsArgs, CatalogPlaceArgs, EncryptionArgs, EndingArgs, Format, OutputArgs, PublicationArgs,
+    AwsArgs, CatalogPlaceArgs, EndingArgs, Format, OutputArgs, PublicationArgs, WritingArgs,
     location,
 };
-use crate::cli::exit::{EXIT_OK, EXIT_TRY_LATER};
+use crate::cli::commands::compact::text as compaction_text;
+use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK, EXIT_TRY_LATER};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::metrics::write_run_metrics;
 use crate::cli::progress_display::with_progress;
@@ -35,7 +36,7 @@ pub(super) struct FinishArgs {
     #[command(flatten)]
     pub aws: AwsArgs,
     #[command(flatten)]
-    pub encryption: EncryptionArgs,
+    pub writing: WritingArgs,
     #[command(flatten)]
     pub catalog: CatalogPlaceArgs,
     #[command(flatten)]
@@ -51,7 +52,7 @@ pub(super) fn run(args: &FinishArgs) -> Result<u8> {
     let retry = args.aws.retry_timeout;
     let options = FinishOptions {
         plan: args.plan.clone(),
-        s3: args.aws.s3(Some(&args.encryption))?,
+        s3: args.aws.s3_and_glue(Some(&args.writing), &args.catalog.glue)?,
         catalog: args.catalog.options(&args.publication, retry, DEFAULT_TABLE),
     };
     let quiet = args.output.quiet;
@@ -66,6 +67,14 @@ pub(super) fn run(args: &FinishArgs) -> Result<u8> {
             write_run_metrics(args.ending.metrics, &report, &lake);
             let text = || text(&report, &lake);
             conclude(&report, args.output.report, text, args.ending.allow_quarantine)
+        }
+        Finished::Compacted(report) => {
+            match args.output.report {
+                Format::Json => print_json(&report)?,
+                Format::Text => print(&compaction_text(&report))?,
+            }
+            let is_whole = report.skipped.is_empty() || args.ending.allow_quarantine;
+            Ok(if is_whole { EXIT_OK } else { EXIT_INCOMPLETE })
         }
         Finished::Missing(missing) => {
             match args.output.report {

@@ -1,6 +1,7 @@
 //! `trailmill history`.
 
-use crate::cli::args::{LakePlace, duration, instant};
+use crate::cli::answered::read_text;
+use crate::cli::args::{AnswerArgs, CacheArgs, LakePlace, duration, instant};
 use crate::cli::console::say;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
@@ -9,7 +10,7 @@ use crate::engine::runtime;
 use crate::error::{Error, Result};
 use crate::history::{Field, Filter, IpRange, Output, Pattern};
 use crate::operations::{HistoryOptions, HistoryReport, history, open_lake};
-use crate::units::{EpochMillis, counted, grouped};
+use crate::units::{EpochMillis, counted};
 use clap::{Args as Group, ValueEnum};
 
 const EXAMPLES: &str = "\
@@ -95,12 +96,10 @@ pub(super) struct HistoryArgs {
     /// Format of the events on stdout
     #[arg(long, value_enum, default_value = "table", conflicts_with = "count_by")]
     pub output: Form,
-    /// Threads [default: one per processor]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
-    pub threads: Option<u16>,
-    /// Suppress everything on stderr except errors
-    #[arg(long, short)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub cache: CacheArgs,
+    #[command(flatten)]
+    pub answer: AnswerArgs,
 }
 
 /// The form of an answer.
@@ -157,12 +156,12 @@ pub(super) fn run(args: &HistoryArgs) -> Result<u8> {
     let runtime = runtime()?;
     let LakePlace { lake, aws } = &args.place;
     let s3 = aws.s3(None)?;
-    say_identity(aws, &s3, Reach::of([lake], false), args.quiet)?;
+    say_identity(aws, &s3, Reach::of([lake], false), args.answer.quiet)?;
     let storage = runtime.block_on(open_lake(lake, &s3))?;
     let options = options(args);
     let out = std::io::stdout().lock();
     let report = runtime.block_on(history(&storage, &options, out))?;
-    say(args.quiet, &text(&report, &options));
+    say(args.answer.quiet, &text(&report, &options));
     Ok(if report.events == 0 { EXIT_INCOMPLETE } else { EXIT_OK })
 }
 
@@ -194,13 +193,14 @@ fn options(args: &HistoryArgs) -> HistoryOptions {
         limit: args.limit.0,
         count_by: args.count_by.clone(),
         output: args.output.into(),
-        threads: threads(args.threads),
+        threads: threads(args.answer.threads),
+        cache: args.cache.options(),
     }
 }
 
 /// What was found and read, for people.
 fn text(report: &HistoryReport, options: &HistoryOptions) -> String {
-    let read = format!("{} of {} read", grouped(report.files_read), counted(report.files, "file"));
+    let read = read_text(report.files_read, report.files, None, report.bytes_fetched);
     match (report.events, options.limit) {
         (0, _) => format!("No event matches; {read}."),
         (_, Some(limit)) if report.is_limited => {

@@ -1,8 +1,10 @@
 //! `trailmill integrity`.
 
 use crate::cli::args::{
-    AwsArgs, EvidenceArgs, Format, NarrowArgs, OutputArgs, bytes, location, megabytes, show_path,
+    AwsArgs, EvidenceArgs, Format, NarrowArgs, OutputArgs, bytes, location, megabytes, now,
+    passwords, show_path,
 };
+use crate::cli::certificate_file::write_certificate;
 use crate::cli::commands::LONG_VERSION;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
@@ -14,18 +16,18 @@ use crate::engine::{Progress, Stage, runtime};
 use crate::error::{Error, Result};
 use crate::integrity::{
     Finding, IntegrityOptions, IntegrityReport, KeySource, Outcome, Subject, Validation, Verdict,
-    certificate_json, certificate_text, validate,
+    certificate_html, certificate_json, certificate_text, validate,
 };
 use crate::location::Location;
 use crate::text::clean;
-use crate::units::{ByteCount, EpochMillis, counted, grouped};
+use crate::units::{ByteCount, counted, grouped};
 use clap::Args as Group;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Findings of a text report; the JSON report has more.
 const SHOWN: usize = 50;
@@ -61,7 +63,7 @@ pub(super) struct IntegrityArgs {
     pub save_evidence: Option<PathBuf>,
 
     /// Write a page to file: what was validated, with which keys, what is proven and what is not;
-    /// JSON with the whole report if the name ends in .json
+    /// HTML to print if the name ends in .html, JSON with the whole report if it ends in .json
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub certificate: Option<PathBuf>,
 
@@ -69,6 +71,10 @@ pub(super) struct IntegrityArgs {
     #[arg(long, value_name = "BYTES", default_value = megabytes(DEFAULT_MAX_OBJECT_BYTES),
         value_parser = bytes(1), help_heading = "Input")]
     pub max_object_size: ByteCount,
+
+    /// File with the passwords of encrypted archives, one a line
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    pub archive_password_file: Option<PathBuf>,
 
     /// Worker threads [default: one per processor]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Work")]
@@ -109,6 +115,7 @@ pub(super) fn run(args: &IntegrityArgs) -> Result<u8> {
         signatures,
         threads: threads(args.threads),
         largest_log: args.max_object_size.0,
+        passwords: passwords(args.archive_password_file.as_deref())?,
         now: now(),
     };
     let progress = Arc::new(Progress::default());
@@ -141,11 +148,6 @@ pub(super) fn run(args: &IntegrityArgs) -> Result<u8> {
     Ok(if validation.report.proves() { EXIT_OK } else { EXIT_INCOMPLETE })
 }
 
-fn now() -> EpochMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as EpochMillis)
-}
-
 /// Returns whether a file lies in one of the sources.
 fn is_within(path: &Path, sources: &[Location]) -> bool {
     let real = |path: &Path| path.canonicalize().ok();
@@ -156,14 +158,9 @@ fn is_within(path: &Path, sources: &[Location]) -> bool {
 
 /// Writes the certificate, as its name says.
 fn certify(file: &Path, report: &IntegrityReport) -> Result<()> {
-    let program = format!("trailmill {LONG_VERSION}");
-    let is_json = file.extension().is_some_and(|extension| extension == "json");
-    let page = match is_json {
-        true => format!("{:#}\n", certificate_json(report, &program)),
-        false => certificate_text(report, &program),
-    };
-    let failed = |err| Error::io("cannot write the certificate", err).at("path", show_path(file));
-    std::fs::write(file, page).map_err(failed)
+    let text = |program: &str| certificate_text(report, program);
+    let html = |program: &str| certificate_html(report, program);
+    write_certificate(file, LONG_VERSION, (&text, &html), certificate_json(report))
 }
 
 /// Writes what validates a copy later.
@@ -249,6 +246,7 @@ fn line(finding: &Finding) -> String {
         Subject::Digest => "digest",
         Subject::Log => "log",
         Subject::Folder => "folder",
+        Subject::Archive => "archive",
     };
     let mut line = format!("{noun} {}: {}", clean(&finding.object), finding.verdict.words());
     match (&finding.from, &finding.to) {

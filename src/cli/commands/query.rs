@@ -1,15 +1,14 @@
 //! `trailmill query`.
 
-use crate::cli::args::{LakePlace, megabytes};
+use crate::cli::args::{AnswerArgs, CacheArgs, LakePlace};
 use crate::cli::console::say;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::prompt::{Prompt, answer_text};
 use crate::engine::runtime;
 use crate::error::{Error, Result};
-use crate::operations::{DEFAULT_CACHE, QueryEngine, QueryOptions, open_lake};
+use crate::operations::{QueryEngine, QueryOptions, open_lake};
 use crate::query::{GridForm, split_statements};
-use crate::units::ByteCount;
 use clap::{Args as Group, ValueEnum};
 use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
@@ -47,18 +46,10 @@ pub(super) struct QueryArgs {
     /// Show which files would be read, and the plan; run nothing
     #[arg(long)]
     pub explain: bool,
-    /// Folder for files of a lake in a bucket [default: trailmill in the user's cache folder]
-    #[arg(long, value_name = "FOLDER")]
-    pub cache: Option<PathBuf>,
-    /// Bytes that the cache may hold; files that were not used for longest make room
-    #[arg(long, value_name = "BYTES", default_value = megabytes(DEFAULT_CACHE))]
-    pub cache_size: ByteCount,
-    /// Threads [default: one per processor]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
-    pub threads: Option<u16>,
-    /// Suppress everything on stderr except errors
-    #[arg(long, short)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub cache: CacheArgs,
+    #[command(flatten)]
+    pub answer: AnswerArgs,
 }
 
 /// The form of an answer.
@@ -86,7 +77,7 @@ impl From<Form> for GridForm {
 }
 
 pub(super) fn run(args: &QueryArgs) -> Result<u8> {
-    limit_threads(args.threads)?;
+    limit_threads(args.answer.threads)?;
     let text = match (&args.sql, &args.file) {
         (Some(sql), _) => Some(sql.clone()),
         (None, Some(file)) => Some(std::fs::read_to_string(file).map_err(|err| {
@@ -109,14 +100,9 @@ pub(super) fn run(args: &QueryArgs) -> Result<u8> {
     let runtime = runtime()?;
     let LakePlace { lake, aws } = &args.place;
     let s3 = aws.s3(None)?;
-    say_identity(aws, &s3, Reach::of([lake], false), args.quiet)?;
+    say_identity(aws, &s3, Reach::of([lake], false), args.answer.quiet)?;
     let storage = runtime.block_on(open_lake(lake, &s3))?;
-    let by_default = QueryOptions::default();
-    let options = QueryOptions {
-        cache: args.cache.clone().or(by_default.cache),
-        cache_bytes: args.cache_size.0,
-        ..by_default
-    };
+    let options = QueryOptions { now: None, cache: args.cache.options() };
     let engine = runtime.block_on(QueryEngine::open(&storage, &options))?;
     match statements {
         Some(statements) => answer_all(args, &runtime, &engine, &statements),
@@ -142,7 +128,7 @@ fn answer_all(
         let answer = runtime.block_on(engine.sql(statement))?;
         answer.grid.write(args.output.into(), out)?;
         rows += answer.grid.len();
-        say(args.quiet, &answer_text(&answer));
+        say(args.answer.quiet, &answer_text(&answer));
     }
     Ok(if rows == 0 && !args.explain { EXIT_INCOMPLETE } else { EXIT_OK })
 }

@@ -1,12 +1,11 @@
 //! `trailmill repair`: rebuild lost manifests.
 
-use crate::cli::args::{EncryptionArgs, Format, LakePlace, OutputArgs};
+use crate::cli::args::{Format, LakePlace, OutputArgs, WritingArgs};
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::report::{print, print_json};
 use crate::engine::runtime;
 use crate::error::Result;
-use crate::operations::{RepairReport, open_lake, repair};
-use crate::storage::Lease;
+use crate::operations::{RepairReport, open_lake, repair, take_turn};
 use crate::units::counted;
 use clap::Args as Group;
 
@@ -21,16 +20,16 @@ pub(super) struct RepairArgs {
     #[command(flatten)]
     pub place: LakePlace,
     #[command(flatten)]
-    pub encryption: EncryptionArgs,
+    pub writing: WritingArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
 pub(super) fn run(args: &RepairArgs) -> Result<u8> {
     let report = runtime()?.block_on(async {
-        let s3 = args.place.aws.s3(Some(&args.encryption))?;
+        let s3 = args.place.aws.s3(Some(&args.writing))?;
         let storage = open_lake(&args.place.lake, &s3).await?;
-        let lease = Lease::take(&storage).await?;
+        let lease = take_turn(&storage, None).await?;
         let outcome = repair(lease.storage()).await;
         lease.conclude(outcome).await
     })?;

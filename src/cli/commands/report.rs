@@ -1,6 +1,7 @@
 //! `trailmill report`.
 
-use crate::cli::args::{LakePlace, account, instant, now, show_path};
+use crate::cli::answered::read_text;
+use crate::cli::args::{AnswerArgs, CacheArgs, LakePlace, account, instant, now, show_path};
 use crate::cli::console::say;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
@@ -10,7 +11,7 @@ use crate::engine::runtime;
 use crate::error::{Error, Result};
 use crate::operations::{MadeReport, ReportOptions, activity_report, open_lake};
 use crate::report::{ActivityReport, Window, iso, page};
-use crate::units::{ByteCount, EpochMillis, counted, grouped};
+use crate::units::{ByteCount, EpochMillis, counted};
 use clap::{Args as Group, ValueEnum};
 use std::path::{Path, PathBuf};
 
@@ -56,12 +57,10 @@ pub(super) struct ReportArgs {
     #[arg(long, value_name = "TIME", value_parser = made_at, num_args = 0..=1,
         default_missing_value = "now")]
     pub generated_at: Option<EpochMillis>,
-    /// Worker threads [default: one per processor]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
-    /// Suppress everything on stderr except errors
-    #[arg(long, short)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub cache: CacheArgs,
+    #[command(flatten)]
+    pub answer: AnswerArgs,
 }
 
 /// The form of a report.
@@ -81,18 +80,19 @@ pub(super) fn run(args: &ReportArgs) -> Result<u8> {
     let runtime = runtime()?;
     let LakePlace { lake, aws } = &args.place;
     let s3 = aws.s3(None)?;
-    say_identity(aws, &s3, Reach::of([lake], false), args.quiet)?;
+    say_identity(aws, &s3, Reach::of([lake], false), args.answer.quiet)?;
     let storage = runtime.block_on(open_lake(lake, &s3))?;
     let options = ReportOptions {
         lake: lake.to_string(),
         window: Window { since: args.since, until: args.until, accounts: args.account.clone() },
         top: u64::from(args.top),
         generated_at: args.generated_at.map(iso),
-        threads: threads(args.threads),
+        threads: threads(args.answer.threads),
+        cache: args.cache.options(),
     };
     let made = runtime.block_on(activity_report(&storage, &options))?;
     let Some(report) = &made.report else {
-        say(args.quiet, &format!("No event to report on; {}.", read(&made)));
+        say(args.answer.quiet, &format!("No event to report on; {}.", read(&made)));
         return Ok(EXIT_INCOMPLETE);
     };
     let text = match args.output {
@@ -106,14 +106,17 @@ pub(super) fn run(args: &ReportArgs) -> Result<u8> {
     if let Some(file) = &args.out {
         let size = ByteCount(text.len() as u64);
         let events = counted(report.events(), "event");
-        say(args.quiet, &format!("Wrote {}: {events}, {size}; {}.", show_path(file), read(&made)));
+        say(
+            args.answer.quiet,
+            &format!("Wrote {}: {events}, {size}; {}.", show_path(file), read(&made)),
+        );
     }
     Ok(EXIT_OK)
 }
 
 /// What was read, for people.
 fn read(made: &MadeReport) -> String {
-    format!("{} of {} read", grouped(made.files_read), counted(made.files, "file"))
+    read_text(made.files_read, made.files, None, made.bytes_fetched)
 }
 
 fn json(report: &ActivityReport) -> Result<String> {

@@ -1,9 +1,11 @@
 //! `trailmill verify`.
 
 use crate::cli::args::{
-    Format, NarrowArgs, OutputArgs, PlaceArgs, ReadingArgs, bytes, megabytes, passwords,
+    Format, NarrowArgs, OutputArgs, PlaceArgs, ReadingArgs, bytes, megabytes, now, passwords,
 };
 use crate::cli::buckets::Buckets;
+use crate::cli::certificate_file::write_certificate;
+use crate::cli::commands::LONG_VERSION;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::machine::threads;
@@ -12,7 +14,7 @@ use crate::cli::report::{print, print_json, proven_text};
 use crate::decode::{DEFAULT_MAX_OBJECT_BYTES, DEFAULT_MAX_RATIO};
 use crate::engine::{DEFAULT_TABLE, Duplicates, Progress, Stage, Unwrap, runtime};
 use crate::error::Result;
-use crate::integrity::Verdict;
+use crate::integrity::{LakeCertificate, ProvenPartition, Verdict, show_time};
 use crate::keys::parse as parse_layout;
 use crate::lake::{
     DataFile, Loss, Manifest, ObjectRecord, Upgrades, merged_units, read_gone, read_quarantine,
@@ -28,9 +30,10 @@ use crate::verify::{
 };
 use clap::Args as Group;
 use serde::Serialize;
-use std::collections::{HashMap, HashSet};
+use serde_json::json;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -59,6 +62,11 @@ pub(super) struct VerifyArgs {
     /// digests prove, and show which rows come from them; exit code 1 unless all do
     #[arg(long)]
     pub integrity: bool,
+
+    /// Write a page to file: whether the rows are those of logs that CloudTrail signed for; HTML to print
+    /// if the name ends in .html, JSON if it ends in .json
+    #[arg(long, value_name = "FILE", requires = "integrity")]
+    pub certificate: Option<PathBuf>,
 
     /// Base name of the tables
     #[arg(long, value_name = "NAME", default_value = DEFAULT_TABLE)]
@@ -170,6 +178,11 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
     let report = with_progress_of(COMPARING, args.output.quiet, &progress, || {
         verify(&options, &|step| note(&progress, step))
     })?;
+    let is_equal = report.proves() && !report.has_nothing();
+    let is_proven = is_equal && (!args.integrity || is_proven(&report, &partitions));
+    if let Some(file) = &args.certificate {
+        certify(file, &certificate(args, &report, &partitions, is_proven), &report)?;
+    }
     match args.output.report {
         Format::Json if args.integrity => {
             print_json(&WithPartitions { report: &report, partitions: &partitions })?;
@@ -180,8 +193,47 @@ pub(super) fn run(args: &VerifyArgs) -> Result<u8> {
             print(&format!("{}{rows}", text(&report)))?;
         }
     }
-    let is_proven = !args.integrity || is_proven(&report, &partitions);
-    Ok(if report.proves() && is_proven { EXIT_OK } else { EXIT_INCOMPLETE })
+    Ok(if is_proven { EXIT_OK } else { EXIT_INCOMPLETE })
+}
+
+/// Writes the page to file, as its name says.
+fn certify(file: &Path, certificate: &LakeCertificate, report: &VerifyReport) -> Result<()> {
+    let json = json!({"certificate": "lake", "comparison": certificate, "report": report});
+    let text = |program: &str| certificate.text(program);
+    let html = |program: &str| certificate.html(program);
+    write_certificate(file, LONG_VERSION, (&text, &html), json)
+}
+
+/// Returns the page to file.
+fn certificate(
+    args: &VerifyArgs,
+    report: &VerifyReport,
+    partitions: &[PartitionProof],
+    is_proven: bool,
+) -> LakeCertificate {
+    let text = text(report);
+    let names = ["Comparison", "Records"].into_iter().chain(std::iter::repeat(""));
+    let differences: Vec<String> =
+        report.differences.iter().map(|one| difference(one).trim().to_owned()).collect();
+    let facts = text.lines().take(text.lines().count().saturating_sub(differences.len()));
+    let facts = names.zip(facts).map(|(name, line)| (name, line.trim().to_owned())).collect();
+    let all = report.records_missing + report.records_unexpected + report.file_problems;
+    let partition = |proof: &PartitionProof| ProvenPartition {
+        table: proof.table.clone(),
+        partition: proof.partition.clone(),
+        proven: proof.rows_proven,
+        not_proven: proof.rows_unproven + proof.rows_unchecked,
+    };
+    LakeCertificate {
+        lake: args.places.lake.to_string(),
+        sources: args.places.sources.iter().map(ToString::to_string).collect(),
+        checked_at: show_time(now()),
+        is_proven,
+        facts,
+        partitions: partitions.iter().map(partition).collect(),
+        differences_omitted: all.saturating_sub(differences.len() as u64),
+        differences,
+    }
 }
 
 /// A report with the rows of each partition.
@@ -264,6 +316,7 @@ fn text(report: &VerifyReport) -> String {
         out,
         "{}: {} of {} against {} of {}",
         match report.proves() {
+            true if report.has_nothing() => "NOTHING TO COMPARE".to_owned(),
             true if report.objects_gone + report.objects_unwanted > 0 =>
                 format!("Equal, as far as compared{}", quarantine_note(report)),
             true => format!("Equal{}", quarantine_note(report)),
@@ -289,6 +342,10 @@ fn text(report: &VerifyReport) -> String {
         let files = counted(report.typed_files_read, "file");
         let _ = writeln!(out, "  {rows} of {files} of typed tables compared with those");
     }
+    if report.typed_members_not_compared > 0 {
+        let members = counted(report.typed_members_not_compared, "member");
+        let _ = writeln!(out, "  {members} of nested columns not compared: their keys are data");
+    }
     if report.objects_gone + report.objects_unwanted > 0 {
         let _ = writeln!(
             out,
@@ -300,16 +357,38 @@ fn text(report: &VerifyReport) -> String {
         );
     }
     out.push_str(&proven_objects(report));
+    not_compared(&mut out, report);
+    out.extend(report.differences.iter().map(difference));
+    out
+}
+
+/// What of the sources is not compared, by reason.
+fn not_compared(out: &mut String, report: &VerifyReport) {
     if report.objects_not_read > 0 {
         let (one, many) = ("object or folder", "objects or folders");
         let count = counted_as(report.objects_not_read, one, many);
-        let _ = writeln!(
-            out,
-            "  {count} of the source could not be read, or may hold records that are not recognized"
-        );
+        let reasons = by_count(&report.not_read_by_reason);
+        let _ =
+            writeln!(out, "  {count} of the source not read, which may hold records: {reasons}");
     }
-    out.extend(report.differences.iter().map(difference));
-    out
+    let without: u64 = report.without_records.values().sum();
+    if without > 0 {
+        let count = counted(without, "object");
+        let kinds = by_count(&report.without_records);
+        let _ = writeln!(out, "  {count} without records, of which nothing is compared: {kinds}");
+    }
+    if report.names_hidden > 0 {
+        let count = counted(report.names_hidden, "name");
+        let _ = writeln!(out, "  {count} with `.` or `_` in front not read; `--hidden` reads them");
+    }
+}
+
+/// Counts with what they are of, the largest first.
+fn by_count(counts: &BTreeMap<String, u64>) -> String {
+    let mut all: Vec<(&String, u64)> = counts.iter().map(|(what, count)| (what, *count)).collect();
+    all.sort_by_key(|(what, count)| (std::cmp::Reverse(*count), *what));
+    let parts = all.into_iter().map(|(what, count)| format!("{} {what}", grouped(count)));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// The line of a difference.
@@ -327,17 +406,22 @@ fn difference(difference: &Difference) -> String {
     format!("  {}\n", parts.join("  "))
 }
 
-/// Quarantined records and objects of the sources.
+/// Quarantined records and objects of the sources, and objects without records.
 fn quarantine_note(report: &VerifyReport) -> String {
+    let without: u64 = report.without_records.values().sum();
+    let beside = match without {
+        0 => String::new(),
+        _ => format!(", beside {} without records", counted(without, "object")),
+    };
     let (records, objects) = (report.records_quarantined, report.objects_quarantined);
     let parts = [(records, "record"), (objects, "object")].into_iter();
     let parts: Vec<String> =
         parts.filter(|(count, _)| *count > 0).map(|(count, noun)| counted(count, noun)).collect();
     match parts.is_empty() {
-        true => String::new(),
+        true => beside,
         false => {
             let are = are(records + objects);
-            format!(", but for {} that {are} in the quarantine", parts.join(" and "))
+            format!(", but for {} that {are} in the quarantine{beside}", parts.join(" and "))
         }
     }
 }

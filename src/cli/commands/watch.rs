@@ -24,7 +24,7 @@ use std::time::Duration;
 #[derive(Debug, Group)]
 #[command(override_usage = "trailmill watch [OPTIONS] <QUEUE_URL> [SOURCE]... <LAKE>")]
 pub(super) struct WatchArgs {
-    /// The queue: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME
+    /// The queue: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, or its ARN
     #[arg(value_name = "QUEUE_URL")]
     pub queue: String,
 

@@ -322,6 +322,9 @@ pub(super) fn rewritten_literal(expr: &Expr) -> Result<Option<Expr>, String> {
         Expr::Like { negated, expr, pattern, escape_char: Some(escape), .. } => {
             Some(escaped_like(*negated, expr, pattern, escape)?)
         }
+        Expr::Like { negated, expr, pattern, escape_char: None, any: false } => {
+            simple_like(*negated, expr, pattern)
+        }
         Expr::InList { expr, list, negated } if !list.iter().all(is_plain) => {
             let equal = |value: &Expr| Expr::BinaryOp {
                 left: expr.clone(),
@@ -416,9 +419,35 @@ fn escaped_like(
         }
     }
     regex.push('$');
-    let matches = call("regexp_like", vec![expr.clone(), quoted(regex)]);
+    Ok(negated_if(negated, call("regexp_like", vec![expr.clone(), quoted(regex)])))
+}
+
+/// Writes LIKE with `%` at the ends of its pattern alone without a regular expression that is held against
+/// every character, as polars-sql does: a quarter of a report's processor time.
+fn simple_like(negated: bool, expr: &Expr, pattern: &Expr) -> Option<Expr> {
+    let Expr::Value(value) = pattern else { return None };
+    let Value::SingleQuotedString(pattern) = &value.value else { return None };
+    let inner = pattern.trim_matches('%');
+    if inner.is_empty() || inner.contains(['%', '_']) {
+        return None;
+    }
+    let (function, text) = match (pattern.starts_with('%'), pattern.ends_with('%')) {
+        (false, false) => return None,
+        (false, true) => ("starts_with", inner.to_owned()),
+        (true, false) => ("ends_with", inner.to_owned()),
+        (true, true) => {
+            let mut regex = String::new();
+            inner.chars().for_each(|c| push_literal(&mut regex, c));
+            ("regexp_like", regex)
+        }
+    };
+    Some(negated_if(negated, call(function, vec![expr.clone(), quoted(text)])))
+}
+
+fn negated_if(negated: bool, expr: Expr) -> Expr {
     let not = |expr| Expr::UnaryOp { op: sqlparser::ast::UnaryOperator::Not, expr };
-    Ok(if negated { not(Box::new(matches)) } else { matches })
+    // In parentheses: NOT binds less than what may stand around a LIKE.
+    if negated { Expr::Nested(Box::new(not(Box::new(expr)))) } else { expr }
 }
 
 fn push_literal(regex: &mut String, c: char) {

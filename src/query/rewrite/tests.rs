@@ -25,12 +25,20 @@ fn athena_s_spelling_becomes_polars() {
             "SELECT _member_arn(array_get(resources, 1)) AS \"_col0\", CAST(count(*) AS BIGINT) AS \"_col1\" FROM cloudtrail GROUP BY 1 ORDER BY \"_col1\" DESC NULLS LAST",
         ),
         (
+            "SELECT useridentity.type AS kind, count(*) AS n FROM cloudtrail GROUP BY useridentity.type",
+            "SELECT COALESCE(useridentity.type) AS kind, CAST(count(*) AS BIGINT) AS n FROM cloudtrail GROUP BY 1",
+        ),
+        (
             "SELECT useridentity.arn, useridentity.sessioncontext.sessionissuer.arn FROM cloudtrail",
             "SELECT useridentity.arn, useridentity.sessioncontext.sessionissuer.arn AS \"arn_2\" FROM cloudtrail",
         ),
         (
             "SELECT count_if(errorcode IS NOT NULL) AS n FROM cloudtrail WHERE eventname LIKE 'a#_%' ESCAPE '#'",
             "SELECT CAST(count(*) FILTER (WHERE errorcode IS NOT NULL) AS BIGINT) AS n FROM cloudtrail WHERE regexp_like(eventname, '(?s)^a\\_.*$')",
+        ),
+        (
+            "SELECT eventid FROM cloudtrail WHERE (a LIKE '%x.y' OR a NOT LIKE 'x%') AND a LIKE '%x.y%' AND a LIKE 'x%y' AND a LIKE '%_%' AND a LIKE '%'",
+            "SELECT eventid FROM cloudtrail WHERE (ends_with(a, 'x.y') OR (NOT starts_with(a, 'x'))) AND regexp_like(a, 'x\\.y') AND a LIKE 'x%y' AND a LIKE '%_%' AND a LIKE '%'",
         ),
         (
             "SELECT 100 * count(*) / count(*) AS p, count(*) / 2.0 AS q, a / b AS r FROM cloudtrail",

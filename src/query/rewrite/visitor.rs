@@ -190,6 +190,9 @@ impl VisitorMut for Rewriter<'_> {
                 *key = Expr::value(Value::Number((at + 1).to_string(), false));
             }
         }
+        if !keys.is_empty() {
+            select.projection.iter_mut().for_each(keep_name_of_key);
+        }
         ControlFlow::Continue(())
     }
 
@@ -229,6 +232,16 @@ fn expression(item: &SelectItem) -> Option<&Expr> {
     match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
         _ => None,
+    }
+}
+
+/// A member of a struct that is a key of a `GROUP BY` under another name: polars-sql looks for it under its
+/// own name afterwards, and does not find it. The value of a call has no name of its own.
+fn keep_name_of_key(item: &mut SelectItem) {
+    if let SelectItem::ExprWithAlias { expr, .. } = item
+        && matches!(expr, Expr::CompoundIdentifier(_))
+    {
+        *expr = calls::call("COALESCE", vec![expr.clone()]);
     }
 }
 

@@ -1,47 +1,37 @@
 //! The order of things on the page.
 
-use crate::report::document::{ActivityReport, LakeFacts, PanelAnswer};
+use crate::html::page;
+use crate::report::document::{ActivityReport, PanelAnswer};
 use crate::report::page::chart::{Axis, chart};
 use crate::report::page::heat::heat;
-use crate::report::page::style::{STYLE, policy};
 use crate::report::page::table::{gaps, table};
 use crate::report::page::words::{Fit, shown, spaced};
 use crate::report::panel::Drawing;
 use crate::report::panels::PANELS;
 use crate::report::window::Grain;
 use crate::units::{ByteCount, counted, grouped};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
+
+/// The style of the page, light and dark, on screens and on paper.
+const STYLE: &str = include_str!("style.css");
 
 /// Draws a report.
 pub(super) fn layout(report: &ActivityReport, fit: Fit) -> Markup {
     let title = format!("CloudTrail activity – {}", shown(&report.lake, fit));
     let sections = sections();
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy());
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="referrer" content="no-referrer";
-                title { (title) }
-                link rel="icon" href="data:,";
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                (header(report, &sections, fit))
-                main {
-                    @for (at, section) in sections.iter().enumerate() {
-                        section {
-                            h2 id={ "s" (at) } { (section) }
-                            (panels(report, section, fit))
-                        }
-                    }
+    let body = html! {
+        (header(report, &sections, fit))
+        main {
+            @for (at, section) in sections.iter().enumerate() {
+                section {
+                    h2 id={ "s" (at) } { (section) }
+                    (panels(report, section, fit))
                 }
-                (footer(report, fit))
             }
         }
-    }
+        (footer(report, fit))
+    };
+    page(&title, STYLE, &body)
 }
 
 /// The headings of the panels, in their order.
@@ -175,13 +165,16 @@ fn tiles(report: &ActivityReport) -> Markup {
             (tile("accounts and regions", &grouped(report.coverage.pairs_total), "", false))
             (tile("principals", &grouped(distinct("principals")), "", false))
             (tile("source addresses", &grouped(distinct("source_addresses")), "", false))
-            (facts(&report.facts))
+            (facts(report))
         }
         @if let Some(totals) = report.panel("totals") { (sql(&totals.sql)) }
     }
 }
 
-fn facts(facts: &LakeFacts) -> Markup {
+fn facts(report: &ActivityReport) -> Markup {
+    let facts = &report.facts;
+    let others = facts.tables.iter().filter(|table| table.name != report.window.table);
+    let rows_of_others: u64 = others.map(|table| table.rows).sum();
     let rows: u64 = facts.tables.iter().map(|table| table.rows).sum();
     let files: u64 = facts.tables.iter().map(|table| table.files).sum();
     let bytes = ByteCount(facts.tables.iter().map(|table| table.bytes).sum());
@@ -189,6 +182,9 @@ fn facts(facts: &LakeFacts) -> Markup {
     let size = format!("{}, {bytes}", counted(files, "file"));
     html! {
         (tile("rows in the whole lake", &grouped(rows), &size, false))
+        @if rows_of_others > 0 {
+            (tile("rows in no panel", &grouped(rows_of_others), "network activity, Insights and others", false))
+        }
         (tile("quarantined", &grouped(facts.records_quarantined), &of_objects, facts.records_quarantined > 0))
         (tile("objects ignored", &grouped(facts.objects_ignored), "without records", false))
         @match &facts.integrity {

@@ -8,7 +8,6 @@
 mod chart;
 mod heat;
 mod layout;
-mod style;
 mod table;
 mod words;
 

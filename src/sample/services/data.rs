@@ -7,9 +7,9 @@ const BUCKET: &str =
 const OBJECT: &str = r#"[{"type":"AWS::S3::Object","ARN":"arn:%partition%:s3:::%bucket%/%key%"},{"accountId":"%account%","type":"AWS::S3::Bucket","ARN":"arn:%partition%:s3:::%bucket%"}]"#;
 const TABLE: &str = r#"[{"accountId":"%account%","type":"AWS::DynamoDB::Table","ARN":"arn:%partition%:dynamodb:%region%:%account%:table/%word:30%"}]"#;
 /// Management events count bytes as integers, data events as floats.
-const MANAGED: &str = r#"{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":0,"AuthenticationMethod":"AuthHeader","x-amz-id-2":"%b64:74%==","bytesTransferredOut":%int:0:931%}"#;
-const READ: &str = r#"{"SignatureVersion":"SigV4","CipherSuite":"%pick:TLS_AES_128_GCM_SHA256|ECDHE-RSA-AES128-GCM-SHA256%","bytesTransferredIn":0.0,"AuthenticationMethod":"%pick:AuthHeader|AuthHeader|QueryString%","x-amz-id-2":"%b64:74%==","bytesTransferredOut":%int:100:90000000%.0}"#;
-const WRITTEN: &str = r#"{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":%int:100:90000000%.0,"SSEApplied":"%pick:Default_SSE_S3|SSE_KMS%","AuthenticationMethod":"AuthHeader","x-amz-id-2":"%b64:74%==","bytesTransferredOut":0.0}"#;
+const MANAGED: &str = r#"{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":0,"AuthenticationMethod":"AuthHeader","x-amz-id-2":"%b64:74%==","bytesTransferredOut":%size:339:125%}"#;
+const READ: &str = r#"{"SignatureVersion":"SigV4","CipherSuite":"%pick:TLS_AES_128_GCM_SHA256|ECDHE-RSA-AES128-GCM-SHA256%","bytesTransferredIn":0.0,"AuthenticationMethod":"%pick:AuthHeader|AuthHeader|QueryString%","x-amz-id-2":"%b64:74%==","bytesTransferredOut":%size:2400:700%.0}"#;
+const WRITTEN: &str = r#"{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":%size:2400:700%.0,"SSEApplied":"%pick:Default_SSE_S3|SSE_KMS%","AuthenticationMethod":"AuthHeader","x-amz-id-2":"%b64:74%==","bytesTransferredOut":0.0}"#;
 
 pub(super) const CALLS: &[Call] = &[
     read("s3", "GetObject", 1250).data().by(Caller::Objects).request(r#"{"bucketName":"%bucket%","Host":"%bucket%.s3.%region%.%suffix%","key":"%key%"}"#).additional(READ).resources(OBJECT),

@@ -101,6 +101,23 @@ fn an_object_that_cannot_be_read_is_quarantined() {
 }
 
 #[test]
+fn a_tar_without_its_end_may_have_lost_members() {
+    let [a, b] = ["a", "b"].map(small);
+    let whole = tar(&[("a.json", a.as_bytes()), ("b.json", b.as_bytes())]);
+    let end = whole.iter().rposition(|byte| *byte != 0).unwrap().next_multiple_of(512);
+    for (kept, quarantined) in [(whole.len(), 0), (end + 512, 0), (end, 1)] {
+        let rows = ["a", "b"].map(small_row);
+        let cut = &whole[..kept];
+        let fixture = Fixture::new().source("o.tar", cut).lake(FILE, Family::Events, &rows);
+
+        let report = fixture.verify();
+
+        let counts = (report.records_expected, report.objects_quarantined);
+        assert_eq!(counts, (2, quarantined), "{kept} of {}", whole.len());
+    }
+}
+
+#[test]
 fn links_and_hidden_names_are_no_objects_and_other_paths_are() {
     let archive = {
         let mut builder = tar::Builder::new(Vec::new());
@@ -114,8 +131,7 @@ fn links_and_hidden_names_are_no_objects_and_other_paths_are() {
         link.set_entry_type(tar::EntryType::Link);
         link.set_size(0);
         builder.append_link(&mut link, "e.json", "./a.json").unwrap();
-        // Without its end, which only says that there are no more members.
-        builder.get_ref().clone()
+        builder.into_inner().unwrap()
     };
     let fixture = Fixture::new()
         .source("o.tar", archive)

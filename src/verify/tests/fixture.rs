@@ -129,9 +129,20 @@ impl Fixture {
 
     /// Writes a file of a typed table, with what is shared alone.
     pub(super) fn typed(self, name: &str, family: Family, rows: &[Value]) -> Self {
+        self.typed_as(name, family, rows, |frame| frame)
+    }
+
+    /// Writes a file of a typed table after `change` had its way with the frame.
+    pub(super) fn typed_as(
+        self,
+        name: &str,
+        family: Family,
+        rows: &[Value],
+        change: impl Fn(DataFrame) -> DataFrame,
+    ) -> Self {
         let is_shared = |column: &&Column| family.typed_columns().contains(&column.name);
         let columns: Vec<_> = family.columns().iter().filter(is_shared).copied().collect();
-        self.write(name, &columns, rows, |frame| frame, &[])
+        self.write(name, &columns, rows, change, &[])
     }
 
     fn write(
@@ -167,7 +178,9 @@ impl Fixture {
 }
 
 fn write(path: &Path, frame: &mut DataFrame, says: &[(&str, &str)]) {
-    let says = says.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    // As every data file of a lake says.
+    let says = [("trailmill.version", "0.0.0")].iter().chain(says);
+    let says = says.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     // Two rows per row group, so that reading group by group is what every test does.
     ParquetWriter::new(File::create(path).unwrap())
         .with_row_group_size(Some(2))

@@ -11,7 +11,7 @@ use fixture::{Fixture, RECORD, row, small, small_row};
 use polars::prelude::*;
 use serde_json::json;
 
-const FILE: &str = "cloudtrail/account=1/event_date=2024-05-01/a.parquet";
+const FILE: &str = "cloudtrail/account=123456789012/event_date=2024-05-01/a.parquet";
 
 fn enveloped(records: &[&str]) -> String {
     format!("{{\"Records\":[{}]}}", records.join(", "))

@@ -1,7 +1,7 @@
 //! `trailmill catalog diff`, and the text of what differs.
 
 use crate::catalog::CatalogDiff;
-use crate::cli::args::{CatalogLakeArgs, Format, OutputArgs};
+use crate::cli::args::{CatalogLakeArgs, Format, OutputArgs, PublicationArgs, ViewsArgs};
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
 use crate::cli::report::{print, print_json};
 use crate::error::Result;
@@ -21,12 +21,17 @@ pub(super) struct DiffArgs {
     #[command(flatten)]
     pub lake: CatalogLakeArgs,
     #[command(flatten)]
+    pub publication: PublicationArgs,
+    #[command(flatten)]
+    views: ViewsArgs,
+    #[command(flatten)]
     pub output: OutputArgs,
 }
 
 pub(super) async fn run(args: &DiffArgs, s3: &S3) -> Result<u8> {
     let storage = open_lake(&args.lake.place.lake, s3).await?;
-    let found = Differences::find(&storage, &args.lake.options(), s3).await?;
+    let options = args.views.options(&args.lake, &args.publication)?;
+    let found = Differences::find(&storage, &options, s3).await?;
     print_differences(&found, args.output.report)?;
     Ok(if found.is_empty() { EXIT_OK } else { EXIT_INCOMPLETE })
 }

@@ -5,7 +5,7 @@ mod diff;
 mod show;
 mod sync;
 
-use crate::cli::args::{CatalogLakeArgs, CatalogName, EncryptionArgs};
+use crate::cli::args::{CatalogLakeArgs, CatalogName, WritingArgs};
 use crate::cli::identity::{Reach, say_identity};
 use crate::engine::runtime;
 use crate::error::Result;
@@ -37,7 +37,7 @@ pub(super) fn run(args: &CatalogArgs) -> Result<u8> {
         CatalogCommand::Show(args) => reach(&args.lake, None, args.output.quiet),
         CatalogCommand::Ddl(args) => reach(&args.lake, None, false),
         CatalogCommand::Diff(args) => reach(&args.lake, None, args.output.quiet),
-        CatalogCommand::Sync(args) => reach(&args.lake, Some(&args.encryption), args.output.quiet),
+        CatalogCommand::Sync(args) => reach(&args.lake, Some(&args.writing), args.output.quiet),
     }?;
     runtime()?.block_on(async {
         match &args.command {
@@ -50,12 +50,8 @@ pub(super) fn run(args: &CatalogArgs) -> Result<u8> {
 }
 
 /// Reports the identity, and returns S3 with the command's options.
-fn reach(
-    lake: &CatalogLakeArgs,
-    encryption: Option<&EncryptionArgs>,
-    quiet: bool,
-) -> Result<Arc<S3>> {
-    let s3 = lake.place.aws.s3(encryption)?;
+fn reach(lake: &CatalogLakeArgs, writing: Option<&WritingArgs>, quiet: bool) -> Result<Arc<S3>> {
+    let s3 = lake.place.aws.s3_and_glue(writing, &lake.catalog.glue)?;
     let in_glue = lake.catalog.catalog == Some(CatalogName::Glue);
     say_identity(&lake.place.aws, &s3, Reach::of([&lake.place.lake], in_glue), quiet)?;
     Ok(s3)

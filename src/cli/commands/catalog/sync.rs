@@ -1,7 +1,7 @@
 //! `trailmill catalog sync`.
 
 use crate::catalog::Usage;
-use crate::cli::args::{CatalogLakeArgs, EncryptionArgs, OutputArgs};
+use crate::cli::args::{CatalogLakeArgs, OutputArgs, PublicationArgs, ViewsArgs, WritingArgs};
 use crate::cli::commands::catalog::diff::print_differences;
 use crate::cli::console::say;
 use crate::cli::exit::{EXIT_INCOMPLETE, EXIT_OK};
@@ -19,7 +19,9 @@ pub(super) struct SyncArgs {
     #[command(flatten)]
     pub lake: CatalogLakeArgs,
     #[command(flatten)]
-    pub encryption: EncryptionArgs,
+    pub publication: PublicationArgs,
+    #[command(flatten)]
+    pub writing: WritingArgs,
     /// Print the changes without making them
     #[arg(long)]
     dry_run: bool,
@@ -27,6 +29,8 @@ pub(super) struct SyncArgs {
     /// them while their sources exist
     #[arg(long)]
     accept_loss: bool,
+    #[command(flatten)]
+    views: ViewsArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -36,7 +40,8 @@ pub(super) async fn run(args: &SyncArgs, s3: &S3) -> Result<u8> {
     let how = SyncOptions { dry_run: args.dry_run, accepts_loss: args.accept_loss };
     let format = args.output.report;
     let tell = |found: &_| print_differences(found, format);
-    let found = sync(&storage, &args.lake.options(), how, s3, tell).await?;
+    let options = args.views.options(&args.lake, &args.publication)?;
+    let found = sync(&storage, &options, how, s3, tell).await?;
     say_usage(args.output.quiet, &found.usage());
     Ok(if found.can_be_resolved(how) { EXIT_OK } else { EXIT_INCOMPLETE })
 }

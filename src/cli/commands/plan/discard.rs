@@ -1,6 +1,6 @@
 //! `trailmill plan discard`.
 
-use crate::cli::args::{Format, OutputArgs, PlanPlace};
+use crate::cli::args::{Format, OutputArgs, PlanPlace, WritingArgs};
 use crate::cli::exit::EXIT_OK;
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::report::{print, print_json};
@@ -16,12 +16,15 @@ pub(super) struct DiscardArgs {
     #[command(flatten)]
     place: PlanPlace,
     #[command(flatten)]
+    writing: WritingArgs,
+    #[command(flatten)]
     output: OutputArgs,
 }
 
 pub(super) fn run(args: &DiscardArgs) -> Result<u8> {
     let (place, output) = (&args.place, &args.output);
-    let options = DiscardOptions { plan: place.plan.clone(), s3: place.aws.s3(None)? };
+    let s3 = place.aws.s3(Some(&args.writing))?;
+    let options = DiscardOptions { plan: place.plan.clone(), s3 };
     say_identity(&place.aws, &options.s3, Reach::of([&place.plan], false), output.quiet)?;
     let address = operations::discard_plan(&options)?;
     match output.report {

@@ -1,6 +1,6 @@
 //! What a conversion would do: `trailmill plan` without children, and `trailmill convert --dry-run`.
 
-use crate::cli::args::{ConversionArgs, Format, OutputArgs, PublicationArgs};
+use crate::cli::args::{ConversionArgs, Format, OutputArgs, ProofArgs, PublicationArgs};
 use crate::cli::exit::EXIT_OK;
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::report::{listing, print, print_json, unavailable as unread};
@@ -18,13 +18,14 @@ use std::fmt::Write as _;
 /// `Config` for a pipe, which cannot be read twice; those of a listing.
 pub(in crate::cli::commands) fn estimate(
     conversion: &ConversionArgs,
-    publication: &PublicationArgs,
+    (publication, proof): (&PublicationArgs, &ProofArgs),
     (sources, lake): (Vec<Location>, Location),
     output: &OutputArgs,
     by_delivery: bool,
 ) -> Result<u8> {
     refuse_pipes(&sources)?;
-    let options = conversion.options(publication, sources, lake)?;
+    let mut options = conversion.options(publication, sources, lake)?;
+    options.integrity = proof.integrity(conversion.patience())?;
     say_identity(&conversion.aws, &options.s3, Reach::of_conversion(&options), output.quiet)?;
     let report = operations::estimate(&options)?;
     match output.report {

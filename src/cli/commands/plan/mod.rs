@@ -18,11 +18,15 @@ use show::ShowArgs;
 /// lake has are left out, the schema is inferred from a sample, and units of work are written into
 /// the lake. The children of an array job convert them (`trailmill convert --plan`), and `trailmill
 /// finish` commits them to the lake. Until then no other run can write to the lake.
+///
+/// With `--compact`, the units are partitions that are due for `trailmill compact`; the same commands
+/// run and end the array.
 #[derive(Debug, Group)]
 #[command(
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     override_usage = "trailmill plan [OPTIONS] <SOURCE>... <LAKE>
+       trailmill plan [OPTIONS] --compact --children <COUNT> <LAKE>
        trailmill plan show [OPTIONS] <PLAN>
        trailmill plan discard [OPTIONS] <PLAN>"
 )]

@@ -1,12 +1,12 @@
 //! `trailmill plan show`.
 
-use crate::cli::args::{Format, OutputArgs, PlanPlace};
+use crate::cli::args::{Format, OutputArgs, PlanPlace, dollars, positive};
 use crate::cli::exit::EXIT_OK;
 use crate::cli::identity::{Reach, say_identity};
 use crate::cli::report::{listing, print, print_json, unavailable};
 use crate::engine::{DEFAULT_SPEED, runtime};
 use crate::error::{Error, Result};
-use crate::lake::{PlanEnd, WorkPlan};
+use crate::lake::{CompactionSettings, LeftPartition, PlanEnd, WorkPlan};
 use crate::operations::{ArrayCost, Prices, find_plan};
 use crate::text::clean;
 use crate::units::{ByteCount, counted, counted_as, grouped};
@@ -32,31 +32,31 @@ pub(super) struct PriceArgs {
     pub children: Option<u32>,
 
     /// vCPUs of a child
-    #[arg(long, value_name = "COUNT", default_value_t = 2.0, help_heading = "Estimate")]
+    #[arg(long, value_name = "COUNT", default_value_t = 2.0, value_parser = positive, help_heading = "Estimate")]
     pub vcpus: f64,
 
     /// GiB of memory of a child
-    #[arg(long, value_name = "GIB", default_value_t = 4.0, help_heading = "Estimate")]
+    #[arg(long, value_name = "GIB", default_value_t = 4.0, value_parser = positive, help_heading = "Estimate")]
     pub memory_gib: f64,
 
     /// MB of JSON that a vCPU converts in a second; the plan's weight also counts requests
-    #[arg(long, value_name = "MB", default_value_t = DEFAULT_SPEED, help_heading = "Estimate")]
+    #[arg(long, value_name = "MB", default_value_t = DEFAULT_SPEED, value_parser = positive, help_heading = "Estimate")]
     pub speed: f64,
 
     /// Dollars for a vCPU for an hour
-    #[arg(long, value_name = "DOLLARS", help_heading = "Estimate")]
+    #[arg(long, value_name = "DOLLARS", value_parser = dollars, help_heading = "Estimate")]
     pub vcpu_price: Option<f64>,
 
     /// Dollars for a GiB of memory for an hour
-    #[arg(long, value_name = "DOLLARS", help_heading = "Estimate")]
+    #[arg(long, value_name = "DOLLARS", value_parser = dollars, help_heading = "Estimate")]
     pub memory_price: Option<f64>,
 
     /// Dollars for a thousand PUT requests
-    #[arg(long, value_name = "DOLLARS", help_heading = "Estimate")]
+    #[arg(long, value_name = "DOLLARS", value_parser = dollars, help_heading = "Estimate")]
     pub put_price: Option<f64>,
 
     /// Dollars for a thousand GET requests
-    #[arg(long, value_name = "DOLLARS", help_heading = "Estimate")]
+    #[arg(long, value_name = "DOLLARS", value_parser = dollars, help_heading = "Estimate")]
     pub get_price: Option<f64>,
 }
 
@@ -108,10 +108,49 @@ pub(super) fn run(args: &ShowArgs) -> Result<u8> {
 
 /// A plan for an array job, for people.
 pub(super) fn work_plan(plan: &WorkPlan, address: &str, is_new: bool) -> String {
-    let totals = &plan.totals;
     let mut out = String::new();
     let made = if is_new { "Made" } else { "Plan" };
     let _ = writeln!(out, "{made} {}", clean(address));
+    match &plan.compaction {
+        Some(how) => out.push_str(&compaction(plan, how)),
+        None => out.push_str(&conversion(plan)),
+    }
+    if is_new {
+        out.push_str(&next_steps(plan, address));
+    }
+    out
+}
+
+/// What is compacted.
+fn compaction(plan: &WorkPlan, how: &CompactionSettings) -> String {
+    let totals = &plan.totals;
+    let mut out = format!(
+        "  work        {} for {}: {}, {}\n  written     {} of up to {}, {}\n",
+        counted(totals.units, "partition"),
+        counted_as(plan.children.into(), "child", "children"),
+        counted(totals.objects, "file"),
+        ByteCount(totals.bytes),
+        counted(totals.files, "file"),
+        how.target,
+        how.compression,
+    );
+    out.push_str(&left_partitions(&how.left));
+    out
+}
+
+/// Partitions that are due and left as they are, for people.
+pub(super) fn left_partitions(left: &[LeftPartition]) -> String {
+    let line = |left: &LeftPartition| {
+        let LeftPartition { table, partition, reason } = left;
+        format!("left as it is: {}/{}: {}\n", clean(table), clean(partition), clean(reason))
+    };
+    left.iter().map(line).collect()
+}
+
+/// What is converted.
+fn conversion(plan: &WorkPlan) -> String {
+    let totals = &plan.totals;
+    let mut out = String::new();
     let _ = writeln!(
         out,
         "  work        {} for {}: {}, {}, about {} of JSON",
@@ -135,22 +174,17 @@ pub(super) fn work_plan(plan: &WorkPlan, address: &str, is_new: bool) -> String 
     );
     out.push_str(&listing("  ", &plan.listing));
     out.push_str(&unavailable("  ", &plan.unavailable));
-    if is_new {
-        let lake = clean(address.split("_trailmill/").next().unwrap_or(address));
-        let last = plan.children.saturating_sub(1);
-        let _ = writeln!(out, "\nNext:");
-        if plan.children == 1 {
-            let _ = writeln!(out, "  trailmill convert --plan {lake}");
-        } else {
-            let _ = writeln!(
-                out,
-                "  trailmill convert --plan {lake} --array-index 0   … to {last}; AWS Batch sets \
-                 the index"
-            );
-        }
-        let _ = writeln!(out, "  trailmill finish --plan {lake}");
-    }
     out
+}
+
+/// What is to be run now.
+fn next_steps(plan: &WorkPlan, address: &str) -> String {
+    let lake = clean(address.split("_trailmill/").next().unwrap_or(address));
+    let which = match plan.children {
+        0 | 1 => String::new(),
+        many => format!(" --array-index 0   … to {}; AWS Batch sets the index", many - 1),
+    };
+    format!("\nNext:\n  trailmill convert --plan {lake}{which}\n  trailmill finish --plan {lake}\n")
 }
 
 /// How far a plan is, and what it would take, for people.

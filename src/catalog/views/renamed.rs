@@ -6,15 +6,16 @@
 //! `<table>_structs`, of a typed table, has its nested columns under the names of the texts, for queries that
 //! reach into `requestparameters.bucketname`.
 
+use super::shape::bare;
 use super::view::View;
-use super::{Dialect, TableInput};
+use crate::catalog::{Column, Dialect, TableInput};
 
 /// A view: what its name ends with, what it shows, and its columns beside those that keep their names.
 struct Renaming {
     suffix: &'static str,
     description: &'static str,
-    /// A name and its expression.
-    columns: &'static [(&'static str, &'static str)],
+    /// A name, its expression and its comment.
+    columns: &'static [(&'static str, &'static str, &'static str)],
     /// Columns that have their new names alone.
     replaced: &'static [&'static str],
 }
@@ -23,9 +24,9 @@ const BOOTSTRAP: Renaming = Renaming {
     suffix: "bootstrap",
     description: "the partition names of AWS's security-analytics-bootstrap",
     columns: &[
-        ("account_partition", "account"),
-        ("region_partition", "region"),
-        ("date_partition", "replace(event_date, '-', '/')"),
+        ("account_partition", "account", "account the event belongs to"),
+        ("region_partition", "region", "region of the event"),
+        ("date_partition", "replace(event_date, '-', '/')", "day of the event, UTC: yyyy/mm/dd"),
     ],
     replaced: &[],
 };
@@ -34,9 +35,9 @@ const BY_DAY: Renaming = Renaming {
     suffix: "by_day",
     description: "the year, month and day of the event",
     columns: &[
-        ("year", "substr(event_date, 1, 4)"),
-        ("month", "substr(event_date, 6, 2)"),
-        ("day", "substr(event_date, 9, 2)"),
+        ("year", "substr(event_date, 1, 4)", "year of the event, UTC"),
+        ("month", "substr(event_date, 6, 2)", "month of the event, UTC: 01 to 12"),
+        ("day", "substr(event_date, 9, 2)", "day of the month of the event, UTC: 01 to 31"),
     ],
     replaced: &["year", "month", "day"],
 };
@@ -45,10 +46,14 @@ const STRUCTS: Renaming = Renaming {
     suffix: "structs",
     description: "nested columns under the names of the JSON texts",
     columns: &[
-        ("requestparameters", "request"),
-        ("responseelements", "response"),
-        ("additionaleventdata", "additional"),
-        ("serviceeventdetails", "service_details"),
+        ("requestparameters", "request", "inferred from the JSON text of requestparameters"),
+        ("responseelements", "response", "inferred from the JSON text of responseelements"),
+        ("additionaleventdata", "additional", "inferred from the JSON text of additionaleventdata"),
+        (
+            "serviceeventdetails",
+            "service_details",
+            "inferred from the JSON text of serviceeventdetails",
+        ),
     ],
     replaced: &["request", "response", "additional", "service_details"],
 };
@@ -65,57 +70,63 @@ pub(super) fn renamed(dialect: Dialect, database: &str, table: &TableInput) -> V
 }
 
 /// All columns of a table, its partition columns last.
+fn all(table: &TableInput) -> impl Iterator<Item = &Column> {
+    table.columns().iter().chain(&table.partition_keys)
+}
+
 fn names(table: &TableInput) -> impl Iterator<Item = &str> {
-    table.columns().iter().chain(&table.partition_keys).map(|column| &*column.name)
+    all(table).map(|column| &*column.name)
 }
 
 fn view(dialect: Dialect, database: &str, table: &TableInput, renaming: &Renaming) -> View {
-    let is_kept = |name: &&str| !renaming.replaced.contains(name);
+    let quote = |name: &str| dialect.quote(name);
     // What a file's members are made of comes with the first of them.
-    let is_there = |(_, expression): &&(&str, &str)| {
+    let is_there = |(_, expression, _): &&(&str, &str, &str)| {
         expression.contains('(') || names(table).any(|name| name == *expression)
     };
-    let is_key = |name: &&str| table.partition_keys.iter().any(|key| key.name == *name);
+    let is_key = |name: &str| table.partition_keys.iter().any(|key| key.name == name);
     let kept = |wants_keys: bool| {
-        names(table).filter(is_kept).filter(move |name| is_key(name) == wants_keys)
+        let is_kept = |column: &&Column| !renaming.replaced.contains(&&*column.name);
+        let kept = all(table).filter(is_kept);
+        kept.filter(move |column| is_key(&column.name) == wants_keys)
     };
-    let mut columns: Vec<String> = kept(false).map(|name| dialect.quote(name)).collect();
-    for (name, expression) in renaming.columns.iter().filter(is_there) {
-        columns.push(format!("{expression} AS {}", dialect.quote(name)));
+    let mut columns: Vec<Column> = kept(false).map(bare).collect();
+    let mut selected: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
+    for (name, expression, comment) in renaming.columns.iter().filter(is_there) {
+        let own = all(table).find(|column| column.name == *expression);
+        let hive_type = own.map_or("string", |column| &column.hive_type);
+        columns.push(Column::new(*name, hive_type).with_comment(*comment));
+        selected.push(format!("{expression} AS {}", quote(name)));
     }
-    columns.extend(kept(true).map(|name| dialect.quote(name)));
+    columns.extend(kept(true).map(bare));
+    selected.extend(kept(true).map(|column| quote(&column.name)));
     let name = format!("{}_{}", table.name, renaming.suffix);
-    let database = dialect.quote(database);
-    let table = format!("{database}.{}", dialect.quote(&table.name));
+    let from = format!("{}.{}", quote(database), quote(&table.name));
     // DuckDB knows a nested column by the files that have it, and there may be none.
-    let nested = renaming.columns.iter().filter(is_there).map(|(_, expression)| *expression);
+    let nested = renaming.columns.iter().filter(is_there).map(|(_, expression, _)| *expression);
     let nulls: Vec<String> = nested
         .filter(|_| dialect == Dialect::DuckDb && renaming.suffix == STRUCTS.suffix)
-        .map(|column| format!("NULL AS {}", dialect.quote(column)))
+        .map(|column| format!("NULL AS {}", quote(column)))
         .collect();
-    let table = match nulls.is_empty() {
-        true => table,
+    let from = match nulls.is_empty() {
+        true => from,
         false => format!(
-            "(SELECT * FROM {table} UNION ALL BY NAME SELECT {} WHERE false)",
+            "(SELECT * FROM {from} UNION ALL BY NAME SELECT {} WHERE false)",
             nulls.join(", ")
         ),
     };
-    let sql = format!(
-        "CREATE OR REPLACE VIEW {database}.{} AS\nSELECT\n  {}\nFROM {table}",
-        dialect.quote(&name),
-        columns.join(",\n  "),
-    );
-    View { name, description: renaming.description, sql }
+    let select = format!("SELECT\n  {}\nFROM {from}", selected.join(",\n  "));
+    View { name, description: renaming.description, columns, select }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Column;
     use crate::catalog::fixtures::definition;
 
     fn sql(table: &TableInput) -> Vec<String> {
-        renamed(Dialect::Athena, "lake", table).into_iter().map(|view| view.sql).collect()
+        let views = renamed(Dialect::Athena, "lake", table).into_iter();
+        views.map(|view| view.create(Dialect::Athena, "lake")).collect()
     }
 
     #[test]
@@ -137,7 +148,8 @@ mod tests {
     #[test]
     fn a_name_is_there_once_in_every_layout() {
         let mut table = definition();
-        table.partition_keys = ["year", "month", "day"].map(String::from).into();
+        table.partition_keys =
+            ["year", "month", "day"].map(|name| Column::new(name, "string")).into();
         let places = ["account", "region", "event_date"].map(|name| Column::new(name, "string"));
         table.columns.extend(places);
 
