@@ -21,13 +21,12 @@ mod refusal;
 
 use crate::aws::Aws;
 use crate::location::Location;
-use crate::storage::{Encryption, S3};
+use crate::storage::{Encryption, S3, salt};
 use identity_checks::Identity;
 use policy::Needs;
 use refusal::Refusal;
 use serde::Serialize;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 /// Outcome of a check.
@@ -289,6 +288,5 @@ impl Doctor<'_> {
 
 /// An unused name.
 fn random_name() -> String {
-    // Every RandomState has keys of its own.
-    format!("doctor-{:016x}", RandomState::new().build_hasher().finish())
+    format!("doctor-{:016x}", salt())
 }

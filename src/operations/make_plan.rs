@@ -22,7 +22,7 @@ use crate::operations::prove::{prove_for_plan, with_proofs};
 use crate::operations::recover::end_all;
 use crate::operations::register::{open_catalog, refuse_others_tables};
 use crate::operations::stratified_sample::Sample;
-use crate::operations::sweep::{salt, sweep_discarded};
+use crate::operations::sweep::sweep_discarded;
 use crate::operations::switch::finish_exchanges;
 use crate::operations::take_turn::take_turn;
 use crate::operations::target::{check_known, check_target};
@@ -31,7 +31,7 @@ use crate::rows::{
 };
 use crate::schema::{Lock, Observed};
 use crate::source::{ListingReport, Member, Object, members};
-use crate::storage::Storage;
+use crate::storage::{Storage, salt};
 use crate::units::Day;
 use std::collections::BTreeMap;
 use std::sync::Arc;

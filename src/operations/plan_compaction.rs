@@ -11,9 +11,9 @@ use crate::operations::compact_partition::Begun;
 use crate::operations::lake_catalog::options_of;
 use crate::operations::make_plan::{Children, Planned, REQUEST_WEIGHT, children_of};
 use crate::operations::open_lake::open_lake;
-use crate::operations::sweep::{salt, sweep_discarded};
+use crate::operations::sweep::sweep_discarded;
 use crate::operations::take_turn::take_turn;
-use crate::storage::Storage;
+use crate::storage::{Storage, salt};
 use tokio::runtime::Handle;
 
 /// What a byte of Parquet weighs, in bytes of JSON: a vCPU converts 75 MB of JSON in a second, and compacts 9 MB of

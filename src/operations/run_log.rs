@@ -3,8 +3,7 @@
 use crate::engine::{About, Report};
 use crate::error::Result;
 use crate::lake::{Snapshot, names, to_json};
-use crate::operations::sweep::salt;
-use crate::storage::Storage;
+use crate::storage::{Storage, salt};
 use crate::units::{are, counted};
 use std::fmt::Display;
 

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::family::tables;
 use crate::lake::names::{self, Folder};
 use crate::lake::{Abandoned, Intent, Known, Manifest, UnitId, WorkPlan};
-use crate::storage::Storage;
+use crate::storage::{Storage, salt};
 use tokio::task::JoinSet;
 
 /// Takes the lake's next number, so that no unit that was begun for it or a later one can commit.
@@ -126,10 +126,4 @@ pub(super) async fn remove_all(storage: &Storage, keys: Vec<String>) -> Result<(
         tasks.spawn(async move { storage.delete(&key).await });
     }
     all(tasks).await.map(|_| ())
-}
-
-/// Tells what this process makes now from everything else that was ever made.
-pub(super) fn salt() -> u64 {
-    let now = jiff::Timestamp::now().as_nanosecond();
-    xxhash_rust::xxh3::xxh3_64(format!("{now} {}", std::process::id()).as_bytes())
 }

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, SystemTime};
 
 /// Who holds a lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,12 +26,19 @@ pub(super) struct Document {
     /// Counts how often the lease was taken; no two holders share a number.
     #[serde(default)]
     pub(super) epoch: u64,
+    /// Drawn when the lease is taken: two writers of one process that ask for it at the same moment would
+    /// write the same document without it, and each would find its own there.
+    #[serde(default)]
+    pub(super) salt: u64,
     pub(super) renewals: u64,
     /// Seconds without a renewal after which others may take the lease.
     #[serde(default = "default_seconds")]
     pub(super) seconds: u64,
     #[serde(default)]
     pub(super) released: bool,
+    /// Whether the holder gives the lease back between short conversions, so that waiting for it is worthwhile.
+    #[serde(default)]
+    pub(super) gives_way: bool,
 }
 
 fn default_seconds() -> u64 {
@@ -49,7 +57,8 @@ impl Document {
 
     /// Whether the document is this one, renewed or not.
     pub(super) fn is_same_lease(&self, other: &Self) -> bool {
-        self.holder == other.holder && self.epoch == other.epoch && !self.released
+        (&self.holder, self.epoch, self.salt) == (&other.holder, other.epoch, other.salt)
+            && !self.released
     }
 
     /// How long the lease must go without a renewal before it may be taken, an hour at most.
@@ -94,6 +103,12 @@ pub(super) fn host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }
 
+/// Returns a number that tells what is made now from everything else that was ever made.
+pub fn salt() -> u64 {
+    // Each has keys of its own, which the operating system draws.
+    RandomState::new().hash_one(SystemTime::now())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,12 +129,15 @@ mod tests {
         let lease = Document {
             holder: Holder::this(),
             epoch: 3,
+            salt: 7,
             renewals: 0,
             seconds: 30,
             released: false,
+            gives_way: false,
         };
         assert!(Document { renewals: 9, ..lease.clone() }.is_same_lease(&lease));
         assert!(!Document { epoch: 4, ..lease.clone() }.is_same_lease(&lease));
+        assert!(!Document { salt: 8, ..lease.clone() }.is_same_lease(&lease));
         assert!(!Document { released: true, ..lease.clone() }.is_same_lease(&lease));
         assert_eq!(Document::parse(&lease.render().unwrap()), Some(lease));
         assert_eq!(Document::parse(b"{}"), None);

@@ -10,7 +10,7 @@
 
 use crate::error::{Error, ErrorKind, Reaction, Result};
 use crate::storage::fence::{Fence, Leased, Locked};
-use crate::storage::holder::{Document, Holder, host};
+use crate::storage::holder::{Document, Holder, host, salt};
 use crate::storage::{Bucket, Kind, OWN, Put, Storage};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -152,6 +152,7 @@ async fn take_bucket(bucket: &Bucket, key: String, gives_way: bool) -> Result<Le
         let document = Document {
             holder: holder.clone(),
             epoch: other.as_ref().map_or(0, |other| other.epoch) + 1,
+            salt: salt(),
             renewals: 0,
             seconds: bucket.lease_seconds(),
             released: false,
@@ -322,6 +323,10 @@ fn busy_folder(mut file: File, root: &Path) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::AwsOptions;
+    use crate::storage::{S3, S3Options};
+    use object_store::memory::InMemory;
+    use object_store::throttle::{ThrottleConfig, ThrottledStore};
 
     #[tokio::test]
     async fn a_second_writer_is_told_who_holds_the_lake() {
@@ -335,6 +340,27 @@ mod tests {
         assert!(err.to_string().contains(&std::process::id().to_string()), "{err}");
         lease.release().await;
         Lease::take(&storage).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn of_two_writers_of_a_process_that_ask_at_the_same_moment_one_gets_the_lease() {
+        let wait = Duration::from_millis(20);
+        let slow = ThrottleConfig { wait_put_per_call: wait, ..ThrottleConfig::default() };
+        let store = Arc::new(ThrottledStore::new(InMemory::new(), slow));
+        let s3 = S3::new(AwsOptions::default(), S3Options::default()).with_store("lake", store);
+        let storage = Storage::open(&"s3://lake/".parse().unwrap(), &s3).await.unwrap();
+        // The first time there is no lease, later one that was given back.
+        for round in 0..3 {
+            let (one, other) = tokio::join!(Lease::take(&storage), Lease::take(&storage));
+
+            let (lease, refused) = match (one, other) {
+                (Ok(lease), Err(err)) | (Err(err), Ok(lease)) => (lease, err),
+                (one, _) => panic!("{round}: both have it, or none: {}", one.is_ok()),
+            };
+            assert_eq!(refused.kind(), ErrorKind::Busy, "{round}: {refused}");
+            lease.confirm().await.unwrap();
+            lease.release().await;
+        }
     }
 
     #[tokio::test]

@@ -32,6 +32,7 @@ pub use bucket::Bucket;
 use bytes::Bytes;
 use fence::Fence;
 use folder::{Durable, Folder, There};
+pub use holder::salt;
 pub use lease::Lease;
 use object_store::memory::InMemory;
 pub use options::{DEFAULT_REQUESTS, DEFAULT_RETRY_TIMEOUT, Encryption, S3Options};
