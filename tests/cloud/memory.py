@@ -5,7 +5,7 @@
 Makes a sample, serves it as a bucket, converts it each way with the same `--memory`, and prints the peak (VmHWM
 of the program), seconds and records. Data files in the bucket are counted and dropped. Exits with 1 where a
 bucket takes more than the folder does, by more than `--margin` MiB: what is fetched ahead and not yet parsed is
-an eighth of `--memory`, and the clients of S3 take some 40 MiB.
+a sixteenth of `--memory`, and the clients of S3 take some 40 MiB.
 """
 
 import argparse
