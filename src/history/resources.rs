@@ -53,7 +53,7 @@ const PARAMETERS: &[(&str, &str)] = &[
 pub const RESOURCE_COLUMNS: &[&str] =
     &["resources", "eventsource", "s3_bucket", "s3_key", "lambda_function"];
 
-/// The columns that [`named`] looks at.
+/// The columns that `named` looks at.
 pub const REQUEST_COLUMNS: &[&str] = &["requestparameters", "eventsource"];
 
 /// Returns the resources of a row.

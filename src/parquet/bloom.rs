@@ -79,7 +79,7 @@ pub(super) fn filter(
     Ok(Some(out))
 }
 
-/// Returns whether a value may be in a filter, which `bytes` begin with as [`filter`] wrote it: the header
+/// Returns whether a value may be in a filter, which `bytes` begin with as `filter` wrote it: the header
 /// first. What cannot be read rules nothing out.
 pub fn may_contain(bytes: &[u8], value: &str) -> bool {
     let mut rest = bytes;
