@@ -68,7 +68,7 @@ def main():
         both = list(zip(*rounds[1:], strict=True))
         seconds, processor = ([median(runs, field) for runs in both] for field in ("seconds", "processor"))
         peak = max(ours.peak for ours, _ in rounds)
-        read = rounds[0][0].said.rpartition(";")[2].strip(" .").removesuffix(" files read")
+        read = rounds[0][0].said.rpartition(";")[2].strip(" .\n").removesuffix(" files read")
         cells = [f"{of[0]:.2f} | {of[1]:.2f} | {of[0] / of[1]:.2f}" for of in (seconds, processor)]
         say(f"| {name} | {events} | {' | '.join(cells)} | {peak:,.0f} | {read} |")
     say()
