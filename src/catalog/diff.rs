@@ -97,7 +97,8 @@ pub enum Change {
     Columns,
     /// A column's type differs; additive: it only grew at the end of structs.
     ColumnType { column: String, additive: bool },
-    /// A column, partition column or table had no description and got one.
+    /// The description of a column, partition column, table or view differs: one is added where none was, and
+    /// taken away from a view.
     Comment { on: String },
     /// A parameter of the table, partition, storage or serde differs.
     Parameter { name: String, from: Option<String>, to: String },

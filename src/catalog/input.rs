@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::parameters::{LAKE, PARTITIONS, PROJECTED, SCHEMA_VERSION, VIEW, VIRTUAL_VIEW};
+use super::parameters::{LAKE, PARTITIONS, PROJECTED, SCHEMA_VERSION, SHOWS, VIEW, VIRTUAL_VIEW};
 
 /// Parameters of a table, partition, storage descriptor or serde.
 pub type Parameters = BTreeMap<String, String>;
@@ -242,7 +242,8 @@ impl TableInput {
     }
 
     /// Returns this table with the fields of `existing` that we do not own: other parameters and
-    /// columns, unknown keys, and a description or comments where there are any.
+    /// columns, unknown keys, and comments and a table's description where there are any. A view's
+    /// description is ours: with any, Trino does not take it for a view (see [`super::views`]).
     #[must_use]
     pub fn merged_over(&self, existing: &Self) -> Self {
         let merge_key = |ours: &Column| {
@@ -263,10 +264,14 @@ impl TableInput {
             storage_descriptor.columns =
                 storage_descriptor.columns.join(&existing.storage_descriptor.columns);
         }
+        let description = match self.is_view() {
+            true => self.description.clone(),
+            false => kept(&existing.description, &self.description),
+        };
         let text = |ours: &Option<String>, theirs: &Option<String>| ours.clone().or(theirs.clone());
         Self {
             name: self.name.clone(),
-            description: kept(&existing.description, &self.description),
+            description,
             storage_descriptor,
             partition_keys: self.partition_keys.iter().map(merge_key).collect(),
             table_type: self.table_type.clone(),
@@ -291,6 +296,11 @@ impl TableInput {
     pub fn is_view_of(&self, lake: &str) -> bool {
         let is_made = self.is_view() && self.parameters.contains_key(VIEW);
         is_made && self.parameters.get(LAKE).is_some_and(|it| it == lake)
+    }
+
+    /// Returns what a view of ours shows, in one line; empty for anything else.
+    pub fn shows(&self) -> &str {
+        self.parameters.get(SHOWS).map_or("", String::as_str)
     }
 
     /// Returns the data columns.

@@ -14,6 +14,8 @@ pub(super) const PROJECTED: &str = "projected";
 pub(super) const VIEWS: &str = "trailmill.views";
 /// The parameter that marks a view as ours, with the name of its table.
 pub(super) const VIEW: &str = "trailmill.view";
+/// The parameter of a view that says what it shows, in one line.
+pub(super) const SHOWS: &str = "trailmill.shows";
 /// The parameter that lets Athena use a partition index.
 pub(super) const PARTITION_FILTERING: &str = "partition_filtering.enabled";
 /// The type of a table that is a view.

@@ -79,7 +79,7 @@ impl TableSummary {
         let summary = |view: &TableInput| ViewSummary {
             view: view.name.clone(),
             columns: view.columns().len(),
-            description: view.description.clone(),
+            description: view.shows().to_owned(),
         };
         self.views.extend(views.iter().map(summary));
         self
@@ -171,7 +171,7 @@ pub fn table(
 /// Returns a view with its columns; nested types are drawn `depth` levels deep.
 pub fn view(database: &str, view: &TableInput, depth: usize) -> String {
     let mut text = clean(&format!("{database}.{}", view.name)) + "\n";
-    let _ = writeln!(text, "  {:<13}{}", "shows", clean(&view.description));
+    let _ = writeln!(text, "  {:<13}{}", "shows", clean(view.shows()));
     let _ = writeln!(text, "  {:<13}{}", "columns", view.columns().len());
     push_columns(&mut text, view.columns(), depth);
     text

@@ -83,7 +83,10 @@ mod tests {
     fn comments_and_owners_of_others_are_kept_and_definitions_are_set() {
         let mut edited = flat();
         edited.other.insert("Owner".into(), "hadoop".into());
-        edited.description = "edited by hand".into();
+        let comment = "edited by hand";
+        let mut columns = edited.columns().to_vec();
+        columns[0].comment = comment.into();
+        edited.storage_descriptor.columns = columns.into();
         assert!(against(edited.clone()).is_empty());
         edited.view_original_text = Some("/* Presto View: e30= */".into());
 
@@ -91,9 +94,19 @@ mod tests {
 
         let update = diff.update_table.expect("an update");
         assert_eq!(update.changes, [Change::Definition]);
-        assert_eq!(update.input.description, "edited by hand");
+        assert_eq!(update.input.columns()[0].comment, comment);
         assert_eq!(update.input.view_original_text, flat().view_original_text);
         assert_eq!(diff.version.as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn a_description_that_hides_a_view_from_trino_is_taken_away() {
+        let described = TableInput { description: "by hand".into(), ..flat() };
+
+        let update = against(described).update_table.expect("an update");
+
+        assert_eq!(update.changes, [Change::Comment { on: "cloudtrail_flat".into() }]);
+        assert_eq!(update.input, flat());
     }
 
     #[test]

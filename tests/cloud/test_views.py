@@ -85,7 +85,9 @@ def test_every_view_is_registered_as_athena_keeps_it(lake):
         assert (parameters["presto_view"], parameters["comment"]) == ("true", "Presto View")
         assert parameters["trailmill.view"] == "cloudtrail"
         assert view["ViewExpandedText"] == "/* Presto View */"
-        assert view["PartitionKeys"] == [] and view["Description"]
+        assert view["PartitionKeys"] == []
+        # Trino takes a description for the parameter `comment`, and the view for a table then.
+        assert "Description" not in view
         defined = definition(view)
         assert (defined["catalog"], defined["schema"]) == ("awsdatacatalog", PLACE)
         assert f'FROM "{PLACE}"."cloudtrail"' in defined["originalSql"]
@@ -93,6 +95,8 @@ def test_every_view_is_registered_as_athena_keeps_it(lake):
         assert [column["name"] for column in defined["columns"]] == [c["Name"] for c in columns]
         assert all(column.get("Comment") for column in columns), name
         assert all(column["comment"] for column in defined["columns"])
+        assert defined["runAsInvoker"] is True
+        assert defined["comment"] == parameters["trailmill.shows"] != ""
 
 
 @pytest.mark.parametrize("form", ["--no-typed", "--typed"])
@@ -228,18 +232,19 @@ def test_a_view_of_another_lake_is_not_taken_over(lake):
     assert list(stored_views(lake)) == ["cloudtrail_flat"]
 
 
-def test_an_edited_view_is_shown_and_put_back_and_descriptions_are_kept(lake):
+def test_an_edited_view_is_shown_and_put_back(lake):
     lake.sync("--views")
     view = lake.glue.tables["123456789012", PLACE, "cloudtrail_errors"]
     view.input["ViewOriginalText"] = "/* Presto View: e30= */"
     view.input["Description"] = "ours"
 
     (entry,) = lake.diff(code=1)
-    assert entry["update_views"] == {"cloudtrail_errors": [{"change": "definition"}]}
+    described = {"change": "comment", "on": "cloudtrail_errors"}
+    assert entry["update_views"] == {"cloudtrail_errors": [described, {"change": "definition"}]}
     lake.sync()
 
     assert definition(view.input)["schema"] == PLACE
-    assert view.input["Description"] == "ours"
+    assert "Description" not in view.input
 
 
 def test_the_catalog_shows_views(lake):

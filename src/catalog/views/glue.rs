@@ -3,6 +3,10 @@
 //! Its statement is in the table's view text: a comment with the base64 of a JSON document, in which every
 //! column has its type in Trino's words. Trino's Hive connector calls that a Presto view. The columns of
 //! the storage descriptor, in Hive's words, are for people and for what lists columns without reading views.
+//!
+//! What the view shows is in the text and in a parameter, and never in the table's description: Trino takes a
+//! description for the parameter `comment`, by whose value `Presto View` it knows that a table is a view
+//! (`GlueToTrinoConverter`, `ViewReaderUtil.isTrinoView`; seen in 435).
 
 use std::fmt::Write as _;
 
@@ -11,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::view::View;
-use crate::catalog::parameters::{LAKE, VIEW, VIRTUAL_VIEW};
+use crate::catalog::parameters::{LAKE, SHOWS, VIEW, VIRTUAL_VIEW};
 use crate::catalog::{Columns, HiveType, StorageDescriptor, TableInput};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -28,6 +32,10 @@ struct Definition<'a> {
     catalog: &'static str,
     schema: &'a str,
     columns: Vec<DefinedColumn<'a>>,
+    comment: &'static str,
+    /// Trino refuses a view that has neither this nor an owner. In Athena, who asks needs access to what the
+    /// view reads in any case.
+    run_as_invoker: bool,
 }
 
 #[derive(Serialize)]
@@ -51,11 +59,15 @@ pub fn view_input(view: &View, database: &str, table: &str, lake: &str) -> Resul
             format!("the view's text is longer than Glue's limit of {MAX_TEXT} characters");
         return Err(place(Error::config(message)));
     }
-    let parameters =
-        [("comment", "Presto View"), ("presto_view", "true"), (LAKE, lake), (VIEW, table)];
+    let parameters = [
+        ("comment", "Presto View"),
+        ("presto_view", "true"),
+        (LAKE, lake),
+        (VIEW, table),
+        (SHOWS, view.description),
+    ];
     Ok(TableInput {
         name: view.name.clone(),
-        description: view.description.to_owned(),
         storage_descriptor: StorageDescriptor {
             columns: Columns::from(view.columns.clone()),
             ..StorageDescriptor::default()
@@ -75,8 +87,14 @@ fn text(view: &View, database: &str) -> Result<String> {
         let hive_type = HiveType::parse(&column.hive_type).map_err(|err| err.at("column", name))?;
         columns.push(DefinedColumn { name, trino_type: trino_type(&hive_type), comment });
     }
-    let definition =
-        Definition { original_sql: &view.select, catalog: CATALOG, schema: database, columns };
+    let definition = Definition {
+        original_sql: &view.select,
+        catalog: CATALOG,
+        schema: database,
+        columns,
+        comment: view.description,
+        run_as_invoker: true,
+    };
     let json = serde_json::to_vec(&definition).map_err(|err| {
         Error::new(ErrorKind::Bug, "cannot serialize the definition of a view").because(err)
     })?;
@@ -153,7 +171,7 @@ mod tests {
         for view in all {
             let input = view_input(&view, "lake", "cloudtrail", "s3://lake/").expect("a view");
 
-            let text = input.view_original_text.expect("a text");
+            let text = input.view_original_text.as_deref().expect("a text");
             let encoded = text.strip_prefix("/* Presto View: ").and_then(|t| t.strip_suffix(" */"));
             let json = STANDARD.decode(encoded.expect("a comment")).expect("base64");
             let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
@@ -161,6 +179,8 @@ mod tests {
             assert_eq!((&json["catalog"], &json["schema"]), (&CATALOG.into(), &"lake".into()));
             let columns = json["columns"].as_array().expect("columns");
             assert_eq!(columns.len(), view.columns.len());
+            assert_eq!(json["comment"], view.description);
+            assert_eq!((input.shows(), input.description.as_str()), (view.description, ""));
             assert_eq!(input.storage_descriptor.columns.len(), view.columns.len());
         }
     }
