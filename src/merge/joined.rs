@@ -12,7 +12,7 @@ use crate::merge::share::share;
 use crate::merge::side::{Side, Task, is_same, tasks};
 use crate::merge::sum::{BOTH, Hashes, LeafSum, Sum};
 use crate::merge::union::{Absent, Bases, Union};
-use crate::parquet::{Compression, Encoder, LeafChunk, MergedFile, ROW_GROUP_ROWS};
+use crate::parquet::{Compression, Encoder, LeafChunk, MergedFile, row_group_rows};
 use std::sync::Arc;
 
 /// A file of the main table, and the one of the typed table with the same rows.
@@ -38,7 +38,7 @@ pub fn join(
     compression: Compression,
     notes: [Vec<(String, String)>; 2],
 ) -> Result<Joined> {
-    join_groups(ROW_GROUP_ROWS as usize, main, typed, order, compression, notes)
+    join_groups(row_group_rows(order.rows()), main, typed, order, compression, notes)
 }
 
 /// As [`join`], to row groups of so many rows.
@@ -74,7 +74,7 @@ pub(super) fn join_groups(
             let chunks = places.into_iter().map(|at| at.and_then(|at| chunks.get(at)));
             let chunks: Option<Vec<&LeafChunk>> = chunks.collect();
             // One table with Bloom filters is enough to find an id.
-            file.add_group(rows as u64, chunks.ok_or_else(damaged)?, side == 0);
+            file.add_group(rows as u64, &chunks.ok_or_else(damaged)?, side == 0);
         }
         let hashes: Vec<&Hashes> = workers.iter().map(|worker| &worker.hashes).collect();
         let of_group = Hashes::sums(&hashes);

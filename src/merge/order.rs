@@ -74,6 +74,11 @@ impl Order {
         Ok(groups)
     }
 
+    /// Returns how many rows there are.
+    pub(super) fn rows(&self) -> usize {
+        self.places.len()
+    }
+
     /// Returns the earliest and the latest instant, in milliseconds since 1970.
     pub fn instants(&self) -> (i64, i64) {
         (self.instants.start, self.instants.end)

@@ -133,7 +133,7 @@ fn write(rows: &[Row], types: Vec<ParquetType>, group: usize, compression: Compr
             let chunk = LeafChunk::encode(&mut encoder, &values, levels, column, compression);
             chunks.push(chunk.unwrap());
         }
-        file.add_group(rows.len() as u64, &chunks, false);
+        file.add_group(rows.len() as u64, &chunks.iter().collect::<Vec<_>>(), false);
     }
     Input::open("f", Bytes::from(file.end(Vec::new()).unwrap())).unwrap()
 }

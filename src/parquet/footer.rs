@@ -5,14 +5,14 @@
 
 use crate::error::Result;
 use crate::parquet::bounds::Bounds;
-use crate::parquet::encode::{Chunk, bug};
+use crate::parquet::encode::{Chunk, DataPage, bug};
 use polars_parquet::parquet::metadata::{KeyValue, SchemaDescriptor};
 use polars_parquet::parquet::schema::types::ParquetType;
 use polars_parquet::parquet::write::{FileWriter, Version, WriteOptions};
 use polars_parquet_format::thrift::protocol::TCompactOutputProtocol;
 use polars_parquet_format::{
-    BoundaryOrder, ColumnChunk, ColumnIndex, ColumnOrder, FileMetaData, OffsetIndex, RowGroup,
-    SchemaElement,
+    BoundaryOrder, ColumnChunk, ColumnIndex, ColumnMetaData, ColumnOrder, FileMetaData,
+    OffsetIndex, RowGroup, SchemaElement,
 };
 
 /// What a file begins and ends with.
@@ -49,11 +49,13 @@ pub(super) struct Footer<'a> {
 
 impl Footer<'_> {
     /// Ends the file. Page indexes are written where there is more than one page to choose from: of a
-    /// file of small chunks they would be a quarter.
+    /// file of small chunks they would be a quarter. Bloom filters, column indexes and offset indexes lie apart from each
+    /// other, so that who reads one kind need not fetch the others between.
     pub(super) fn write(self, out: &mut Vec<u8>) -> Result<()> {
-        let chunks = || self.groups.iter().flat_map(|(_, chunks)| chunks);
-        let has_index = chunks().any(|chunk| chunk.pages.len() > 1);
+        let has_index =
+            self.groups.iter().flat_map(|(_, chunks)| chunks).any(|it| it.pages.len() > 1);
         let mut groups = Vec::with_capacity(self.groups.len());
+        let mut pages = Vec::new();
         for (ordinal, (rows, chunks)) in self.groups.into_iter().enumerate() {
             let sum = |of: fn(&Chunk) -> i64| chunks.iter().map(of).sum::<i64>();
             let total_byte_size = sum(|chunk| chunk.metadata.total_uncompressed_size);
@@ -61,9 +63,13 @@ impl Footer<'_> {
             let first = chunks.first().map(|chunk| &chunk.metadata);
             let file_offset =
                 first.map(|first| first.dictionary_page_offset.unwrap_or(first.data_page_offset));
-            let columns = chunks.into_iter().map(|chunk| column(chunk, has_index, out));
+            let mut columns = Vec::with_capacity(chunks.len());
+            for chunk in chunks {
+                columns.push(column(chunk.metadata, chunk.bloom, out));
+                pages.push(chunk.pages);
+            }
             groups.push(RowGroup {
-                columns: columns.collect::<Result<_>>()?,
+                columns,
                 total_byte_size,
                 num_rows: rows as i64,
                 sorting_columns: None,
@@ -71,6 +77,9 @@ impl Footer<'_> {
                 total_compressed_size,
                 ordinal: i16::try_from(ordinal).ok(),
             });
+        }
+        if has_index {
+            put_indexes(&mut groups, &pages, out)?;
         }
         let footer = FileMetaData {
             version: 1,
@@ -92,14 +101,14 @@ impl Footer<'_> {
     }
 }
 
-fn column(chunk: Chunk, has_index: bool, out: &mut Vec<u8>) -> Result<ColumnChunk> {
-    let Chunk { mut metadata, pages, bloom } = chunk;
+/// Returns what the footer says of a chunk, whose Bloom filter is appended to the file.
+fn column(mut metadata: ColumnMetaData, bloom: Option<Vec<u8>>, out: &mut Vec<u8>) -> ColumnChunk {
     if let Some(bloom) = bloom {
         metadata.bloom_filter_offset = Some(out.len() as i64);
         metadata.bloom_filter_length = Some(bloom.len() as i32);
         out.extend_from_slice(&bloom);
     }
-    let mut column = ColumnChunk {
+    ColumnChunk {
         file_path: None,
         // Where a copy of the metadata is; there is none.
         file_offset: 0,
@@ -110,37 +119,38 @@ fn column(chunk: Chunk, has_index: bool, out: &mut Vec<u8>) -> Result<ColumnChun
         column_index_length: None,
         crypto_metadata: None,
         encrypted_column_metadata: None,
-    };
-    if !has_index {
-        return Ok(column);
     }
-    let (mut null_pages, mut null_counts) = (Vec::new(), Vec::new());
-    let (mut min_values, mut max_values, mut page_locations) = (Vec::new(), Vec::new(), Vec::new());
-    for page in pages {
-        null_pages.push(page.bounds.is_none());
-        null_counts.push(page.nulls);
-        let Bounds { min, max, .. } = page.bounds.unwrap_or_default();
-        min_values.push(min);
-        max_values.push(max);
-        page_locations.push(page.location);
+}
+
+/// Appends the page indexes of all chunks to the file, first what is in each page, then where each is.
+fn put_indexes(groups: &mut [RowGroup], pages: &[Vec<DataPage>], out: &mut Vec<u8>) -> Result<()> {
+    let mut columns: Vec<_> =
+        groups.iter_mut().flat_map(|group| &mut group.columns).zip(pages).collect();
+    for (column, pages) in &mut columns {
+        let bounds = |page: &DataPage| page.bounds.clone().unwrap_or_default();
+        let (min_values, max_values) =
+            pages.iter().map(bounds).map(|Bounds { min, max, .. }| (min, max)).unzip();
+        let index = ColumnIndex {
+            null_pages: pages.iter().map(|page| page.bounds.is_none()).collect(),
+            min_values,
+            max_values,
+            boundary_order: BoundaryOrder::UNORDERED,
+            null_counts: Some(pages.iter().map(|page| page.nulls).collect()),
+            repetition_level_histograms: None,
+            definition_level_histograms: None,
+        };
+        column.column_index_offset = Some(out.len() as i64);
+        let length = index.write_to_out_protocol(&mut TCompactOutputProtocol::new(&mut *out));
+        column.column_index_length = Some(length.map_err(bug)? as i32);
     }
-    let index = ColumnIndex {
-        null_pages,
-        min_values,
-        max_values,
-        boundary_order: BoundaryOrder::UNORDERED,
-        null_counts: Some(null_counts),
-        repetition_level_histograms: None,
-        definition_level_histograms: None,
-    };
-    column.column_index_offset = Some(out.len() as i64);
-    let length = index.write_to_out_protocol(&mut TCompactOutputProtocol::new(&mut *out));
-    column.column_index_length = Some(length.map_err(bug)? as i32);
-    let index = OffsetIndex { page_locations, unencoded_byte_array_data_bytes: None };
-    column.offset_index_offset = Some(out.len() as i64);
-    let length = index.write_to_out_protocol(&mut TCompactOutputProtocol::new(&mut *out));
-    column.offset_index_length = Some(length.map_err(bug)? as i32);
-    Ok(column)
+    for (column, pages) in columns {
+        let page_locations = pages.iter().map(|page| page.location.clone()).collect();
+        let index = OffsetIndex { page_locations, unencoded_byte_array_data_bytes: None };
+        column.offset_index_offset = Some(out.len() as i64);
+        let length = index.write_to_out_protocol(&mut TCompactOutputProtocol::new(&mut *out));
+        column.offset_index_length = Some(length.map_err(bug)? as i32);
+    }
+    Ok(())
 }
 
 /// parquet-mr ignores text statistics of a writer whose name it cannot parse.

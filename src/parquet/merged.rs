@@ -6,6 +6,7 @@ use crate::parquet::encode::{Chunk, Encoder};
 use crate::parquet::footer::{FileSchema, Footer, MAGIC};
 use crate::parquet::leaf::Leaf;
 use crate::parquet::levels::Levels;
+use crate::parquet::placement::placement;
 use polars_parquet::parquet::metadata::{ColumnDescriptor, KeyValue};
 use polars_parquet::parquet::schema::types::ParquetType;
 
@@ -89,19 +90,17 @@ impl MergedFile {
         self.schema.descriptor.columns()
     }
 
-    /// Adds a row group, from the chunks of all leaves in their order; Bloom filters only if wanted.
-    pub fn add_group<'c>(
-        &mut self,
-        rows: u64,
-        leaves: impl IntoIterator<Item = &'c LeafChunk>,
-        has_blooms: bool,
-    ) {
-        let mut chunks = Vec::with_capacity(self.leaves().len());
-        for LeafChunk { bytes, chunk } in leaves {
+    /// Adds a row group, from the chunks of all leaves in their order; Bloom filters only if wanted. Where the
+    /// chunks lie is another order: what questions are about comes first.
+    pub fn add_group<'c>(&mut self, rows: u64, leaves: &[&'c LeafChunk], has_blooms: bool) {
+        let mut placed: Vec<(usize, Chunk)> = Vec::with_capacity(leaves.len());
+        for leaf in placement(self.leaves()) {
+            let Some(LeafChunk { bytes, chunk }) = leaves.get(leaf) else { continue };
             let bloom = chunk.bloom.clone().filter(|_| has_blooms);
-            chunks.push(Chunk { bloom, ..chunk.copy(bytes, &mut self.bytes) });
+            placed.push((leaf, Chunk { bloom, ..chunk.copy(bytes, &mut self.bytes) }));
         }
-        self.groups.push((rows, chunks));
+        placed.sort_by_key(|(leaf, _)| *leaf);
+        self.groups.push((rows, placed.into_iter().map(|(_, chunk)| chunk).collect()));
     }
 
     /// Ends the file; returns its bytes.

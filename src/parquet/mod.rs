@@ -16,6 +16,7 @@ mod hybrid;
 mod leaf;
 mod levels;
 mod merged;
+mod placement;
 mod plain;
 mod shape;
 
@@ -24,7 +25,7 @@ pub use arrange::{Order, arrange};
 pub use bloom::may_contain;
 pub use encode::Encoder;
 pub use facts::FileFacts;
-pub use file::{EncodedFile, ROW_GROUP_ROWS, TableWriter, Written};
+pub use file::{EncodedFile, TableWriter, Written, row_group_rows};
 pub use merged::{LeafChunk, LeafValues, MergedFile};
 
 /// What decides a file's bytes besides its rows.
