@@ -1,19 +1,19 @@
 //! Units as the listing goes on: what is new, cut in order, and never all in memory.
 //!
 //! A task lists the sources and subtracts the ledger; pages of what is new wait in a short queue. The
-//! driver cuts units from them as it can use them. Units that an earlier run began come first.
+//! driver gathers some of them, sorts their objects by partition and cuts units, as it can use them. Units that
+//! an earlier run began come first.
 use tracing::debug;
 
 use crate::engine::cancel::{Cancel, Flow, Halt};
+use crate::engine::cut::Cut;
 use crate::engine::tasks::all;
 use crate::engine::unit::Unit;
 use crate::engine::unreadable::{Unreadable, try_all};
 use crate::engine::{ConvertOptions, Retry, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::integrity::Proofs;
-use crate::lake::{
-    Entry, Known, Ledger, UnitBasis, UnitId, WithoutRows, entry, entry_without_rows, month,
-};
+use crate::lake::{Entry, Known, Ledger, UnitBasis, WithoutRows, entry, entry_without_rows, month};
 use crate::source::{Listing, ListingReport, Object, Place, Source};
 use crate::storage::Storage;
 use crate::units::Day;
@@ -26,6 +26,9 @@ use tokio::task::JoinSet;
 
 /// Pages of new objects that wait to be cut into units.
 const PAGES_WAITING: usize = 4;
+
+/// Objects that are sorted at once.
+const SORTED_OBJECTS: usize = 1 << 15;
 
 /// Objects of a unit of a plan at most: what a child that is killed has to fetch again.
 const MOST_PLANNED_OBJECTS: usize = 10_000;
@@ -76,20 +79,11 @@ pub(crate) struct Feed {
     resumed: VecDeque<Unit>,
     pages: Receiver<Result<Vec<Object>>>,
     seen: Arc<Mutex<Seen>>,
+    /// Objects that have not been cut yet.
+    gathered: Vec<Object>,
     ready: VecDeque<Unit>,
     cut: Cut,
     is_listed: bool,
-}
-
-/// The unit that is being filled.
-#[derive(Debug)]
-struct Cut {
-    basis: UnitBasis,
-    unit_size: u64,
-    most_objects: usize,
-    number: u64,
-    objects: Vec<Object>,
-    json: u64,
 }
 
 /// Units that an earlier run began, and what follows on them.
@@ -166,19 +160,14 @@ impl Feed {
             proofs: options.integrity.proofs.clone(),
         };
         tokio::spawn(subtract.run(sender));
+        let most_objects = plan.map_or(usize::MAX, |_| MOST_PLANNED_OBJECTS);
         Ok(Self {
             resumed: resumed.units.into(),
             pages,
             seen,
+            gathered: Vec::new(),
             ready: VecDeque::new(),
-            cut: Cut {
-                basis,
-                most_objects: plan.map_or(usize::MAX, |_| MOST_PLANNED_OBJECTS),
-                unit_size: options.output.unit_size.0,
-                number: resumed.next_number,
-                objects: Vec::new(),
-                json: 0,
-            },
+            cut: Cut::new(basis, most_objects, resumed.next_number),
             is_listed: false,
         })
     }
@@ -194,7 +183,7 @@ impl Feed {
                 Next::End => return Ok(None),
                 Next::Pending => {
                     let page = runtime.block_on(self.pages.recv());
-                    self.take(page)?;
+                    self.gather(page)?;
                 }
             }
         }
@@ -205,20 +194,30 @@ impl Feed {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn take(&mut self, page: Option<Result<Vec<Object>>>) -> Result<()> {
+    fn gather(&mut self, page: Option<Result<Vec<Object>>>) -> Result<()> {
         match page {
-            Some(page) => {
-                let (cut, ready) = (&mut self.cut, &mut self.ready);
-                page?.into_iter().try_for_each(|object| cut.take(object, ready))?;
-            }
+            Some(page) => self.gathered.extend(page?),
             None => {
                 // A listing that ended without saying so must not pass for a complete one.
                 if !self.seen().is_complete {
                     return Err(Error::new(ErrorKind::Bug, "the listing ended unexpectedly"));
                 }
                 self.is_listed = true;
-                self.cut.end(&mut self.ready)?;
             }
+        }
+        Ok(())
+    }
+
+    fn may_gather(&self) -> bool {
+        !self.is_listed && self.gathered.len() < SORTED_OBJECTS
+    }
+
+    /// Cuts what is gathered.
+    fn cut(&mut self) -> Result<()> {
+        let objects = std::mem::take(&mut self.gathered);
+        self.cut.take_sorted(objects, &mut self.ready)?;
+        if self.is_listed {
+            self.cut.end(&mut self.ready)?;
         }
         Ok(())
     }
@@ -227,23 +226,31 @@ impl Feed {
 impl Units for Feed {
     fn poll(&mut self) -> Result<Next> {
         loop {
+            // Also while there are units, so that the next ones need not wait for the listing.
+            let mut is_pending = false;
+            while self.may_gather() && !is_pending {
+                match self.pages.try_recv() {
+                    Ok(page) => self.gather(Some(page))?,
+                    Err(TryRecvError::Empty) => is_pending = true,
+                    Err(TryRecvError::Disconnected) => self.gather(None)?,
+                }
+            }
             if let Some(unit) = self.resumed.pop_front().or_else(|| self.ready.pop_front()) {
                 return Ok(Next::Unit(Box::new(unit)));
             }
-            if self.is_listed {
+            if is_pending {
+                return Ok(Next::Pending);
+            }
+            if self.is_listed && self.gathered.is_empty() && self.cut.is_empty() {
                 return Ok(Next::End);
             }
-            match self.pages.try_recv() {
-                Ok(page) => self.take(Some(page))?,
-                Err(TryRecvError::Empty) => return Ok(Next::Pending),
-                Err(TryRecvError::Disconnected) => self.take(None)?,
-            }
+            self.cut()?;
         }
     }
 
     fn wait(&mut self, runtime: &Handle, cancel: &Cancel) -> Flow {
         let page = receive(&mut self.pages, runtime, cancel)?;
-        Ok(self.take(page)?)
+        Ok(self.gather(page)?)
     }
 }
 
@@ -272,61 +279,6 @@ pub(crate) fn receive<T>(
             () = cancel.cancelled() => Err(Halt::Stopped),
         }
     })
-}
-
-impl Cut {
-    /// Adds an object, and ends units that are full.
-    fn take(&mut self, object: Object, out: &mut VecDeque<Unit>) -> Result<()> {
-        // An archive is a unit of its own: it is read from one end to the other.
-        let is_alone = object.is_archive;
-        let is_full = self.json + object.json_estimate > self.unit_size
-            || self.objects.len() >= self.most_objects;
-        if is_alone || is_full {
-            self.end(out)?;
-        }
-        self.json += object.json_estimate;
-        self.objects.push(object);
-        if is_alone {
-            self.end(out)?;
-        }
-        Ok(())
-    }
-
-    fn end(&mut self, out: &mut VecDeque<Unit>) -> Result<()> {
-        self.json = 0;
-        if self.objects.is_empty() {
-            return Ok(());
-        }
-        let objects = std::mem::take(&mut self.objects);
-        let pairs = objects.iter().map(|o| (o.key.as_str(), o.etag.as_str()));
-        let identity = self.basis.identity(pairs)?;
-        let id = UnitId { number: self.number, identity };
-        self.number += 1;
-        let unavailable = Vec::new();
-        out.push_back(Unit { id, objects, is_resumed: false, is_planned: false, unavailable });
-        Ok(())
-    }
-}
-
-/// Cuts units of objects that are known, in their order.
-pub(crate) fn cut(
-    options: &ConvertOptions,
-    barrier: Option<u64>,
-    number: u64,
-    objects: Vec<Object>,
-) -> Result<Vec<Unit>> {
-    let mut cut = Cut {
-        basis: UnitBasis::after_barrier(options.output.clone(), barrier),
-        unit_size: options.output.unit_size.0,
-        most_objects: usize::MAX,
-        number,
-        objects: Vec::new(),
-        json: 0,
-    };
-    let mut units = VecDeque::new();
-    objects.into_iter().try_for_each(|object| cut.take(object, &mut units))?;
-    cut.end(&mut units)?;
-    Ok(units.into())
 }
 
 fn add_work(work: &Work, objects: &[Object]) {

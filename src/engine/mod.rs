@@ -6,6 +6,7 @@ mod budget;
 mod buffers;
 pub(crate) mod cancel;
 pub(crate) mod commit;
+pub(crate) mod cut;
 mod dispatch;
 pub(crate) mod driver;
 mod encode;

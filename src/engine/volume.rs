@@ -62,6 +62,23 @@ pub struct PartitionChoice {
     pub candidates: Vec<Candidate>,
 }
 
+/// Returns what the account, the region and the delivery date of an object's key say of a partition key: nothing
+/// of one that only its records have. All are of one organization.
+pub(crate) fn named_value<'a>(
+    key: PartitionKey,
+    [account, region, date]: [&'a str; 3],
+) -> Option<&'a str> {
+    match key {
+        PartitionKey::Account => Some(account),
+        PartitionKey::Region => Some(region),
+        PartitionKey::EventDate | PartitionKey::Day => Some(date),
+        PartitionKey::Year => date.get(..4),
+        PartitionKey::Month => date.get(..7),
+        PartitionKey::Organization => Some(""),
+        PartitionKey::Hour | PartitionKey::EventSource => None,
+    }
+}
+
 impl Volume {
     /// Adds an object.
     pub fn add(&mut self, layout: &Layout, json: u64) {
@@ -83,15 +100,7 @@ impl Volume {
     pub fn candidate(&self, by: &PartitionBy) -> Option<Candidate> {
         let mut partitions: HashSet<Vec<&str>> = HashSet::new();
         for [account, region, date] in self.places.keys() {
-            let value = |key: &PartitionKey| match key {
-                PartitionKey::Account => Some(&**account),
-                PartitionKey::Region => Some(&**region),
-                PartitionKey::EventDate | PartitionKey::Day => Some(&**date),
-                PartitionKey::Year => date.get(..4),
-                PartitionKey::Month => date.get(..7),
-                PartitionKey::Organization => Some(""),
-                PartitionKey::Hour | PartitionKey::EventSource => None,
-            };
+            let value = |key: &PartitionKey| named_value(*key, [account, region, date]);
             partitions.insert(by.keys().iter().map(value).collect::<Option<_>>()?);
         }
         let count = partitions.len() as u64;

@@ -10,7 +10,7 @@
 //! that was killed leaves files that are lost, or rows that are back and not noted: the next run finds the
 //! latter as copies, in the documents of the units that brought them back.
 
-use crate::engine::feed::cut;
+use crate::engine::cut::cut;
 use crate::engine::lost_rows::LostRows;
 use crate::engine::{ConvertOptions, RestoreReport};
 use crate::error::{Error, Result};
