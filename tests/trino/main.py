@@ -150,7 +150,7 @@ class Lake:
 
     def ask_typed(self, sql):
         columns, rows = self.bench.trino.run(sql, self.name)
-        return [(column["name"], plain(column["typeSignature"])) for column in columns], rows
+        return [(column["name"], column["typeSignature"]) for column in columns], rows
 
     def ask(self, sql):
         return self.ask_typed(sql)[1]
@@ -285,8 +285,9 @@ class Lake:
             def view(name=name, body=body):
                 types, rows = self.ask_typed(f'SELECT * FROM "{name}"')
                 wanted_types, wanted = self.ask_typed(body)
-                if types != wanted_types:
-                    return len(rows), f"types {[it for it in zip(types, wanted_types) if it[0] != it[1]]}"
+                differing = [it for it in zip(types, wanted_types) if without_lengths(it[0]) != without_lengths(it[1])]
+                if differing or len(types) != len(wanted_types):
+                    return len(rows), f"types {differing}"
                 alike = sorted(map(repr, rows)) == sorted(map(repr, wanted))
                 return len(rows), None if alike else "other rows than its statement"
 
@@ -412,15 +413,15 @@ class Lake:
         return sum(bare(mine) != ours[table] for (table, *_), mine in found.items())
 
 
-def plain(signature):
+def without_lengths(signature):
     """A type without the length of its texts: a view's are of any length, a statement's of its longest literal."""
-    if isinstance(signature, list):
-        return [plain(part) for part in signature]
+    if isinstance(signature, list | tuple):
+        return [without_lengths(part) for part in signature]
     if not isinstance(signature, dict):
         return signature
     if signature.get("rawType") == "varchar":
         return "varchar"
-    return {name: plain(part) for name, part in signature.items()}
+    return {name: without_lengths(part) for name, part in signature.items()}
 
 
 def bare(columns):
