@@ -317,7 +317,8 @@ class Lake:
     def check_ocsf(self, version):
         """Each event in the view of all classes, and in that of its own, with its activity."""
         arguments = ("catalog", "ddl", self.path, "--dialect", "athena", "--ocsf", version)
-        views = [s for s in trailmill(*arguments).split(";\n") if "_ocsf" in s.split("\n")[0]]
+        statements = [s.strip() for s in trailmill(*arguments).split(";\n")]
+        views = [s for s in statements if "_ocsf" in s.split("\n")[0]]
         events = {event["eventID"]: wanted_class(event, version) for event in self.events}
         for statement in views:
             name = statement.split('"')[3]

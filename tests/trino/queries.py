@@ -256,15 +256,23 @@ def filters(lake):
 
 def filtered(name, batch):
     scans = [
-        f"SELECT {number}, count(*), to_hex(md5(to_utf8(array_join(array_agg(eventid ORDER BY eventid), ','))))"
+        f"SELECT {number}, count(*), CAST(sum(CAST({EVENT_HASH} AS decimal(38, 0))) AS varchar)"
         f" FROM {T} WHERE {condition(case)}"
         for number, case in enumerate(batch)
     ]
     wanted = []
     for number, (_, _, _, names) in enumerate(batch):
-        digest = hashlib.md5(",".join(name for name in names if name).encode()).hexdigest().upper()
-        wanted.append((number, len(names), digest if names else None))
+        hashes = [event_hash(name) for name in names if name]
+        wanted.append((number, len(names), str(sum(hashes)) if hashes else None))
     return Query(name, " UNION ALL ".join(scans), wanted)
+
+
+# Not of an array of all ids: Trino 435 loses 1,024 of them where their number is a multiple of that.
+EVENT_HASH = "from_big_endian_64(substr(md5(to_utf8(eventid)), 1, 8))"
+
+
+def event_hash(eventid):
+    return int.from_bytes(hashlib.md5(eventid.encode()).digest()[:8], "big", signed=True)
 
 
 def condition(case):
