@@ -23,15 +23,26 @@ pub(crate) struct Cut {
     json: u64,
     /// JSON at which the unit is full.
     limit: u64,
-    /// JSON of the partition that has units of its own, as far as no unit has it; 0 if there is none.
+    /// JSON of the partition that is being cut, as far as no unit has it.
     left: u64,
+    /// Whether the unit is for one partition alone.
+    is_own: bool,
 }
 
 impl Cut {
     /// Begins to cut units of some settings, from a number on.
     pub(crate) fn new(basis: UnitBasis, most_objects: usize, number: u64) -> Self {
         let limit = basis.settings.unit_size.0;
-        Self { basis, most_objects, number, objects: Vec::new(), json: 0, limit, left: 0 }
+        Self {
+            basis,
+            most_objects,
+            number,
+            objects: Vec::new(),
+            json: 0,
+            limit,
+            left: 0,
+            is_own: false,
+        }
     }
 
     /// Returns whether no unit is begun.
@@ -72,15 +83,16 @@ impl Cut {
 
     /// Adds the objects of a partition. Where they fill a good part of a unit, they get units of their own, of
     /// about one size, so that the partition gets few files, and none that is small.
+    ///
+    /// A unit depends on what is left and on no unit before it: a run that goes on where another was killed cuts the
+    /// same units.
     fn take_partition(&mut self, objects: Vec<Object>, out: &mut VecDeque<Unit>) -> Result<()> {
-        let json = objects.iter().fold(0, |sum: u64, it| sum.saturating_add(it.json_estimate));
-        let is_own = json >= self.unit_size() / 2;
-        if is_own {
+        self.left = objects.iter().fold(0, |sum: u64, it| sum.saturating_add(it.json_estimate));
+        if self.is_much_left() {
             self.end(out)?;
-            self.left = json;
         }
         objects.into_iter().try_for_each(|object| self.take(object, out))?;
-        if is_own {
+        if self.is_own {
             self.end(out)?;
         }
         Ok(())
@@ -88,6 +100,11 @@ impl Cut {
 
     fn unit_size(&self) -> u64 {
         self.basis.settings.unit_size.0
+    }
+
+    /// Whether what is left of the partition gets units of its own.
+    fn is_much_left(&self) -> bool {
+        self.left >= self.unit_size() / 2
     }
 
     /// Adds an object, and ends units that are full.
@@ -101,10 +118,11 @@ impl Cut {
             self.end(out)?;
         }
         if self.objects.is_empty() {
+            self.is_own = self.is_much_left();
             // A share of what is left of the partition, to half an object.
-            let share = self.left.checked_div(self.left.div_ceil(self.unit_size()));
-            let limit = share.map_or(self.unit_size(), |share| share.saturating_add(json / 2));
-            self.limit = limit.min(self.unit_size());
+            let share = self.left.checked_div(self.left.div_ceil(self.unit_size().max(1)));
+            let share = share.filter(|_| self.is_own).unwrap_or(self.unit_size());
+            self.limit = share.saturating_add(json / 2).min(self.unit_size());
         }
         self.left = self.left.saturating_sub(json);
         self.json = self.json.saturating_add(json);
@@ -121,6 +139,7 @@ impl Cut {
     /// `Bug` when its identity cannot be made.
     pub(crate) fn end(&mut self, out: &mut VecDeque<Unit>) -> Result<()> {
         self.json = 0;
+        self.is_own = false;
         if self.objects.is_empty() {
             return Ok(());
         }
@@ -232,6 +251,23 @@ mod tests {
         let large: Vec<u64> = found.iter().map(|(_, json)| *json).filter(|it| *it > 100).collect();
         assert_eq!(large, [500, u64::MAX]);
         assert_eq!(units("event_date", Vec::new()), []);
+    }
+
+    #[test]
+    fn what_a_killed_run_has_left_is_cut_as_before() {
+        for (days, each) in [(3, 15), (3, 7), (6, 4), (4, 11), (2, 33), (5, 9)] {
+            let cut_at = |from: usize| {
+                let mut objects = listed(days, each);
+                objects.sort_by(|a, b| a.layout.date.cmp(&b.layout.date));
+                units("event_date", objects.split_off(from))
+            };
+            let whole = cut_at(0);
+            let mut done = 0;
+            for (unit, (_, json)) in whole.iter().enumerate() {
+                assert_eq!(cut_at(done), whole[unit..], "{days} days, {each} bytes, unit {unit}");
+                done += usize::try_from(json / each).unwrap();
+            }
+        }
     }
 
     #[test]

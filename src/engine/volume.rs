@@ -64,10 +64,7 @@ pub struct PartitionChoice {
 
 /// Returns what the account, the region and the delivery date of an object's key say of a partition key: nothing
 /// of one that only its records have. All are of one organization.
-pub(crate) fn named_value<'a>(
-    key: PartitionKey,
-    [account, region, date]: [&'a str; 3],
-) -> Option<&'a str> {
+pub(crate) fn named_value(key: PartitionKey, [account, region, date]: [&str; 3]) -> Option<&str> {
     match key {
         PartitionKey::Account => Some(account),
         PartitionKey::Region => Some(region),

@@ -92,7 +92,7 @@ impl MergedFile {
 
     /// Adds a row group, from the chunks of all leaves in their order; Bloom filters only if wanted. Where the
     /// chunks lie is another order: what questions are about comes first.
-    pub fn add_group<'c>(&mut self, rows: u64, leaves: &[&'c LeafChunk], has_blooms: bool) {
+    pub fn add_group(&mut self, rows: u64, leaves: &[&LeafChunk], has_blooms: bool) {
         let mut placed: Vec<(usize, Chunk)> = Vec::with_capacity(leaves.len());
         for leaf in placement(self.leaves()) {
             let Some(LeafChunk { bytes, chunk }) = leaves.get(leaf) else { continue };

@@ -5,6 +5,7 @@
 //! `parquet.max-merge-distance`), and pay for what is between. So the columns that questions filter by lie together at
 //! the beginning, and long texts between them and the times, of which a question wants few pages.
 
+use polars::prelude::PlSmallStr;
 use polars_parquet::parquet::metadata::ColumnDescriptor;
 
 /// What questions filter by, small columns first.
@@ -40,7 +41,7 @@ const LAST: [&str; 11] = [
 /// Returns the numbers of leaves in the order in which their chunks are placed. The first one stays the first: readers
 /// that divide a file take a row group to begin with the chunk of its first column.
 pub(super) fn placement(leaves: &[ColumnDescriptor]) -> Vec<usize> {
-    placed(leaves.iter().map(|leaf| leaf.path_in_schema.iter().map(|part| part.as_str())))
+    placed(leaves.iter().map(|leaf| leaf.path_in_schema.iter().map(PlSmallStr::as_str)))
 }
 
 fn placed<'p>(paths: impl Iterator<Item = impl Iterator<Item = &'p str>>) -> Vec<usize> {

@@ -37,7 +37,7 @@ def rows(lake, table):
 def small_files(folder):
     """8 MB of logs by day, converted in many units."""
     trailmill("sample", folder / "compact-logs", "--size", "8MB", "--seed", "9", "-q")
-    options = ["--partition-by", "event_date", "--unit-size", "1MB"]
+    options = ["--partition-by", "event_date", "--unit-size", "200kB"]
     return Lake(folder / "compact-logs", folder / "small-files", *options)
 
 
