@@ -27,6 +27,13 @@ pub struct PartitionFiles {
     pub kept: Vec<DataFile>,
 }
 
+impl FileBatch {
+    /// Returns the bytes of the files, of both tables.
+    pub fn bytes(&self) -> u64 {
+        self.main.iter().chain(&self.typed).map(|file| file.bytes).sum()
+    }
+}
+
 impl PartitionFiles {
     /// Returns all files that are merged.
     pub fn inputs(&self) -> impl Iterator<Item = &DataFile> {

@@ -60,6 +60,13 @@ pub struct CompactOptions {
     pub dry_run: bool,
 }
 
+impl CompactOptions {
+    /// Bytes of files that are merged together, of both tables.
+    fn input_bytes(&self) -> u64 {
+        self.memory.0 / INPUT_SHARE
+    }
+}
+
 /// A partition that was compacted, or would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CompactedPartition {
@@ -161,7 +168,7 @@ pub(super) async fn choose_files(
     let wanted = Wanted {
         before: now.saturating_sub(options.older_than),
         target: options.target.0,
-        most_bytes: options.memory.0 / INPUT_SHARE,
+        most_bytes: options.input_bytes(),
         min_files: options.min_files,
         partitions: &options.partitions,
     };
@@ -213,18 +220,27 @@ impl Run<'_> {
         let pool = &threads(options.threads)?;
         let (compression, target) = (options.compression, options.target.0);
         let compacting = Compacting { storage, handle, pool, lock: &lock, compression, target };
-        for chosen in &chosen {
-            match compacting.compact(chosen, known.snapshot.next_number()) {
-                Ok(manifest) => {
-                    known.add(&manifest);
-                    let done = after(chosen, &manifest);
-                    tell(&done);
-                    report.add(done);
-                    manifests.push(manifest);
-                }
-                // A matter of this partition only.
+        let mut rest = &chosen[..];
+        while !rest.is_empty() {
+            let wave = &rest[..compacting.wave(rest, options.input_bytes())];
+            let (number, mut committed) = (known.snapshot.next_number(), 0);
+            let outcome = compacting.compact(wave, number, |chosen, manifest| {
+                committed += 1;
+                known.add(&manifest);
+                let done = after(chosen, &manifest);
+                tell(&done);
+                report.add(done);
+                manifests.push(manifest);
+            });
+            rest = &rest[committed..];
+            match outcome {
+                Ok(()) => {}
+                // A matter of one partition only.
                 Err(err) if matches!(err.kind(), ErrorKind::Damaged | ErrorKind::Config) => {
-                    report.skipped.push(chosen.left(err.to_string()));
+                    if let Some((failed, others)) = rest.split_first() {
+                        report.skipped.push(failed.left(err.to_string()));
+                        rest = others;
+                    }
                     handle.block_on(end_all(storage, &mut known, &names.table))?;
                 }
                 Err(err) => return Err(err),

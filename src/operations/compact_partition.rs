@@ -15,8 +15,15 @@ use crate::storage::Storage;
 use bytes::Bytes;
 use rayon::ThreadPool;
 use rayon::prelude::*;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+
+/// Partitions that are announced together, at most.
+const WAVE: usize = 16;
 
 /// What compacting needs beside a partition.
 pub(super) struct Compacting<'a> {
@@ -78,22 +85,70 @@ impl<'c> Begun<'c> {
 }
 
 impl Compacting<'_> {
-    /// Compacts a partition under the next number; returns the manifest that was committed.
+    /// Compacts partitions under the next numbers, as many side by side as there are threads, and commits them in
+    /// their order; `done` is called after each commit. The first one that cannot be compacted ends it: what was
+    /// announced from there on is for the caller to give up.
     ///
     /// # Errors
-    /// `Damaged` when an input cannot be read or the rows are not proven equal, and nothing is committed then;
-    /// `Busy` when another run has the lake; `Unavailable`, `Denied`, `Io`.
-    pub(super) fn compact(&self, chosen: &PartitionFiles, number: u64) -> Result<Manifest> {
+    /// `Damaged` when an input cannot be read or the rows are not proven equal, and the partition is not committed
+    /// then; `Busy` when another run has the lake; `Unavailable`, `Denied`, `Io`.
+    pub(super) fn compact(
+        &self,
+        partitions: &[PartitionFiles],
+        number: u64,
+        mut done: impl FnMut(&PartitionFiles, Manifest),
+    ) -> Result<()> {
         let Self { storage, handle, .. } = *self;
-        let begun = Begun::of(chosen, number, (self.compression, self.target), storage);
-        let inputs = begun.replaced.iter().map(|file| (file.key.clone(), file.bytes.to_string()));
-        let (unit, objects) = (begun.unit.clone(), inputs.collect());
-        handle.block_on(Intent { unit, basis: None, objects }.write(storage))?;
+        let how = (self.compression, self.target);
+        let begin = |(chosen, number)| Begun::of(chosen, number, how, storage);
+        let begun: Vec<Begun<'_>> = partitions.iter().zip(number..).map(begin).collect();
+        for Begun { unit, replaced, .. } in &begun {
+            let inputs = replaced.iter().map(|file| (file.key.clone(), file.bytes.to_string()));
+            let intent = Intent { unit: unit.clone(), basis: None, objects: inputs.collect() };
+            handle.block_on(intent.write(storage))?;
+        }
         storage.sync()?;
-        let manifest = self.write_all(&begun)?;
-        handle.block_on(commit(storage, &manifest))?;
-        handle.block_on(Intent::remove(storage, &manifest.unit))?;
-        Ok(manifest)
+        let (next, (sender, written)) = (AtomicUsize::new(0), channel());
+        let lane = |sender: Sender<_>| loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(begun) = begun.get(at) else { break };
+            // Nobody receives it after a failure.
+            if sender.send((at, self.write_all(begun))).is_err() {
+                break;
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..self.lanes().min(begun.len()) {
+                let (lane, sender) = (&lane, sender.clone());
+                scope.spawn(move || lane(sender));
+            }
+            drop(sender);
+            let (mut early, mut at) = (HashMap::new(), 0);
+            for (of, outcome) in written {
+                early.insert(of, outcome);
+                while let Some(outcome) = early.remove(&at) {
+                    let manifest: Manifest = outcome?;
+                    handle.block_on(commit(storage, &manifest))?;
+                    handle.block_on(Intent::remove(storage, &manifest.unit))?;
+                    done(&partitions[at], manifest);
+                    at += 1;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// How many of these partitions, from the first one on, are compacted side by side: several only where what
+    /// is merged at a time is, together, no more than `room` bytes.
+    pub(super) fn wave(&self, partitions: &[PartitionFiles], room: u64) -> usize {
+        let room = room / self.lanes() as u64;
+        let is_small =
+            |chosen: &&PartitionFiles| chosen.batches.iter().all(|batch| batch.bytes() <= room);
+        partitions.iter().take(WAVE).take_while(is_small).count().max(1)
+    }
+
+    fn lanes(&self) -> usize {
+        self.pool.current_num_threads()
     }
 
     /// Writes and proves the files of a partition where no reader looks; returns the manifest that they wait
