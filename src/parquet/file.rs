@@ -10,6 +10,7 @@ use crate::parquet::encode::{Chunk, Encoder};
 use crate::parquet::footer::{FileSchema, Footer, MAGIC};
 use crate::parquet::leaf::Leaf;
 use crate::parquet::levels::{Levels, Stream};
+use crate::parquet::placement::place;
 use crate::parquet::shape::{
     Fitting, OnLeaf, Shape, complete, parquet_type, plain_type, text_type, walk, whole_shape,
 };
@@ -17,7 +18,7 @@ use crate::parquet::{Compression, WriteOptions};
 use crate::rows::{Cell, TableRows, TextColumn, Texts, Tree, Values};
 use crate::schema::Lock;
 use crate::units::EpochMillis;
-use polars_parquet::parquet::metadata::KeyValue;
+use polars_parquet::parquet::metadata::{ColumnDescriptor, KeyValue};
 use polars_parquet::parquet::schema::Repetition;
 use polars_parquet::parquet::schema::types::{
     FieldInfo, ParquetType, PhysicalType, PrimitiveConvertedType, PrimitiveLogicalType,
@@ -319,15 +320,18 @@ impl Chunks<'_, '_> {
         file: &mut OpenFile<'_>,
         column: impl Fn(&usize) -> Option<&'c (Source<'v>, ParquetType)>,
     ) -> Result<Vec<Range<usize>>> {
+        let leaves = file.schema.descriptor.columns();
         let mut places = vec![0..0; self.writer.documented.len()];
-        let mut chunks = Vec::with_capacity(file.schema.descriptor.columns().len());
+        let (mut chunks, mut bytes) = (Vec::with_capacity(leaves.len()), Vec::new());
         for at in &self.writer.main {
             let Some((source, _)) = column(at) else { continue };
             let first = chunks.len();
-            self.encode(source, file, &mut chunks)?;
+            self.encode(source, leaves, &mut chunks, &mut bytes)?;
             places[*at] = first..chunks.len();
         }
-        file.groups.push((self.rows.len() as u64, chunks));
+        let chunks: Vec<_> = chunks.iter().map(|chunk| (&bytes[..], chunk)).collect();
+        let placed = place(leaves, &chunks, true, &mut file.bytes);
+        file.groups.push((self.rows.len() as u64, placed));
         Ok(places)
     }
 
@@ -339,7 +343,8 @@ impl Chunks<'_, '_> {
         places: &[Range<usize>],
         column: impl Fn(&usize) -> Option<&'c (Source<'v>, ParquetType)>,
     ) -> Result<()> {
-        let mut chunks = Vec::with_capacity(file.schema.descriptor.columns().len());
+        let leaves = file.schema.descriptor.columns();
+        let mut chunks = Vec::with_capacity(leaves.len());
         let shared = main.groups.last().map_or(&[][..], |(_, chunks)| chunks);
         for at in &self.writer.typed {
             match (shared.get(places[*at].clone()), column(at)) {
@@ -347,7 +352,9 @@ impl Chunks<'_, '_> {
                     let copy = |chunk: &Chunk| chunk.copy(&main.bytes, &mut file.bytes);
                     chunks.extend(shared.iter().map(copy));
                 }
-                (_, Some((source, _))) => self.encode(source, file, &mut chunks)?,
+                (_, Some((source, _))) => {
+                    self.encode(source, leaves, &mut chunks, &mut file.bytes)?;
+                }
                 _ => {}
             }
         }
@@ -358,15 +365,15 @@ impl Chunks<'_, '_> {
     fn encode(
         &mut self,
         source: &Source<'_>,
-        file: &mut OpenFile<'_>,
+        leaves: &[ColumnDescriptor],
         chunks: &mut Vec<Chunk>,
+        bytes: &mut Vec<u8>,
     ) -> Result<()> {
         let Self { writer, rows, encoder } = self;
-        let leaves = file.schema.descriptor.columns();
         let compression = writer.options.compression.options();
         let mut put = |leaf: &Leaf<'_>, levels: Levels<'_>| -> Result<()> {
             let column = &leaves[chunks.len()];
-            chunks.push(encoder.encode(leaf, levels, column, compression, &mut file.bytes)?);
+            chunks.push(encoder.encode(leaf, levels, column, compression, bytes)?);
             Ok(())
         };
         writer.column(source, rows.clone(), &mut put)

@@ -6,7 +6,7 @@ use crate::parquet::encode::{Chunk, Encoder};
 use crate::parquet::footer::{FileSchema, Footer, MAGIC};
 use crate::parquet::leaf::Leaf;
 use crate::parquet::levels::Levels;
-use crate::parquet::placement::placement;
+use crate::parquet::placement::place;
 use polars_parquet::parquet::metadata::{ColumnDescriptor, KeyValue};
 use polars_parquet::parquet::schema::types::ParquetType;
 
@@ -90,17 +90,11 @@ impl MergedFile {
         self.schema.descriptor.columns()
     }
 
-    /// Adds a row group, from the chunks of all leaves in their order; Bloom filters only if wanted. Where the
-    /// chunks lie is another order: what questions are about comes first.
+    /// Adds a row group, from the chunks of all leaves in their order; Bloom filters only if wanted.
     pub fn add_group(&mut self, rows: u64, leaves: &[&LeafChunk], has_blooms: bool) {
-        let mut placed: Vec<(usize, Chunk)> = Vec::with_capacity(leaves.len());
-        for leaf in placement(self.leaves()) {
-            let Some(LeafChunk { bytes, chunk }) = leaves.get(leaf) else { continue };
-            let bloom = chunk.bloom.clone().filter(|_| has_blooms);
-            placed.push((leaf, Chunk { bloom, ..chunk.copy(bytes, &mut self.bytes) }));
-        }
-        placed.sort_by_key(|(leaf, _)| *leaf);
-        self.groups.push((rows, placed.into_iter().map(|(_, chunk)| chunk).collect()));
+        let chunks: Vec<_> = leaves.iter().map(|it| (&it.bytes[..], &it.chunk)).collect();
+        let columns = self.schema.descriptor.columns();
+        self.groups.push((rows, place(columns, &chunks, has_blooms, &mut self.bytes)));
     }
 
     /// Ends the file; returns its bytes.

@@ -5,6 +5,7 @@
 //! `parquet.max-merge-distance`), and pay for what is between. So the columns that questions filter by lie together at
 //! the beginning, and long texts between them and the times, of which a question wants few pages.
 
+use crate::parquet::encode::Chunk;
 use polars::prelude::PlSmallStr;
 use polars_parquet::parquet::metadata::ColumnDescriptor;
 
@@ -38,9 +39,27 @@ const LAST: [&str; 11] = [
     "eventid",
 ];
 
+/// Appends the chunks of a row group to a file, each from the bytes that it is in, in the order in which they are placed.
+/// Returns them in the order of the leaves; Bloom filters only if wanted.
+pub(super) fn place(
+    leaves: &[ColumnDescriptor],
+    chunks: &[(&[u8], &Chunk)],
+    has_blooms: bool,
+    file: &mut Vec<u8>,
+) -> Vec<Chunk> {
+    let mut placed: Vec<(usize, Chunk)> = Vec::with_capacity(chunks.len());
+    for leaf in placement(leaves) {
+        let Some((bytes, chunk)) = chunks.get(leaf) else { continue };
+        let bloom = chunk.bloom.clone().filter(|_| has_blooms);
+        placed.push((leaf, Chunk { bloom, ..chunk.copy(bytes, file) }));
+    }
+    placed.sort_by_key(|(leaf, _)| *leaf);
+    placed.into_iter().map(|(_, chunk)| chunk).collect()
+}
+
 /// Returns the numbers of leaves in the order in which their chunks are placed. The first one stays the first: readers
 /// that divide a file take a row group to begin with the chunk of its first column.
-pub(super) fn placement(leaves: &[ColumnDescriptor]) -> Vec<usize> {
+fn placement(leaves: &[ColumnDescriptor]) -> Vec<usize> {
     placed(leaves.iter().map(|leaf| leaf.path_in_schema.iter().map(PlSmallStr::as_str)))
 }
 
